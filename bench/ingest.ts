@@ -1,0 +1,116 @@
+/**
+ * `ingest`: how many reports a second are durable, as JSON over HTTP and as binary batches over feeds. First a closed loop finds what the node can take, then an open loop
+ * at 70 % of that measures how long an acknowledgement takes.
+ */
+import assert from "node:assert/strict";
+import { BinaryBatches } from "./binary-batches.ts";
+import { FeedReports } from "./feed-reports.ts";
+import { Fleet, workloadHash } from "./fleet.ts";
+import { HttpReports } from "./http-reports.ts";
+import { ReportBatches } from "./report-batches.ts";
+import { percentile, ReportClient, type ReportRoute } from "./report-client.ts";
+import type { Measured, Options } from "./result.ts";
+import { BenchServer, NODE } from "./server-process.ts";
+
+const SEED = 20_261;
+/** Of capacity: near enough to be under load, far enough for a queue to drain. */
+const OPEN_LOOP_SHARE = 0.7;
+
+interface Size {
+  entities: number;
+  batchSize: number;
+  /** In JSON each has one batch under way. */
+  connections: number;
+  /** A commit is shared by what is under way, and these batches take less time than it does. */
+  binaryInFlight: number;
+  warmUpS: number;
+  saturateS: number;
+  offerS: number;
+}
+
+const SIZES: Record<Options["size"], Size> = {
+  full: {
+    ...{ entities: 100_000, batchSize: 1_000, connections: 8, binaryInFlight: 32 },
+    ...{ warmUpS: 5, saturateS: 15, offerS: 15 },
+  },
+  small: {
+    ...{ entities: 2_000, batchSize: 250, connections: 4, binaryInFlight: 8 },
+    ...{ warmUpS: 0.2, saturateS: 0.8, offerS: 0.8 },
+  },
+};
+
+export async function ingest(options: Options): Promise<Measured> {
+  const size = SIZES[options.size];
+  const { entities, batchSize, connections } = size;
+  const fleet = new Fleet({ entities, seed: SEED });
+  const json = new ReportBatches(fleet, batchSize, SEED);
+  const bin = new BinaryBatches(fleet, batchSize, SEED, connections);
+  const generated = [...json.generated, ...bin.generated];
+  const workload_hash = workloadHash({ scenario: "ingest", seed: SEED, ...size }, ...generated);
+  const figures: Record<string, number> = {};
+  if (options.protocol !== "bin") {
+    const open = async (server: BenchServer) => new HttpReports(server, json, connections);
+    Object.assign(figures, await run(options, "", open));
+  }
+  if (options.protocol !== "json") {
+    const open = (server: BenchServer) => FeedReports.open(server, bin, connections);
+    Object.assign(figures, await run(options, "bin_", open));
+  }
+  return { workload_hash, figures };
+}
+
+/** One run on a node of its own. @param prefix of the figures' names */
+async function run(
+  options: Options,
+  prefix: "" | "bin_",
+  open: (server: BenchServer) => Promise<ReportRoute>,
+): Promise<Record<string, number>> {
+  const size = SIZES[options.size];
+  const inFlight = prefix === "" ? size.connections : size.binaryInFlight;
+  await using server = await BenchServer.start({ ...options, entry: NODE, args: ["serve"] });
+  const client = new ReportClient(await open(server));
+  try {
+    await client.round();
+    await client.saturate(inFlight, size.warmUpS);
+
+    const before = await server.metrics();
+    const clientBefore = process.cpuUsage();
+    const began = performance.now();
+    const durable = await client.saturate(inFlight, size.saturateS);
+    const clientUsed = process.cpuUsage(clientBefore);
+    const elapsed = (performance.now() - began) / 1_000;
+    const after = await server.metrics();
+    const cpu = after.cpuS - before.cpuS;
+
+    const offered = await client.offer(durable * OPEN_LOOP_SHARE, size.offerS);
+
+    const end = await server.metrics();
+    assert.equal(client.acknowledged, client.sent);
+    assert.equal(end.get("muster_reports_accepted_total"), client.sent, "the node counted what was sent");
+    assert.equal(end.get("muster_reports_duplicate_total"), 0);
+    assert.equal(end.get("muster_reports_refused_total"), 0);
+    assert.ok(end.get("muster_entities") >= size.entities);
+    const during = (name: string) => after.get(name) - before.get(name);
+    const accepted = during("muster_reports_accepted_total");
+    const figures = {
+      durable_reports_per_s: durable,
+      reports_per_cpu_s: accepted / cpu,
+      server_cpu_s: cpu,
+      server_cores: cpu / elapsed,
+      client_cores: (clientUsed.user + clientUsed.system) / 1e6 / elapsed,
+      flushes_per_s: during("muster_flushes_total") / elapsed,
+      journal_bytes_per_report: during("muster_flushed_bytes_total") / accepted,
+      events_per_s: during("muster_events_total") / elapsed,
+      open_loop_reports_per_s: offered.reportsPerS,
+      ack_p50_ms: percentile(offered.latencies, 0.5),
+      ack_p99_ms: percentile(offered.latencies, 0.99),
+      ack_max_ms: percentile(offered.latencies, 1),
+      rss_mb: end.rssMb,
+      sent_reports: client.sent,
+      acknowledged_reports: client.acknowledged,
+    };
+    return Object.fromEntries(Object.entries(figures).map(([name, value]) => [prefix + name, value]));
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,358 @@
+import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
+import {
+  CLOSE_CODES,
+  type ErrorMessage,
+  type Heartbeat,
+  PROTOCOL_BINARY,
+  PROTOCOL_JSON,
+  type ServerMessage,
+} from "../src/transport/feed/protocol.ts";
+import { backoff } from "./backoff.ts";
+import { type ClientClock, deviceClock } from "./clock.ts";
+import { Emitter } from "./emitter.ts";
+import { ConnectionClosed, ProblemError } from "./errors.ts";
+import { ReportQueue, type ReportResult } from "./report-queue.ts";
+import { ServerClock } from "./server-clock.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { View, type ViewLink } from "./view.ts";
+import type { ViewOptions } from "./view-options.ts";
+
+/** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there. */
+const HEARTBEAT_MS = 5_000;
+const MISSED_HEARTBEATS = 3;
+/** A connection that lived so long was good: the next failure starts the back-off from its beginning. */
+const GOOD_CONNECTION_MS = 10_000;
+
+export type Protocol = "binary" | "json";
+const SUBPROTOCOLS = { binary: PROTOCOL_BINARY, json: PROTOCOL_JSON } as const;
+
+export interface ConnectOptions {
+  /** Sent as `?token=`: browsers cannot set headers on a WebSocket. Absent in a page of the same origin: its cookie counts. */
+  token?: string;
+  /** Speaks only this. By default both are offered, binary first, and the server chooses. What a view holds is the same in both. */
+  protocol?: Protocol;
+  /** Default: the global one. */
+  WebSocket?: typeof WebSocket;
+  /** Waits between attempts, in milliseconds: default 250 and 15,000. */
+  reconnect?: { minMs?: number; maxMs?: number };
+  /** Reports that may wait for their acknowledgement, default 100,000. */
+  maxUnacknowledged?: number;
+  clock?: ClientClock;
+  /** Uniform in [0, 1). */
+  random?: () => number;
+}
+
+/**
+ * `connecting`: a socket is being opened. `open`: it is. `waiting`: the last one failed, another will be tried.
+ * `closed`: for good, by `close()` or by a close code that says so.
+ */
+export type ConnectionState =
+  | { name: "connecting"; attempt: number }
+  | { name: "open" }
+  | { name: "waiting"; attempt: number; delayMs: number; reason: string }
+  | { name: "closed"; code: number; reason: string };
+
+export interface ConnectionEvents {
+  state: ConnectionState;
+  /** The server refused a message, or sent one that is not the protocol. */
+  problem: Error;
+  heartbeat: Heartbeat;
+}
+
+/**
+ * Opens the feed of a node and keeps it open until `close()`.
+ *
+ * @param url of the node or of its feed; `http(s):` and `ws(s):` are both understood, no path means `/v1/feed`
+ * @throws {TypeError} if the URL is none
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): Connection {
+  return new Connection(feedUrl(url, options.token), options);
+}
+
+function feedUrl(url: string | URL, token: string | undefined): string {
+  const target = new URL(url);
+  if (target.protocol === "http:") target.protocol = "ws:";
+  else if (target.protocol === "https:") target.protocol = "wss:";
+  else if (target.protocol !== "ws:" && target.protocol !== "wss:") {
+    throw new TypeError(`the URL of a node starts with http, https, ws or wss, not ${target.protocol}`);
+  }
+  if (target.pathname === "/") target.pathname = "/v1/feed";
+  if (token !== undefined) target.searchParams.set("token", token);
+  target.hash = "";
+  return target.href;
+}
+
+export class Connection extends Emitter<ConnectionEvents> {
+  readonly #url: string;
+  readonly #WebSocket: typeof WebSocket;
+  readonly #offered: Protocol[];
+  readonly #minMs: number;
+  readonly #maxMs: number;
+  readonly #clock: ClientClock;
+  readonly #random: () => number;
+  readonly #reports: ReportQueue;
+  readonly #views = new Set<View>();
+  readonly #subscriptions = new Subscriptions();
+  readonly #link: ViewLink;
+  readonly #serverClock: ServerClock;
+  #state: ConnectionState = { name: "connecting", attempt: 0 };
+  #socket: WebSocket | undefined;
+  #attempt = 0;
+  #heardAt = 0;
+  #openedAt = 0;
+  #cancelTimer: (() => void) | undefined;
+
+  /** Connections are made by `connect`. */
+  constructor(url: string, options: ConnectOptions) {
+    super();
+    this.#url = url;
+    this.#WebSocket = options.WebSocket ?? WebSocket;
+    this.#offered = options.protocol === undefined ? ["binary", "json"] : [options.protocol];
+    this.#minMs = options.reconnect?.minMs ?? 250;
+    this.#maxMs = options.reconnect?.maxMs ?? 15_000;
+    this.#clock = options.clock ?? deviceClock;
+    this.#serverClock = new ServerClock(this.#clock);
+    this.#random = options.random ?? Math.random;
+    this.#reports = new ReportQueue(options.maxUnacknowledged ?? 100_000, (message) =>
+      this.#socket?.send(message),
+    );
+    this.#link = {
+      clock: this.#clock,
+      send: (message) => {
+        if (this.#state.name !== "open") return false;
+        this.#socket?.send(JSON.stringify(message));
+        return true;
+      },
+      name: (view) => this.#subscriptions.name(view),
+      forget: (name) => this.#subscriptions.forget(name),
+      serverNow: () => this.serverNow(),
+    };
+    this.#open();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+  /** What is spoken; undefined while no connection is open. */
+  get protocol(): Protocol | undefined {
+    if (this.#state.name !== "open") return undefined;
+    return this.#socket?.protocol === PROTOCOL_BINARY ? "binary" : "json";
+  }
+  /** Reports that wait for their acknowledgement. */
+  get unacknowledged(): number {
+    return this.#reports.waiting;
+  }
+
+  /**
+   * What the server's clock shows, Unix ms: estimated from when messages were made and came, so late by the shortest way of the
+   * last two minutes, and never ahead. The device's own time before the first message.
+   */
+  serverNow(): number {
+    return this.#serverClock.now();
+  }
+
+  /** Opens a view; it subscribes by itself as soon as the connection is open, and again after each reconnect. */
+  view(options: ViewOptions): View {
+    const view = new View(this.#link, options);
+    if (this.#state.name === "closed") {
+      view.connectionClosed(new ConnectionClosed(this.#state.code, this.#state.reason));
+      return view;
+    }
+    this.#views.add(view);
+    view.on("state", (state) => {
+      if (state === "closed" || state === "failed" || state === "ended") this.#views.delete(view);
+    });
+    if (this.#state.name === "open") view.subscribe();
+    return view;
+  }
+
+  /**
+   * Reports, as `POST /v1/reports` takes them. Resolves after the commit of all that were accepted; while there is no
+   * connection they wait, in order, and what was not acknowledged is sent again after a reconnect.
+   *
+   * Rejects with `ReportQueueFull`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
+   */
+  report(reports: readonly object[]): Promise<ReportResult> {
+    if (this.#state.name === "closed") {
+      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
+    }
+    return this.#reports.add(reports);
+  }
+
+  /** Closes for good. Reports that wait for their acknowledgement are rejected: await them first. */
+  close(): void {
+    if (this.#state.name === "closed") return;
+    this.#end(1000, "closed by the client");
+  }
+
+  #open(): void {
+    const names = this.#offered.map((protocol) => SUBPROTOCOLS[protocol]);
+    const socket = new this.#WebSocket(this.#url, names);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#heardAt = this.#clock.now();
+    this.#watch();
+    // A socket that was given up may still call: it is not the current one any more.
+    socket.onopen = () => this.#socket === socket && this.#opened();
+    socket.onmessage = ({ data }) => {
+      if (this.#socket === socket) this.#receive(data);
+    };
+    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lost(code, reason);
+    // The close event that always follows says all there is to know.
+    socket.onerror = () => {};
+    this.#become({ name: "connecting", attempt: this.#attempt }, () => {});
+  }
+
+  #opened(): void {
+    this.#openedAt = this.#clock.now();
+    this.#heardAt = this.#openedAt;
+    this.#serverClock.restart();
+    this.#become({ name: "open" }, () => {
+      for (const view of this.#views) view.subscribe();
+      this.#reports.opened(this.protocol === "binary");
+    });
+  }
+
+  /** One timer, looked at when due and not moved at each message. */
+  #watch(): void {
+    this.#cancelTimer?.();
+    const silence = this.#clock.now() - this.#heardAt;
+    const rest = HEARTBEAT_MS * MISSED_HEARTBEATS - silence;
+    if (rest > 0) {
+      this.#cancelTimer = this.#clock.schedule(rest, () => this.#watch());
+      return;
+    }
+    this.#lost(1006, `nothing was heard for ${MISSED_HEARTBEATS} heartbeats`);
+  }
+
+  #lost(code: number, reason: string): void {
+    const final = Object.values(CLOSE_CODES).find((entry) => entry.code === code && !entry.reconnect);
+    if (final !== undefined) {
+      this.#end(code, reason || final.reason);
+      return;
+    }
+    const wasGood = this.#state.name === "open" && this.#clock.now() - this.#openedAt >= GOOD_CONNECTION_MS;
+    if (wasGood) this.#attempt = 0;
+    this.#drop();
+    const delayMs = backoff(this.#attempt, this.#minMs, this.#maxMs, this.#random());
+    this.#attempt++;
+    this.#cancelTimer = this.#clock.schedule(delayMs, () => this.#open());
+    const why = reason || `the connection broke (${code})`;
+    this.#become({ name: "waiting", attempt: this.#attempt, delayMs, reason: why }, () => {
+      this.#reports.lost();
+      for (const view of this.#views) view.lost();
+    });
+  }
+
+  #end(code: number, reason: string): void {
+    this.#drop();
+    const error = new ConnectionClosed(code, reason);
+    this.#become({ name: "closed", code, reason }, () => {
+      this.#reports.end(error);
+      for (const view of [...this.#views]) view.connectionClosed(error);
+    });
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    socket?.close(1000);
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    this.#heardAt = this.#clock.now();
+    if (typeof data !== "string") {
+      this.#receiveBinary(new DataView(data));
+      return;
+    }
+    let message: ServerMessage;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      this.emit("problem", new Error("the server sent a frame that is not JSON"));
+      return;
+    }
+    this.#receiveMessage(message, data);
+  }
+
+  /** A frame of a view. If it cannot be read, the view lacks what was in it. */
+  #receiveBinary(view: DataView): void {
+    let head: FrameHead;
+    try {
+      head = readFrameHead(view);
+    } catch (error) {
+      if (!(error instanceof LayoutError)) throw error;
+      const hurt = this.#subscriptions.numbered(viewNumber(view));
+      if (hurt === undefined) this.emit("problem", error);
+      else hurt.resubscribe(error);
+      return;
+    }
+    this.#serverClock.observe(head.t);
+    this.#subscriptions.numbered(head.view)?.receiveBinary(view, head);
+  }
+
+  #receiveMessage(message: ServerMessage, text: string): void {
+    switch (message.op) {
+      case "view":
+        if (message.number !== undefined) this.#subscriptions.number(message.view, message.number);
+        this.#subscriptions.named(message.view)?.receiveReply(message);
+        return;
+      case "ended":
+        this.#subscriptions.named(message.view)?.receiveEnded(message.reason);
+        return;
+      // Frames of a subscription that is given up are still under way: nobody wants them.
+      case "snapshot":
+      case "delta":
+      case "clusters":
+        this.#observe(message.t);
+        this.#subscriptions.named(message.view)?.receiveFrame(message);
+        return;
+      case "ack":
+        if (!this.#reports.acknowledge(message)) {
+          this.emit(
+            "problem",
+            new Error(`the server acknowledged message ${message.n}, which does not wait`),
+          );
+        }
+        return;
+      case "heartbeat":
+        this.#receiveHeartbeat(message);
+        return;
+      case "error":
+        this.#receiveProblem(message);
+        return;
+      default:
+        message satisfies never;
+        this.emit("problem", new Error(`the server sent an unknown message: ${text.slice(0, 100)}`));
+    }
+  }
+
+  #receiveHeartbeat(message: Heartbeat): void {
+    const t = this.#observe(message.t);
+    for (const view of this.#views) view.receiveHeartbeat(t, message.lag);
+    this.emit("heartbeat", message);
+  }
+
+  /** @param time of a message that has just come; absent in frames of a server of version 0.1 @returns it as Unix ms */
+  #observe(time: string | undefined): number {
+    const t = time === undefined ? NaN : Date.parse(time);
+    if (!Number.isNaN(t)) this.#serverClock.observe(t);
+    return t;
+  }
+
+  #receiveProblem(message: ErrorMessage): void {
+    const error = new ProblemError(message);
+    if (message.n !== undefined) this.#reports.refuse(message.n, error);
+    if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
+    this.emit("problem", error);
+  }
+
+  /** The effects come before the event: a listener may open views or close, and must find everything in order. */
+  #become(state: ConnectionState, effects: () => void): void {
+    this.#state = state;
+    effects();
+    if (this.#state === state) this.emit("state", state);
+  }
+}

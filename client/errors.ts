@@ -1,0 +1,61 @@
+import type { DepartureReason, ErrorMessage } from "../src/transport/feed/protocol.ts";
+
+/** More reports wait for their acknowledgement than `maxUnacknowledged`: nothing of the call was taken. */
+export class ReportQueueFull extends Error {
+  override readonly name = "ReportQueueFull";
+  readonly waiting: number;
+  constructor(waiting: number, limit: number) {
+    super(`${waiting} reports wait for their acknowledgement, the limit is ${limit}: report again later`);
+    this.waiting = waiting;
+  }
+}
+
+/** One report is larger than a message may be, or is not JSON: nothing of the call was taken. */
+export class ReportNotSendable extends Error {
+  override readonly name = "ReportNotSendable";
+  /** Index of the report in the call. */
+  readonly index: number;
+  constructor(index: number, detail: string) {
+    super(`report ${index} ${detail}`);
+    this.index = index;
+  }
+}
+
+/** The connection is closed for good. Whether reports that were not acknowledged arrived is unknown. */
+export class ConnectionClosed extends Error {
+  override readonly name = "ConnectionClosed";
+  /** WebSocket close code, 1000 when the client closed. */
+  readonly code: number;
+  constructor(code: number, reason: string) {
+    super(`the connection is closed: ${reason} (${code})`);
+    this.code = code;
+  }
+}
+
+/** The server refused a message of this client (RFC 9457). */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  /** Stable URN, `urn:muster:problem:…`. */
+  readonly type: string;
+  readonly status: number;
+  readonly detail: string;
+  /** Where the mistake in a `where` is, in characters from 0. */
+  readonly position: number | undefined;
+  constructor(problem: ErrorMessage) {
+    super(`${problem.title}: ${problem.detail}`);
+    this.type = problem.type;
+    this.status = problem.status;
+    this.detail = problem.detail;
+    this.position = problem.position;
+  }
+}
+
+/** The view is over, because what it followed has gone. */
+export class ViewEnded extends Error {
+  override readonly name = "ViewEnded";
+  readonly reason: DepartureReason;
+  constructor(reason: DepartureReason) {
+    super(`the view is over, because what it followed has gone: ${reason}`);
+    this.reason = reason;
+  }
+}

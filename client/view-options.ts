@@ -1,0 +1,48 @@
+import type { Bbox, Rate, Subscribe, Tolerance } from "../src/transport/feed/protocol.ts";
+
+/** Which entities a view shows of those in its place. Absent = all. */
+export interface Filter {
+  /** Only these kinds; 1 … 64 of them. */
+  kinds?: readonly string[];
+  /** Only those for which this CEL expression over `entity` is true, e.g. `entity.speed > 5.0`. */
+  where?: string;
+}
+
+/** Where a view looks: exactly one of three. */
+export type Place =
+  /** West, south, east, north in degrees; west > east crosses 180°. */
+  | { bbox: Bbox; ids?: undefined; follow?: undefined }
+  /** These entities, wherever they are; 1 … 1,000 of them. */
+  | { ids: readonly string[]; bbox?: undefined; follow?: undefined }
+  /** A box around an entity, `radius` metres to each side, that moves with it. The view ends with the entity. */
+  | { follow: { id: string; radius: number }; bbox?: undefined; ids?: undefined };
+
+export type ViewOptions = Place &
+  Filter & {
+    /** Frames a second, 10 if absent. */
+    rate?: Rate;
+    /** The server holds back moves that `placeOf` foresees this well, up to a greatest age. Absent = every move is sent. */
+    tolerance?: Tolerance;
+    /** With more entities than this the view shows clusters instead. 5,000 if absent. */
+    max?: number;
+  };
+
+/** @param bbox where the view is by now, if it has a box */
+export function subscribeMessage(
+  view: string,
+  options: ViewOptions,
+  bbox: Bbox | undefined,
+  { kinds, where }: Filter,
+): Subscribe {
+  const { ids, follow, rate, tolerance, max } = options;
+  const message: Subscribe = { op: "subscribe", view };
+  if (ids !== undefined) message.ids = [...ids];
+  else if (follow !== undefined) message.follow = { id: follow.id, radius: follow.radius };
+  else message.bbox = bbox;
+  if (kinds !== undefined) message.kinds = [...kinds];
+  if (where !== undefined) message.where = where;
+  if (rate !== undefined) message.rate = rate;
+  if (tolerance !== undefined) message.tolerance = tolerance;
+  if (max !== undefined) message.max = max;
+  return message;
+}

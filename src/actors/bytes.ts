@@ -1,0 +1,158 @@
+/** Little-endian bytes, growing as they are written. */
+import assert from "node:assert/strict";
+
+const utf8 = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
+
+export class ByteWriter {
+  bytes: Uint8Array<ArrayBuffer>;
+  length = 0;
+  #view: DataView;
+
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  /** Makes room for `count` more bytes. The fixed-size writers below need room made for them. */
+  reserve(count: number): void {
+    const wanted = this.length + count;
+    if (wanted <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(wanted, this.bytes.length * 2));
+    grown.set(this.bytes);
+    this.bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  /** Starts again with the same memory. */
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** A copy of what was written. */
+  copy(): Uint8Array<ArrayBuffer> {
+    return this.bytes.slice(0, this.length);
+  }
+
+  u8(value: number): void {
+    this.#view.setUint8(this.length, value);
+    this.length += 1;
+  }
+  u16(value: number): void {
+    this.#view.setUint16(this.length, value, true);
+    this.length += 2;
+  }
+  u32(value: number): void {
+    this.#view.setUint32(this.length, value, true);
+    this.length += 4;
+  }
+  f32(value: number): void {
+    this.#view.setFloat32(this.length, value, true);
+    this.length += 4;
+  }
+  f64(value: number): void {
+    this.#view.setFloat64(this.length, value, true);
+    this.length += 8;
+  }
+  /** LEB128, 0 … 2^32 − 1: one to five bytes. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.bytes[this.length++] = rest;
+  }
+  /** A varint length and UTF-8. Makes its own room. */
+  string(value: string): void {
+    this.reserve(5 + value.length * 3);
+    if (value.length < 0x80 && this.#ascii(value)) return;
+    const encoded = utf8.encode(value);
+    this.varint(encoded.length);
+    this.bytes.set(encoded, this.length);
+    this.length += encoded.length;
+  }
+
+  /** Writes a short ASCII string without the encoder, which costs more to call than 128 stores. */
+  #ascii(value: string): boolean {
+    const start = this.length;
+    this.bytes[this.length++] = value.length;
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit >= 0x80) {
+        this.length = start;
+        return false;
+      }
+      this.bytes[this.length++] = unit;
+    }
+    return true;
+  }
+  /** Raw bytes. Makes its own room. */
+  raw(value: Uint8Array): void {
+    this.reserve(value.length);
+    this.bytes.set(value, this.length);
+    this.length += value.length;
+  }
+}
+
+/** Reads what a `ByteWriter` wrote. Reading past the end throws a RangeError. */
+export class ByteReader {
+  at = 0;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get done(): boolean {
+    return this.at >= this.#bytes.length;
+  }
+  u8(): number {
+    const value = this.#view.getUint8(this.at);
+    this.at += 1;
+    return value;
+  }
+  u16(): number {
+    const value = this.#view.getUint16(this.at, true);
+    this.at += 2;
+    return value;
+  }
+  u32(): number {
+    const value = this.#view.getUint32(this.at, true);
+    this.at += 4;
+    return value;
+  }
+  f32(): number {
+    const value = this.#view.getFloat32(this.at, true);
+    this.at += 4;
+    return value;
+  }
+  f64(): number {
+    const value = this.#view.getFloat64(this.at, true);
+    this.at += 8;
+    return value;
+  }
+  varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    assert.fail("a varint is longer than five bytes");
+  }
+  string(): string {
+    return utf8Decoder.decode(this.raw(this.varint()));
+  }
+  /** A view of `count` bytes, not a copy. */
+  raw(count: number): Uint8Array {
+    const end = this.at + count;
+    if (end > this.#bytes.length)
+      throw new RangeError(`${count} bytes at ${this.at} run past the end, ${this.#bytes.length}`);
+    const value = this.#bytes.subarray(this.at, end);
+    this.at = end;
+    return value;
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * A shard's entities as one blob, column by column: what recovery loads, and what the `entity` rows are made of. Opaque to the store.
+ */
+import assert from "node:assert/strict";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { EntityTable } from "./entity-table.ts";
+import type { ArmedTimer } from "./machine/step.ts";
+import type { JsonObject } from "./messages.ts";
+import type { Shard } from "./shard.ts";
+
+const VERSION = 1;
+const NUMERIC = ["lon", "lat", "t", "received"] as const;
+const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
+
+/** Serialises a shard as it is now. */
+export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
+  const { columns } = table.picture;
+  const slots = [...shard.slots()];
+  const out = new ByteWriter(256 + slots.length * 224);
+  out.reserve(16);
+  out.u8(VERSION);
+  out.varint(shard.nextNumber);
+  out.varint(slots.length);
+  for (const slot of slots) {
+    out.reserve(16);
+    out.varint(table.number[slot]);
+    out.varint(columns.seq[slot]);
+    out.u8(columns.liveness[slot]);
+    out.u8(columns.flags[slot]);
+    out.string(columns.id[slot]!);
+  }
+  writeNames(columns.kinds.names(), slots, columns.kind, out);
+  writeNames(columns.states.names(), slots, columns.state, out);
+  writeNames(columns.sources.names(), slots, columns.source, out);
+  out.reserve(slots.length * (NUMERIC.length * 8 + MOTION.length * 4));
+  for (const name of NUMERIC) for (const slot of slots) out.f64(columns[name][slot]);
+  for (const name of MOTION) for (const slot of slots) out.f32(columns[name][slot]);
+  for (const slot of slots) writeRare(table, slot, out);
+  for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
+  return out.bytes.subarray(0, out.length);
+}
+
+/** The names that occur, each once, and which one each slot has. */
+function writeNames(
+  names: readonly string[],
+  slots: number[],
+  column: Uint16Array | Uint32Array,
+  out: ByteWriter,
+): void {
+  const local = new Map<number, number>();
+  for (const slot of slots) if (!local.has(column[slot])) local.set(column[slot], local.size);
+  out.reserve(5);
+  out.varint(local.size);
+  for (const number of local.keys()) out.string(names[number]!);
+  out.reserve(slots.length * 5);
+  for (const slot of slots) out.varint(local.get(column[slot])!);
+}
+
+function writeRare(table: EntityTable, slot: number, out: ByteWriter): void {
+  const { columns } = table.picture;
+  out.string(columns.attributes.get(slot) ?? "");
+  const labels = columns.labels.get(slot);
+  out.string(labels === undefined ? "" : JSON.stringify(labels));
+  const context = table.context.get(slot);
+  out.string(context === undefined ? "" : JSON.stringify(context));
+  const timers = table.timers.get(slot) ?? [];
+  out.reserve(5);
+  out.varint(timers.length);
+  for (const timer of timers) {
+    out.string(timer.key);
+    out.reserve(8);
+    out.f64(timer.due);
+  }
+}
+
+/** One entity of a checkpoint. Absent numbers are NaN; never reported = t −∞. */
+export interface CheckpointEntity {
+  number: number;
+  seq: number;
+  liveness: number;
+  flags: number;
+  id: string;
+  kind: string;
+  state: string;
+  source: string;
+  lon: number;
+  lat: number;
+  t: number;
+  received: number;
+  alt: number;
+  speed: number;
+  course: number;
+  heading: number;
+  accuracy: number;
+  /** JSON text, or empty. */
+  attributes: string;
+  labels: readonly string[];
+  context: JsonObject | undefined;
+  timers: ArmedTimer[];
+}
+
+export interface DecodedCheckpoint {
+  nextNumber: number;
+  /** By ascending number. */
+  entities: CheckpointEntity[];
+  /** Stands where the entities' duplicate memories begin, in the same order. */
+  duplicates: ByteReader;
+}
+
+/** Reads a blob. @throws AssertionError if it is not one that this program wrote. */
+export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
+  const input = new ByteReader(body);
+  const version = input.u8();
+  assert.equal(version, VERSION, `checkpoint of version ${version}, this program reads ${VERSION}`);
+  const nextNumber = input.varint();
+  const entities = Array.from({ length: input.varint() }, () => readIdentity(input));
+  for (const name of ["kind", "state", "source"] as const) readNames(input, entities, name);
+  for (const name of NUMERIC) for (const entity of entities) entity[name] = input.f64();
+  for (const name of MOTION) for (const entity of entities) entity[name] = input.f32();
+  for (const entity of entities) readRare(input, entity);
+  return { nextNumber, entities, duplicates: input };
+}
+
+function readIdentity(input: ByteReader): CheckpointEntity {
+  return {
+    number: input.varint(),
+    seq: input.varint(),
+    liveness: input.u8(),
+    flags: input.u8(),
+    id: input.string(),
+    kind: "",
+    state: "",
+    source: "",
+    lon: NaN,
+    lat: NaN,
+    t: NaN,
+    received: NaN,
+    alt: NaN,
+    speed: NaN,
+    course: NaN,
+    heading: NaN,
+    accuracy: NaN,
+    attributes: "",
+    labels: [],
+    context: undefined,
+    timers: [],
+  };
+}
+
+function readNames(input: ByteReader, entities: CheckpointEntity[], name: "kind" | "state" | "source"): void {
+  const names = Array.from({ length: input.varint() }, () => input.string());
+  for (const entity of entities) entity[name] = names[input.varint()]!;
+}
+
+function readRare(input: ByteReader, entity: CheckpointEntity): void {
+  entity.attributes = input.string();
+  const labels = input.string();
+  if (labels !== "") entity.labels = JSON.parse(labels) as string[];
+  const context = input.string();
+  if (context !== "") entity.context = JSON.parse(context) as JsonObject;
+  entity.timers = Array.from({ length: input.varint() }, () => ({ key: input.string(), due: input.f64() }));
+}

@@ -1,0 +1,119 @@
+/**
+ * Decides which shard is checkpointed when. One at a time: taken when a batch is sealed (or when nothing waits), written once that batch is
+ * committed. The shard dirty for longest goes first. Paced by bytes, unless so many facts would have to be replayed that recovery would exceed its bound.
+ */
+import type { Clock } from "../clock.ts";
+import { CHECKPOINT_INTERVAL_MS, MAX_REPLAY_FACTS } from "../limits.ts";
+import { encodeCheckpoint } from "./checkpoint.ts";
+import type { EntityTable } from "./entity-table.ts";
+import type { TakenCheckpoint } from "./group-commit.ts";
+import { type CheckpointStore, StoreAway } from "./ports.ts";
+import type { Shard } from "./shard.ts";
+
+/** Background writing, bytes a second: a few per cent of what one disk or the embedded store takes. */
+const BYTES_PER_SECOND = 8 * 2 ** 20;
+const SHORTEST_PAUSE_MS = 10;
+
+export interface CheckpointerHooks {
+  /** The checkpoint is durable: `entity` rows may follow from the same blob. */
+  written(checkpoint: TakenCheckpoint): void;
+  /** The write failed for a reason other than the store being away. */
+  fatal(error: unknown): void;
+}
+
+export class Checkpointer {
+  readonly #table: EntityTable;
+  readonly #store: CheckpointStore;
+  readonly #clock: Clock;
+  readonly #hooks: CheckpointerHooks;
+  readonly #intervalMs: number;
+  /** Taken, and not yet written or void. */
+  #busy: TakenCheckpoint | undefined;
+  #factsTaken = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #notBefore = 0;
+  readonly stats = { written: 0, bytes: 0 };
+
+  /** @param intervalMs how long a shard that changes goes without a checkpoint. */
+  constructor(
+    table: EntityTable,
+    store: CheckpointStore,
+    clock: Clock,
+    hooks: CheckpointerHooks,
+    intervalMs = CHECKPOINT_INTERVAL_MS,
+  ) {
+    this.#table = table;
+    this.#store = store;
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** Facts that a recovery would replay now. */
+  get replayFacts(): number {
+    let facts = 0;
+    for (const shard of this.#table.shards) facts += shard.factsSinceCheckpoint;
+    return facts;
+  }
+
+  /** A checkpoint of the state as it is now, if one is due. @param settle take any dirty shard, due or not. */
+  take(settle = false): TakenCheckpoint | undefined {
+    if (this.#busy !== undefined) return undefined;
+    const now = this.#clock.monotonic();
+    const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS / 2;
+    if (!urgent && now < this.#notBefore) return undefined;
+    const shard = this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
+    if (shard === undefined) return undefined;
+    const body = encodeCheckpoint(this.#table, shard);
+    this.#factsTaken = shard.factsSinceCheckpoint;
+    shard.factsSinceCheckpoint = 0;
+    this.#notBefore = now + Math.max(SHORTEST_PAUSE_MS, (body.length / BYTES_PER_SECOND) * 1_000);
+    this.#busy = { shard: shard.index, epoch: shard.epoch, body };
+    return this.#busy;
+  }
+
+  /** Writes a taken checkpoint whose facts are durable up to journal row `mark`. Never rejects. */
+  write(checkpoint: TakenCheckpoint, mark: number): Promise<void> {
+    this.#writing = this.#write(checkpoint, mark);
+    return this.#writing;
+  }
+
+  /** Resolves when no write is under way. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
+  async #write(checkpoint: TakenCheckpoint, mark: number): Promise<void> {
+    try {
+      if (await this.#store.write({ ...checkpoint, mark })) {
+        this.stats.written += 1;
+        this.stats.bytes += checkpoint.body.length;
+        this.#busy = undefined;
+        this.#hooks.written(checkpoint);
+      } else this.discard(checkpoint);
+    } catch (error) {
+      this.discard(checkpoint);
+      if (!(error instanceof StoreAway)) this.#hooks.fatal(error);
+    }
+  }
+
+  /** A taken checkpoint is not to be written: its shard is as dirty as before. */
+  discard(checkpoint: TakenCheckpoint): void {
+    const shard = this.#table.shards[checkpoint.shard];
+    shard.factsSinceCheckpoint += this.#factsTaken;
+    this.#busy = undefined;
+  }
+
+  #dirtiest(before: number, byFacts: boolean): Shard | undefined {
+    let best: Shard | undefined;
+    for (const shard of this.#table.shards) {
+      if (shard.status !== "open" || shard.factsSinceCheckpoint === 0 || shard.dirtySince > before) continue;
+      if (best === undefined) best = shard;
+      else if (
+        byFacts ? shard.factsSinceCheckpoint > best.factsSinceCheckpoint : shard.dirtySince < best.dirtySince
+      )
+        best = shard;
+    }
+    return best;
+  }
+}

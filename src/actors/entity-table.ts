@@ -1,0 +1,208 @@
+/**
+ * All entities of this node: the columns they have in the picture, and those that only actors need. `apply` is the only way
+ * their state changes, live and in recovery alike.
+ */
+import assert from "node:assert/strict";
+import { ENTITY_BYTES, SHARDS } from "../limits.ts";
+import { HAS_PLACE, IMPLAUSIBLE, widenU32 } from "../picture/columns.ts";
+import { FULL, MOTION, type Picture } from "../picture/picture.ts";
+import { DuplicateMemory } from "./duplicate-memory.ts";
+import type { Fact, Introduced, Reported, Transitioned } from "./facts.ts";
+import type { ArmedTimer } from "./machine/step.ts";
+import { mergePatch } from "./merge-patch.ts";
+import { type JsonObject, LIVE } from "./messages.ts";
+import { Shard } from "./shard.ts";
+
+/** The kind of an entity that no report has named a kind for. */
+export const UNKNOWN_KIND = "unknown";
+
+export class EntityTable {
+  readonly picture: Picture;
+  readonly shards: readonly Shard[] = Array.from({ length: SHARDS }, (_, index) => new Shard(index));
+  readonly duplicates = new DuplicateMemory();
+  /** By slot: the durable number within the shard. */
+  number = new Uint32Array(0);
+  /** Slot → context of the machine; absent = empty. */
+  readonly context = new Map<number, JsonObject>();
+  /** Slot → armed timers of the machine; absent = none. */
+  readonly timers = new Map<number, readonly ArmedTimer[]>();
+  #capacity = 0;
+
+  constructor(picture: Picture) {
+    this.picture = picture;
+  }
+
+  /** Applies a fact of `shard`. @returns the slot of its entity. */
+  apply(shard: Shard, fact: Fact): number {
+    const columns = this.picture.columns;
+    if (fact.is === "introduced") return this.#introduce(shard, fact);
+    const slot = shard.slot(fact.number);
+    assert.ok(slot >= 0, `shard ${shard.index} has no entity ${fact.number}`);
+    columns.seq[slot] = fact.seq;
+    columns.epoch[slot] = shard.epoch;
+    switch (fact.is) {
+      case "reported":
+        this.#report(slot, fact);
+        break;
+      case "transitioned":
+        this.#transition(slot, fact);
+        break;
+      case "liveness":
+        columns.liveness[slot] = fact.liveness;
+        this.picture.touch(slot, FULL);
+        break;
+      case "kind":
+        columns.kind[slot] = interned(columns.kinds.number(fact.kind));
+        this.picture.touch(slot, FULL);
+        break;
+      default:
+        fact satisfies never;
+    }
+    return slot;
+  }
+
+  /** Makes a slot for an entity, with nothing known but its identity. */
+  add(shard: Shard, number: number, id: string, kind: string): number {
+    const slot = this.picture.add(id, shard.index);
+    const columns = this.picture.columns;
+    if (columns.capacity > this.#capacity) this.#grow(columns.capacity);
+    this.duplicates.reset(slot);
+    shard.assign(number, slot);
+    shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
+    this.number[slot] = number;
+    columns.kind[slot] = interned(columns.kinds.number(kind));
+    columns.epoch[slot] = shard.epoch;
+    return slot;
+  }
+
+  /** Takes all entities of a shard out of memory. What is durable is not touched. */
+  forget(shard: Shard, gone: (slot: number) => void): void {
+    for (const slot of shard.slots()) {
+      gone(slot);
+      this.context.delete(slot);
+      this.timers.delete(slot);
+      this.picture.remove(slot, "left");
+    }
+    shard.clear();
+  }
+
+  #introduce(shard: Shard, fact: Introduced): number {
+    const slot = this.add(shard, fact.number, fact.id, fact.kind);
+    this.picture.columns.seq[slot] = fact.seq;
+    return slot;
+  }
+
+  #report(slot: number, fact: Reported): void {
+    const { picture } = this;
+    const { columns } = picture;
+    const source = fact.source === "" ? 0 : interned(columns.sources.number(fact.source));
+    this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
+    if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
+    let full = columns.liveness[slot] !== LIVE;
+    columns.liveness[slot] = LIVE;
+    if (!fact.late) {
+      columns.t[slot] = Math.min(fact.t, fact.received);
+      const accuracy = columns.accuracy[slot];
+      if (!Number.isNaN(fact.lon)) this.#fix(slot, fact);
+      else this.#partial(slot, fact);
+      if (!Object.is(accuracy, columns.accuracy[slot]) || columns.source[slot] !== source) full = true;
+      columns.source[slot] = source;
+      if (fact.attributes !== "") {
+        this.#merge(slot, fact.attributes);
+        full = true;
+      }
+    }
+    picture.touch(slot, full ? FULL : MOTION);
+  }
+
+  /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
+  #fix(slot: number, fact: Reported): void {
+    const { columns } = this.picture;
+    const flagged = (columns.flags[slot] & IMPLAUSIBLE) !== 0;
+    columns.alt[slot] = fact.alt;
+    columns.speed[slot] = fact.speed;
+    columns.course[slot] = fact.course;
+    columns.heading[slot] = fact.heading;
+    columns.accuracy[slot] = fact.accuracy;
+    this.picture.place(slot, fact.lon, fact.lat);
+    if (flagged !== fact.implausible) {
+      columns.flags[slot] ^= IMPLAUSIBLE;
+      this.picture.touch(slot, FULL);
+    }
+  }
+
+  /** A report without a place says something about what it names only. */
+  #partial(slot: number, fact: Reported): void {
+    const { columns } = this.picture;
+    if (!Number.isNaN(fact.alt)) columns.alt[slot] = fact.alt;
+    if (!Number.isNaN(fact.speed)) columns.speed[slot] = fact.speed;
+    if (!Number.isNaN(fact.course)) columns.course[slot] = fact.course;
+    if (!Number.isNaN(fact.heading)) columns.heading[slot] = fact.heading;
+    if (!Number.isNaN(fact.accuracy)) columns.accuracy[slot] = fact.accuracy;
+  }
+
+  #merge(slot: number, patch: string): void {
+    const merged = this.mergedAttributes(slot, JSON.parse(patch) as JsonObject);
+    this.setAttributes(slot, merged === "{}" ? "" : merged);
+  }
+
+  /** @param text JSON text of an object, or empty. */
+  setAttributes(slot: number, text: string): void {
+    const { attributes, shard } = this.picture.columns;
+    this.shards[shard[slot]].bytes += Buffer.byteLength(text) - this.attributeBytes(slot);
+    if (text === "") attributes.delete(slot);
+    else attributes.set(slot, text);
+  }
+
+  /** Bytes of the JSON text of the attributes, 0 if there are none. */
+  attributeBytes(slot: number): number {
+    return Buffer.byteLength(this.picture.columns.attributes.get(slot) ?? "");
+  }
+
+  setContext(slot: number, context: JsonObject): void {
+    const before = this.context.get(slot);
+    const empty = Object.keys(context).length === 0;
+    if (empty && before === undefined) return;
+    const shard = this.shards[this.picture.columns.shard[slot]];
+    if (before !== undefined) shard.bytes -= Buffer.byteLength(JSON.stringify(before));
+    if (empty) this.context.delete(slot);
+    else {
+      this.context.set(slot, context);
+      shard.bytes += Buffer.byteLength(JSON.stringify(context));
+    }
+  }
+
+  /** JSON text of the attributes after a merge patch. */
+  mergedAttributes(slot: number, patch: JsonObject): string {
+    const before = slot < 0 ? undefined : this.picture.columns.attributes.get(slot);
+    return JSON.stringify(mergePatch(before === undefined ? {} : (JSON.parse(before) as JsonObject), patch));
+  }
+
+  #transition(slot: number, fact: Transitioned): void {
+    const { columns } = this.picture;
+    const state = interned(columns.states.number(fact.state));
+    if (columns.state[slot] !== state) {
+      columns.state[slot] = state;
+      this.picture.touch(slot, FULL);
+    }
+    this.setContext(slot, fact.context);
+    if (fact.timers.length === 0) this.timers.delete(slot);
+    else this.timers.set(slot, fact.timers);
+  }
+
+  #grow(capacity: number): void {
+    this.number = widenU32(this.number, capacity);
+    this.duplicates.grow(capacity);
+    this.#capacity = capacity;
+  }
+}
+
+function interned(number: number): number {
+  assert.ok(number >= 0, "names are refused at the limit before they become facts");
+  return number;
+}
+
+/** Whether a slot has ever had a place. */
+export function hasPlace(picture: Picture, slot: number): boolean {
+  return (picture.columns.flags[slot] & HAS_PLACE) !== 0;
+}

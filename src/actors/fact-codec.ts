@@ -1,0 +1,201 @@
+/**
+ * Facts as bytes: the records of a journal section. One record is: tag u8, number varint, seq varint, then by tag.
+ * Little-endian; strings are a varint length and UTF-8. A section is opened with a version byte.
+ */
+import assert from "node:assert/strict";
+import { ByteReader, type ByteWriter } from "./bytes.ts";
+import type { Fact, Reported } from "./facts.ts";
+import type { JsonObject } from "./messages.ts";
+
+export const SECTION_VERSION = 1;
+
+const INTRODUCED = 1;
+const KIND = 2;
+const REPORTED = 3;
+const TRANSITIONED = 4;
+const LIVENESS = 5;
+
+const LATE = 1;
+const IMPLAUSIBLE = 2;
+const PLACE = 4;
+const ALT = 8;
+const SPEED = 16;
+const COURSE = 32;
+const HEADING = 64;
+const ACCURACY = 128;
+const SOURCE = 256;
+const SOURCE_SEQ = 512;
+const ATTRIBUTES = 1024;
+
+/** Appends one fact. */
+export function writeFact(fact: Fact, out: ByteWriter): void {
+  switch (fact.is) {
+    case "reported":
+      writeReported(fact, out);
+      return;
+    case "introduced":
+      head(INTRODUCED, fact, out);
+      out.string(fact.id);
+      out.string(fact.kind);
+      return;
+    case "kind":
+      head(KIND, fact, out);
+      out.string(fact.kind);
+      return;
+    case "transitioned":
+      head(TRANSITIONED, fact, out);
+      out.string(fact.state);
+      out.string(JSON.stringify(fact.context));
+      out.reserve(8);
+      out.varint(fact.timers.length);
+      for (const timer of fact.timers) {
+        out.string(timer.key);
+        out.reserve(8);
+        out.f64(timer.due);
+      }
+      return;
+    case "liveness":
+      head(LIVENESS, fact, out);
+      out.u8(fact.liveness);
+      return;
+    default:
+      fact satisfies never;
+  }
+}
+
+function head(tag: number, fact: Fact, out: ByteWriter): void {
+  out.reserve(16);
+  out.u8(tag);
+  out.varint(fact.number);
+  out.varint(fact.seq);
+}
+
+function writeReported(fact: Reported, out: ByteWriter): void {
+  head(REPORTED, fact, out);
+  out.reserve(80);
+  const mask =
+    (fact.late ? LATE : 0) |
+    (fact.implausible ? IMPLAUSIBLE : 0) |
+    (Number.isNaN(fact.lon) ? 0 : PLACE) |
+    (Number.isNaN(fact.alt) ? 0 : ALT) |
+    (Number.isNaN(fact.speed) ? 0 : SPEED) |
+    (Number.isNaN(fact.course) ? 0 : COURSE) |
+    (Number.isNaN(fact.heading) ? 0 : HEADING) |
+    (Number.isNaN(fact.accuracy) ? 0 : ACCURACY) |
+    (fact.source === "" ? 0 : SOURCE) |
+    (fact.sourceSeq < 0 ? 0 : SOURCE_SEQ) |
+    (fact.attributes === "" ? 0 : ATTRIBUTES);
+  out.u16(mask);
+  out.f64(fact.t);
+  out.f64(fact.received);
+  out.u32(fact.hash);
+  if (mask & PLACE) {
+    out.f64(fact.lon);
+    out.f64(fact.lat);
+  }
+  if (mask & ALT) out.f32(fact.alt);
+  if (mask & SPEED) out.f32(fact.speed);
+  if (mask & COURSE) out.f32(fact.course);
+  if (mask & HEADING) out.f32(fact.heading);
+  if (mask & ACCURACY) out.f32(fact.accuracy);
+  if (mask & SOURCE_SEQ) out.f64(fact.sourceSeq);
+  if (mask & SOURCE) out.string(fact.source);
+  if (mask & ATTRIBUTES) out.string(fact.attributes);
+}
+
+/** A report with nothing in it, to be filled and reused. */
+export function emptyReported(): Reported {
+  return {
+    is: "reported",
+    number: 0,
+    seq: 0,
+    t: 0,
+    received: 0,
+    hash: 0,
+    late: false,
+    implausible: false,
+    lon: NaN,
+    lat: NaN,
+    alt: NaN,
+    speed: NaN,
+    course: NaN,
+    heading: NaN,
+    accuracy: NaN,
+    source: "",
+    sourceSeq: -1,
+    attributes: "",
+  };
+}
+
+/**
+ * Reads the facts of a section in order.
+ * @param found gets each fact and the bytes [start, end) it takes in `section`; a `Reported` is reused for the next.
+ * @throws AssertionError if the bytes are not a section: the journal is ours, so that is a defect or a damaged disk.
+ */
+export function readFacts(
+  section: Uint8Array,
+  found: (fact: Fact, start: number, end: number) => void,
+): void {
+  const input = new ByteReader(section);
+  const version = input.u8();
+  assert.equal(
+    version,
+    SECTION_VERSION,
+    `journal section of version ${version}, this program reads ${SECTION_VERSION}`,
+  );
+  const reported = emptyReported();
+  while (!input.done) {
+    const start = input.at;
+    const fact = readFact(input, reported);
+    found(fact, start, input.at);
+  }
+}
+
+function readFact(input: ByteReader, reported: Reported): Fact {
+  const tag = input.u8();
+  const number = input.varint();
+  const seq = input.varint();
+  switch (tag) {
+    case REPORTED:
+      return readReported(input, number, seq, reported);
+    case INTRODUCED:
+      return { is: "introduced", number, seq, id: input.string(), kind: input.string() };
+    case KIND:
+      return { is: "kind", number, seq, kind: input.string() };
+    case TRANSITIONED: {
+      const state = input.string();
+      const context = JSON.parse(input.string()) as JsonObject;
+      const timers = Array.from({ length: input.varint() }, () => ({
+        key: input.string(),
+        due: input.f64(),
+      }));
+      return { is: "transitioned", number, seq, state, context, timers };
+    }
+    case LIVENESS:
+      return { is: "liveness", number, seq, liveness: input.u8() };
+    default:
+      assert.fail(`unknown fact ${tag} at byte ${input.at}`);
+  }
+}
+
+function readReported(input: ByteReader, number: number, seq: number, into: Reported): Reported {
+  const mask = input.u16();
+  into.number = number;
+  into.seq = seq;
+  into.late = (mask & LATE) !== 0;
+  into.implausible = (mask & IMPLAUSIBLE) !== 0;
+  into.t = input.f64();
+  into.received = input.f64();
+  into.hash = input.u32();
+  into.lon = mask & PLACE ? input.f64() : NaN;
+  into.lat = mask & PLACE ? input.f64() : NaN;
+  into.alt = mask & ALT ? input.f32() : NaN;
+  into.speed = mask & SPEED ? input.f32() : NaN;
+  into.course = mask & COURSE ? input.f32() : NaN;
+  into.heading = mask & HEADING ? input.f32() : NaN;
+  into.accuracy = mask & ACCURACY ? input.f32() : NaN;
+  into.sourceSeq = mask & SOURCE_SEQ ? input.f64() : -1;
+  into.source = mask & SOURCE ? input.string() : "";
+  into.attributes = mask & ATTRIBUTES ? input.string() : "";
+  return into;
+}

@@ -1,0 +1,70 @@
+/**
+ * What actors decide. A fact is the only thing that changes state (`EntityTable.apply`), the only thing that is remembered
+ * (`fact-codec.ts`), and what recovery folds. Every fact of an entity has the next `seq`.
+ *
+ * Fact objects are reused on the hot path: whoever keeps one copies it.
+ */
+import type { ArmedTimer } from "./machine/step.ts";
+import type { JsonObject } from "./messages.ts";
+
+interface FactBase {
+  /** The entity, by its durable number within its shard. */
+  number: number;
+  seq: number;
+}
+
+/** The entity exists from now on; gives its number a meaning. Its first fact. */
+export interface Introduced extends FactBase {
+  is: "introduced";
+  id: string;
+  kind: string;
+}
+
+/** A kind was named for an entity whose kind was unknown. */
+export interface KindSet extends FactBase {
+  is: "kind";
+  kind: string;
+}
+
+/** A report was taken. Absent numbers are NaN, absent strings empty. */
+export interface Reported extends FactBase {
+  is: "reported";
+  /** As the source said, Unix ms; the fix time is the smaller of this and `received`. */
+  t: number;
+  received: number;
+  /** Of the report's content, for the duplicate memory. */
+  hash: number;
+  /** Older than the newest: history only. */
+  late: boolean;
+  /** The jump is faster than the entity's kind can be. */
+  implausible: boolean;
+  lon: number;
+  lat: number;
+  alt: number;
+  speed: number;
+  course: number;
+  heading: number;
+  accuracy: number;
+  source: string;
+  /** −1 = none. */
+  sourceSeq: number;
+  /** JSON text of the merge patch. */
+  attributes: string;
+}
+
+/** The machine went to a state, or changed its context or timers. */
+export interface Transitioned extends FactBase {
+  is: "transitioned";
+  /** Path of the leaf state: names survive a change of the definition, numbers would not. */
+  state: string;
+  context: JsonObject;
+  timers: readonly ArmedTimer[];
+}
+
+/** Silence crossed a threshold. */
+export interface LivenessChanged extends FactBase {
+  is: "liveness";
+  liveness: number;
+}
+
+export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged;

@@ -1,0 +1,58 @@
+/** Reading members of untrusted JSON objects: which may be there, names, lists. */
+import { MAX_NAME_LENGTH } from "../../limits.ts";
+import type { Json, JsonObject } from "../messages.ts";
+import { MachineError } from "./errors.ts";
+import { isStorable } from "./values.ts";
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A token of a JSON pointer (RFC 6901). */
+export function pointer(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+/** A member of the object itself, never of its prototype. */
+export function member(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** @throws MachineError if a member is not in `known`; `not-supported` if it is in `later`. */
+export function members(
+  object: JsonObject,
+  at: string,
+  known: readonly string[],
+  later: readonly string[],
+): void {
+  for (const key of Object.keys(object)) {
+    if (known.includes(key)) continue;
+    const here = `${at}/${pointer(key)}`;
+    if (later.includes(key)) throw new MachineError("not-supported", here, `\`${key}\` is not supported`);
+    throw new MachineError(
+      "unknown-member",
+      here,
+      `\`${key}\` is not known here; known are ${known.join(", ")}`,
+    );
+  }
+}
+
+/** A value that may be one or a list, as items with their pointers; absent = none. */
+export function list(json: Json | undefined, at: string): [item: Json, at: string][] {
+  if (json === undefined) return [];
+  return Array.isArray(json) ? json.map((item, i) => [item, `${at}/${i}`]) : [[json, at]];
+}
+
+/**
+ * The name of a state (no dots, `#`, backslashes or spaces: targets are made of them), a key of the context, or an event type.
+ * @throws MachineError `wrong-type`, `bad-name`.
+ */
+export function name(json: Json | undefined, at: string, of: "state" | "key" | "event" = "state"): string {
+  if (typeof json !== "string") throw new MachineError("wrong-type", at, "a name is needed, as a string");
+  if (json === "" || json.length > MAX_NAME_LENGTH)
+    throw new MachineError("bad-name", at, `a name has 1 to ${MAX_NAME_LENGTH} characters`);
+  const refused = of === "state" ? /[.#\\\s\u0000-\u001f\u007f]/ : /[\u0000-\u001f\u007f]/;
+  if (refused.test(json) || json === "__proto__" || !isStorable(json))
+    throw new MachineError("bad-name", at, `${JSON.stringify(json)} cannot be a name`);
+  return json;
+}

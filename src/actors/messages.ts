@@ -1,0 +1,90 @@
+/**
+ * The vocabulary of the actors: what comes in, what is decided. Units as everywhere: degrees WGS 84, metres,
+ * metres per second, degrees clockwise from true north, Unix milliseconds.
+ */
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [key: string]: Json };
+
+/** One observation of an entity by a source. Decoded and bounded by the transport before it gets here. */
+export interface Report {
+  id: string;
+  /** When it was observed, Unix ms. */
+  t: number;
+  kind?: string;
+  /** Present together with `lat` or not at all. */
+  lon?: number;
+  lat?: number;
+  alt?: number;
+  /** Over ground, ≥ 0. */
+  speed?: number;
+  /** Course over ground, 0 ≤ course < 360. */
+  course?: number;
+  /** Where the bow points, 0 ≤ heading < 360. */
+  heading?: number;
+  /** Radius of uncertainty, ≥ 0. */
+  accuracy?: number;
+  /** Merged into the entity's attributes as RFC 7386 says: `null` removes. */
+  attributes?: JsonObject;
+  source?: string;
+  /** Number that the source gave it, 0 … 2^53 − 1. */
+  seq?: number;
+  /** Where the entity was found last, for whoever brings the same object with each report of an id; −1 = nowhere yet. */
+  hint?: { slot: number };
+}
+
+/** From silence alone, by receive time; the order is the order of getting worse. */
+export const LIVENESS = ["live", "stale", "lost", "expired"] as const;
+export type Liveness = (typeof LIVENESS)[number];
+export const LIVE = 0;
+export const STALE = 1;
+export const LOST = 2;
+export const EXPIRED = 3;
+
+/** A CloudEvents 1.0 event as the store keeps it. `data` is the event's own payload. */
+export interface EventFact {
+  /** e.g. `state.changed`. */
+  type: string;
+  /** Id of the entity it is about. */
+  subject: string;
+  /** When it happened, Unix ms. */
+  time: number;
+  data: JsonObject;
+}
+
+/** Why a report was not taken. `type` is stable; clients may switch on it. */
+export interface Refusal {
+  type: RefusalType;
+  detail: string;
+}
+
+/** Every reason for which a single report is refused; `retry` says whether the same report may succeed later. */
+export const REFUSALS = {
+  "invalid-report": { title: "The report is not valid", retry: false },
+  "too-old": { title: "The report is older than the history kept", retry: false },
+  "clock-skew": { title: "The report is from the future", retry: false },
+  "too-many-kinds": { title: "The limit of distinct kinds is reached", retry: false },
+  "too-many-entities": { title: "The limit of entities is reached", retry: false },
+  "not-storable": { title: "The store refuses this report's data", retry: false },
+  retry: { title: "The shard was reloaded before the report was stored", retry: true },
+  overloaded: { title: "More work waits than the node may hold", retry: true },
+} as const;
+export type RefusalType = keyof typeof REFUSALS;
+
+/** The answer to a batch. It is given only after everything it calls accepted is committed. */
+export interface IngestResult {
+  /** Reports taken, duplicates included. */
+  accepted: number;
+  refused: { index: number; type: RefusalType; detail: string }[];
+}
+
+/** Where the transport hands in reports: the router of this node, or of the cluster. */
+export interface Ingest {
+  /**
+   * Takes a batch in order. Resolves after the commit of all that it accepts; never rejects for bad reports.
+   * When the node holds more than it may, every report of the batch is refused `overloaded`, at once.
+   */
+  submit(reports: readonly Report[]): Promise<IngestResult>;
+  /** Whether new work is refused now (`overloaded`), for a 503 before a body is read. */
+  readonly overloaded: boolean;
+}

@@ -1,0 +1,73 @@
+/** What the actors want of a store. Owned here; implemented in `store/` and, in memory, by tests. */
+import type { EventFact } from "./messages.ts";
+
+/** The facts of one shard in one flush. */
+export interface Section {
+  shard: number;
+  epoch: number;
+  /** Records of `fact-codec.ts`, back to back. Opaque to the store. */
+  body: Uint8Array;
+}
+
+export interface Batch {
+  /** Counts the flushes of one incarnation from 1 without gaps; a bisected part gets a number of its own. */
+  flushNo: number;
+  /** Ascending by shard, at least one. */
+  sections: Section[];
+  /** Oldest and newest `t` of the reports in it, Unix ms. */
+  tMin: number;
+  tMax: number;
+  events: (EventFact & { shard: number })[];
+}
+
+export type AppendOutcome =
+  | { status: "committed"; journalId: number }
+  /** This incarnation no longer owns what it writes: nothing was written. */
+  | { status: "fenced" }
+  /** PostgreSQL refuses the data itself (SQLSTATE class 22, 23, 54): a retry cannot succeed. Nothing was written. */
+  | { status: "poisoned"; detail: string };
+
+export interface Journal {
+  /**
+   * Makes a batch durable, all or nothing. After an unknown outcome it is called again with the same batch and
+   * `attempt` > 1, and then first looks whether the number is already there.
+   * Rejects with `StoreAway` if the database cannot be reached or does not answer.
+   */
+  append(batch: Batch, attempt: number): Promise<AppendOutcome>;
+}
+
+/** The database cannot be reached, restarts, or does not answer in time. The outcome is unknown. */
+export class StoreAway extends Error {
+  override name = "StoreAway";
+}
+
+export interface Checkpoint {
+  shard: number;
+  epoch: number;
+  /** Facts of journal rows with id ≤ mark are in `body`. */
+  mark: number;
+  body: Uint8Array;
+}
+
+export interface CheckpointStore {
+  /** Replaces the shard's checkpoint and raises its mark, in one transaction. False if fenced. Rejects `StoreAway`. */
+  write(checkpoint: Checkpoint): Promise<boolean>;
+}
+
+/** One step of a recovery, in the order in which they must be applied. */
+export type RecoveryItem =
+  | { is: "checkpoint"; checkpoint: Checkpoint }
+  | { is: "section"; journalId: number; section: Section };
+
+export interface ShardStore {
+  /**
+   * Claims all given shards for this incarnation, each with its epoch raised; only after this commits may they be loaded.
+   * @returns shard → its new epoch.
+   */
+  claim(shards: readonly number[]): Promise<Map<number, number>>;
+  /**
+   * All that is durable of the given shards: the checkpoints first, then the journal's sections newer than each
+   * shard's mark, in journal order.
+   */
+  recover(shards: readonly number[]): AsyncIterable<RecoveryItem>;
+}

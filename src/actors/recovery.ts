@@ -1,0 +1,100 @@
+/** Brings shards back to memory: their checkpoints, and over them the facts of the journal, applied by the same `apply` as live. */
+import assert from "node:assert/strict";
+import { HAS_PLACE } from "../picture/columns.ts";
+import { FULL } from "../picture/picture.ts";
+import { decodeCheckpoint } from "./checkpoint.ts";
+import type { EntityTable } from "./entity-table.ts";
+import { readFacts } from "./fact-codec.ts";
+import type { Checkpoint, RecoveryItem, Section } from "./ports.ts";
+
+export interface Recovered {
+  entities: number;
+  facts: number;
+  /** The newest journal row seen, 0 if none. */
+  journalId: number;
+}
+
+/**
+ * Loads shards, which must be empty and closed and have their new epochs. They are still closed afterwards.
+ * @param breathe is awaited between items, so that a long recovery does not block the loop.
+ */
+export async function recover(
+  table: EntityTable,
+  shards: readonly number[],
+  items: AsyncIterable<RecoveryItem>,
+  breathe: () => Promise<void>,
+): Promise<Recovered> {
+  const result: Recovered = { entities: 0, facts: 0, journalId: 0 };
+  for await (const item of items) {
+    if (item.is === "checkpoint") {
+      load(table, item.checkpoint);
+      result.journalId = Math.max(result.journalId, item.checkpoint.mark);
+    } else {
+      result.facts += fold(table, item.section);
+      result.journalId = Math.max(result.journalId, item.journalId);
+    }
+    await breathe();
+  }
+  const { columns } = table.picture;
+  for (const index of shards) {
+    const shard = table.shards[index];
+    for (const slot of shard.slots()) {
+      // What viewers saw ahead of the last commit is older truth now: the new epoch makes it win.
+      columns.epoch[slot] = shard.epoch;
+      result.entities += 1;
+    }
+  }
+  return result;
+}
+
+function load(table: EntityTable, checkpoint: Checkpoint): void {
+  const shard = table.shards[checkpoint.shard];
+  const { columns } = table.picture;
+  const { entities, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
+  for (const entity of entities) {
+    const slot = table.add(shard, entity.number, entity.id, entity.kind);
+    columns.seq[slot] = entity.seq;
+    columns.liveness[slot] = entity.liveness;
+    columns.state[slot] = columns.states.number(entity.state);
+    const source = columns.sources.number(entity.source);
+    assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
+    columns.source[slot] = source;
+    columns.t[slot] = entity.t;
+    columns.received[slot] = entity.received;
+    columns.alt[slot] = entity.alt;
+    columns.speed[slot] = entity.speed;
+    columns.course[slot] = entity.course;
+    columns.heading[slot] = entity.heading;
+    columns.accuracy[slot] = entity.accuracy;
+    if (entity.flags & HAS_PLACE) table.picture.place(slot, entity.lon, entity.lat);
+    columns.flags[slot] = entity.flags;
+    table.setAttributes(slot, entity.attributes);
+    if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
+    if (entity.context !== undefined) table.setContext(slot, entity.context);
+    if (entity.timers.length > 0) table.timers.set(slot, entity.timers);
+    table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates);
+    table.picture.touch(slot, FULL);
+  }
+  assert.ok(duplicates.done, "a checkpoint ends with its last entity");
+  shard.nextNumber = nextNumber;
+}
+
+/** Applies the facts of a section that are newer than what is there. */
+function fold(table: EntityTable, section: Section): number {
+  const shard = table.shards[section.shard];
+  const { columns } = table.picture;
+  let applied = 0;
+  readFacts(section.body, (fact) => {
+    const slot = shard.slot(fact.number);
+    if (slot >= 0 && fact.seq <= columns.seq[slot]) return;
+    assert.equal(
+      fact.seq,
+      slot < 0 ? 1 : columns.seq[slot] + 1,
+      `facts of ${shard.index}/${fact.number} have a gap`,
+    );
+    table.apply(shard, fact);
+    applied += 1;
+  });
+  shard.factsSinceCheckpoint += applied;
+  return applied;
+}

@@ -1,0 +1,172 @@
+/**
+ * Takes batches of reports to the actors of this node, in order, in slices of at most 2 ms of the loop, and answers each when all that it
+ * accepted is committed. The cluster will stand behind the same port.
+ */
+import type { Clock } from "../clock.ts";
+import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
+import type { GroupCommit, Verdict } from "./group-commit.ts";
+import type { Ingest, IngestResult, Report } from "./messages.ts";
+import { type Actors, DUPLICATE } from "./receive.ts";
+import { shardOf } from "./shard-hash.ts";
+
+/** How often the slice looks at the clock. */
+const REPORTS_PER_LOOK = 16;
+
+interface Entry {
+  reports: readonly Report[];
+  /** Reports decided so far. */
+  next: number;
+  /** Decided, and not joined to a batch of the commit yet: from here to `next`. */
+  joined: number;
+  /** Batches of the commit that it waits for. */
+  waiting: number;
+  result: IngestResult;
+  resolve(result: IngestResult): void;
+}
+
+export class Router implements Ingest {
+  readonly #actors: Actors;
+  readonly #commit: GroupCommit;
+  readonly #clock: Clock;
+  readonly #fatal: (error: unknown) => void;
+  #queue: Entry[] = [];
+  #queued = 0;
+  #pumping = false;
+  #closed = false;
+  readonly stats = { accepted: 0, duplicates: 0, refused: 0 };
+
+  /** @param fatal is told of an error that is no report's fault; nothing is decided after it. */
+  constructor(actors: Actors, commit: GroupCommit, clock: Clock, fatal: (error: unknown) => void) {
+    this.#actors = actors;
+    this.#commit = commit;
+    this.#clock = clock;
+    this.#fatal = fatal;
+  }
+
+  get overloaded(): boolean {
+    return this.#closed || this.#commit.overloaded || this.#queued >= MAX_QUEUED_REPORTS;
+  }
+
+  submit(reports: readonly Report[]): Promise<IngestResult> {
+    if (this.overloaded) {
+      this.stats.refused += reports.length;
+      const detail = this.#closed
+        ? "the node is shutting down"
+        : "more work waits than the node may hold; try again later";
+      return Promise.resolve({
+        accepted: 0,
+        refused: reports.map((_, index) => ({ index, type: "overloaded", detail })),
+      });
+    }
+    if (reports.length === 0) return Promise.resolve({ accepted: 0, refused: [] });
+    return new Promise((resolve) => {
+      this.#queue.push({
+        reports,
+        next: 0,
+        joined: 0,
+        waiting: 0,
+        result: { accepted: 0, refused: [] },
+        resolve,
+      });
+      this.#queued += reports.length;
+      if (!this.#pumping) this.#start();
+    });
+  }
+
+  /** Takes no new batches; those taken are still worked off. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Nothing waits to be decided. */
+  get idle(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  #start(): void {
+    this.#pumping = true;
+    try {
+      this.#pump();
+    } catch (error) {
+      // What was half decided must not be followed by more: from here on it only looks busy.
+      this.#closed = true;
+      this.#fatal(error);
+    }
+  }
+
+  #pump(): void {
+    const end = this.#clock.monotonic() + SLICE_MS;
+    const now = this.#clock.now();
+    for (let entry = this.#queue[0]; entry !== undefined; entry = this.#queue[0]) {
+      if (!this.#work(entry, now, end)) {
+        this.#join(entry);
+        this.#clock.yield(() => this.#start());
+        return;
+      }
+      this.#queue.shift();
+      this.#join(entry);
+    }
+    this.#pumping = false;
+  }
+
+  /** Decides on reports of `entry` until it is done (true) or the slice is over (false). */
+  #work(entry: Entry, now: number, end: number): boolean {
+    const { reports } = entry;
+    while (entry.next < reports.length) {
+      if (entry.next % REPORTS_PER_LOOK === 0 && this.#clock.monotonic() >= end) return false;
+      const report = reports[entry.next]!;
+      const answer = this.#actors.receive(report, now);
+      this.#queued -= 1;
+      if (answer === undefined) entry.result.accepted += 1;
+      else if (answer === DUPLICATE) {
+        entry.result.accepted += 1;
+        this.stats.duplicates += 1;
+      } else entry.result.refused.push({ index: entry.next, ...answer });
+      entry.next += 1;
+      if (this.#commit.full) {
+        this.#join(entry);
+        this.#commit.seal();
+      }
+    }
+    return true;
+  }
+
+  /** Makes the entry wait for the commit of what was decided of it since it last joined. */
+  #join(entry: Entry): void {
+    const from = entry.joined;
+    const to = entry.next;
+    if (from === to && entry.waiting > 0) return;
+    entry.joined = to;
+    entry.waiting += 1;
+    this.#commit.join((verdict) => {
+      entry.waiting -= 1;
+      if (verdict !== "committed") withdraw(entry, from, to, verdict);
+      if (entry.waiting === 0 && entry.next === entry.reports.length) this.#answer(entry);
+    });
+  }
+
+  #answer(entry: Entry): void {
+    const { result } = entry;
+    result.refused.sort((a, b) => a.index - b.index);
+    this.stats.accepted += result.accepted;
+    this.stats.refused += result.refused.length;
+    entry.resolve(result);
+  }
+}
+
+/** Refuses what was accepted of reports [from, to) and is not durable after all. */
+function withdraw(entry: Entry, from: number, to: number, verdict: Verdict): void {
+  const refused = new Set(entry.result.refused.map((refusal) => refusal.index));
+  for (let index = from; index < to; index++) {
+    if (refused.has(index)) continue;
+    const { id } = entry.reports[index]!;
+    const type = verdict.refusal(shardOf(id), id);
+    if (type === undefined) continue;
+    entry.result.accepted -= 1;
+    const detail =
+      type === "retry"
+        ? "the shard was reloaded before this was stored: send it again"
+        : "the store refuses this data";
+    entry.result.refused.push({ index, type, detail });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * One of the 256 shards: which entities it has, by their durable numbers, and how far its checkpoint is behind.
+ *
+ * States: `closed` (not owned, or being loaded: refuses with `retry`) → `open` (owned, loaded).
+ */
+import assert from "node:assert/strict";
+import { widenU32 } from "../picture/columns.ts";
+
+const NO_SLOT = 0xffffffff;
+
+export class Shard {
+  readonly index: number;
+  status: "closed" | "open" = "closed";
+  epoch = 0;
+  /** The number that the next new entity gets; numbers start at 0 and are never given twice. */
+  nextNumber = 0;
+  /** Facts decided since the last checkpoint was taken. */
+  factsSinceCheckpoint = 0;
+  /** When the first of them was decided, on the monotonic clock. */
+  dirtySince = 0;
+  /** What its checkpoint takes at most. */
+  bytes = 0;
+  #slots = new Uint32Array(0);
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  /** The slot of a number, or −1. */
+  slot(number: number): number {
+    const slot = number < this.#slots.length ? this.#slots[number] : NO_SLOT;
+    return slot === NO_SLOT ? -1 : slot;
+  }
+
+  assign(number: number, slot: number): void {
+    if (number >= this.#slots.length) {
+      const before = this.#slots.length;
+      this.#slots = widenU32(this.#slots, Math.max(16, before * 2, number + 1));
+      this.#slots.fill(NO_SLOT, before);
+    }
+    assert.equal(this.#slots[number], NO_SLOT, "a number names one entity for ever");
+    this.#slots[number] = slot;
+    if (number >= this.nextNumber) this.nextNumber = number + 1;
+  }
+
+  /** The slots of all its entities, by ascending number. */
+  *slots(): Iterable<number> {
+    for (let number = 0; number < this.nextNumber; number++) {
+      const slot = this.slot(number);
+      if (slot >= 0) yield slot;
+    }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.status = "closed";
+    this.nextNumber = 0;
+    this.factsSinceCheckpoint = 0;
+    this.bytes = 0;
+    this.#slots = new Uint32Array(0);
+  }
+}

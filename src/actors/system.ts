@@ -1,0 +1,156 @@
+/**
+ * The actors of one node, put together: reports in, decisions to the journal, answers out after the commit. It knows no transport and no
+ * database, only the ports, so that a test runs it whole on a clock moved by hand.
+ *
+ * States: made → started (all given shards are open) → stopping (takes nothing new, commits what it has) → stopped.
+ */
+import assert from "node:assert/strict";
+import type { Clock } from "../clock.ts";
+import { SHARDS } from "../limits.ts";
+import { Picture } from "../picture/picture.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { EntityTable } from "./entity-table.ts";
+import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
+import type { Machine } from "./machine/compile.ts";
+import { Ownership } from "./ownership.ts";
+import type { CheckpointStore, Journal, ShardStore } from "./ports.ts";
+import { Actors, type ReceiveOptions } from "./receive.ts";
+import type { Recovered } from "./recovery.ts";
+import { Router } from "./router.ts";
+import { TimingWheel } from "./timing-wheel.ts";
+
+/** How often timers are looked at. */
+const TIMER_MS = 100;
+/** Timers fired before other work has its turn. */
+const TIMERS_PER_SLICE = 500;
+
+export interface SystemOptions {
+  receive: ReceiveOptions;
+  machine: Machine;
+  store: Journal & CheckpointStore & ShardStore;
+  clock: Clock;
+  /** How long a shard that changes goes without a checkpoint; default `CHECKPOINT_INTERVAL_MS`. */
+  checkpointIntervalMs?: number;
+  /** A checkpoint is durable. */
+  onCheckpoint(checkpoint: TakenCheckpoint): void;
+  /** Shards were lost and are loaded again. */
+  onLost(shards: readonly number[], recovered: Recovered | undefined): void;
+  /** The store stopped answering, or answers again. */
+  onAway(away: boolean): void;
+  /** The node cannot go on. */
+  onFatal(error: unknown): void;
+}
+
+export class ActorSystem {
+  readonly picture = new Picture();
+  readonly table: EntityTable;
+  readonly commit: GroupCommit;
+  readonly checkpointer: Checkpointer;
+  readonly router: Router;
+  readonly #ownership: Ownership;
+  readonly #actors: Actors;
+  readonly #wheel: TimingWheel;
+  readonly #clock: Clock;
+  #cancelTimer: () => void = () => {};
+  #stopped = false;
+  #abandoned = false;
+
+  constructor(options: SystemOptions) {
+    const { clock, store } = options;
+    this.#clock = clock;
+    this.table = new EntityTable(this.picture);
+    this.#wheel = new TimingWheel(clock.now());
+    const hooks = {
+      written: (checkpoint: TakenCheckpoint) => options.onCheckpoint(checkpoint),
+      fatal: (error: unknown) => options.onFatal(error),
+    };
+    this.checkpointer = new Checkpointer(this.table, store, clock, hooks, options.checkpointIntervalMs);
+    const { checkpointer } = this;
+    this.commit = new GroupCommit(
+      store,
+      clock,
+      {
+        takeCheckpoint: () => checkpointer.take(),
+        checkpointDurable: (checkpoint, mark) => void checkpointer.write(checkpoint, mark),
+        checkpointVoid: (checkpoint) => checkpointer.discard(checkpoint),
+        lost: async (shards) => options.onLost(shards, await this.#ownership.reopen(shards)),
+        away: (away) => options.onAway(away),
+        idOf: (shard, number) => this.#idOf(shard, number),
+        fatal: (error) => options.onFatal(error),
+      },
+      (shard) => this.table.shards[shard].epoch,
+    );
+    this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
+    this.#ownership = new Ownership(this.table, store, this.#actors, this.#wheel, clock);
+    this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error));
+  }
+
+  /** Claims and loads all shards. @throws StoreAway */
+  async start(): Promise<Recovered> {
+    const all = Array.from({ length: SHARDS }, (_, index) => index);
+    const recovered = await this.#ownership.open(all);
+    this.commit.lastJournalId = Math.max(this.commit.lastJournalId, recovered.journalId);
+    this.#scheduleTimers(TIMER_MS);
+    return recovered;
+  }
+
+  /** Takes nothing new and fires no timers; resolves when all that was taken is decided, and committed or refused. */
+  async settle(): Promise<void> {
+    this.router.close();
+    this.#cancelTimer();
+    this.#stopped = true;
+    while (!this.router.idle) await new Promise<void>((resolve) => this.#clock.yield(resolve));
+    await this.commit.drained();
+  }
+
+  /** Settles, and writes checkpoints, so that the next start replays nothing. */
+  async stop(): Promise<void> {
+    await this.settle();
+    await this.checkpointer.settled();
+    while (!this.#abandoned) {
+      const checkpoint = this.commit.away ? undefined : this.checkpointer.take(true);
+      if (checkpoint === undefined) break;
+      const before = this.checkpointer.stats.written;
+      await this.checkpointer.write(checkpoint, this.commit.lastJournalId);
+      if (this.checkpointer.stats.written === before) break;
+    }
+    this.#ownership.stop();
+  }
+
+  /** Gives up what is not committed: for a node whose place another has taken, or whose store never came back. */
+  abandon(): void {
+    this.router.close();
+    this.#cancelTimer();
+    this.#stopped = true;
+    this.#abandoned = true;
+    this.commit.stop();
+    this.#ownership.stop();
+  }
+
+  #scheduleTimers(delay: number): void {
+    this.#cancelTimer = this.#clock.schedule(delay, () => this.#runTimers());
+  }
+
+  #runTimers(): void {
+    if (this.#stopped) return;
+    const now = this.#clock.now();
+    // While the backlog is full nothing may be decided; deadlines wait, they do not get lost.
+    const caughtUp =
+      this.commit.overloaded ||
+      this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE);
+    if (this.commit.full) this.commit.seal();
+    if (this.commit.idle) this.#checkpointIdle();
+    this.#scheduleTimers(caughtUp ? TIMER_MS : 0);
+  }
+
+  #checkpointIdle(): void {
+    const checkpoint = this.checkpointer.take();
+    if (checkpoint !== undefined) void this.checkpointer.write(checkpoint, this.commit.lastJournalId);
+  }
+
+  #idOf(shard: number, number: number): string {
+    const slot = this.table.shards[shard].slot(number);
+    assert.ok(slot >= 0, "an entity is in memory until its shard is lost");
+    return this.picture.columns.id[slot]!;
+  }
+}

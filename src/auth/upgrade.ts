@@ -1,0 +1,72 @@
+/** Who may open a feed. */
+import { CLOSE_CODES, PROTOCOLS } from "../transport/feed/protocol.ts";
+import { problemAnswer, problemResponse, toResponse } from "../transport/http/problem-response.ts";
+import type { DirectAnswer, ServerOptions, SocketHandlers } from "../transport/server/server.ts";
+import { isOwnOrigin, offeredToken } from "./request-token.ts";
+
+export const FEED_PATH = "/v1/feed";
+
+/** Who a feed belongs to. There is one role so far. */
+export interface Principal {
+  role: "admin";
+}
+/** Who has no token, or a wrong one: `admitted` closes the socket before the feed sees it. */
+const NOBODY = { role: "nobody" } as const;
+
+/**
+ * The check of WebSocket upgrades: `/v1/feed` only, with a token, in a subprotocol that is spoken here. A client that names no
+ * subprotocol gets `muster.v1.json` without it being agreed on.
+ *
+ * Without the right token, a client that speaks the protocol is let in for the close code that says so: of an upgrade that is refused,
+ * a browser tells its page nothing, which would try again for ever. So the sockets must go through `admitted`.
+ */
+export function createUpgrade(options: { checkToken(token: string): boolean }): ServerOptions["upgrade"] {
+  return ({ url, headers, protocols }) => {
+    if (url.pathname !== FEED_PATH)
+      return refuse(problemResponse("not-found", `The feed is at ${FEED_PATH}, not at ${url.pathname}.`));
+    const protocol = PROTOCOLS.find((name) => protocols.includes(name));
+    const offered = offeredToken(headers, url.searchParams);
+    if (offered === undefined || !options.checkToken(offered.token)) {
+      if (protocol !== undefined) return { accept: true, protocol, principal: NOBODY };
+      return refuse(toResponse(unauthorized(offered !== undefined)));
+    }
+    if (offered.from === "cookie" && !isOwnOrigin(headers, url))
+      return refuse(problemResponse("cross-origin", "A page of another origin needs a token of its own."));
+    if (protocols.length > 0 && protocol === undefined)
+      return refuse(problemResponse("unsupported-protocol", `Spoken here: ${PROTOCOLS.join(", ")}.`));
+    const principal: Principal = { role: "admin" };
+    return { accept: true, protocol: protocol ?? "", principal };
+  };
+}
+
+/** Hands `handlers` the sockets of those who may, and closes the others at once. */
+export function admitted(handlers: SocketHandlers): SocketHandlers {
+  const { code, reason } = CLOSE_CODES.unauthorized;
+  return {
+    open: (socket) => (socket.principal === NOBODY ? socket.close(code, reason) : handlers.open(socket)),
+    message(socket, data, binary) {
+      if (socket.principal !== NOBODY) handlers.message(socket, data, binary);
+    },
+    drain(socket) {
+      if (socket.principal !== NOBODY) handlers.drain(socket);
+    },
+    close(socket, closedWith) {
+      if (socket.principal !== NOBODY) handlers.close(socket, closedWith);
+    },
+  };
+}
+
+/** The answer to a request without a token, or with a wrong one. */
+export function unauthorized(offered: boolean): DirectAnswer {
+  const detail = offered
+    ? "The token is wrong."
+    : "Send the token as Authorization: Bearer, or open the page once with ?token=.";
+  const error = offered ? ', error="invalid_token"' : "";
+  return problemAnswer("unauthorized", detail, {
+    headers: { "www-authenticate": `Bearer realm="muster"${error}` },
+  });
+}
+
+function refuse(response: Response): { accept: false; response: Response } {
+  return { accept: false, response };
+}

@@ -1,0 +1,215 @@
+/** Environment → `Config`: every variable with its default, its unit and what it is for, in one schema. */
+import { isIP } from "node:net";
+import { z } from "zod";
+import { MIN_TOKEN_LENGTH } from "./auth/admin-token.ts";
+import { SERVER_CHOICES, type ServerChoice } from "./transport/server/server.ts";
+
+const DAY_MS = 86_400_000;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Durations are in ms, as everywhere inside, whatever the unit of the variable. */
+export interface Config {
+  host: string;
+  port: number;
+  /** Folder of the embedded database and the admin token. */
+  dataDir: string;
+  /** A PostgreSQL server; absent = the embedded one. */
+  databaseUrl?: string;
+  /** Set by the operator; absent = kept in the data folder. */
+  adminToken?: string;
+  logLevel: LogLevel;
+  server: ServerChoice;
+  maxClockSkewMs: number;
+  maxReportAgeMs: number;
+  staleAfterMs: number;
+  lostAfterMs: number;
+  expiredAfterMs: number;
+}
+
+/** Why there is no `Config`: one sentence for each mistake. */
+export interface ConfigError {
+  mistakes: string[];
+}
+
+interface VariableInfo {
+  unit?: string;
+  text: string;
+}
+/** What `--help` and the README say about each variable. */
+const info = z.registry<VariableInfo>();
+
+function described<S extends z.ZodType>(schema: S, about: VariableInfo): S {
+  info.add(schema, about);
+  return schema;
+}
+
+const number = (low: number, high: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, "must be a number")
+    .transform(Number)
+    .pipe(z.number().min(low, `must be at least ${low}`).max(high, `must be at most ${high}`));
+const seconds = (byDefault: number, text: string) =>
+  described(number(1, 31_536_000).default(byDefault), { unit: "s", text });
+
+const Environment = z.object({
+  HOST: described(z.string().min(1, "must not be empty").default("127.0.0.1"), {
+    text: "Address to listen on. Anything but loopback needs MUSTER_ADMIN_TOKEN.",
+  }),
+  PORT: described(
+    z
+      .string()
+      .regex(/^\d{1,5}$/, "must be a port number")
+      .transform(Number)
+      .pipe(z.number().max(65_535, "must be at most 65535"))
+      .default(8_080),
+    { text: "Port to listen on; 0 takes a free one." },
+  ),
+  MUSTER_DATA_DIR: described(z.string().min(1, "must not be empty").default("./.muster"), {
+    text: "Folder of the embedded database and the admin token.",
+  }),
+  DATABASE_URL: described(
+    z
+      .string()
+      .refine(
+        (text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ""),
+        "must be a postgres:// or postgresql:// address",
+      )
+      .optional(),
+    { text: "PostgreSQL 15+ with PostGIS 3.3+; without it the embedded database is used." },
+  ),
+  REDIS_URL: described(
+    z.undefined("is for clusters, and this version runs one node only: leave it out").optional(),
+    { text: "Not yet: this version runs one node." },
+  ),
+  MUSTER_ADMIN_TOKEN: described(
+    z
+      .string()
+      .min(MIN_TOKEN_LENGTH, `must have at least ${MIN_TOKEN_LENGTH} characters`)
+      .max(512, "must have at most 512 characters")
+      .regex(/^[\x21-\x7e]*$/, "must be printable ASCII without spaces, as it is sent in a header")
+      .optional(),
+    {
+      text: "Token that clients need; without it the first start makes one and keeps it in the data folder.",
+    },
+  ),
+  LOG_LEVEL: described(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"), {
+    text: `What is logged, and all that is worse: ${LOG_LEVELS.join(", ")}.`,
+  }),
+  MUSTER_SERVER: described(
+    z.enum(SERVER_CHOICES, `must be one of ${SERVER_CHOICES.join(", ")}`).default("auto"),
+    { text: "Web server: uws (uWebSockets.js), ws (Node.js's own), or auto: uws where it loads, else ws." },
+  ),
+  MUSTER_MAX_CLOCK_SKEW: described(number(0, 86_400).default(60), {
+    unit: "s",
+    text: "A report's time may be so far in the future; beyond, the report is refused.",
+  }),
+  MUSTER_MAX_REPORT_AGE: described(number(1, 36_525).default(15 * 365), {
+    unit: "d",
+    text: "A report may be so old. The default lets recordings play and refuses GPS week roll-overs (19.6 years).",
+  }),
+  MUSTER_STALE_AFTER: seconds(300, "An entity that was not reported for so long is stale …"),
+  MUSTER_LOST_AFTER: seconds(1_800, "… lost …"),
+  MUSTER_EXPIRED_AFTER: seconds(86_400, "… and expired: it leaves the views."),
+});
+type Environment = z.output<typeof Environment>;
+
+/** One variable, for `--help` and the README. */
+export interface Variable {
+  name: string;
+  /** As it would be written; empty = none. */
+  default: string;
+  /** `s` or `d`; empty where there is none. */
+  unit: string;
+  text: string;
+}
+
+/** Every variable, in the order in which to read about them. */
+export function describeConfig(): Variable[] {
+  return Object.entries(Environment.shape).map(([name, schema]) => {
+    const { unit = "", text } = info.get(schema)!;
+    const byDefault: unknown = schema instanceof z.ZodDefault ? schema.def.defaultValue : "";
+    return { name, default: String(byDefault), unit, text };
+  });
+}
+
+/**
+ * Reads the configuration.
+ * @param env usually `process.env`. An empty variable counts as absent.
+ * @returns the configuration, or every mistake in it at once.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config | ConfigError {
+  const given: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && value !== "") given[name] = value;
+  const mistakes = unknownVariables(given);
+  const parsed = Environment.safeParse(given);
+  if (!parsed.success)
+    for (const { path, message } of parsed.error.issues) mistakes.push(`${path.join(".")} ${message}.`);
+
+  // What can be judged of the rest is judged too, so that the second start does not bring new mistakes.
+  const sound = (name: keyof Environment) => Environment.shape[name].safeParse(given[name]).data;
+  const host = sound("HOST") as string | undefined;
+  if (host !== undefined && !isLoopback(host) && given.MUSTER_ADMIN_TOKEN === undefined)
+    mistakes.push(
+      `HOST is ${host}: binding beyond loopback without a token is refused. Set MUSTER_ADMIN_TOKEN.`,
+    );
+  const ages = ["MUSTER_STALE_AFTER", "MUSTER_LOST_AFTER", "MUSTER_EXPIRED_AFTER"] as const;
+  for (const [i, name] of ages.entries()) {
+    const earlier = i > 0 ? (sound(ages[i - 1]) as number | undefined) : undefined;
+    const later = sound(name) as number | undefined;
+    if (earlier !== undefined && later !== undefined && earlier >= later)
+      mistakes.push(`${name} (${later} s) must be longer than ${ages[i - 1]} (${earlier} s).`);
+  }
+  if (mistakes.length > 0 || !parsed.success) return { mistakes };
+
+  const value = parsed.data;
+  return {
+    host: value.HOST,
+    port: value.PORT,
+    dataDir: value.MUSTER_DATA_DIR,
+    databaseUrl: value.DATABASE_URL,
+    adminToken: value.MUSTER_ADMIN_TOKEN,
+    logLevel: value.LOG_LEVEL,
+    server: value.MUSTER_SERVER,
+    maxClockSkewMs: value.MUSTER_MAX_CLOCK_SKEW * 1_000,
+    maxReportAgeMs: value.MUSTER_MAX_REPORT_AGE * DAY_MS,
+    staleAfterMs: value.MUSTER_STALE_AFTER * 1_000,
+    lostAfterMs: value.MUSTER_LOST_AFTER * 1_000,
+    expiredAfterMs: value.MUSTER_EXPIRED_AFTER * 1_000,
+  };
+}
+
+/** Whether `loadConfig` found mistakes. */
+export function isConfigError(loaded: Config | ConfigError): loaded is ConfigError {
+  return "mistakes" in loaded;
+}
+
+/** A misspelt variable would be ignored in silence. */
+function unknownVariables(given: Record<string, string>): string[] {
+  const known = Object.keys(Environment.shape);
+  return Object.keys(given)
+    .filter((name) => name.startsWith("MUSTER_") && !known.includes(name))
+    .map((name) => {
+      const near = known.find((one) => distance(one, name) <= 3);
+      return `${name} is not a variable of Muster.${near === undefined ? "" : ` Did you mean ${near}?`}`;
+    });
+}
+
+/** Edits between two names (Levenshtein 1966). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length];
+}
+
+function isLoopback(host: string): boolean {
+  if (host === "localhost" || host === "::1") return true;
+  return isIP(host) === 4 && host.startsWith("127.");
+}

@@ -1,0 +1,64 @@
+/** The `entity` rows follow the checkpoints: made of the same blob, and only of entities that changed since their last row. */
+import { type CheckpointEntity, decodeCheckpoint } from "./actors/checkpoint.ts";
+import type { TakenCheckpoint } from "./actors/group-commit.ts";
+import { LIVENESS } from "./actors/messages.ts";
+import { SHARDS } from "./limits.ts";
+import { HAS_PLACE } from "./picture/columns.ts";
+import type { SnapshotRow } from "./store/snapshot.ts";
+
+/** Where rows are written behind; a newer offer for a shard replaces one that waits. */
+export interface RowSink {
+  offer(shard: number, rows: () => Iterable<SnapshotRow>, written: () => void): void;
+}
+
+/** @returns what to do with each checkpoint that is durable. */
+export function entityRows(sink: RowSink): (checkpoint: TakenCheckpoint) => void {
+  /** By shard, by number: the `seq` of the last row made. */
+  const written = Array.from({ length: SHARDS }, () => new Uint32Array(0));
+  return ({ shard, epoch, body }) => {
+    /** By number, of the last time that the rows were made. */
+    let made = new Uint32Array(0);
+    sink.offer(
+      shard,
+      function* () {
+        const { entities, nextNumber } = decodeCheckpoint(body);
+        made = new Uint32Array(nextNumber);
+        for (const entity of entities) {
+          made[entity.number] = entity.seq;
+          if (entity.seq !== written[shard][entity.number]) yield rowOf(entity, epoch);
+        }
+      },
+      () => {
+        written[shard] = made;
+      },
+    );
+  };
+}
+
+function rowOf(entity: CheckpointEntity, epoch: number): SnapshotRow {
+  const placed = (entity.flags & HAS_PLACE) !== 0;
+  return {
+    id: entity.id,
+    kind: entity.kind,
+    state: entity.state,
+    liveness: LIVENESS[entity.liveness]!,
+    t: entity.t,
+    received: entity.received,
+    source: entity.source === "" ? undefined : entity.source,
+    lon: placed ? entity.lon : undefined,
+    lat: placed ? entity.lat : undefined,
+    alt: known(entity.alt),
+    speed: known(entity.speed),
+    course: known(entity.course),
+    heading: known(entity.heading),
+    accuracy: known(entity.accuracy),
+    attributes: entity.attributes === "" ? "{}" : entity.attributes,
+    labels: entity.labels,
+    epoch,
+    seq: entity.seq,
+  };
+}
+
+function known(value: number): number | undefined {
+  return Number.isNaN(value) ? undefined : value;
+}

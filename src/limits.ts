@@ -1,0 +1,166 @@
+/**
+ * Every limit, with its unit in its name and the reason beside it. Relations between them are asserted when this loads.
+ */
+import assert from "node:assert/strict";
+
+/** Longest id, kind, source; MMSI, ICAO, UUIDs and URNs all fit. In UTF-16 units. */
+export const MAX_ID_LENGTH = 256;
+export const MAX_NAME_LENGTH = 64;
+/** JSON text of one report's attributes, and of an entity's after merging: they are in memory and in every full record. */
+export const MAX_ATTRIBUTES_BYTES = 8_192;
+/** Nesting of attributes: RFC 7386 merging recurses. */
+export const MAX_ATTRIBUTES_DEPTH = 16;
+/** One report, as a line of NDJSON: the attributes and room for the rest. */
+export const MAX_LINE_BYTES = 65_536;
+/** A JSON array must be parsed whole, at once, on the main loop: 8 MiB take about 40 ms. */
+export const MAX_JSON_BODY_BYTES = 8 * 2 ** 20;
+/** All JSON bodies from their first byte to their answer; their parsed reports take about five times as much memory. */
+export const MAX_BODIES_BYTES = 256 * 2 ** 20;
+/** NDJSON is worked off as it comes, so only time limits it; this stops one client from streaming for ever. */
+export const MAX_NDJSON_BODY_BYTES = 64 * 2 ** 20;
+/** Refusals spelled out in one answer; the rest are counted. */
+export const MAX_REFUSALS_LISTED = 1_000;
+/** One feed message from a client. */
+export const MAX_FEED_MESSAGE_BYTES = 1 * 2 ** 20;
+/** Reports in one feed message or one HTTP array. */
+export const MAX_BATCH_REPORTS = 50_000;
+export const MAX_VIEWS_PER_CONNECTION = 32;
+export const MAX_VIEW_NAME_LENGTH = 64;
+export const MAX_KINDS_PER_VIEW = 64;
+/** Ids of one view: each is looked up at each tick. */
+export const MAX_IDS_PER_VIEW = 1_000;
+/** Radius of a view that follows an entity, metres: a quarter of the globe. */
+export const MAX_FOLLOW_RADIUS = 10_000_000;
+/** Entities in one view, beyond which it gets clusters: what a client asks for, and what it gets without asking. */
+export const MAX_VIEW_ENTITIES = 100_000;
+export const DEFAULT_VIEW_ENTITIES = 5_000;
+/** Below this share of its maximum a view gets entities again: the gap keeps it from going back and forth. */
+export const BACK_TO_ENTITIES_SHARE = 0.8;
+/** Cells of clusters in one frame: once a second they stay below 10 KB, in JSON too. */
+export const MAX_CLUSTER_CELLS = 300;
+/** Base ticks between two frames of clusters. */
+export const CLUSTER_TICKS = 10;
+/** A filter that no more views than this have is applied to each one's share of the unfiltered records. */
+export const MAX_PRIVATE_VIEWS = 4;
+/** It must be a small share: a view that looks at more entities than this gets a channel for its filter. */
+export const MAX_PRIVATE_ENTITIES = 20_000;
+/** Handles that one connection may introduce for its binary reports. */
+export const MAX_HANDLES_PER_CONNECTION = 200_000;
+/** Ids, kinds and sources of these, in UTF-16 units: 200,000 handles of usual names. */
+export const MAX_HANDLE_TEXT = 8 * 2 ** 20;
+/** Feed messages with reports that wait for their commit, per connection. */
+export const MAX_PENDING_ACKS_PER_CONNECTION = 256;
+/** Messages that are not the protocol, per connection, before it is closed. */
+export const MAX_BAD_MESSAGES_PER_CONNECTION = 100;
+export const MAX_CONNECTIONS = 20_000;
+
+/** A socket with more than this unsent is skipped this tick and gets a fresh snapshot when it has drained. */
+export const SLOW_SOCKET_BYTES = 1 * 2 ** 20;
+/** A socket that has something unsent and took no byte for so long is closed. */
+export const NO_PROGRESS_MS = 30_000;
+/** Records in one part of a snapshot: about 128 KiB of JSON, so that a slow socket makes progress between parts. */
+export const SNAPSHOT_PART_RECORDS = 512;
+/** Snapshot bytes per node and base tick: a reconnect storm must not starve the deltas. */
+export const SNAPSHOT_BYTES_PER_TICK = 16 * 2 ** 20;
+export const BASE_TICK_MS = 100;
+export const HEARTBEAT_MS = 5_000;
+/** Unsent bytes of one socket, replies and acks included, before it is closed: they are not conflated as views are. */
+export const MAX_UNSENT_BYTES = 8 * 2 ** 20;
+/** uWebSockets.js cuts a socket with more than this unsent. Far above the limits that the feed keeps by itself: only a fault reaches it. */
+export const MAX_SOCKET_UNSENT_BYTES = 64 * 2 ** 20;
+/** Distinct filters, rates and tolerances with views. Each costs 10 bytes per slot of the picture, 38 with a tolerance, and a turn per tick. */
+export const MAX_CHANNELS = 256;
+/** Quad cells of one cover. */
+export const MAX_COVER_CELLS = 16;
+
+export const MAX_LIST_LIMIT = 10_000;
+export const DEFAULT_LIST_LIMIT = 100;
+/** Kinds or states in one query. */
+export const MAX_QUERY_NAMES = 64;
+
+/** Longest stretch of work before other sockets have their turn. */
+export const SLICE_MS = 2;
+/** Reports that wait for their turn on the loop; beyond it new work is refused. */
+export const MAX_QUEUED_REPORTS = 400_000;
+/** Facts decided and not committed; beyond it new work is refused. Some 2 million reports. */
+export const MAX_BACKLOG_BYTES = 128 * 2 ** 20;
+/** A flush is cut when the one before is done, and not before so long, so that single reports share a commit. */
+export const MIN_FLUSH_INTERVAL_MS = 2;
+/** Facts in one flush: one parameter, one WAL record group. */
+export const MAX_FLUSH_BYTES = 4 * 2 ** 20;
+/** Event rows in one flush; more wait for the next with their facts' flush. */
+export const MAX_FLUSH_EVENTS = 20_000;
+/** Recovery folds at most about so many facts. */
+export const MAX_REPLAY_FACTS = 2_000_000;
+/** A shard that changes is checkpointed about this often, and its `entity` rows follow: they may lag seconds. */
+export const CHECKPOINT_INTERVAL_MS = 10_000;
+/** Rows of one background statement on the embedded store, which has one connection: flushes wait behind it. */
+export const MAX_BACKGROUND_ROWS = 200;
+/** `entity` rows written a second, at most: they may lag, acknowledgements may not. */
+export const SNAPSHOT_ROWS_PER_SECOND = 5_000;
+
+export const SHARDS = 256;
+/** Entities of one node. */
+export const MAX_ENTITIES = 4_000_000;
+/** What a shard's checkpoint may take at most: it is one statement, and a shard that could not be checkpointed would stop the node at each start. */
+export const MAX_SHARD_BYTES = 56 * 2 ** 20;
+/** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */
+export const ENTITY_BYTES = 2_304;
+
+assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
+assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
+assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");
+assert.ok(SNAPSHOT_BYTES_PER_TICK > SLOW_SOCKET_BYTES);
+assert.ok(MAX_VIEW_ENTITIES >= DEFAULT_VIEW_ENTITIES);
+assert.ok(CLUSTER_TICKS * BASE_TICK_MS >= 1_000, "clusters are sent once a second at most");
+assert.ok(MAX_UNSENT_BYTES > 2 * SLOW_SOCKET_BYTES, "a slow socket must be noticed before it is closed");
+assert.ok(MAX_SOCKET_UNSENT_BYTES > 4 * MAX_UNSENT_BYTES + SNAPSHOT_BYTES_PER_TICK);
+assert.ok(MAX_LIST_LIMIT >= DEFAULT_LIST_LIMIT);
+
+/** From a connection's first byte to the end of a request's headers; a client that drips them is cut. */
+export const REQUEST_HEADERS_MS = 10_000;
+/** From a request's first byte to its last: the longest NDJSON stream. */
+export const REQUEST_MS = 600_000;
+/** An HTTP connection without a request; longer than the 60 s of usual proxies, so that they close first. */
+export const KEEP_ALIVE_MS = 65_000;
+/** From our close frame to the peer's; then the socket is cut. */
+export const CLOSE_HANDSHAKE_MS = 5_000;
+/** After an early answer the rest of a body is read and thrown away for so long, else a reset may destroy the answer. */
+export const LINGER_MS = 30_000;
+/** An unread body of up to so many bytes is thrown away and its connection kept. */
+export const MAX_DISCARDED_BODY_BYTES = 65_536;
+
+/** States of one machine: their numbers and names go to clients; beyond this a person cannot read the chart either. */
+export const MAX_MACHINE_STATES = 256;
+/** Nesting of states: validation recurses, and each level is a walk for every transition. */
+export const MAX_MACHINE_DEPTH = 8;
+export const MAX_MACHINE_TRANSITIONS = 1_024;
+/** Actions of one machine, and expressions of them. */
+export const MAX_MACHINE_ACTIONS = 1_024;
+/** One CEL expression, in UTF-16 units: it is parsed whole, and evaluated on the main loop. */
+export const MAX_EXPRESSION_LENGTH = 1_024;
+/** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
+export const MAX_EXPRESSION_NODES = 512;
+export const MAX_EXPRESSION_DEPTH = 32;
+/** Microsteps that one event may cause: more is an `always` or a `raise` that goes round in a circle. */
+export const MAX_MICROSTEPS = 100;
+/** Events that one event may emit: each becomes a row. */
+export const MAX_EMITTED = 1_000;
+/** JSON text of an entity's context, and of one emitted event's data: in memory, in the journal and in the checkpoint. */
+export const MAX_CONTEXT_BYTES = 8_192;
+/** Longest `after`: a leap year. A longer one is more likely a mistake in the unit. */
+export const MAX_MACHINE_DELAY_MS = 366 * 86_400_000;
+
+/** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
+export const MAX_UNIT_BYTES = 64 * 2 ** 20;
+assert.ok(MAX_SHARD_BYTES < MAX_UNIT_BYTES, "every checkpoint must fit a statement");
+assert.ok(
+  (MAX_ENTITIES / SHARDS) * ENTITY_BYTES < MAX_SHARD_BYTES * 0.75,
+  "shards are not of equal size, and entities have attributes",
+);
+/** Statements of all clients that wait for the embedded database. */
+export const MAX_WAITING_UNITS = 1_000;
+/** One of the journal's four parts: recovery reads at most the ring, and a part is emptied when all checkpoints have passed it. */
+export const JOURNAL_PART_BYTES = 64 * 2 ** 20;
+/** Small flushes fill a part by number: a start looks at each row. */
+export const JOURNAL_PART_ROWS = 20_000;

@@ -1,0 +1,236 @@
+/** The command line: `serve`, `replay`, `token`. It parses, starts and reports; what it starts is elsewhere. */
+import { fileURLToPath } from "node:url";
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { connect } from "../client/connection.ts";
+import { ConnectionClosed } from "../client/errors.ts";
+import { StoreAway } from "./actors/ports.ts";
+import { openAdminToken } from "./auth/admin-token.ts";
+import { systemClock } from "./clock.ts";
+import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
+import { type Node, startNode } from "./node.ts";
+import { BadRecording, replay } from "./replay.ts";
+import { StoreStartError } from "./store/errors.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+import { ServerStartError } from "./transport/server/choose-server.ts";
+
+const USAGE = `muster: a real-time coordination server
+
+  node src/main.ts serve [--demo]          serve the API, the live feed and the map
+  node src/main.ts replay FILE [options]   send a recording (NDJSON, also .gz) to a node
+      --speed N       times faster than recorded (default 1)
+      --url URL       of the node (default http://HOST:PORT)
+      --token TOKEN   of the node (default: the one in the data folder)
+      --loop          begin again at the end
+      --keep-time     send the recorded times; otherwise the recording starts now
+  node src/main.ts token                   print the admin token of the data folder
+
+Examples
+  node src/main.ts serve --demo
+      with the bundled recording: vessels in the Gulf of Finland, five times as fast, in a loop
+  DATABASE_URL=postgres://muster@db/muster node src/main.ts serve
+      on a PostgreSQL with PostGIS instead of the embedded database
+  node src/main.ts replay data/ais-helsinki/helsinki.ndjson --speed 20
+  curl -H "Authorization: Bearer $(node src/main.ts token)" "http://127.0.0.1:8080/v1/entities?bbox=24,59,26,61"
+
+Environment
+`;
+
+const DEMO_FILE = fileURLToPath(new URL("../data/ais-helsinki/helsinki.ndjson", import.meta.url));
+
+/** Ten minutes of ships in two: at their own speed most of them hardly move on a map. */
+const DEMO_SPEED = 5;
+
+/** Exit codes: 0 done, 1 failed, 2 called wrongly. */
+const FAILED = 1;
+const MISUSED = 2;
+
+class UsageError extends Error {
+  override name = "UsageError";
+}
+class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+/** What says in its message all that there is to know. */
+const EXPECTED = [ConfigError, StoreStartError, ServerStartError, BadRecording, ConnectionClosed];
+
+const COMMANDS: Record<string, (args: string[], config: () => Config) => Promise<number>> = {
+  serve,
+  replay: replayFile,
+  token: printToken,
+};
+
+async function main(argv: string[]): Promise<number> {
+  const [name, ...args] = argv;
+  if (name === undefined || name === "help" || argv.includes("--help") || argv.includes("-h")) {
+    console.log(USAGE + environmentHelp());
+    return name === undefined ? MISUSED : 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  try {
+    if (command === undefined) throw new UsageError(`there is no command ${name}`);
+    return await command(args, readConfig);
+  } catch (error: unknown) {
+    if (error instanceof UsageError) {
+      console.error(`muster: ${error.message}. See: node src/main.ts --help`);
+      return MISUSED;
+    }
+    if (error instanceof StoreAway) {
+      console.error(`muster: the database went away while the node started: ${error.message}`);
+      return FAILED;
+    }
+    if (EXPECTED.some((kind) => error instanceof kind)) {
+      console.error(`muster: ${(error as Error).message}`);
+      return error instanceof ConfigError ? MISUSED : FAILED;
+    }
+    throw error;
+  }
+}
+
+function readConfig(): Config {
+  const loaded = loadConfig(process.env);
+  if (!isConfigError(loaded)) return loaded;
+  throw new ConfigError(["the environment has mistakes:", ...loaded.mistakes].join("\n  "));
+}
+
+function environmentHelp(): string {
+  return describeConfig()
+    .map(({ name, default: preset, unit, text }) => {
+      const value = preset === "" ? "" : ` [${preset}${unit === "" ? "" : ` ${unit}`}]`;
+      return `  ${name.padEnd(22)} ${text}${value}`;
+    })
+    .join("\n");
+}
+
+function parse<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function serve(args: string[], loadedConfig: () => Config): Promise<number> {
+  const { values, positionals } = parse(args, { demo: { type: "boolean", default: false } });
+  if (positionals.length > 0) throw new UsageError(`serve takes no ${positionals[0]}`);
+  const config = loadedConfig();
+  const log = createLog(config.logLevel);
+  const ended = Promise.withResolvers<number>();
+  let stopping = false;
+  // Before the start: a recovery or another node's lease may take a while, and a stop in the middle of it is one in order too.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // Not once: npm hands on a signal that the terminal has already sent to all, and the second must not kill.
+    process.on(signal, () => {
+      if (!stopping) log.info({ signal }, "stopping");
+      stopping = true;
+      ended.resolve(0);
+    });
+  }
+  const node = await startNode({
+    config,
+    log,
+    onFatal(error) {
+      log.fatal({ err: error }, "the node cannot go on");
+      ended.resolve(FAILED);
+    },
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EADDRINUSE") {
+      throw new UsageError(`port ${config.port} on ${config.host} is in use: set PORT to another`);
+    }
+    if (error.code === "EADDRNOTAVAIL" || error.code === "EACCES") {
+      throw new UsageError(`cannot listen on ${config.host} port ${config.port}: ${error.message}`);
+    }
+    throw error;
+  });
+  const { name, uWebSockets } = node.server;
+  log.info({ url: node.url, store: node.store.kind, server: name, uWebSockets }, "serving");
+  // A token that the operator set is his to know, and not the log's.
+  const address = config.adminToken === undefined ? `${node.url}/?token=${node.token}` : `${node.url}/`;
+  console.log(`\n  Muster is at  ${address}\n`);
+  const demo = new AbortController();
+  const playing = values.demo && !stopping ? playDemo(node, log, demo.signal) : undefined;
+  const code = await ended.promise;
+  demo.abort();
+  await playing;
+  const clean = await node.stop();
+  if (clean) log.info("stopped");
+  else log.warn("stopped; work that was never acknowledged could not be committed");
+  return code;
+}
+
+/** Plays the bundled recording through the public feed, as any other client would. */
+async function playDemo(node: Node, log: Log, signal: AbortSignal): Promise<void> {
+  const connection = connect(node.url, { token: node.token });
+  log.info({ speed: DEMO_SPEED }, "playing ships in the Gulf of Finland, in a loop");
+  try {
+    await replay({
+      file: DEMO_FILE,
+      speed: DEMO_SPEED,
+      loop: true,
+      send: (reports) => connection.report(reports),
+      clock: systemClock,
+      signal,
+    });
+  } catch (error) {
+    if (!signal.aborted) log.error({ err: error }, "the demo recording stopped");
+  } finally {
+    connection.close();
+  }
+}
+
+async function replayFile(args: string[], loadedConfig: () => Config): Promise<number> {
+  const { values, positionals } = parse(args, {
+    speed: { type: "string", default: "1" },
+    url: { type: "string" },
+    token: { type: "string" },
+    loop: { type: "boolean", default: false },
+    "keep-time": { type: "boolean", default: false },
+  });
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new UsageError("replay takes one FILE");
+  const speed = Number(values.speed);
+  if (!(speed > 0)) throw new UsageError(`--speed takes a number greater than 0, not ${values.speed}`);
+  if (speed === Infinity && !values["keep-time"]) throw new UsageError("--speed Infinity needs --keep-time");
+  if (values.loop && values["keep-time"]) throw new UsageError("--loop and --keep-time exclude each other");
+  const config = loadedConfig();
+  const url = values.url ?? `http://${config.host}:${config.port}`;
+  const token = values.token ?? openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token;
+  const connection = connect(url, { token });
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  connection.on("state", (state) => {
+    if (state.name === "waiting")
+      console.error(`muster: no connection to ${url} (${state.reason}); trying again`);
+  });
+  try {
+    const result = await replay({
+      file,
+      speed,
+      loop: values.loop,
+      keepTime: values["keep-time"],
+      send: (reports) => connection.report(reports),
+      clock: systemClock,
+      signal: stop.signal,
+      onProgress({ rows, total, loop, behindMs }) {
+        const late = behindMs > 0 ? `, ${Math.round(behindMs / 1_000)} s behind` : "";
+        console.error(`${rows} reports, loop ${loop} of ${total} each${late}`);
+      },
+    });
+    console.log(
+      `${result.rows - result.refused} reports acknowledged, ${result.refused} refused, in ${result.seconds.toFixed(1)} s`,
+    );
+    return 0;
+  } finally {
+    connection.close();
+  }
+}
+
+async function printToken(args: string[], loadedConfig: () => Config): Promise<number> {
+  const { positionals } = parse(args, {});
+  if (positionals.length > 0) throw new UsageError(`token takes no ${positionals[0]}`);
+  const config = loadedConfig();
+  console.log(openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));

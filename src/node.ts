@@ -1,0 +1,214 @@
+/**
+ * One node, put together from a Config: the composition root, and the only file that knows everybody.
+ *
+ * Start goes store → actors (claim, load) → feed → server, so that who can connect finds everything there. Stop goes the other way: nothing
+ * new is taken, what was taken is committed and answered, then sockets, feed, actors and store close.
+ */
+import { fileURLToPath } from "node:url";
+import { compileMachine } from "./actors/machine/compile.ts";
+import { TRACKED } from "./actors/machine/tracked.ts";
+import { replayedTooMuch } from "./actors/ownership.ts";
+import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
+import type { Recovered } from "./actors/recovery.ts";
+import { ActorSystem } from "./actors/system.ts";
+import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
+import { admitted, createUpgrade } from "./auth/upgrade.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { entityRows, type RowSink } from "./entity-rows.ts";
+import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "./limits.ts";
+import { nodeReadings } from "./readings.ts";
+import { openStore } from "./store/store.ts";
+import type { Log } from "./telemetry/log.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { Feed } from "./transport/feed/feed.ts";
+import { createApp } from "./transport/http/app.ts";
+import type { Health } from "./transport/http/routes/system.ts";
+import { decodeReport } from "./transport/ingest/report.ts";
+import { type ChosenServer, chooseServer } from "./transport/server/choose-server.ts";
+import type { Server } from "./transport/server/server.ts";
+
+/** HTTP requests under way at a stop get so long. */
+const SERVER_GRACE_MS = 3_000;
+/** What is decided gets so long to be committed at a stop; an unreachable database must not keep the process. */
+const COMMIT_GRACE_MS = 10_000;
+/** The last checkpoints of a stop get so long; the next start replays what is missing. All three together stay below 30 s. */
+const CHECKPOINT_GRACE_MS = 15_000;
+
+const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
+
+/** What a node wants of its store. */
+export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
+  readonly kind: string;
+  readonly snapshot: RowSink;
+  /** `down` is called when another node has taken this node's place. */
+  onDown(down: (error: Error) => void): void;
+}
+
+export interface NodeOptions {
+  config: Config;
+  log: Log;
+  clock?: Clock;
+  /** Another store than the one the config names: tests give one in memory. The node disposes it. */
+  store?: NodeStore;
+  /** Default `CHECKPOINT_INTERVAL_MS`; tests want checkpoints sooner. */
+  checkpointIntervalMs?: number;
+  /** The node cannot go on: the process should end. Called at most once. */
+  onFatal(error: unknown): void;
+}
+
+export interface Node extends AsyncDisposable {
+  /** `http://host:port` as other processes of this machine reach it. */
+  readonly url: string;
+  readonly token: string;
+  /** The token was made by this start. */
+  readonly tokenCreated: boolean;
+  readonly system: ActorSystem;
+  readonly feed: Feed;
+  readonly store: NodeStore;
+  /** The server's name, and what is to be said about it. */
+  readonly server: { name: string } & ChosenServer["about"];
+  /** Stops in order. Resolves to false if decided work could not be committed in time; it was never acknowledged. */
+  stop(): Promise<boolean>;
+}
+
+/** Starts a node. @throws StoreStartError, ServerStartError, the system's listen errors; whatever was opened is closed again then. */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { config, log, clock = systemClock } = options;
+  const chosen = chooseServer(config.server);
+  await using opened = new AsyncDisposableStack();
+  const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
+  const { databaseUrl, dataDir } = config;
+  const url = `http://${reachable(config.host)}:${config.port}`;
+  const store = opened.use(options.store ?? (await openStore({ databaseUrl, dataDir, url, clock, log })));
+  let failed = false;
+  const fail = (error: unknown) => {
+    if (failed) return;
+    failed = true;
+    options.onFatal(error);
+  };
+  const rows = entityRows(store.snapshot);
+  const system = new ActorSystem({
+    receive: {
+      maxClockSkew: config.maxClockSkewMs,
+      maxReportAge: config.maxReportAgeMs,
+      staleAfter: config.staleAfterMs,
+      lostAfter: config.lostAfterMs,
+      expiredAfter: config.expiredAfterMs,
+    },
+    machine: compileMachine(TRACKED),
+    store,
+    clock,
+    checkpointIntervalMs: options.checkpointIntervalMs,
+    onCheckpoint: rows,
+    onLost: (shards, recovered) => log.warn({ shards, ...recovered }, "shards were lost and loaded again"),
+    onAway: (away) => {
+      feed.stale = away;
+      if (away) log.warn("the database does not answer: what is decided waits, nothing is acknowledged");
+      else log.info("the database answers again");
+    },
+    onFatal: fail,
+  });
+  const feed = new Feed({ picture: system.picture, ingest: system.router, clock, log, decodeReport });
+  opened.defer(() => system.abandon());
+  store.onDown(fail);
+  const began = clock.monotonic();
+  logRecovery(log, await system.start(), clock.monotonic() - began);
+
+  let stopping = false;
+  const health = (): Health => {
+    const checks = {
+      store: {
+        ok: !system.commit.away,
+        detail: system.commit.away ? "the database does not answer" : "answers",
+      },
+      backlog: {
+        ok: !system.commit.overloaded,
+        detail: `${system.commit.backlogBytes} bytes wait for their commit`,
+      },
+      running: { ok: !stopping, detail: stopping ? "shutting down" : "yes" },
+    };
+    return { ready: Object.values(checks).every((check) => check.ok), checks };
+  };
+  const metrics = createMetrics(nodeReadings(system, feed));
+  const checkToken = createTokenCheck(admin.token);
+  const app = createApp({
+    ingest: system.router,
+    picture: system.picture,
+    health,
+    metrics,
+    checkToken,
+    clock,
+    webDir: WEB_DIR,
+    onError: (error) => log.error({ err: error }, "a request failed"),
+  });
+  const server: Server = chosen.create(
+    {
+      fetch: app.fetch,
+      direct: app.direct,
+      upgrade: createUpgrade({ checkToken }),
+      socket: admitted(feed.handlers),
+      maxMessageBytes: MAX_FEED_MESSAGE_BYTES,
+      maxConnections: MAX_CONNECTIONS,
+    },
+    (error) => log.error({ err: error }, "a connection failed"),
+  );
+  feed.start();
+  opened.defer(() => feed.stop());
+  const port = await server.listen(config.host, config.port);
+  const kept = opened.move();
+
+  const stop = async (): Promise<boolean> => {
+    stopping = true;
+    // Of a node that cannot go on nothing more will be committed.
+    const settled = !failed && (await within(clock, COMMIT_GRACE_MS, system.settle()));
+    await server.close(SERVER_GRACE_MS);
+    if (settled && !failed) await within(clock, CHECKPOINT_GRACE_MS, system.stop());
+    const clean = system.router.idle && system.commit.idle;
+    await kept.disposeAsync();
+    return clean;
+  };
+  let stopped: Promise<boolean> | undefined;
+  const stopOnce = () => {
+    stopped ??= stop();
+    return stopped;
+  };
+  return {
+    url: `http://${reachable(config.host)}:${port}`,
+    token: admin.token,
+    tokenCreated: admin.created,
+    system,
+    feed,
+    store,
+    server: { name: server.name, ...chosen.about },
+    stop: stopOnce,
+    async [Symbol.asyncDispose]() {
+      await stopOnce();
+    },
+  };
+}
+
+function logRecovery(log: Log, recovered: Recovered, ms: number): void {
+  const { entities, facts } = recovered;
+  const report = { entities, facts, ms: Math.round(ms) };
+  if (replayedTooMuch(recovered))
+    log.warn(report, "recovered, with more to replay than there should ever be");
+  else log.info(report, "recovered");
+}
+
+/** Whether `promise` is done within `ms`. */
+function within(clock: Clock, ms: number, promise: Promise<void>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(ms, () => resolve(false));
+    promise.then(() => {
+      cancel();
+      resolve(true);
+    }, reject);
+  });
+}
+
+/** A host that a client can connect to: not the one that stands for all. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,74 @@
+import type { EntityScope } from "../actors/machine/scope.ts";
+import { type Json, type JsonObject, LIVENESS, type Liveness } from "../actors/messages.ts";
+import type { Picture } from "./picture.ts";
+
+const NO_LABELS: readonly string[] = Object.freeze([]);
+
+/** An entity as expressions see it: a flyweight over a slot, to be pointed at one entity after the other. Unknown numbers are null. */
+export class EntityScopeCursor implements EntityScope {
+  slot = 0;
+  readonly #picture: Picture;
+  /** The attributes that were read last. */
+  #parsedText = "";
+  #parsed: JsonObject = {};
+
+  constructor(picture: Picture) {
+    this.#picture = picture;
+  }
+
+  get id(): string {
+    return this.#picture.columns.id[this.slot]!;
+  }
+  get kind(): string {
+    const { columns } = this.#picture;
+    return columns.kinds.name(columns.kind[this.slot]);
+  }
+  get state(): string {
+    const { columns } = this.#picture;
+    return columns.states.name(columns.state[this.slot]);
+  }
+  get liveness(): Liveness {
+    return LIVENESS[this.#picture.columns.liveness[this.slot]]!;
+  }
+  get t(): number | null {
+    return known(this.#picture.columns.t[this.slot]);
+  }
+  get lon(): number | null {
+    return known(this.#picture.columns.lon[this.slot]);
+  }
+  get lat(): number | null {
+    return known(this.#picture.columns.lat[this.slot]);
+  }
+  get alt(): number | null {
+    return known(this.#picture.columns.alt[this.slot]);
+  }
+  get speed(): number | null {
+    return known(this.#picture.columns.speed[this.slot]);
+  }
+  get course(): number | null {
+    return known(this.#picture.columns.course[this.slot]);
+  }
+  get heading(): number | null {
+    return known(this.#picture.columns.heading[this.slot]);
+  }
+  get accuracy(): number | null {
+    return known(this.#picture.columns.accuracy[this.slot]);
+  }
+  get attributes(): JsonObject {
+    const text = this.#picture.columns.attributes.get(this.slot);
+    if (text === undefined) return {};
+    // An expression may name them often, in a loop too.
+    if (text !== this.#parsedText) {
+      this.#parsed = JSON.parse(text) as { [key: string]: Json };
+      this.#parsedText = text;
+    }
+    return this.#parsed;
+  }
+  get labels(): readonly string[] {
+    return this.#picture.columns.labels.get(this.slot) ?? NO_LABELS;
+  }
+}
+
+function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

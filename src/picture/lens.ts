@@ -1,0 +1,125 @@
+/**
+ * A lens says which entities a view may and wants to see. Equal lenses have equal keys and share a channel, so what they
+ * let through is sorted and encoded once. The policy is trivial for now: whoever is let in may see everything.
+ */
+import { type ASTNode, EvaluationError } from "@marcbachmann/cel-js";
+import { celEnvironment, ExpressionError, isNode, parseBounded, partsOf, refuseCostlyLoops } from "./cel.ts";
+import type { Columns } from "./columns.ts";
+import { EntityScopeCursor } from "./entity-scope.ts";
+import type { Picture } from "./picture.ts";
+
+/**
+ * What a verdict depends on, from the least: nothing; what only a change marked FULL touches; anything, so that each move may change it.
+ * A lens is evaluated again only when something that it reads changed.
+ */
+export type Reads = "nothing" | "state" | "motion";
+
+export interface Lens {
+  /** Equal for equal meaning. */
+  readonly key: string;
+  readonly reads: Reads;
+  /** Whether the entity in a slot passes. Depends on nothing but the picture: not on the time. */
+  test(slot: number): boolean;
+}
+
+/** Lets everything pass. */
+export const everything: Lens = { key: "*", reads: "nothing", test: () => true };
+
+/** What a client asks for. */
+export interface Filter {
+  /** Only these kinds. */
+  kinds?: readonly string[];
+  /** A CEL expression over `entity`. */
+  where?: string;
+}
+
+/** The lens of a filter. @throws ExpressionError if `where` is no expression that gives a bool */
+export function lensOf(picture: Picture, { kinds, where }: Filter): Lens {
+  if (kinds === undefined) return where === undefined ? everything : whereLens(picture, where);
+  const byKind = kindsLens(picture.columns, kinds);
+  if (where === undefined) return byKind;
+  const byWhere = whereLens(picture, where);
+  return {
+    key: `${byKind.key}&${byWhere.key}`,
+    reads: byWhere.reads,
+    test: (slot) => byKind.test(slot) && byWhere.test(slot),
+  };
+}
+
+/** Lets entities of the given kinds pass; kinds that no entity has yet are fine. */
+export function kindsLens(columns: Columns, kinds: readonly string[]): Lens {
+  const wanted = new Set(kinds);
+  // By number of the kind: numbers are given as kinds turn up, so each is looked up by name when it is first met.
+  const passes: (boolean | undefined)[] = [];
+  return {
+    key: `kinds:${JSON.stringify([...wanted].sort())}`,
+    reads: "state",
+    test(slot) {
+      const kind = columns.kind[slot];
+      let pass = passes[kind];
+      if (pass === undefined) {
+        pass = wanted.has(columns.kinds.name(kind));
+        passes[kind] = pass;
+      }
+      return pass;
+    },
+  };
+}
+
+const environment = celEnvironment(EntityScopeCursor).registerVariable("entity", "Entity");
+
+/**
+ * Lets entities pass for which a CEL expression is true. One that fails for an entity (an attribute that it does not have) hides it.
+ * @throws ExpressionError
+ */
+function whereLens(picture: Picture, where: string): Lens {
+  const { ast, type, run } = parseBounded(environment, where);
+  refuseCostlyLoops(ast);
+  if (type !== "bool" && type !== "dyn")
+    throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
+  const entity = new EntityScopeCursor(picture);
+  const variables = { entity };
+  return {
+    // The syntax tree: spaces, quotes and needless parentheses make no difference. Not the library's own text, which loses needed ones.
+    key: `where:${JSON.stringify(meaningOf(ast))}`,
+    reads: readsOf(ast),
+    test(slot) {
+      entity.slot = slot;
+      try {
+        return run(variables) === true;
+      } catch (error) {
+        if (error instanceof EvaluationError || error instanceof RangeError) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+/** A syntax tree as JSON: equal only if the trees are. */
+function meaningOf(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(meaningOf);
+  if (isNode(part))
+    return part.op === "value" ? [typeof part.args, String(part.args)] : { [part.op]: meaningOf(part.args) };
+  return part;
+}
+
+/** Members that only a FULL change touches; of the others any report may. */
+const STATE_MEMBERS = new Set(["id", "kind", "state", "attributes", "labels", "liveness"]);
+
+function readsOf(node: ASTNode): Reads {
+  if ((node.op === "." || node.op === ".?") && isEntity(node.args[0]))
+    return STATE_MEMBERS.has(String(node.args[1])) ? "state" : "motion";
+  // The entity as a whole, however it is looked into.
+  if (isEntity(node)) return "motion";
+  let most: Reads = "nothing";
+  for (const part of partsOf(node)) {
+    const reads = readsOf(part);
+    if (reads === "motion") return "motion";
+    if (reads === "state") most = "state";
+  }
+  return most;
+}
+
+function isEntity(node: ASTNode): boolean {
+  return node.op === "id" && node.args === "entity";
+}

@@ -1,0 +1,137 @@
+/**
+ * The picture: the one in-memory table that all reads are served from. It owns the columns, the id index, the spatial
+ * index and the marks of what changed since the last base tick. Actors write it, the feed and the queries read it.
+ *
+ * A slot is free, in use, or removed: a removed slot keeps its number until every channel has told its departure
+ * (`releaseRemoved`), so that a handle never means two entities within one view.
+ */
+import { Columns, HAS_PLACE, widenU8 } from "./columns.ts";
+import { mortonKey } from "./morton.ts";
+import { SpatialIndex } from "./spatial-index.ts";
+
+/** What changed of a slot: only place, motion and times; or anything else too. */
+export const MOTION = 1;
+export const FULL = 2;
+
+export type RemovalReason = "left" | "deleted";
+
+/** The slots that changed between two base ticks, each once. */
+export interface Changes {
+  readonly count: number;
+  /** `count` slots, in order of their first change. */
+  readonly slots: Uint32Array;
+  /** By slot: MOTION or FULL bits. */
+  readonly what: Uint8Array;
+}
+
+export class Picture {
+  readonly columns = new Columns();
+  readonly index = new SpatialIndex();
+  readonly #slotOf = new Map<string, number>();
+  readonly #free: number[] = [];
+  readonly #removed = new Map<number, RemovalReason>();
+  #changed = new Uint32Array(0);
+  #changedCount = 0;
+  #what = new Uint8Array(0);
+
+  /** How many entities there are, expired ones included. */
+  get size(): number {
+    return this.#slotOf.size;
+  }
+
+  /** The slot of an id, or −1. @param hint a slot that it may be in: to look there is cheaper */
+  find(id: string, hint = -1): number {
+    if (hint >= 0 && this.columns.id[hint] === id && this.removal(hint) === undefined) return hint;
+    return this.#slotOf.get(id) ?? -1;
+  }
+
+  /** Adds an entity that is not there. Its slot has no place and is marked FULL. */
+  add(id: string, shard: number): number {
+    const columns = this.columns;
+    let slot = this.#free.pop();
+    if (slot === undefined) {
+      slot = columns.extent;
+      if (slot >= columns.capacity) this.#grow(slot + 1);
+      columns.extent = slot + 1;
+    }
+    columns.reset(slot);
+    columns.id[slot] = id;
+    columns.shard[slot] = shard;
+    this.#slotOf.set(id, slot);
+    this.touch(slot, FULL);
+    return slot;
+  }
+
+  /** Sets the place of an entity and marks it MOTION. */
+  place(slot: number, lon: number, lat: number): void {
+    const columns = this.columns;
+    const key = mortonKey(lon, lat);
+    columns.lon[slot] = lon;
+    columns.lat[slot] = lat;
+    columns.key[slot] = key;
+    if (columns.flags[slot] & HAS_PLACE) this.index.move(slot, key);
+    else {
+      columns.flags[slot] |= HAS_PLACE;
+      this.index.insert(slot, key);
+    }
+    this.touch(slot, MOTION);
+  }
+
+  /** Marks what changed of a slot for the next base tick. */
+  touch(slot: number, what: typeof MOTION | typeof FULL): void {
+    if (this.#what[slot] === 0) this.#changed[this.#changedCount++] = slot;
+    this.#what[slot] |= what;
+  }
+
+  /** Takes an entity out. Its id is free at once, its slot after `releaseRemoved`. */
+  remove(slot: number, reason: RemovalReason): void {
+    const columns = this.columns;
+    this.#slotOf.delete(columns.id[slot]!);
+    if (columns.flags[slot] & HAS_PLACE) this.index.remove(slot);
+    columns.flags[slot] &= ~HAS_PLACE;
+    this.#removed.set(slot, reason);
+    this.touch(slot, FULL);
+  }
+
+  /** Why a slot was taken out, or `undefined` if it was not. */
+  removal(slot: number): RemovalReason | undefined {
+    return this.#removed.size === 0 ? undefined : this.#removed.get(slot);
+  }
+
+  /** Slots taken out and not yet released. */
+  get removedCount(): number {
+    return this.#removed.size;
+  }
+
+  /** What changed since `clearChanges`. Valid until then. */
+  changes(): Changes {
+    return { count: this.#changedCount, slots: this.#changed, what: this.#what };
+  }
+
+  /** Starts the next base tick. */
+  clearChanges(): void {
+    for (let i = 0; i < this.#changedCount; i++) this.#what[this.#changed[i]] = 0;
+    this.#changedCount = 0;
+  }
+
+  /** Frees removed slots for which `told` says that every channel has told the departure. Call after `clearChanges`. */
+  releaseRemoved(told: (slot: number) => boolean): void {
+    for (const slot of this.#removed.keys()) {
+      if (this.#what[slot] !== 0 || !told(slot)) continue;
+      this.#removed.delete(slot);
+      this.columns.id[slot] = undefined;
+      this.columns.reset(slot);
+      this.#free.push(slot);
+    }
+  }
+
+  #grow(wanted: number): void {
+    const columns = this.columns;
+    columns.grow(wanted);
+    this.index.grow(columns.capacity);
+    const changed = new Uint32Array(columns.capacity);
+    changed.set(this.#changed);
+    this.#changed = changed;
+    this.#what = widenU8(this.#what, columns.capacity);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The folder of the embedded database: one process at a time, and only the version that made it. `lock` names the process, `format` what can
+ * read the database, and `unfinished` is there until the first start has made the whole of it.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Clock } from "../../clock.ts";
+import { StoreStartError } from "../errors.ts";
+import { isHere, takeLock } from "./lock-file.ts";
+
+/** Changes with what reads the files: PGlite 0.5 is PostgreSQL 18. */
+const FORMAT = "pglite 0.5, postgresql 18";
+
+export interface LockedFolder {
+  /** Where the database's files are. */
+  database: string;
+  /** The database is there and migrated. */
+  complete(): void;
+  release(): void;
+}
+
+/** Locks the folder, making it if it is missing. @throws StoreStartError `folder-in-use`, `folder-of-another-version` */
+export async function lockFolder(dataDir: string, clock: Clock): Promise<LockedFolder> {
+  const folder = resolve(dataDir);
+  mkdirSync(folder, { recursive: true });
+  const lock = await takeLock(join(folder, "lock"), clock);
+  if (lock.is === "held") {
+    const where = isHere(lock.holder) ? "" : " of another container or machine";
+    throw new StoreStartError(
+      "folder-in-use",
+      `the data folder ${folder} is in use by process ${lock.holder.pid}${where}: stop it, or set MUSTER_DATA_DIR to another folder`,
+    );
+  }
+  try {
+    const database = join(folder, "pg");
+    checkFormat(folder, database);
+    const unfinished = join(folder, "unfinished");
+    // A first start that was killed: nothing was ever acknowledged.
+    if (existsSync(unfinished)) rmSync(database, { recursive: true, force: true });
+    if (!existsSync(database)) writeFileSync(unfinished, "");
+    return { database, complete: () => rmSync(unfinished, { force: true }), release: lock.release };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function checkFormat(folder: string, database: string): void {
+  const file = join(folder, "format");
+  if (!existsSync(file)) {
+    if (existsSync(database)) {
+      throw new StoreStartError(
+        "folder-of-another-version",
+        `the data folder ${folder} holds a database and no file "format" that says what made it`,
+      );
+    }
+    writeFileSync(file, FORMAT);
+    return;
+  }
+  const format = readFileSync(file, "utf8").trim();
+  if (format === FORMAT) return;
+  throw new StoreStartError(
+    "folder-of-another-version",
+    `the data folder ${folder} was made by "${format}", this program reads "${FORMAT}": use the version that made it`,
+  );
+}

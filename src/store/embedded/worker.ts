@@ -1,0 +1,49 @@
+/** The thread that PostgreSQL runs in: PGlite with PostGIS over a folder. It executes whole protocol units, one after the other. */
+import { parentPort, workerData } from "node:worker_threads";
+import { PGlite } from "@electric-sql/pglite";
+import { postgis } from "@electric-sql/pglite-postgis";
+
+/** From the main thread: run a unit, or close. Answers come back in the same order. */
+export type ToWorker = { is: "unit"; id: number; bytes: Uint8Array } | { is: "close" };
+export type FromWorker =
+  | { is: "ready" }
+  | { is: "failed"; message: string }
+  | { is: "answer"; id: number; bytes: Uint8Array }
+  /** The unit crashed the engine, not just the statement. */
+  | { is: "crashed"; id: number; message: string }
+  | { is: "closed" };
+
+const port = parentPort;
+if (port === null) throw new Error("this file runs in a worker thread");
+const send = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+
+try {
+  const { folder } = workerData as { folder: string };
+  const database = await PGlite.create({ dataDir: folder, extensions: { postgis } });
+  let last: Promise<void> = Promise.resolve();
+  port.on("message", (message: ToWorker) => {
+    last = last.then(() =>
+      message.is === "close" ? close(database) : run(database, message.id, message.bytes),
+    );
+  });
+  send({ is: "ready" });
+} catch (error) {
+  send({ is: "failed", message: error instanceof Error ? error.message : String(error) });
+}
+
+async function run(database: PGlite, id: number, unit: Uint8Array): Promise<void> {
+  try {
+    const answer = await database.execProtocolRaw(unit, { syncToFs: false });
+    // A window on PGlite's memory must not be transferred.
+    const whole = answer.byteLength === answer.buffer.byteLength;
+    const bytes = whole ? (answer as Uint8Array<ArrayBuffer>) : answer.slice();
+    send({ is: "answer", id, bytes }, [bytes.buffer]);
+  } catch (error) {
+    send({ is: "crashed", id, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function close(database: PGlite): Promise<void> {
+  await database.close();
+  send({ is: "closed" });
+}

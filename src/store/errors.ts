@@ -1,0 +1,67 @@
+/** What an error of `pg` means for who waits: the data is refused, the database is away, or the program is wrong. */
+import { AssertionError } from "node:assert/strict";
+import { DatabaseError } from "pg";
+import { StoreAway } from "../actors/ports.ts";
+
+/** Why a store could not be opened. `code` is stable, the message is a sentence for the operator. */
+export class StoreStartError extends Error {
+  override name = "StoreStartError";
+  readonly code: StoreStartCode;
+
+  constructor(code: StoreStartCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+export type StoreStartCode =
+  | "folder-in-use"
+  | "folder-of-another-version"
+  | "cannot-open"
+  | "cannot-connect"
+  | "version-too-old"
+  | "no-postgis"
+  | "in-use-by-another-node"
+  | "another-cluster"
+  | "newer-schema";
+
+/** A statement with its parameters is larger than the embedded database takes: as PostgreSQL's own class 54. */
+export class UnitTooLarge extends Error {
+  override name = "UnitTooLarge";
+}
+
+/** Data exception, integrity constraint violation, program limit exceeded: the same data will be refused again. */
+const POISON_CLASSES = new Set(["22", "23", "54"]);
+/** Connection, insufficient resources, operator intervention, transaction rollback: the same statement may succeed later. */
+const AWAY_CLASSES = new Set(["08", "53", "57", "40"]);
+/** Lock not available, read-only transaction (a standby took over), idle-in-transaction time-out. */
+const LOCKED = "55P03";
+const AWAY_CODES = new Set([LOCKED, "25006", "25P03"]);
+/** Refusals and mistakes of the program: trying again would go on for ever. */
+const FAULTS = [StoreStartError, TypeError, RangeError, ReferenceError, SyntaxError, AssertionError];
+
+/** Whether PostgreSQL refuses the data itself. */
+export function isPoison(error: unknown): error is DatabaseError | UnitTooLarge {
+  if (error instanceof UnitTooLarge) return true;
+  return error instanceof DatabaseError && POISON_CLASSES.has(error.code?.slice(0, 2) ?? "");
+}
+
+/** Whether a lock that was wanted at once is held by someone else. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === LOCKED;
+}
+
+/**
+ * An error as the actors know it: `StoreAway` if trying again may help, else the error as it is, which stops the node.
+ * An error without SQLSTATE comes from the connection, so the outcome is unknown.
+ */
+export function asStoreError(error: unknown): unknown {
+  if (error instanceof StoreAway || error instanceof UnitTooLarge) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof DatabaseError) {
+    const { code = "" } = error;
+    const away = AWAY_CLASSES.has(code.slice(0, 2)) || AWAY_CODES.has(code);
+    return away ? new StoreAway(message, { cause: error }) : error;
+  }
+  if (FAULTS.some((fault) => error instanceof fault)) return error;
+  return new StoreAway(message, { cause: error });
+}

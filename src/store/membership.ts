@@ -1,0 +1,146 @@
+/**
+ * Who may write: this process as an incarnation with a lease and a fence row, and the shards that it owns.
+ *
+ * One node at a time may use a database in this version. A node that renews its lease keeps others out. One that does not is waited for until
+ * its lease has run out, and is then evicted; one that ran on this machine and whose process is gone is evicted at once.
+ */
+import { randomUUID } from "node:crypto";
+import type { PoolClient } from "pg";
+import { StoreStartError } from "./errors.ts";
+import { bootId, isRunning } from "./process-identity.ts";
+import { inTransaction, type StoreContext } from "./session.ts";
+
+export const LEASE_SECONDS = 5;
+const OTHERS = `
+SELECT n.incarnation, n.url, n.pid, n.boot_id, n.lease_until::text AS lease,
+  greatest(0, extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::float8 AS left
+FROM node n JOIN fence f USING (incarnation) WHERE NOT f.down ORDER BY n.incarnation`;
+const JOIN = `
+INSERT INTO node (incarnation, url, version, pid, boot_id, lease_until)
+VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))`;
+const RENEW = `
+UPDATE node n SET lease_until = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS})
+FROM fence f WHERE n.incarnation = $1 AND f.incarnation = n.incarnation AND NOT f.down`;
+const CLAIM = `
+WITH ordered AS MATERIALIZED (
+  SELECT s.id FROM shard s LEFT JOIN fence f ON f.incarnation = s.owner
+  WHERE s.id = ANY ($2) AND (s.owner IS NULL OR s.owner = $1 OR f.down) ORDER BY s.id FOR UPDATE OF s
+)
+UPDATE shard SET owner = $1, epoch = epoch + 1 FROM ordered WHERE shard.id = ordered.id
+RETURNING shard.id::int AS id, shard.epoch`;
+
+interface Other {
+  incarnation: string;
+  url: string;
+  pid: number;
+  boot_id: string;
+  lease: string;
+  /** Of its lease, ms; 0 = it has run out. */
+  left: number;
+}
+
+/** A live node renews its lease within this time, ms. */
+const LOOK_AGAIN_MS = 500;
+/** A look at the others, a lease that was just renewed, and room for a slow machine. */
+const LONGEST_WAIT_MS = 2 * LEASE_SECONDS * 1_000;
+
+export interface JoinOptions {
+  url: string;
+  version: string;
+  /** Nobody else can have this database: the folder is locked. */
+  alone: boolean;
+}
+
+/**
+ * Joins as a new incarnation, evicting those that are dead; waits for the lease of one that may be.
+ * @throws StoreStartError `in-use-by-another-node`
+ */
+export async function join(
+  context: StoreContext,
+  options: JoinOptions,
+): Promise<{ incarnation: string; era: number }> {
+  const { clock } = context;
+  const end = clock.monotonic() + LONGEST_WAIT_MS;
+  const first = new Map<string, string>();
+  for (;;) {
+    const attempt = await inTransaction(context, (client) => tryJoin(client, options));
+    if ("incarnation" in attempt) return attempt;
+    const { alive } = attempt;
+    const renewed = (first.get(alive.incarnation) ?? alive.lease) !== alive.lease;
+    if (renewed || clock.monotonic() > end) {
+      throw new StoreStartError(
+        "in-use-by-another-node",
+        `the database is in use by the node at ${alive.url} (process ${alive.pid}); this version runs one node on a database`,
+      );
+    }
+    first.set(alive.incarnation, alive.lease);
+    await new Promise<void>((resolve) => clock.schedule(Math.min(LOOK_AGAIN_MS, alive.left), resolve));
+  }
+}
+
+async function tryJoin(
+  client: PoolClient,
+  options: JoinOptions,
+): Promise<{ incarnation: string; era: number } | { alive: Other }> {
+  const era = await lockCluster(client);
+  const others = await client.query<Other>(OTHERS);
+  const alive = others.rows.find((other) => !(options.alone || other.left === 0 || isDead(other)));
+  if (alive !== undefined) return { alive };
+  for (const { incarnation } of others.rows) {
+    await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
+  }
+  const incarnation = randomUUID();
+  await client.query(JOIN, [incarnation, options.url, options.version, process.pid, bootId()]);
+  await client.query("INSERT INTO fence (incarnation) VALUES ($1)", [incarnation]);
+  ours.add(incarnation);
+  return { incarnation, era };
+}
+
+/** Incarnations that this process has open: their process id says nothing about them. */
+const ours = new Set<string>();
+
+/** Whether it ran on this machine and its process is gone. */
+function isDead(other: Other): boolean {
+  if (ours.has(other.incarnation) || other.boot_id !== bootId()) return false;
+  return other.pid === process.pid || !isRunning(other.pid);
+}
+
+/** One node joins at a time. @returns the era. */
+async function lockCluster(client: PoolClient): Promise<number> {
+  const { rows } = await client.query<{ era: number }>("SELECT era FROM cluster FOR UPDATE");
+  return rows[0]!.era;
+}
+
+/** Renews the lease. @returns false if this incarnation is down. */
+export async function renew(client: PoolClient, incarnation: string): Promise<boolean> {
+  const result = await client.query(RENEW, [incarnation]);
+  return result.rowCount === 1;
+}
+
+/** Claims shards; those that were this node's own get a new epoch too, and the generation rises so that no older flush can land. */
+export function claim(
+  context: StoreContext,
+  incarnation: string,
+  shards: readonly number[],
+): Promise<{ epochs: Map<number, number>; gen: number } | undefined> {
+  return inTransaction(context, async (client) => {
+    const fence = await client.query<{ gen: number }>(
+      "UPDATE fence SET gen = gen + 1 WHERE incarnation = $1 AND NOT down RETURNING gen",
+      [incarnation],
+    );
+    const gen = fence.rows[0]?.gen;
+    if (gen === undefined) return undefined;
+    const { rows } = await client.query<{ id: number; epoch: number }>(CLAIM, [incarnation, shards]);
+    return { epochs: new Map(rows.map((row) => [row.id, row.epoch])), gen };
+  });
+}
+
+/** Leaves in order: nothing of this incarnation can become durable any more, its shards are free. */
+export function leave(context: StoreContext, incarnation: string): Promise<void> {
+  ours.delete(incarnation);
+  return inTransaction(context, async (client) => {
+    await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
+    await client.query("UPDATE shard SET owner = NULL WHERE owner = $1", [incarnation]);
+    await client.query("DELETE FROM node n USING fence f WHERE n.incarnation = f.incarnation AND f.down");
+  });
+}

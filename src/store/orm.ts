@@ -1,0 +1,75 @@
+/** MikroORM over either database: the relational model, the migrations, and the pool that hot SQL uses too. */
+import { Migrator } from "@mikro-orm/migrations";
+import { MikroORM } from "@mikro-orm/postgresql";
+import type { Pool } from "pg";
+import { Initial } from "../../migrations/20261124000000_initial.ts";
+import type { EmbeddedDatabase } from "./embedded/bridge.ts";
+import { Cluster } from "./model/cluster.ts";
+
+/** Oldest first. A migration that was released is never changed. */
+export const MIGRATIONS = [{ migrationName: "20261124000000_initial", class: Initial }];
+
+/** Connections to a server: the flush, the lease, background work, and room for queries. */
+const SERVER_CONNECTIONS = 6;
+/** Both stay below the lease (5 s), so that a statement that hangs ends before its node is evicted. Migrations may take longer. */
+const STATEMENT_TIMEOUT_MS = 4_000;
+const CONNECT_TIMEOUT_MS = 4_000;
+
+export interface Orm {
+  orm: MikroORM;
+  /** MikroORM's own. */
+  pool: Pool;
+}
+
+export type DatabaseChoice = { url: string } | { embedded: EmbeddedDatabase };
+
+/**
+ * Opens MikroORM; no migration runs yet.
+ * @param purpose `work` = statements have time-outs (a server's do), `migration` = they may take as long as they need.
+ */
+export async function openOrm(choice: DatabaseChoice, purpose: "work" | "migration"): Promise<Orm> {
+  const limit = purpose === "work" ? STATEMENT_TIMEOUT_MS : 0;
+  const connection =
+    "url" in choice
+      ? {
+          clientUrl: choice.url,
+          pool: { min: 0, max: SERVER_CONNECTIONS },
+          driverOptions: {
+            statement_timeout: limit,
+            idle_in_transaction_session_timeout: limit,
+            connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+            keepAlive: true,
+            application_name: "muster",
+          },
+        }
+      : {
+          dbName: "postgres",
+          user: "postgres",
+          // One backend: more connections would only wait for each other.
+          pool: { min: 0, max: 1 },
+          driverOptions: { stream: () => choice.embedded.connect(), idleTimeoutMillis: 0 },
+        };
+  const orm = await MikroORM.init({
+    ...connection,
+    entities: [Cluster],
+    extensions: [Migrator],
+    migrations: {
+      migrationsList: MIGRATIONS.map(({ migrationName, class: migration }) => ({
+        name: migrationName,
+        class: migration,
+      })),
+      snapshot: false,
+      transactional: true,
+    },
+    // A name with a mistake in it must not become a new database.
+    ensureDatabase: false,
+    logger: () => {},
+    discovery: { warnWhenNoEntities: false },
+  });
+  try {
+    return { orm, pool: (await orm.em.getDriver().getConnection().getNativeClient()) as Pool };
+  } catch (error) {
+    await orm.close(true);
+    throw error;
+  }
+}

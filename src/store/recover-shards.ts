@@ -1,0 +1,65 @@
+/** Reads what is durable of shards: checkpoints, then the journal above their marks, in pages so that memory stays bounded. */
+import type { RecoveryItem } from "../actors/ports.ts";
+import { sectionOf } from "./journal-body.ts";
+import { type StoreContext, withClient } from "./session.ts";
+
+const MARKS =
+  "SELECT shard::int AS shard, checkpoint::float8 AS mark FROM mark WHERE shard = ANY ($1) ORDER BY shard";
+/** One at a time: the largest has `MAX_SHARD_BYTES`, and twice as much as text in the embedded database's memory. */
+const CHECKPOINT = "SELECT epoch, body FROM checkpoint WHERE shard = $1";
+/** The next rows, as many as `PAGE_BYTES` hold, at least one. The lengths are known without reading the bodies. */
+const JOURNAL = `
+SELECT id::float8 AS id, shards::int[] AS shards, epochs, body FROM (
+  SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS before FROM (
+    SELECT id, shards, epochs, body FROM journal WHERE id > $1 AND shards && $2::smallint[] ORDER BY id LIMIT $3
+  ) AS next
+) AS page WHERE before < $4 ORDER BY id`;
+
+/** A journal row takes up to 4 MB. */
+const ROWS_PER_PAGE = 500;
+const PAGE_BYTES = 8 * 2 ** 20;
+
+interface JournalRow {
+  id: number;
+  shards: number[];
+  epochs: number[];
+  body: Buffer;
+}
+
+export async function* recoverShards(
+  context: StoreContext,
+  shards: readonly number[],
+): AsyncIterable<RecoveryItem> {
+  if (shards.length === 0) return;
+  const { rows } = await withClient(context, (client) =>
+    client.query<{ shard: number; mark: number }>(MARKS, [shards]),
+  );
+  const marks = new Map(rows.map((row) => [row.shard, row.mark]));
+  for (const shard of shards) {
+    const found = await withClient(context, (client) =>
+      client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
+    );
+    for (const { epoch, body } of found.rows) {
+      yield { is: "checkpoint", checkpoint: { shard, epoch, mark: marks.get(shard) ?? 0, body } };
+    }
+  }
+  let after = Math.min(...marks.values());
+  for (;;) {
+    const page = await withClient(context, (client) =>
+      client.query<JournalRow>(JOURNAL, [after, shards, ROWS_PER_PAGE, PAGE_BYTES]),
+    );
+    if (page.rows.length === 0) return;
+    for (const row of page.rows) {
+      after = row.id;
+      for (const [i, shard] of row.shards.entries()) {
+        const mark = marks.get(shard);
+        if (mark === undefined || row.id <= mark) continue;
+        yield {
+          is: "section",
+          journalId: row.id,
+          section: { shard, epoch: row.epochs[i]!, body: sectionOf(row.body, i) },
+        };
+      }
+    }
+  }
+}

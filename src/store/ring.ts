@@ -1,0 +1,140 @@
+/**
+ * The journal is a ring of four parts. The current one takes flushes until it is full; then the next is emptied with TRUNCATE and becomes the
+ * current one, if every shard is past what it holds: its checkpoint includes it, or the shard has nothing in the journal that is
+ * newer than its checkpoint. Deleting rows instead would leave as much to vacuum as was written.
+ */
+import type { PoolClient } from "pg";
+import { JOURNAL_PART_BYTES, JOURNAL_PART_ROWS, SHARDS } from "../limits.ts";
+import type { FlushKey } from "./append-flush.ts";
+import { isLocked } from "./errors.ts";
+import { inTransaction, type StoreContext, withClient } from "./session.ts";
+
+const PARTS = 4;
+/** After a turn that was not possible the next is tried so much later, ms: each costs a statement. */
+const RETRY_MS = 1_000;
+
+const LOOK = Array.from(
+  { length: PARTS },
+  (_, part) =>
+    `SELECT ${part} AS part, coalesce(max(id), 0)::float8 AS newest, count(*)::float8 AS rows,
+      pg_total_relation_size('journal_${part}')::float8 AS bytes FROM journal_${part}`,
+).join(" UNION ALL ");
+const NEWEST =
+  "SELECT shard::int AS shard, max(id)::float8 AS newest FROM journal, unnest(shards) AS shard GROUP BY 1";
+const MARKS = "SELECT shard::int AS shard, checkpoint::float8 AS mark FROM mark";
+/** A node that was evicted while it paused must not empty what its successor writes. */
+const FENCE = "SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT down FOR SHARE";
+
+/** How a try to move on ended: there was no need, it did, checkpoints are behind, or someone else (a backup) holds the part. */
+export type Turn = "none" | "turned" | "behind" | "locked" | "fenced";
+
+export class JournalRing {
+  readonly #context: StoreContext;
+  readonly #partBytes: number;
+  /** By part: the highest id in it, 0 = empty. */
+  #newest: number[] = [];
+  #current = 0;
+  #bytes = 0;
+  #rows = 0;
+  #notBefore = -Infinity;
+  /** By shard: the newest row that has a section of it, and up to where its checkpoint goes. */
+  readonly #last = new Float64Array(SHARDS);
+  readonly #mark = new Float64Array(SHARDS);
+
+  /** @param partBytes when a part is full. */
+  constructor(context: StoreContext, partBytes = JOURNAL_PART_BYTES) {
+    this.#context = context;
+    this.#partBytes = partBytes;
+  }
+
+  /** The part that the next flush goes to. */
+  get current(): number {
+    return this.#current;
+  }
+
+  /** Looks where the ring stands. Nothing may be appended before. */
+  async open(): Promise<void> {
+    await withClient(this.#context, async (client) => {
+      const parts = await client.query<{ newest: number; rows: number; bytes: number }>(
+        `${LOOK} ORDER BY part`,
+      );
+      this.#newest = parts.rows.map((row) => row.newest);
+      this.#current = this.#newest.indexOf(Math.max(...this.#newest));
+      this.#bytes = parts.rows[this.#current]!.bytes;
+      this.#rows = parts.rows[this.#current]!.rows;
+      const newest = await client.query<{ shard: number; newest: number }>(NEWEST);
+      for (const row of newest.rows) this.#last[row.shard] = row.newest;
+      const marks = await client.query<{ shard: number; mark: number }>(MARKS);
+      for (const row of marks.rows) this.#mark[row.shard] = row.mark;
+    });
+  }
+
+  /** A row with sections of these shards was written to the current part. */
+  appended(id: number, shards: readonly number[], bytes: number): void {
+    for (const shard of shards) if (id > this.#last[shard]) this.#last[shard] = id;
+    this.#newest[this.#current] = Math.max(this.#newest[this.#current]!, id);
+    this.#bytes += bytes;
+    this.#rows += 1;
+  }
+
+  /** A shard's checkpoint includes all rows up to `mark`. */
+  marked(shard: number, mark: number): void {
+    if (mark > this.#mark[shard]) this.#mark[shard] = mark;
+  }
+
+  /** Shards with nothing in the journal that their checkpoint does not include. */
+  cleanShards(): number[] {
+    const clean: number[] = [];
+    for (let shard = 0; shard < SHARDS; shard++)
+      if (this.#last[shard] <= this.#mark[shard]) clean.push(shard);
+    return clean;
+  }
+
+  /** The newest row of the ring, 0 if it is empty. */
+  get newest(): number {
+    return Math.max(0, ...this.#newest);
+  }
+
+  /** Moves on to the next part if the current one is full and the next is not needed any more. */
+  async turn(key: Pick<FlushKey, "incarnation" | "gen">): Promise<Turn> {
+    if (this.#bytes < this.#partBytes && this.#rows < JOURNAL_PART_ROWS) return "none";
+    const now = this.#context.clock.monotonic();
+    if (now < this.#notBefore) return "none";
+    this.#notBefore = now + RETRY_MS;
+    const next = (this.#current + 1) % PARTS;
+    if (!this.#isPast(this.#newest[next]!)) return "behind";
+    const emptied = await inTransaction(this.#context, (client) => empty(client, next, key));
+    if (emptied !== "turned") return emptied;
+    this.#newest[next] = 0;
+    this.#current = next;
+    this.#bytes = 0;
+    this.#rows = 0;
+    this.#notBefore = -Infinity;
+    return "turned";
+  }
+
+  #isPast(id: number): boolean {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      if (this.#last[shard] > this.#mark[shard] && this.#mark[shard] < id) return false;
+    }
+    return true;
+  }
+}
+
+async function empty(
+  client: PoolClient,
+  part: number,
+  key: Pick<FlushKey, "incarnation" | "gen">,
+): Promise<Turn> {
+  const held = await client.query(FENCE, [key.incarnation, key.gen]);
+  if (held.rowCount === 0) return "fenced";
+  try {
+    // A backup may hold the part for minutes; flushes must not queue up behind a lock that waits.
+    await client.query(`LOCK TABLE journal_${part} IN ACCESS EXCLUSIVE MODE NOWAIT`);
+  } catch (error) {
+    if (isLocked(error)) return "locked";
+    throw error;
+  }
+  await client.query(`TRUNCATE journal_${part}`);
+  return "turned";
+}

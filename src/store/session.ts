@@ -1,0 +1,67 @@
+import type { Pool, PoolClient } from "pg";
+import { StoreAway } from "../actors/ports.ts";
+import type { Clock } from "../clock.ts";
+import { asStoreError } from "./errors.ts";
+
+/** What all statements of a store share. */
+export interface StoreContext {
+  readonly pool: Pool;
+  readonly clock: Clock;
+  /** A statement that takes longer counts as lost, and its connection is dropped, ms. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * Gives `work` a connection and a deadline. A server that accepts and never answers must not hold the only flush for ever.
+ * @throws StoreAway if the outcome is unknown; PostgreSQL's error if it refused the statement for good.
+ */
+export async function withClient<T>(
+  context: StoreContext,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
+  const { pool, clock, deadlineMs } = context;
+  let client: PoolClient;
+  try {
+    client = await pool.connect();
+  } catch (error) {
+    throw asStoreError(error);
+  }
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.schedule(deadlineMs, () =>
+      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
+    );
+  });
+  let broken = true;
+  try {
+    const result = await Promise.race([work(client), late]);
+    broken = false;
+    return result;
+  } catch (error) {
+    const known = asStoreError(error);
+    broken = known instanceof StoreAway;
+    throw known;
+  } finally {
+    cancel();
+    client.release(broken);
+  }
+}
+
+/** Runs `work` in a transaction on one connection; only that connection may be used within. */
+export function inTransaction<T>(
+  context: StoreContext,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
+  return withClient(context, async (client) => {
+    await client.query("BEGIN");
+    try {
+      const result = await work(client);
+      await client.query("COMMIT");
+      return result;
+    } catch (error) {
+      // If the connection is gone the server rolls back by itself; the first error is the one to tell.
+      await client.query("ROLLBACK").catch(() => {});
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,180 @@
+/**
+ * The `entity` table: last known state as rows, for anyone with SQL. Written behind the checkpoints at a bounded rate, a few rows a
+ * statement, because on the embedded store flushes wait behind each. 37,000–53,000 upserts a second take a core, which is why recovery does not depend
+ * on these rows.
+ */
+import type { Liveness } from "../actors/messages.ts";
+import { StoreAway } from "../actors/ports.ts";
+import { MAX_BACKGROUND_ROWS, SNAPSHOT_ROWS_PER_SECOND } from "../limits.ts";
+import { isPoison } from "./errors.ts";
+import { type StoreContext, withClient } from "./session.ts";
+
+export interface SnapshotRow {
+  id: string;
+  kind: string;
+  state: string;
+  liveness: Liveness;
+  /** Unix ms; −Infinity = never reported with a time. */
+  t: number;
+  /** Unix ms. */
+  received: number;
+  source?: string;
+  lon?: number;
+  lat?: number;
+  alt?: number;
+  speed?: number;
+  course?: number;
+  heading?: number;
+  accuracy?: number;
+  /** JSON text of an object. */
+  attributes: string;
+  labels: readonly string[];
+  epoch: number;
+  seq: number;
+}
+
+const COLUMNS = `id text, kind text, state text, liveness text, t float8, received float8, source text, lon float8, lat float8, alt real,
+  speed real, course real, heading real, accuracy real, attributes text, labels text[], epoch int, seq bigint`;
+const SET = [
+  "kind",
+  "state",
+  "liveness",
+  "t",
+  "received",
+  "source",
+  "geom",
+  "alt",
+  "speed",
+  "course",
+  "heading",
+  "accuracy",
+]
+  .concat("attributes", "labels", "epoch", "seq")
+  .map((name) => `${name} = excluded.${name}`)
+  .join(", ");
+/** Input: the rows as JSON. An older (epoch, seq) never replaces a newer one. */
+const UPSERT = `
+INSERT INTO entity AS e (id, kind, state, liveness, t, received, source, geom, alt, speed, course, heading, accuracy, attributes, labels, epoch, seq)
+SELECT id, kind, state, liveness, to_timestamp(t / 1000), to_timestamp(received / 1000), source,
+  CASE WHEN lon IS NULL THEN NULL ELSE ST_SetSRID(ST_MakePoint(lon, lat), 4326) END,
+  alt, speed, course, heading, accuracy, attributes::jsonb, labels, epoch, seq
+FROM json_to_recordset($1::json) AS r (${COLUMNS}) ORDER BY id
+ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)`;
+
+const RETRY_MS = 1_000;
+
+interface Offer {
+  rows: () => Iterable<SnapshotRow>;
+  written: () => void;
+}
+
+export class SnapshotWriter {
+  readonly #context: StoreContext;
+  readonly #failed: (error: unknown) => void;
+  /** By shard, in the order in which they are written. */
+  readonly #offers = new Map<number, Offer>();
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #cancelPause = () => {};
+
+  /** @param failed is told of an error that trying again does not mend. */
+  constructor(context: StoreContext, failed: (error: unknown) => void) {
+    this.#context = context;
+    this.#failed = failed;
+  }
+
+  /**
+   * Has the rows of a shard written when its turn comes; a newer offer for a shard takes the place of one that waits.
+   * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile.
+   * @param written called once all of them are durable.
+   */
+  offer(shard: number, rows: () => Iterable<SnapshotRow>, written: () => void): void {
+    if (this.#stopped) return;
+    this.#offers.set(shard, { rows, written });
+    this.#running ??= this.#run();
+  }
+
+  /** Writes what waits without pauses, for so long at most, and takes no more. */
+  async stop(graceMs: number): Promise<void> {
+    const { clock } = this.#context;
+    this.#stopped = true;
+    this.#cancelPause();
+    const cancel = clock.schedule(graceMs, () => this.#offers.clear());
+    await this.#running;
+    cancel();
+  }
+
+  async #run(): Promise<void> {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      const [shard, offer] = next;
+      try {
+        await this.#write(offer.rows());
+        offer.written();
+      } catch (error) {
+        if (error instanceof StoreAway) {
+          if (this.#stopped) this.#offers.clear();
+          else if (!this.#offers.has(shard)) this.#offers.set(shard, offer);
+          await this.#pause(this.#stopped ? 0 : RETRY_MS);
+        } else this.#failed(error);
+      }
+    }
+    // In the same step as the last look: an offer that comes later must find that nobody works.
+    this.#running = undefined;
+  }
+
+  #next(): [number, Offer] | undefined {
+    for (const entry of this.#offers) {
+      this.#offers.delete(entry[0]);
+      return entry;
+    }
+    return undefined;
+  }
+
+  async #write(rows: Iterable<SnapshotRow>): Promise<void> {
+    let page: SnapshotRow[] = [];
+    for (const row of rows) {
+      page.push(row);
+      if (page.length < MAX_BACKGROUND_ROWS) continue;
+      await this.#upsert(page);
+      page = [];
+    }
+    if (page.length > 0) await this.#upsert(page);
+  }
+
+  async #upsert(page: SnapshotRow[]): Promise<void> {
+    await this.#upsertAll(page);
+    if (!this.#stopped) await this.#pause((page.length / SNAPSHOT_ROWS_PER_SECOND) * 1_000);
+  }
+
+  /** A row that PostgreSQL refuses is told and left out; the others are written. */
+  async #upsertAll(page: SnapshotRow[]): Promise<void> {
+    const text = JSON.stringify(page);
+    try {
+      await withClient(this.#context, (client) =>
+        client.query({ name: "upsert-entity", text: UPSERT, values: [text] }),
+      );
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      if (page.length === 1) {
+        const { id } = page[0]!;
+        this.#failed(
+          new Error(`the row of ${JSON.stringify(id)} was refused: ${error.message}`, { cause: error }),
+        );
+        return;
+      }
+      const middle = page.length >> 1;
+      await this.#upsertAll(page.slice(0, middle));
+      await this.#upsertAll(page.slice(middle));
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#context.clock.schedule(ms, resolve);
+      this.#cancelPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

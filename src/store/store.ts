@@ -1,0 +1,332 @@
+/**
+ * The store of a node: a PostgreSQL server, or the embedded one, behind the actors' ports. Everything shard-owned that becomes durable goes
+ * through the fence.
+ *
+ * States: open → down (another node has this node's place: nothing can be written any more) or closed.
+ */
+import { mkdirSync } from "node:fs";
+import {
+  type AppendOutcome,
+  type Batch,
+  type Checkpoint,
+  type CheckpointStore,
+  type Journal,
+  type RecoveryItem,
+  type ShardStore,
+  StoreAway,
+} from "../actors/ports.ts";
+import type { Clock } from "../clock.ts";
+import { appendFlush, findFlush } from "./append-flush.ts";
+import { EmbeddedDatabase } from "./embedded/bridge.ts";
+import { lockFolder } from "./embedded/folder.ts";
+import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
+import { isPoison, StoreStartError } from "./errors.ts";
+import { makeEventPartitions } from "./event-partitions.ts";
+import { claim, join, leave, renew } from "./membership.ts";
+import { type Orm, openOrm } from "./orm.ts";
+import { prepareDatabase } from "./prepare-database.ts";
+import { raiseMarks } from "./raise-marks.ts";
+import { recoverShards } from "./recover-shards.ts";
+import { JournalRing } from "./ring.ts";
+import { type StoreContext, withClient } from "./session.ts";
+import { SnapshotWriter } from "./snapshot.ts";
+import { writeCheckpoint } from "./write-checkpoint.ts";
+
+const RENEW_MS = 1_250;
+const PARTITIONS_MS = 3_600_000;
+/** After a partition that could not be made for a lock: events of a day without one stay in the default partition. */
+const PARTITIONS_RETRY_MS = 60_000;
+/** A server that does not answer a flush in this time counts as away. Below the lease. */
+const SERVER_DEADLINE_MS = 4_500;
+/** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
+const EMBEDDED_DEADLINE_MS = 120_000;
+const SNAPSHOT_GRACE_MS = 3_000;
+
+/** What the store says to a log; pino's loggers do. */
+export interface StoreLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface StoreOptions {
+  /** A PostgreSQL server; absent = the embedded one in `dataDir`. */
+  databaseUrl?: string;
+  dataDir: string;
+  /** Of this node, as others reach it. */
+  url: string;
+  clock: Clock;
+  log: StoreLog;
+  /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
+  journalPartBytes?: number;
+  /** When the embedded database is looked after. */
+  upkeep?: UpkeepLimits;
+}
+
+const VERSION = "0.1.0";
+
+/** Opens the store, migrates it and joins as a new incarnation. @throws StoreStartError with a sentence for the operator */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { databaseUrl, dataDir, clock, log } = options;
+  await using opened = new AsyncDisposableStack();
+  let embedded: EmbeddedDatabase | undefined;
+  let orm: Orm;
+  if (databaseUrl === undefined) {
+    const folder = await lockFolder(dataDir, clock);
+    opened.defer(() => folder.release());
+    embedded = await EmbeddedDatabase.open(folder.database).catch((error: Error) => {
+      throw new StoreStartError(
+        "cannot-open",
+        `the database in ${folder.database} cannot be opened: ${error.message}`,
+        {
+          cause: error,
+        },
+      );
+    });
+    const database = embedded;
+    opened.defer(() => database.close());
+    orm = await openOrm({ embedded }, "work");
+    opened.defer(() => orm.orm.close(true));
+    await prepareDatabase(orm, databaseUrl);
+    folder.complete();
+  } else {
+    mkdirSync(dataDir, { recursive: true });
+    await migrateServer(databaseUrl);
+    orm = await openOrm({ url: databaseUrl }, "work");
+    opened.defer(() => orm.orm.close(true));
+  }
+  const deadlineMs = embedded === undefined ? SERVER_DEADLINE_MS : EMBEDDED_DEADLINE_MS;
+  const context: StoreContext = { pool: orm.pool, clock, deadlineMs };
+  const membership = await join(context, {
+    url: options.url,
+    version: VERSION,
+    alone: embedded !== undefined,
+  });
+  const ring = new JournalRing(context, options.journalPartBytes);
+  await ring.open();
+  const store = new Store(context, embedded === undefined ? "postgresql" : "embedded", membership, ring, log);
+  opened.defer(() => store.leave());
+  await store.makeEventPartitions();
+  const kept = opened.move();
+  store.opened(kept, embedded, options.upkeep);
+  return store;
+}
+
+/** In a pool of its own, whose statements may take as long as they need. */
+async function migrateServer(databaseUrl: string): Promise<void> {
+  const orm = await openOrm({ url: databaseUrl }, "migration");
+  try {
+    await prepareDatabase(orm, databaseUrl);
+  } finally {
+    await orm.orm.close(true);
+  }
+}
+
+export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposable {
+  readonly kind: "embedded" | "postgresql";
+  readonly incarnation: string;
+  readonly snapshot: SnapshotWriter;
+  /** The pool, for the parts of the store that are not behind a port. */
+  readonly context: StoreContext;
+  readonly #era: number;
+  readonly #ring: JournalRing;
+  readonly #log: StoreLog;
+  #gen = 0;
+  #down: ((error: Error) => void)[] = [];
+  #isDown = false;
+  #cancelRenew = () => {};
+  #cancelPartitions = () => {};
+  #partitionsLocked = false;
+  #stopUpkeep: () => Promise<void> = async () => {};
+  #resources = new AsyncDisposableStack();
+  #closed: Promise<void> | undefined;
+
+  /** Stores are made by `openStore`. */
+  constructor(
+    context: StoreContext,
+    kind: Store["kind"],
+    membership: { incarnation: string; era: number },
+    ring: JournalRing,
+    log: StoreLog,
+  ) {
+    this.context = context;
+    this.kind = kind;
+    this.incarnation = membership.incarnation;
+    this.#era = membership.era;
+    this.#ring = ring;
+    this.#log = log;
+    this.snapshot = new SnapshotWriter(context, (error) =>
+      log.error({ err: error }, "entity rows could not be written"),
+    );
+  }
+
+  /** Takes over what was opened, and starts what goes on behind. */
+  opened(
+    resources: AsyncDisposableStack,
+    embedded: EmbeddedDatabase | undefined,
+    upkeep: UpkeepLimits | undefined,
+  ): void {
+    this.#resources = resources;
+    this.#planPartitions();
+    if (embedded === undefined) this.#planRenewal();
+    else {
+      embedded.onDeath((error) => this.#becomeDown(error));
+      const failed = (error: unknown) => this.#log.warn({ err: error }, "upkeep of the database failed");
+      this.#stopUpkeep = startUpkeep(this.context, failed, upkeep);
+    }
+  }
+
+  /** Calls `down` once, when this node has lost its place or its database for good. */
+  onDown(down: (error: Error) => void): void {
+    this.#down.push(down);
+  }
+
+  async append(batch: Batch, attempt: number): Promise<AppendOutcome> {
+    const { incarnation } = this;
+    if (this.#isDown) return { status: "fenced" };
+    try {
+      const id = await withClient(this.context, async (client) => {
+        const known = attempt > 1 ? await findFlush(client, incarnation, batch.flushNo) : undefined;
+        return (
+          known ?? appendFlush(client, { ...this.#key, ring: this.#ring.current, era: this.#era }, batch)
+        );
+      });
+      if (id === undefined) return { status: "fenced" };
+      await this.#appended(id, batch);
+      return { status: "committed", journalId: id };
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      // The first attempt may have landed after the look: then its number is there, and that is no fault of the data.
+      const landed = await withClient(this.context, (client) =>
+        findFlush(client, incarnation, batch.flushNo),
+      );
+      if (landed === undefined) return { status: "poisoned", detail: error.message };
+      await this.#appended(landed, batch);
+      return { status: "committed", journalId: landed };
+    }
+  }
+
+  async write(checkpoint: Checkpoint): Promise<boolean> {
+    if (this.#isDown) return false;
+    const written = await withClient(this.context, (client) =>
+      writeCheckpoint(client, this.#key, checkpoint),
+    );
+    if (written) this.#ring.marked(checkpoint.shard, checkpoint.mark);
+    return written;
+  }
+
+  async claim(shards: readonly number[]): Promise<Map<number, number>> {
+    const claimed = await claim(this.context, this.incarnation, shards);
+    if (claimed === undefined) {
+      this.#becomeDown(new Error("another node has taken this node's place in the database"));
+      throw new StoreAway("this incarnation is down");
+    }
+    this.#gen = claimed.gen;
+    return claimed.epochs;
+  }
+
+  recover(shards: readonly number[]): AsyncIterable<RecoveryItem> {
+    return recoverShards(this.context, shards);
+  }
+
+  /** Gives up shards and lease. Part of closing. */
+  async leave(): Promise<void> {
+    if (this.#isDown) return;
+    const { newest } = this.#ring;
+    try {
+      const clean = this.#ring.cleanShards();
+      await withClient(this.context, (client) => raiseMarks(client, this.#key, clean, newest));
+      await leave(this.context, this.incarnation);
+    } catch (error) {
+      // The next start does without: it replays what the marks do not cover, and evicts a dead process.
+      this.#log.warn({ err: error }, "the node could not leave the database in order");
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelRenew();
+    this.#cancelPartitions();
+    await this.#stopUpkeep();
+    await this.snapshot.stop(SNAPSHOT_GRACE_MS);
+    await this.#resources.disposeAsync();
+  }
+
+  async #appended(id: number, batch: Batch): Promise<void> {
+    const bytes = batch.sections.reduce((sum, section) => sum + section.body.length, 0);
+    this.#ring.appended(
+      id,
+      batch.sections.map((section) => section.shard),
+      bytes,
+    );
+    try {
+      const turn = await this.#ring.turn(this.#key);
+      if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");
+      if (turn === "locked") this.#log.warn({}, "the journal grows: someone holds a lock on its next part");
+    } catch (error) {
+      // The flush is durable whatever becomes of the ring, so it is acknowledged; the next one tries again.
+      this.#log.warn({ err: error }, "the journal could not move on to its next part");
+    }
+  }
+
+  #planRenewal(): void {
+    this.#cancelRenew = this.context.clock.schedule(RENEW_MS, () => {
+      void withClient(this.context, (client) => renew(client, this.incarnation))
+        .then((renewed) => {
+          if (!renewed)
+            this.#becomeDown(new Error("another node has taken this node's place in the database"));
+        })
+        .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
+        .finally(() => {
+          if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
+        });
+    });
+  }
+
+  /** Part of opening, and each hour from then on. */
+  async makeEventPartitions(): Promise<void> {
+    const { tooLate, locked } = await makeEventPartitions(this.context);
+    this.#partitionsLocked = locked.length > 0;
+    if (locked.length > 0)
+      this.#log.warn({ partitions: locked }, "someone holds a lock on event: its partitions are made later");
+    if (tooLate.length > 0) {
+      this.#log.warn(
+        { partitions: tooLate },
+        "events of these days are in the default partition and stay there",
+      );
+    }
+  }
+
+  /** What flushes, checkpoints and marks must show to be let in. */
+  get #key(): { incarnation: string; gen: number } {
+    return { incarnation: this.incarnation, gen: this.#gen };
+  }
+
+  #planPartitions(): void {
+    const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
+    this.#cancelPartitions = this.context.clock.schedule(delay, () => {
+      void this.makeEventPartitions()
+        .catch((error: Error) =>
+          this.#log.warn({ reason: error.message }, "event partitions could not be made"),
+        )
+        .finally(() => {
+          if (this.#closed === undefined) this.#planPartitions();
+        });
+    });
+  }
+
+  #becomeDown(error: Error): void {
+    if (this.#isDown || this.#closed !== undefined) return;
+    this.#isDown = true;
+    this.#cancelRenew();
+    for (const down of this.#down) down(error);
+  }
+}

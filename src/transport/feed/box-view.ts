@@ -1,0 +1,265 @@
+/**
+ * A view of a box. What the server knows of its client is the cover that it has been sent, and how many entities are in it.
+ *
+ * - `waiting`: nothing is valid at the client; the next frame is a snapshot's `first`.
+ * - `filling`: parts of the snapshot are sent; deltas are sliced by what was sent so far.
+ * - `live`: the snapshot was completed. A pan leaves it live: what is new comes as deltas, in parts too.
+ * - `clusters`: the client holds cells in place of entities, since there are more than it wants.
+ */
+import { BACK_TO_ENTITIES_SHARE, CLUSTER_TICKS, MAX_PRIVATE_ENTITIES } from "../../limits.ts";
+import { clusterLevel } from "../../picture/clusters.ts";
+import {
+  type Cover,
+  coverBefore,
+  coverBoxes,
+  coverDifference,
+  coverIntersection,
+  coverOf,
+  coverUnion,
+  NOTHING,
+} from "../../picture/cover.ts";
+import type { Lens } from "../../picture/lens.ts";
+import type { FrameName } from "./format.ts";
+import { clearParts, parts } from "./frame-parts.ts";
+import { PrivateRecords } from "./private-records.ts";
+import type { Bbox } from "./protocol.ts";
+import type { Turn, View, ViewSink } from "./view.ts";
+
+export type ViewState = "waiting" | "filling" | "live" | "clusters";
+
+export interface BoxViewOptions {
+  name: string;
+  /** Unique on its connection. */
+  number: number;
+  bbox: Bbox;
+  /** More entities than this become clusters. */
+  max: number;
+  /** Records in one part of a snapshot, about. */
+  partRecords: number;
+}
+
+export class BoxView implements View {
+  readonly name: string;
+  readonly #frameName: FrameName;
+  readonly #sink: ViewSink;
+  readonly #partRecords: number;
+  readonly #max: number;
+  #state: ViewState = "waiting";
+  /** Frames sent. */
+  #n = 0;
+  /** Its cover is computed at the turn: clients pan more often than that. */
+  #bbox: Bbox;
+  #target: Cover = NOTHING;
+  /** What the client holds. */
+  #sent: Cover = NOTHING;
+  /** What it lacks: target without sent, once a turn has applied the target. */
+  #lacking: Cover = NOTHING;
+  /** The box is new: neither told to the client nor applied. */
+  #moved = true;
+  /** Entities that are published in what was sent; for a filter of its own, those that the client holds. */
+  #held = 0;
+  #private: PrivateRecords | undefined;
+  #wantsChannel = false;
+  /** Of the clusters that were sent last, and their checksum. */
+  #clusterSerial = -1;
+  #clusterSum = -1;
+  /** Of the clusters when there became too much: older than that, so they may not know it yet. */
+  #crowdedSerial = -1;
+
+  constructor(sink: ViewSink, { name, number, bbox, max, partRecords }: BoxViewOptions) {
+    this.name = name;
+    this.#frameName = { json: JSON.stringify(name), number };
+    this.#sink = sink;
+    this.#bbox = bbox;
+    this.#max = max;
+    this.#partRecords = partRecords;
+  }
+
+  get filter(): Lens | undefined {
+    return this.#private?.lens;
+  }
+  set filter(lens: Lens | undefined) {
+    this.#private = lens && new PrivateRecords(lens);
+    this.#wantsChannel = false;
+  }
+
+  get isGrowing(): boolean {
+    if (this.#state === "clusters" || this.#held > this.#max) return false;
+    return this.#state !== "live" || this.#lacking.length > 0;
+  }
+
+  get wantsChannel(): boolean {
+    return this.#wantsChannel;
+  }
+
+  /** Moves the window, at the next turn. Only the last move before it counts. */
+  move(bbox: Bbox): void {
+    this.#bbox = bbox;
+    this.#moved = true;
+  }
+
+  restart(): void {
+    if (this.#state !== "clusters") this.#state = "waiting";
+    this.#forgetEntities();
+    this.#clusterSerial = this.#clusterSum = -1;
+  }
+
+  refilter(): void {
+    this.#state = "waiting";
+    this.#moved = true;
+    this.restart();
+  }
+
+  #forgetEntities(): void {
+    this.#sent = NOTHING;
+    this.#lacking = this.#target;
+    this.#held = 0;
+    this.#private?.held.clear();
+  }
+
+  turn(turn: Turn): void {
+    const moved = this.#moved;
+    if (moved) this.#aim();
+    if (this.#state === "clusters") this.#clusterTurn(turn, moved);
+    else if (this.#mayBeTooMuch(turn, moved) && this.#isTooMuch(turn)) this.#toClusters(turn);
+    else {
+      this.#entityTurn(turn, moved);
+      if (this.#held > this.#max && (this.#private === undefined || this.#isTooMuch(turn)))
+        this.#toClusters(turn);
+    }
+  }
+
+  /** Before anything is sent of a place; and of a filter of its own now and then, since only its own share of what is there is counted. */
+  #mayBeTooMuch({ time }: Turn, moved: boolean): boolean {
+    const isTurn = (time.tick + this.#frameName.number) % CLUSTER_TICKS === 0;
+    return moved || this.#state === "waiting" || (this.#private !== undefined && isTurn);
+  }
+
+  /** Takes over the new box, and tells the client what it is promised. */
+  #aim(): void {
+    this.#moved = false;
+    this.#target = coverOf(this.#bbox);
+    this.#sink.sendMessage({
+      op: "view",
+      view: this.name,
+      ...(this.#sink.format.isBinary ? { number: this.#frameName.number } : {}),
+      bbox: this.#bbox,
+      cover: coverBoxes(this.#target),
+    });
+  }
+
+  /** Whether more is in view than the client wants. Of a filter of its own nobody knows: it gets a channel before that may be. */
+  #isTooMuch(turn: Turn): boolean {
+    if (this.#private === undefined) return this.#holdsMoreThan(turn, this.#max);
+    this.#wantsChannel =
+      this.#held > this.#max || this.#holdsMoreThan(turn, Math.min(this.#max, MAX_PRIVATE_ENTITIES));
+    return false;
+  }
+
+  #holdsMoreThan({ channel, clusters }: Turn, limit: number): boolean {
+    return channel.holdsMoreThan(this.#target, limit) ?? clusters().count(this.#target) > limit;
+  }
+
+  #entityTurn(turn: Turn, moved: boolean): void {
+    const { channel, publication, time } = turn;
+    const { format } = this.#sink;
+    clearParts();
+    const kept = moved ? coverIntersection(this.#sent, this.#target) : this.#sent;
+    const gone = moved ? coverDifference(this.#sent, kept) : NOTHING;
+    if (publication !== undefined) {
+      const { departures, moves, fulls } = parts;
+      publication.departures.slice(this.#sent, departures.ranges);
+      publication.moves.slice(kept, moves.ranges);
+      publication.fulls.slice(gone, fulls.ranges);
+      // What came into the part that is given up was never told, and is not told as departed by the count below.
+      this.#held += publication.entered(fulls.ranges) - departures.ranges.count;
+      publication.fulls.slice(kept, fulls.ranges);
+      this.#held += publication.entered(fulls.ranges);
+      if (departures.ranges.count + moves.ranges.count + fulls.ranges.count > 0) {
+        const encoded = publication.encoded(format);
+        if (this.#private !== undefined) this.#private.select(publication, encoded, format);
+        else {
+          departures.of(encoded.departures);
+          moves.of(encoded.moves);
+          fulls.of(encoded.fulls);
+        }
+      }
+    }
+    if (moved) {
+      channel.published(gone, (slot) => {
+        if (this.#private?.held.delete(slot) === false) return;
+        format.departure(slot, "left", parts.departures.own);
+        parts.departures.ownCount++;
+        this.#held--;
+      });
+      this.#sent = kept;
+      this.#lacking = coverDifference(this.#target, kept);
+    }
+    if (this.#private !== undefined) this.#held = this.#private.held.size;
+    const records = parts.departures.count + parts.moves.count + parts.fulls.count;
+    if (records === 0) return;
+    this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+  }
+
+  grow(turn: Turn): number {
+    const { channel, time } = turn;
+    const { format } = this.#sink;
+    clearParts();
+    const { fulls } = parts;
+    const { end, published } = channel.grow(this.#lacking, this.#partRecords, (slot) => {
+      if (this.#private?.take(slot) === false) return;
+      format.full(slot, fulls.own);
+      fulls.ownCount++;
+    });
+    const records = fulls.ownCount;
+    const bytes = fulls.size;
+    const given = coverBefore(this.#lacking, end);
+    this.#lacking = coverDifference(this.#lacking, given);
+    // The same object, so that most views at rest have one cover and not two.
+    this.#sent = this.#lacking.length === 0 ? this.#target : coverUnion(this.#sent, given);
+    this.#held = this.#private?.held.size ?? this.#held + published;
+    const first = this.#state === "waiting";
+    const last = this.#state !== "live" && this.#lacking.length === 0;
+    if (this.#state !== "live") {
+      this.#state = last ? "live" : "filling";
+      const frame = format.snapshot(this.#frameName, ++this.#n, time, parts, first, last);
+      this.#sink.sendFrame(frame, records);
+    } else if (records > 0) {
+      this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+    }
+    return bytes;
+  }
+
+  #toClusters(turn: Turn): void {
+    this.#state = "clusters";
+    this.#clusterSerial = this.#clusterSum = -1;
+    this.#crowdedSerial = turn.clusters().serial;
+    this.#forgetEntities();
+    this.#clusterTurn(turn, true);
+  }
+
+  #clusterTurn(turn: Turn, moved: boolean): void {
+    const clusters = turn.clusters();
+    if (clusters.serial === this.#clusterSerial && !moved) return;
+    this.#clusterSerial = clusters.serial;
+    const isCertain = clusters.serial !== this.#crowdedSerial;
+    if (isCertain && clusters.count(this.#target) < BACK_TO_ENTITIES_SHARE * this.#max) {
+      this.#state = "waiting";
+      this.#lacking = this.#target;
+      return;
+    }
+    const level = clusterLevel(this.#target);
+    let sum = 0;
+    let cells = 0;
+    clusters.forEach(level, this.#target, (lon, lat, count) => {
+      sum = (Math.imul(sum, 31) + count + Math.round(lon * 1e4) * 7 + Math.round(lat * 1e4) * 13) >>> 0;
+      cells++;
+    });
+    if (sum === this.#clusterSum) return;
+    this.#clusterSum = sum;
+    const frame = this.#sink.format.clusters(this.#frameName, ++this.#n, turn.time, (found) =>
+      clusters.forEach(level, this.#target, found),
+    );
+    this.#sink.sendFrame(frame, cells);
+  }
+}

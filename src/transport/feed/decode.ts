@@ -1,0 +1,219 @@
+/** Client messages of the feed: text → message, or the problem that is answered. Nothing has had an effect before this. */
+import {
+  MAX_BATCH_REPORTS,
+  MAX_FOLLOW_RADIUS,
+  MAX_ID_LENGTH,
+  MAX_IDS_PER_VIEW,
+  MAX_KINDS_PER_VIEW,
+  MAX_NAME_LENGTH,
+  MAX_VIEW_ENTITIES,
+  MAX_VIEW_NAME_LENGTH,
+} from "../../limits.ts";
+import type { ProblemType } from "../http/problem.ts";
+import {
+  type Bbox,
+  type ClientMessage,
+  type Place,
+  type Rate,
+  TOLERANCES,
+  type Tolerance,
+} from "./protocol.ts";
+
+/** What is wrong with a message, with `view` and `n` of it if it had them. */
+export interface MessageProblem {
+  type: ProblemType;
+  detail: string;
+  view?: string;
+  n?: number;
+  /** Of the mistake in an expression. */
+  position?: number;
+}
+export type Decoded = { is: "message"; message: ClientMessage } | { is: "problem"; problem: MessageProblem };
+
+/** Parts of the protocol that this version does not have. Ignoring them would show the client what it did not ask for. */
+const UNSUPPORTED = ["fields", "events", "at", "speed"] as const;
+
+/** Thrown inside this file only, and caught in `decodeMessage`. */
+class Invalid extends Error {
+  readonly type: ProblemType;
+  constructor(type: ProblemType, detail: string) {
+    super(detail);
+    this.type = type;
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+export function decodeMessage(text: string): Decoded {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { is: "problem", problem: { type: "malformed-json", detail: (error as SyntaxError).message } };
+  }
+  try {
+    return { is: "message", message: decode(value) };
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    const problem: MessageProblem = { type: error.type, detail: error.message };
+    const { view, n } = Object(value) as Fields;
+    if (typeof view === "string" && view.length <= MAX_VIEW_NAME_LENGTH) problem.view = view;
+    if (Number.isSafeInteger(n)) problem.n = n as number;
+    return { is: "problem", problem };
+  }
+}
+
+function decode(value: unknown): ClientMessage {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Invalid("bad-request", "a message is a JSON object with a member `op`");
+  const fields = value as Fields;
+  switch (fields.op) {
+    case "subscribe":
+      refuseUnsupported(fields);
+      return {
+        op: "subscribe",
+        view: viewName(fields.view),
+        ...place(fields),
+        kinds: optional(fields.kinds, kinds),
+        where: optional(fields.where, where),
+        rate: optional(fields.rate, rate),
+        tolerance: optional(fields.tolerance, tolerance),
+        max: optional(fields.max, max),
+      };
+    case "update": {
+      refuseUnsupported(fields);
+      for (const name of ["ids", "follow", "rate", "tolerance", "max"])
+        if (fields[name] !== undefined)
+          throw new Invalid("bad-request", `\`${name}\` cannot be updated: unsubscribe and subscribe again`);
+      if (["bbox", "kinds", "where"].every((name) => fields[name] === undefined))
+        throw new Invalid("bad-request", "an update has a `bbox`, `kinds` or `where`");
+      return {
+        op: "update",
+        view: viewName(fields.view),
+        bbox: optional(fields.bbox, bbox),
+        kinds: fields.kinds === null ? null : optional(fields.kinds, kinds),
+        where: fields.where === null ? null : optional(fields.where, where),
+      };
+    }
+    case "unsubscribe":
+      refuseUnsupported(fields);
+      return { op: "unsubscribe", view: viewName(fields.view) };
+    case "report":
+      return { op: "report", n: messageNumber(fields.n), reports: reports(fields.reports) };
+    case "command":
+      throw new Invalid("unknown-op", "`command` is not supported by this version");
+    default:
+      throw new Invalid("unknown-op", "`op` must be subscribe, update, unsubscribe or report");
+  }
+}
+
+function refuseUnsupported(fields: Fields): void {
+  for (const name of UNSUPPORTED)
+    if (fields[name] !== undefined)
+      throw new Invalid("bad-request", `\`${name}\` is not supported by this version`);
+}
+
+function viewName(value: unknown): string {
+  if (typeof value !== "string" || value.length === 0 || value.length > MAX_VIEW_NAME_LENGTH)
+    throw new Invalid("bad-request", `\`view\` must be a string of 1 to ${MAX_VIEW_NAME_LENGTH} characters`);
+  return value;
+}
+
+function bbox(value: unknown): Bbox {
+  const isBbox = Array.isArray(value) && value.length === 4 && value.every((edge) => Number.isFinite(edge));
+  if (!isBbox) throw new Invalid("bad-request", "`bbox` must be four numbers: west, south, east, north");
+  const [west, south, east, north] = value as Bbox;
+  if (Math.abs(west) > 180 || Math.abs(east) > 180)
+    throw new Invalid("bad-request", "`bbox`: west and east must be -180 to 180");
+  if (Math.abs(south) > 90 || Math.abs(north) > 90)
+    throw new Invalid("bad-request", "`bbox`: south and north must be -90 to 90");
+  if (south > north) throw new Invalid("bad-request", "`bbox`: south must not be greater than north");
+  return [west, south, east, north];
+}
+
+/** Exactly one of `bbox`, `ids` and `follow`. */
+function place(fields: Fields): Place {
+  const given = ["bbox", "ids", "follow"].filter((name) => fields[name] !== undefined);
+  if (given.length !== 1)
+    throw new Invalid("bad-request", "a view has one of `bbox`, `ids` and `follow`, and no more than one");
+  if (given[0] === "bbox") return { bbox: bbox(fields.bbox) };
+  return given[0] === "ids" ? { ids: ids(fields.ids) } : { follow: follow(fields.follow) };
+}
+
+function ids(value: unknown): string[] {
+  const isIds =
+    Array.isArray(value) && value.length > 0 && value.length <= MAX_IDS_PER_VIEW && value.every(isId);
+  if (!isIds)
+    throw new Invalid(
+      "bad-request",
+      `\`ids\` must be 1 to ${MAX_IDS_PER_VIEW} strings of 1 to ${MAX_ID_LENGTH} characters`,
+    );
+  return value;
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === "string" && value.length > 0 && value.length <= MAX_ID_LENGTH;
+}
+
+function follow(value: unknown): { id: string; radius: number } {
+  const { id, radius } = Object(value) as Fields;
+  const isRadius = typeof radius === "number" && radius > 0 && radius <= MAX_FOLLOW_RADIUS;
+  if (!isId(id) || !isRadius)
+    throw new Invalid(
+      "bad-request",
+      `\`follow\` must have an \`id\` and a \`radius\` in metres, above 0 and at most ${MAX_FOLLOW_RADIUS}`,
+    );
+  return { id, radius };
+}
+
+function where(value: unknown): string {
+  if (typeof value !== "string") throw new Invalid("bad-request", "`where` must be a string");
+  return value;
+}
+
+function tolerance(value: unknown): Tolerance {
+  if (typeof value !== "string" || !Object.hasOwn(TOLERANCES, value))
+    throw new Invalid("bad-request", `\`tolerance\` must be ${Object.keys(TOLERANCES).join(" or ")}`);
+  return value as Tolerance;
+}
+
+function max(value: unknown): number {
+  if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > MAX_VIEW_ENTITIES)
+    throw new Invalid("bad-request", `\`max\` must be a whole number from 1 to ${MAX_VIEW_ENTITIES}`);
+  return value as number;
+}
+
+function optional<T>(value: unknown, decode: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : decode(value);
+}
+
+function kinds(value: unknown): string[] {
+  const isKinds =
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= MAX_KINDS_PER_VIEW &&
+    value.every((kind) => typeof kind === "string" && kind.length > 0 && kind.length <= MAX_NAME_LENGTH);
+  if (!isKinds)
+    throw new Invalid(
+      "bad-request",
+      `\`kinds\` must be 1 to ${MAX_KINDS_PER_VIEW} strings of 1 to ${MAX_NAME_LENGTH} characters`,
+    );
+  return value as string[];
+}
+
+function rate(value: unknown): Rate {
+  if (value !== 10 && value !== 1) throw new Invalid("bad-request", "`rate` must be 10 or 1");
+  return value;
+}
+
+function messageNumber(value: unknown): number {
+  if (!Number.isSafeInteger(value)) throw new Invalid("bad-request", "`n` must be a whole number");
+  return value as number;
+}
+
+function reports(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new Invalid("bad-request", "`reports` must be an array");
+  if (value.length > MAX_BATCH_REPORTS)
+    throw new Invalid("bad-request", `\`reports\` must hold at most ${MAX_BATCH_REPORTS}`);
+  return value;
+}

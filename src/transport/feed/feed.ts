@@ -1,0 +1,215 @@
+/**
+ * The feed: connections, their messages, and the base tick that serves their views.
+ */
+import { Buffer } from "node:buffer";
+import type { Ingest } from "../../actors/messages.ts";
+import type { Clock } from "../../clock.ts";
+import { BASE_TICK_MS, HEARTBEAT_MS, MAX_PRIVATE_VIEWS } from "../../limits.ts";
+import type { Picture } from "../../picture/picture.ts";
+import { isoTime } from "../../picture/record.ts";
+import type { Socket, SocketHandlers } from "../server/server.ts";
+import { BinaryFormat } from "./binary-format.ts";
+import { Broadcast, type FeedLog } from "./broadcast.ts";
+import { decodeMessage } from "./decode.ts";
+import type { Format } from "./format.ts";
+import { JsonFormat } from "./json-format.ts";
+import { LayoutError } from "./layout.ts";
+import { type ClientMessage, PROTOCOL_BINARY } from "./protocol.ts";
+import { type Sent, Session } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { takeBatch } from "./take-batch.ts";
+import { type DecodeReport, takeReports } from "./take-reports.ts";
+
+export interface FeedOptions {
+  picture: Picture;
+  ingest: Ingest;
+  clock: Clock;
+  log: FeedLog;
+  decodeReport: DecodeReport;
+  /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
+  partRecords?: number;
+  /** Views with equal filters that filter for themselves, before one more gets a channel. Default MAX_PRIVATE_VIEWS. */
+  privateViews?: number;
+}
+
+export interface FeedStats extends Sent {
+  connections: number;
+  views: number;
+  /** Distinct filters, rates and tolerances that have views. */
+  channels: number;
+  /** Turns of views left out because their socket was slow. */
+  skipped: number;
+  /** Base ticks left out because one before took too long. */
+  skippedTicks: number;
+  /** From the last base tick being due to its being done, ms. */
+  lagMs: number;
+  /** Number of the last base tick. */
+  tick: number;
+}
+
+export class Feed {
+  readonly handlers: SocketHandlers;
+  /** Whether the database is away, so that nothing new is durable. Set by the node, told in heartbeats. */
+  stale = false;
+  readonly #options: FeedOptions;
+  readonly #broadcast: Broadcast;
+  readonly #json: Format;
+  readonly #binary: Format;
+  readonly #sessions = new Map<Socket, Session>();
+  readonly #subscriptions: Subscriptions;
+  readonly #sent: Sent = { frames: 0, bytes: 0, updates: 0 };
+  #tick = 0;
+  #skippedTicks = 0;
+  #lagMs = 0;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: FeedOptions) {
+    const { picture, clock, log } = options;
+    this.#options = options;
+    this.#broadcast = new Broadcast(picture, clock, log, options.privateViews ?? MAX_PRIVATE_VIEWS);
+    this.#subscriptions = new Subscriptions(options, this.#broadcast);
+    this.#json = new JsonFormat(picture);
+    this.#binary = new BinaryFormat(picture);
+    this.handlers = {
+      open: (socket) => this.#open(socket),
+      message: (socket, data, binary) => this.#message(socket, data, binary),
+      // A socket that has drained is noticed at the next base tick.
+      drain: () => {},
+      close: (socket) => this.#close(socket),
+    };
+  }
+
+  get stats(): FeedStats {
+    return {
+      connections: this.#sessions.size,
+      views: this.#broadcast.views,
+      channels: this.#broadcast.channels,
+      ...this.#sent,
+      skipped: this.#broadcast.skipped,
+      skippedTicks: this.#skippedTicks,
+      lagMs: this.#lagMs,
+      tick: this.#tick,
+    };
+  }
+
+  /** Starts the base tick: each BASE_TICK_MS from now, without drift. One that comes late is left out, not made up for. */
+  start(): void {
+    const { clock } = this.#options;
+    const origin = clock.monotonic() - this.#tick * BASE_TICK_MS;
+    const plan = (due: number): void => {
+      const delay = Math.max(0, origin + due * BASE_TICK_MS - clock.monotonic());
+      this.#cancel = clock.schedule(delay, () => {
+        const current = Math.max(due, Math.floor((clock.monotonic() - origin) / BASE_TICK_MS));
+        this.#skippedTicks += current - due;
+        this.#tick = current - 1;
+        this.tick(clock.monotonic() - (origin + current * BASE_TICK_MS));
+        this.#lagMs = clock.monotonic() - (origin + due * BASE_TICK_MS);
+        plan(current + 1);
+      });
+    };
+    plan(this.#tick + 1);
+  }
+
+  /** Ends the base tick and closes all feeds. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    for (const session of this.#sessions.values()) session.close("going_away");
+  }
+
+  /** One base tick. `start` calls it, and so do tests. @param late ms from it being due */
+  tick(late = 0): void {
+    const { clock } = this.#options;
+    const tick = ++this.#tick;
+    const now = clock.monotonic();
+    for (const session of this.#sessions.values()) this.#broadcast.guard(session, () => session.look(now));
+    this.#subscriptions.follow();
+    this.#broadcast.tick({ tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) });
+    this.#heartbeat(tick);
+  }
+
+  #heartbeat(tick: number): void {
+    const t = isoTime(this.#options.clock.now());
+    const lag = Math.round(this.#lagMs);
+    for (const session of this.#sessions.values()) {
+      if ((tick - session.heartbeatTick) * BASE_TICK_MS < HEARTBEAT_MS || session.state !== "open") continue;
+      session.heartbeatTick = tick;
+      this.#broadcast.guard(session, () =>
+        session.sendMessage({ op: "heartbeat", t, tick, lag, stale: this.stale }),
+      );
+    }
+  }
+
+  #open(socket: Socket): void {
+    const now = this.#options.clock.monotonic();
+    const format = socket.protocol === PROTOCOL_BINARY ? this.#binary : this.#json;
+    this.#sessions.set(socket, new Session(socket, format, this.#sent, this.#tick, now));
+  }
+
+  #close(socket: Socket): void {
+    const session = this.#sessions.get(socket);
+    if (session === undefined) return;
+    session.ended();
+    this.#subscriptions.forgetAll(session);
+    this.#sessions.delete(socket);
+  }
+
+  #message(socket: Socket, data: Uint8Array, binary: boolean): void {
+    const session = this.#sessions.get(socket);
+    if (session === undefined || session.state === "closed") return;
+    this.#broadcast.guard(session, () => {
+      if (binary) {
+        this.#batch(session, data);
+        return;
+      }
+      const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8");
+      const decoded = decodeMessage(text);
+      if (decoded.is === "problem") session.refuse(decoded.problem);
+      else this.#dispatch(session, decoded.message);
+    });
+  }
+
+  #dispatch(session: Session, message: ClientMessage): void {
+    switch (message.op) {
+      case "subscribe":
+        this.#subscriptions.subscribe(session, message);
+        break;
+      case "update":
+        this.#subscriptions.update(session, message);
+        break;
+      case "unsubscribe":
+        this.#subscriptions.unsubscribe(session, message);
+        break;
+      case "report": {
+        const { decodeReport, ingest } = this.#options;
+        this.#watch(session, takeReports(session, message, decodeReport, ingest));
+        break;
+      }
+      default:
+        message satisfies never;
+    }
+  }
+
+  #batch(session: Session, data: Uint8Array): void {
+    if (!session.format.isBinary) {
+      session.close("not_this_protocol");
+      return;
+    }
+    session.handles ??= { known: [], text: 0 };
+    try {
+      this.#watch(session, takeBatch(session, session.handles, data, this.#options.ingest));
+    } catch (error) {
+      if (!(error instanceof LayoutError)) throw error;
+      // Both ends count handles: after a batch that cannot be read they may mean other things to each.
+      session.refuse({ type: "bad-request", detail: error.message });
+      session.close("bad_message");
+    }
+  }
+
+  #watch(session: Session, taken: Promise<void>): void {
+    taken.catch((error: unknown) => {
+      this.#options.log.error({ err: error }, "reports of a feed session failed");
+      session.close("internal_error");
+    });
+  }
+}

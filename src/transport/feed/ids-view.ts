@@ -1,0 +1,122 @@
+/**
+ * A view of some entities, wherever they are. It has no cover: it knows which of them its client holds.
+ *
+ * - `waiting`: the next frame is a snapshot, in one part.
+ * - `live`.
+ */
+import { EXPIRED } from "../../actors/messages.ts";
+import { HAS_PLACE } from "../../picture/columns.ts";
+import type { Lens } from "../../picture/lens.ts";
+import type { Picture } from "../../picture/picture.ts";
+import type { DepartureReason } from "../../picture/tick.ts";
+import type { FrameName } from "./format.ts";
+import { clearParts, parts } from "./frame-parts.ts";
+import type { Turn, View, ViewSink } from "./view.ts";
+
+export interface IdsViewOptions {
+  name: string;
+  number: number;
+  ids: readonly string[];
+}
+
+export class IdsView implements View {
+  readonly name: string;
+  filter: Lens | undefined;
+  readonly wantsChannel = false;
+  readonly #frameName: FrameName;
+  readonly #sink: ViewSink;
+  readonly #picture: Picture;
+  readonly #ids: readonly string[];
+  /** Slots of what the client holds, by id. */
+  readonly #held = new Map<string, number>();
+  #isLive = false;
+  #isTold = false;
+  #n = 0;
+
+  constructor(sink: ViewSink, picture: Picture, { name, number, ids }: IdsViewOptions) {
+    this.name = name;
+    this.#frameName = { json: JSON.stringify(name), number };
+    this.#sink = sink;
+    this.#picture = picture;
+    this.#ids = [...new Set(ids)];
+  }
+
+  get isGrowing(): boolean {
+    return !this.#isLive;
+  }
+
+  restart(): void {
+    this.#isLive = false;
+    this.#held.clear();
+  }
+
+  refilter(): void {
+    this.restart();
+  }
+
+  turn(turn: Turn): void {
+    if (!this.#isTold) this.#tell();
+    const { publication, time } = turn;
+    if (!this.#isLive || publication === undefined) return;
+    const { format } = this.#sink;
+    const encoded = publication.encoded(format);
+    clearParts();
+    const { departures, moves, fulls } = parts;
+    for (const id of this.#ids) {
+      const slot = this.#picture.find(id);
+      const heldSlot = this.#held.get(id);
+      const isSeen = slot !== -1 && turn.channel.isMember(slot) && this.filter?.test(slot) !== false;
+      if (heldSlot !== undefined && (heldSlot !== slot || !isSeen)) {
+        this.#held.delete(id);
+        format.departure(heldSlot, this.#reason(id, heldSlot), departures.own);
+        departures.ownCount++;
+      }
+      if (!isSeen) continue;
+      const place = publication.placeOf(slot);
+      if (heldSlot !== slot) {
+        this.#held.set(id, slot);
+        format.full(slot, fulls.own);
+        fulls.ownCount++;
+      } else if (place !== undefined) {
+        if (place < 0) fulls.add(encoded.fulls, -1 - place);
+        else moves.add(encoded.moves, place);
+      }
+    }
+    const records = departures.count + moves.count + fulls.count;
+    if (records > 0) this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+  }
+
+  grow({ channel, time }: Turn): number {
+    const { format } = this.#sink;
+    clearParts();
+    const { fulls } = parts;
+    for (const id of this.#ids) {
+      const slot = this.#picture.find(id);
+      if (slot === -1 || !channel.isMember(slot) || this.filter?.test(slot) === false) continue;
+      channel.give(slot, () => {
+        this.#held.set(id, slot);
+        format.full(slot, fulls.own);
+        fulls.ownCount++;
+      });
+    }
+    this.#isLive = true;
+    const bytes = fulls.size;
+    const frame = format.snapshot(this.#frameName, ++this.#n, time, parts, true, true);
+    this.#sink.sendFrame(frame, fulls.ownCount);
+    return bytes;
+  }
+
+  #tell(): void {
+    this.#isTold = true;
+    const number = this.#sink.format.isBinary ? { number: this.#frameName.number } : {};
+    this.#sink.sendMessage({ op: "view", view: this.name, ...number, cover: [] });
+  }
+
+  /** Why an entity that the client holds is not shown any more. */
+  #reason(id: string, slot: number): DepartureReason {
+    const { columns } = this.#picture;
+    if (this.#picture.find(id) !== slot) return this.#picture.removal(slot) ?? "deleted";
+    if ((columns.flags[slot] & HAS_PLACE) === 0) return "left";
+    return columns.liveness[slot] === EXPIRED ? "expired" : "filter";
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The vocabulary of the feed: WebSocket `/v1/feed`. In `muster.v1.json` all messages are JSON, one object a text frame, both ways; in
+ * `muster.v1.bin` frames of views and batches of reports are binary (`layout.ts`). Shared by the SDK and the server. Times are RFC 3339 UTC with
+ * milliseconds, bboxes west, south, east, north (west > east crosses 180°).
+ */
+import type { JsonObject, Liveness, RefusalType } from "../../actors/messages.ts";
+
+export const PROTOCOL_JSON = "muster.v1.json";
+export const PROTOCOL_BINARY = "muster.v1.bin";
+/** Subprotocols, the one that the server likes best first. */
+export const PROTOCOLS = [PROTOCOL_BINARY, PROTOCOL_JSON] as const;
+
+export type Bbox = [west: number, south: number, east: number, north: number];
+export type Rate = 10 | 1;
+
+/** How far what a client extrapolates may be off before it is sent a correction, and how long a correction may be held back. */
+export const TOLERANCES = {
+  "10m": { metres: 10, maxAgeMs: 10_000 },
+  "100m": { metres: 100, maxAgeMs: 60_000 },
+} as const;
+export type Tolerance = keyof typeof TOLERANCES;
+
+/** Where a view looks: exactly one of `bbox`, `ids` and `follow`. */
+export interface Place {
+  bbox?: Bbox;
+  /** These entities, wherever they are; 1 … 1,000 of them. */
+  ids?: string[];
+  /** A box around an entity that moves with it; the view ends with the entity. `radius` in metres, above 0. */
+  follow?: { id: string; radius: number };
+}
+/** Opens a view: a snapshot of its cover, then deltas. A view name that is in use is an error. */
+export interface Subscribe extends Place {
+  op: "subscribe";
+  /** Chosen by the client, 1 … 64 characters, unique on its connection. */
+  view: string;
+  /** Only entities of these kinds; 1 … 64 of them. Absent = all. */
+  kinds?: string[];
+  /** Only entities for which this CEL expression over `entity` is true. */
+  where?: string;
+  /** Frames a second, default 10. */
+  rate?: Rate;
+  /** Moves that the client can extrapolate this well are held back. Absent = everything is sent. */
+  tolerance?: Tolerance;
+  /** With more entities than this the view gets clusters instead, until they are fewer than 0.8 × this. Default 5,000. */
+  max?: number;
+}
+/**
+ * Moves a view (`bbox`): a delta with what is new, and what `left`. Or changes its filter (`kinds`, `where`; `null` = none): a new snapshot.
+ * At least one of the three; `bbox` only for a view that has one.
+ */
+export interface Update {
+  op: "update";
+  view: string;
+  bbox?: Bbox;
+  kinds?: string[] | null;
+  where?: string | null;
+}
+export interface Unsubscribe {
+  op: "unsubscribe";
+  view: string;
+}
+/** Reports as `POST /v1/reports` takes them; `n` is repeated in the ack. */
+export interface ReportMessage {
+  op: "report";
+  n: number;
+  reports: unknown[];
+}
+export type ClientMessage = Subscribe | Update | Unsubscribe | ReportMessage;
+
+/** Everything about an entity. Absent = unknown. Same names as the `properties` of a GeoJSON feature in REST. */
+export interface FullRecord {
+  id: string;
+  kind: string;
+  state: string;
+  liveness: Liveness;
+  t: string;
+  received: string;
+  source?: string;
+  lon: number;
+  lat: number;
+  alt?: number;
+  speed?: number;
+  course?: number;
+  heading?: number;
+  accuracy?: number;
+  /** True if the last move was faster than its kind can be. */
+  implausible?: true;
+  attributes: JsonObject;
+  labels: string[];
+  fences: string[];
+  epoch: number;
+  seq: number;
+}
+/** A move within a Morton cell. Absent = unchanged, `null` = gone. Told from a full record by having no `kind`. */
+export interface SmallRecord {
+  id: string;
+  t: string;
+  lon: number;
+  lat: number;
+  alt?: number | null;
+  speed?: number | null;
+  course?: number | null;
+  heading?: number | null;
+}
+export type DepartureReason = "left" | "filter" | "expired" | "deleted" | "denied";
+export type Departure = [id: string, reason: DepartureReason];
+
+/**
+ * The answer to subscribe and update, and sent when a followed entity has moved on: the cover is the view's contract, its boxes together
+ * contain the bbox. A view of `ids` has neither.
+ */
+export interface ViewReply {
+  op: "view";
+  view: string;
+  /** Names the view in binary frames; only in `muster.v1.bin`. */
+  number?: number;
+  bbox?: Bbox;
+  cover: Bbox[];
+}
+/** The view is over: what it followed has gone, with the reason. Its name is free. */
+export interface Ended {
+  op: "ended";
+  view: string;
+  reason: DepartureReason;
+}
+/** In each frame of a view: when it was made. */
+interface Made {
+  view: string;
+  /** Counts a view's frames without gaps. */
+  n: number;
+  tick: number;
+  /** The picture is as of then. */
+  t: string;
+  /** ms from the tick being due to its being worked on. */
+  lag: number;
+}
+/** The `first` replaces all that the client holds for the view, the `last` completes it. */
+export interface Snapshot extends Made {
+  op: "snapshot";
+  first?: true;
+  last?: true;
+  entities: FullRecord[];
+}
+/** Apply departures, then updates, in order. */
+export interface Delta extends Made {
+  op: "delta";
+  departures: Departure[];
+  updates: (FullRecord | SmallRecord)[];
+}
+/** How many entities there are around a place. Degrees, 4 decimals. */
+export type ClusterCell = [lon: number, lat: number, count: number];
+/**
+ * Instead of more entities than `max`: all that the client holds for the view is replaced by cells, once a second while they change. A
+ * `first` snapshot brings entities back.
+ */
+export interface Clusters extends Made {
+  op: "clusters";
+  cells: ClusterCell[];
+}
+/** Sent only after everything accepted is committed. */
+export interface Ack {
+  op: "ack";
+  n: number;
+  accepted: number;
+  refused: { index: number; type: RefusalType; detail: string }[];
+}
+/** Each 5 s. `lag`: ms from the base tick being due to its being done. `stale`: the database is away, nothing new is durable. */
+export interface Heartbeat {
+  op: "heartbeat";
+  t: string;
+  tick: number;
+  lag: number;
+  stale: boolean;
+}
+/** A problem (RFC 9457) about a message of the client; the connection goes on. Echoes `view` or `n` of the message if it had one. */
+export interface ErrorMessage {
+  op: "error";
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  view?: string;
+  n?: number;
+  /** Of the mistake in a `where`, in characters from 0. */
+  position?: number;
+}
+/** A frame of a view, which is binary in `muster.v1.bin`. */
+export type ViewFrame = Snapshot | Delta | Clusters;
+export type ServerMessage = ViewReply | Ended | ViewFrame | Ack | Heartbeat | ErrorMessage;
+
+/** Why the server closes a feed, and whether the client should connect again. */
+export const CLOSE_CODES = {
+  going_away: { code: 1001, reason: "the node is shutting down", reconnect: true },
+  message_too_big: { code: 1009, reason: "a message is larger than the limit", reconnect: false },
+  internal_error: { code: 1011, reason: "the node failed on this connection", reconnect: true },
+  try_again_later: { code: 1013, reason: "the node holds more work than it may", reconnect: true },
+  bad_message: { code: 4400, reason: "too many messages that are not the protocol", reconnect: false },
+  unauthorized: { code: 4401, reason: "the token is missing or wrong", reconnect: false },
+  not_this_protocol: { code: 4403, reason: "a frame that this subprotocol does not have", reconnect: false },
+  too_slow: { code: 4408, reason: "the client made no progress reading for too long", reconnect: true },
+} as const;
+export type CloseCode = keyof typeof CLOSE_CODES;

@@ -1,0 +1,176 @@
+/** The views of connections: opened, moved, filtered anew, ended. */
+import { DEFAULT_VIEW_ENTITIES, MAX_VIEWS_PER_CONNECTION, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
+import { ExpressionError } from "../../picture/cel.ts";
+import type { ChannelSpec } from "../../picture/channels.ts";
+import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
+import type { Picture } from "../../picture/picture.ts";
+import { BoxView } from "./box-view.ts";
+import type { Broadcast } from "./broadcast.ts";
+import { Follow } from "./follow.ts";
+import { IdsView } from "./ids-view.ts";
+import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
+import type { Session } from "./session.ts";
+import type { View } from "./view.ts";
+
+/** What a view was opened with, as far as an update may change or needs it. */
+interface Opened {
+  view: View;
+  filter: Filter;
+  spec: ChannelSpec;
+  follow: Follow | undefined;
+}
+
+export class Subscriptions {
+  readonly #options: { picture: Picture; partRecords?: number };
+  readonly #broadcast: Broadcast;
+  readonly #opened = new Map<View, Opened>();
+  readonly #following = new Map<BoxView, Session>();
+
+  constructor(options: { picture: Picture; partRecords?: number }, broadcast: Broadcast) {
+    this.#options = options;
+    this.#broadcast = broadcast;
+  }
+
+  /** Aims the views that follow something. Once a base tick, before they are served. */
+  follow(): void {
+    for (const [view, session] of this.#following)
+      this.#broadcast.guard(session, () => this.#aim(view, session));
+  }
+
+  /** A connection has ended. */
+  forgetAll(session: Session): void {
+    for (const view of session.views.values()) this.#forget(view);
+  }
+
+  subscribe(session: Session, message: Subscribe): void {
+    const { view: name, kinds, where, rate = 10 } = message;
+    if (session.views.has(name)) {
+      session.refuse({ type: "view-exists", detail: "update it, or unsubscribe it first", view: name });
+      return;
+    }
+    if (session.views.size >= MAX_VIEWS_PER_CONNECTION) {
+      const detail = `at most ${MAX_VIEWS_PER_CONNECTION} views on one connection`;
+      session.refuse({ type: "too-many-views", detail, view: name });
+      return;
+    }
+    const filter = { kinds, where };
+    const lens = this.#lens(session, name, filter);
+    if (lens === undefined) return;
+    const { tolerance } = message;
+    const spec = { lens, rate, tolerance: tolerance && { name: tolerance, ...TOLERANCES[tolerance] } };
+    const made = this.#view(session, message);
+    if (made === undefined) return;
+    if (!this.#broadcast.join(made.view, session, spec)) {
+      session.refuse({ type: "unavailable", detail: "too many different filters are in use", view: name });
+      return;
+    }
+    session.views.set(name, made.view);
+    this.#opened.set(made.view, { ...made, filter, spec });
+    if (made.follow !== undefined) this.#following.set(made.view as BoxView, session);
+  }
+
+  /** The view that a message asks for, in no channel yet. */
+  #view(
+    session: Session,
+    { view: name, bbox, ids, follow, max = DEFAULT_VIEW_ENTITIES }: Subscribe,
+  ): { view: View; follow: Follow | undefined } | undefined {
+    const { picture, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
+    const number = session.nextViewNumber();
+    if (ids !== undefined)
+      return { view: new IdsView(session, picture, { name, number, ids }), follow: undefined };
+    const options = { name, number, max, partRecords };
+    if (bbox !== undefined) return { view: new BoxView(session, { ...options, bbox }), follow: undefined };
+    const slot = picture.find(follow!.id);
+    if (slot === -1) {
+      session.refuse({ type: "entity-not-found", detail: "there is nothing to follow", view: name });
+      return undefined;
+    }
+    return {
+      view: new BoxView(session, { ...options, bbox: [0, 0, 0, 0] }),
+      follow: new Follow(picture, slot, follow!.radius),
+    };
+  }
+
+  /** The lens of a filter; `undefined` if it is none, which the client is told. */
+  #lens(session: Session, view: string, filter: Filter): Lens | undefined {
+    try {
+      return lensOf(this.#options.picture, filter);
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      const { message: detail, position } = error;
+      session.refuse({ type: "bad-expression", detail, view, position });
+      return undefined;
+    }
+  }
+
+  update(session: Session, { view: name, bbox, kinds, where }: Update): void {
+    const view = session.views.get(name);
+    if (view === undefined) {
+      session.refuse(unknownView(name));
+      return;
+    }
+    if (bbox !== undefined && (!(view instanceof BoxView) || this.#following.has(view))) {
+      const detail = "a view of `ids` or `follow` has no bbox of its own";
+      session.refuse({ type: "bad-request", detail, view: name });
+      return;
+    }
+    if (kinds !== undefined || where !== undefined) {
+      if (!this.#refilter(session, view, kinds, where)) return;
+    }
+    if (bbox !== undefined) (view as BoxView).move(bbox);
+  }
+
+  /** Gives a view another filter. False if it is none, and then nothing has changed. */
+  #refilter(session: Session, view: View, kinds: Update["kinds"], where: Update["where"]): boolean {
+    const opened = this.#opened.get(view)!;
+    const filter = { ...opened.filter };
+    if (kinds !== undefined) filter.kinds = kinds ?? undefined;
+    if (where !== undefined) filter.where = where ?? undefined;
+    const lens = this.#lens(session, view.name, filter);
+    if (lens === undefined) return false;
+    const { spec: before } = opened;
+    const spec = { ...before, lens };
+    this.#broadcast.leave(view);
+    if (!this.#broadcast.join(view, session, spec)) {
+      this.#broadcast.join(view, session, before);
+      view.restart();
+      const detail = "too many different filters are in use";
+      session.refuse({ type: "unavailable", detail, view: view.name });
+      return false;
+    }
+    opened.filter = filter;
+    opened.spec = spec;
+    view.refilter();
+    return true;
+  }
+
+  unsubscribe(session: Session, { view: name }: Unsubscribe): void {
+    const view = session.views.get(name);
+    if (view === undefined) {
+      session.refuse(unknownView(name));
+      return;
+    }
+    session.views.delete(name);
+    this.#forget(view);
+  }
+
+  /** Has a view follow its target, or ends it. */
+  #aim(view: BoxView, session: Session): void {
+    const { follow, spec } = this.#opened.get(view)!;
+    const reason = follow!.aim(view, spec.lens);
+    if (reason === undefined) return;
+    session.views.delete(view.name);
+    this.#forget(view);
+    session.sendMessage({ op: "ended", view: view.name, reason });
+  }
+
+  #forget(view: View): void {
+    this.#broadcast.leave(view);
+    this.#opened.delete(view);
+    if (view instanceof BoxView) this.#following.delete(view);
+  }
+}
+
+function unknownView(view: string) {
+  return { type: "unknown-view", detail: "no view of this connection has this name", view } as const;
+}

@@ -1,0 +1,98 @@
+/** Binary batches of reports: handles of the connection, moves as reports. Acknowledged like the op `report`. */
+import type { Ingest, Refusal, Report } from "../../actors/messages.ts";
+import { MAX_BATCH_REPORTS, MAX_HANDLE_TEXT, MAX_HANDLES_PER_CONNECTION } from "../../limits.ts";
+import { sourceFault } from "../ingest/report.ts";
+import {
+  BATCH_BYTES,
+  type BatchHead,
+  type Introduction,
+  readBatchHead,
+  readIntroductions,
+} from "./batch-layout.ts";
+import { LayoutError, MOVE_BYTES, type Move, readMove } from "./layout.ts";
+import type { Session } from "./session.ts";
+import { type Decoded, submitDecoded } from "./take-reports.ts";
+
+/** What the handles of a connection stand for, by number; a `Refusal` is why it stands for nothing. */
+export interface Handles {
+  readonly known: (Named | Refusal)[];
+  /** UTF-16 units of all names. */
+  text: number;
+}
+interface Named extends Introduction {
+  readonly hint: { slot: number };
+}
+
+/**
+ * Takes one binary message. Resolves when it has been answered; rejects if `ingest` fails, which it must not.
+ * @throws LayoutError if it is no batch: then no handle can be trusted any more, and the connection must end.
+ */
+export function takeBatch(
+  session: Session,
+  handles: Handles,
+  bytes: Uint8Array,
+  ingest: Ingest,
+): Promise<void> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const head = readBatchHead(view);
+  if (head.moves > MAX_BATCH_REPORTS)
+    throw new LayoutError(`a batch has ${head.moves} reports, at most ${MAX_BATCH_REPORTS} are allowed`);
+  introduce(handles, readIntroductions(view, head));
+  return submitDecoded(session, head.n, () => decode(view, head, handles), ingest);
+}
+
+function introduce(handles: Handles, introductions: readonly Introduction[]): void {
+  for (const introduction of introductions) {
+    const { id, kind, source } = introduction;
+    handles.text += id.length + kind.length + source.length;
+    if (handles.known.length >= MAX_HANDLES_PER_CONNECTION || handles.text > MAX_HANDLE_TEXT)
+      throw new LayoutError(
+        `a connection has at most ${MAX_HANDLES_PER_CONNECTION} handles, with names of ${MAX_HANDLE_TEXT} characters`,
+      );
+    const fault = sourceFault(introduction);
+    handles.known.push(fault === undefined ? { ...introduction, hint: { slot: -1 } } : refused(fault));
+  }
+}
+
+function refused(detail: string): Refusal {
+  return { type: "invalid-report", detail };
+}
+
+function decode(view: DataView, head: BatchHead, handles: Handles): Decoded[] {
+  const move = {} as Move;
+  const start = BATCH_BYTES + head.introductionBytes;
+  return Array.from({ length: head.moves }, (_, i) =>
+    reportOf(readMove(view, start + i * MOVE_BYTES, head.t, move), handles),
+  );
+}
+
+function reportOf(move: Move, handles: Handles): Report | Refusal {
+  const handle = handles.known[move.handle];
+  if (handle === undefined) return refused(`handle ${move.handle} was never introduced`);
+  if ("detail" in handle) return handle;
+  const { lon, lat, course, heading } = move;
+  const hasPlace = !Number.isNaN(lon);
+  if (hasPlace === Number.isNaN(lat)) return refused("lon and lat come together");
+  if (Math.abs(lon) > 180 || Math.abs(lat) > 90) return refused("the place is not on the globe");
+  if (course > 360 || heading > 360) return refused("course and heading are 0 to 360");
+  return {
+    id: handle.id,
+    t: move.t,
+    kind: handle.kind === "" ? undefined : handle.kind,
+    lon: hasPlace ? lon : undefined,
+    lat: hasPlace ? lat : undefined,
+    alt: known(move.alt),
+    speed: known(move.speed),
+    course: known(course === 360 ? 0 : course),
+    heading: known(heading === 360 ? 0 : heading),
+    accuracy: undefined,
+    attributes: undefined,
+    source: handle.source === "" ? undefined : handle.source,
+    seq: undefined,
+    hint: handle.hint,
+  };
+}
+
+function known(value: number): number | undefined {
+  return Number.isNaN(value) ? undefined : value;
+}

@@ -1,0 +1,43 @@
+/** A view: one client's window on a channel. `box-view.ts` and `ids-view.ts` implement it. */
+import type { Channel } from "../../picture/channel.ts";
+import type { Clusters } from "../../picture/clusters.ts";
+import type { Lens } from "../../picture/lens.ts";
+import type { Publication, TickTime } from "../../picture/tick.ts";
+import type { Format } from "./format.ts";
+import type { ViewReply } from "./protocol.ts";
+
+/** A channel's part in a base tick. */
+export interface Turn {
+  readonly channel: Channel;
+  /** What the channel published, if it did. */
+  readonly publication: Publication | undefined;
+  readonly time: TickTime;
+  /** The clusters of the channel, about a second old at most. */
+  clusters(): Clusters;
+}
+
+export interface View {
+  readonly name: string;
+  /** A filter that few views have: the channel shows everything, and this view applies it record by record. Set while nothing is sent. */
+  filter: Lens | undefined;
+  /** Whether `grow` has something to do. */
+  readonly isGrowing: boolean;
+  /** Its filter costs more as its own than a channel would: too much is in view. Asked after `turn` and `grow`. */
+  readonly wantsChannel: boolean;
+  /** Forgets what the client holds: it missed a publication, or comes to another channel. */
+  restart(): void;
+  /** Comes to a channel with another filter: what is in view is found out anew, and the client gets a new snapshot. */
+  refilter(): void;
+  /** Takes part in a base tick. A view that is not called in a tick in which its channel published must be restarted. */
+  turn(turn: Turn): void;
+  /** Sends one part of what the client lacks. Call after `turn`. @returns the bytes of it. */
+  grow(turn: Turn): number;
+}
+
+/** What a view is sent through. */
+export interface ViewSink {
+  readonly format: Format;
+  /** Sends a frame that holds so many records. */
+  sendFrame(frame: Uint8Array, records: number): void;
+  sendMessage(message: ViewReply): void;
+}

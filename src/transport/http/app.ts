@@ -1,0 +1,162 @@
+/** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Ingest } from "../../actors/messages.ts";
+import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
+import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
+import type { Clock } from "../../clock.ts";
+import type { Picture } from "../../picture/picture.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { DirectAnswer, DirectRoute } from "../server/server.ts";
+import { createGuard, type Guard, guarded } from "./guard.ts";
+import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
+import { entitiesRoutes } from "./routes/entities.ts";
+import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
+import { type Health, systemRoutes } from "./routes/system.ts";
+import { registerSchemas } from "./schemas.ts";
+import { createStaticFiles } from "./static-files.ts";
+
+export interface AppOptions {
+  ingest: Ingest;
+  picture: Picture;
+  health(): Health;
+  metrics: Metrics;
+  checkToken(token: string): boolean;
+  clock: Clock;
+  /** Folder of the built web UI. It may be missing. */
+  webDir: string;
+  /** Told each error that a request ran into; its client gets a 500 without details. */
+  onError(error: unknown): void;
+}
+
+/** Behind the token: everything but `/healthz`, `/readyz` and the files of the web UI. */
+const PROTECTED = ["/v1/*", "/metrics", "/openapi.json", "/docs"];
+
+export interface App {
+  fetch(request: Request): Response | Promise<Response>;
+  /** Hot routes, which `fetch` answers the same. */
+  direct: DirectRoute[];
+}
+
+export function createApp(options: AppOptions): App {
+  const { clock, metrics, picture, checkToken } = options;
+  const app = new OpenAPIHono();
+  registerSchemas(app);
+  const files = createStaticFiles(options.webDir);
+
+  app.use(async (c, next) => {
+    const began = clock.monotonic();
+    await next();
+    const route = routeOf(c.req.path);
+    metrics.httpRequest(
+      c.req.method,
+      route?.path ?? "other",
+      c.res.status,
+      (clock.monotonic() - began) / 1_000,
+    );
+  });
+  const guard = createGuard(checkToken);
+  for (const path of PROTECTED) app.use(path, guarded(guard));
+  const postReports = createPostReports(options.ingest, clock);
+  reportsRoute(app, postReports);
+  entitiesRoutes(app, picture, clock);
+  systemRoutes(app, options);
+  app.get(FEED_PATH, () =>
+    problemResponse("upgrade-required", "Open it as a WebSocket, subprotocol muster.v1.json.", {
+      headers: { upgrade: "websocket", connection: "upgrade" },
+    }),
+  );
+
+  const routes = routeTable(app);
+  const routeOf = (path: string) => routes.find(({ pattern }) => pattern.test(path));
+  app.notFound(async (c) => {
+    const { raw, method, path } = c.req;
+    const url = new URL(raw.url);
+    const allowed = routeOf(path)?.methods;
+    if (allowed !== undefined)
+      return problemResponse("method-not-allowed", `${method} is not allowed here; ${allowed} is.`, {
+        headers: { allow: allowed },
+      });
+    const reads = method === "GET" || method === "HEAD";
+    if (reads && path === "/" && url.searchParams.has(TOKEN_PARAMETER)) return keepToken(url, checkToken);
+    const file = await files(url.pathname, raw.headers);
+    if (file !== undefined && reads) return file;
+    if (file !== undefined)
+      return problemResponse("method-not-allowed", `${method} is not allowed here; GET, HEAD is.`, {
+        headers: { allow: "GET, HEAD" },
+      });
+    return path === "/"
+      ? problemResponse("not-found", "The web UI is not built. The API is described at /docs.")
+      : problemResponse("not-found", `There is nothing at ${path.slice(0, 256)}.`);
+  });
+  const failed = (error: unknown) => {
+    options.onError(error);
+    return problemAnswer("internal", "The node failed on this request; its log says why.");
+  };
+  app.onError((error) => toResponse(failed(error)));
+  return {
+    fetch: (request) => app.fetch(request),
+    direct: [directReports(options, guard, postReports, failed)],
+  };
+}
+
+/** `POST /v1/reports` past the router: the same guard, the same work, the same count. */
+function directReports(
+  { clock, metrics }: AppOptions,
+  guard: Guard,
+  post: PostReports,
+  failed: (error: unknown) => DirectAnswer,
+): DirectRoute {
+  const method = "POST";
+  return {
+    method,
+    path: REPORTS_PATH,
+    async answer(request) {
+      const began = clock.monotonic();
+      const answer = guard(request) ?? (await post(request.headers, request.body).catch(failed));
+      metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
+      return answer;
+    },
+  };
+}
+
+/** Puts the token of the first URL into a cookie and out of the address bar. Browsers keep the fragment by themselves. */
+function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
+  const token = url.searchParams.get(TOKEN_PARAMETER)!;
+  if (!checkToken(token)) return toResponse(unauthorized(true));
+  const rest = new URLSearchParams(url.searchParams);
+  rest.delete(TOKEN_PARAMETER);
+  return new Response(null, {
+    status: 303,
+    headers: {
+      location: rest.size === 0 ? url.pathname : `${url.pathname}?${rest}`,
+      "set-cookie": tokenCookie(token),
+      "cache-control": "no-store",
+      "referrer-policy": "no-referrer",
+    },
+  });
+}
+
+interface RouteEntry {
+  path: string;
+  pattern: RegExp;
+  /** As `Allow` has them. */
+  methods: string;
+}
+
+/** The paths that have routes, with their methods. */
+function routeTable(app: OpenAPIHono): RouteEntry[] {
+  const methods = new Map<string, Set<string>>();
+  for (const { path, method } of app.routes) {
+    // Middleware has no method of its own.
+    if (method === "ALL") continue;
+    const known = methods.get(path) ?? new Set();
+    known.add(method);
+    if (method === "GET") known.add("HEAD");
+    methods.set(path, known);
+  }
+  return [...methods].map(([path, names]) => ({
+    path: path.replaceAll(/:(\w+)/g, "{$1}"),
+    pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}$`),
+    methods: [...names].join(", "),
+  }));
+}

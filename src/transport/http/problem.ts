@@ -1,0 +1,59 @@
+/** Every error that leaves Muster over HTTP or the feed: RFC 9457 problem details with a stable type. */
+import { REFUSALS } from "../../actors/messages.ts";
+
+export const PROBLEMS = {
+  "bad-request": { title: "The request is not valid", status: 400, retry: false },
+  "malformed-json": { title: "The body is not JSON", status: 400, retry: false },
+  unauthorized: { title: "A token is needed", status: 401, retry: false },
+  "cross-origin": { title: "A page of another origin may not do this", status: 403, retry: false },
+  "not-found": { title: "There is nothing here", status: 404, retry: false },
+  "entity-not-found": { title: "There is no entity with this id", status: 404, retry: false },
+  "method-not-allowed": { title: "The method is not allowed here", status: 405, retry: false },
+  "body-too-large": { title: "The body is larger than the limit", status: 413, retry: false },
+  "unsupported-media-type": { title: "The content type is not supported", status: 415, retry: false },
+  "upgrade-required": { title: "This speaks WebSocket only", status: 426, retry: false },
+  "bad-expression": { title: "The filter is not an expression", status: 400, retry: false },
+  "unknown-op": { title: "The operation is not known", status: 400, retry: false },
+  "unknown-view": { title: "There is no view with this name", status: 404, retry: false },
+  "view-exists": { title: "A view with this name exists", status: 409, retry: false },
+  "too-many-views": { title: "The limit of views per connection is reached", status: 429, retry: false },
+  "too-many-reports": {
+    title: "More reports wait on this connection than it may hold",
+    status: 429,
+    retry: true,
+  },
+  "unsupported-protocol": {
+    title: "None of the subprotocols offered is spoken here",
+    status: 400,
+    retry: false,
+  },
+  internal: { title: "The node failed on this request", status: 500, retry: true },
+  unavailable: { title: "The node cannot serve now", status: 503, retry: true },
+  "invalid-report": { ...REFUSALS["invalid-report"], status: 400 },
+  "too-old": { ...REFUSALS["too-old"], status: 400 },
+  "clock-skew": { ...REFUSALS["clock-skew"], status: 400 },
+  "too-many-kinds": { ...REFUSALS["too-many-kinds"], status: 400 },
+  "too-many-entities": { ...REFUSALS["too-many-entities"], status: 400 },
+  "not-storable": { ...REFUSALS["not-storable"], status: 400 },
+  retry: { ...REFUSALS.retry, status: 503 },
+  overloaded: { ...REFUSALS.overloaded, status: 503 },
+} as const satisfies Record<string, { title: string; status: number; retry: boolean }>;
+export type ProblemType = keyof typeof PROBLEMS;
+
+/** A problem as it goes over the wire. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+}
+
+/** The `type` member: a URN, stable for ever. */
+export function problemUrn(type: ProblemType): string {
+  return `urn:muster:problem:${type}`;
+}
+
+export function problem(type: ProblemType, detail: string): Problem {
+  const { title, status } = PROBLEMS[type];
+  return { type: problemUrn(type), title, status, detail };
+}

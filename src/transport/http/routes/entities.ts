@@ -1,0 +1,198 @@
+/** `GET /v1/entities` and `/v1/entities/{id}`: the picture as GeoJSON. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Clock } from "../../../clock.ts";
+import {
+  DEFAULT_LIST_LIMIT,
+  MAX_ID_LENGTH,
+  MAX_LIST_LIMIT,
+  MAX_NAME_LENGTH,
+  MAX_QUERY_NAMES,
+} from "../../../limits.ts";
+import type { Picture } from "../../../picture/picture.ts";
+import { queryBbox, queryNear } from "../../../picture/query.ts";
+import { collectionResponse, featureOf, GEOJSON, type Link } from "../feature.ts";
+import { problemResponse } from "../problem-response.ts";
+import { refuseInvalid } from "../refuse-invalid.ts";
+import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
+
+/** Half the way round the globe: no two places are farther apart. */
+const MAX_RADIUS = 20_037_508;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
+const numberText = (low: number, high: number) =>
+  z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
+const wholeText = (low: number, high: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(low).max(high));
+const names = z
+  .string()
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.string().min(1).max(MAX_NAME_LENGTH)).max(MAX_QUERY_NAMES));
+
+/** A list of `count` numbers with a comma between them, or NaN in it where one is none. */
+function numbers(text: string): number[] {
+  return text.split(",").map((part) => (NUMBER.test(part.trim()) ? Number(part) : NaN));
+}
+
+const bbox = z
+  .string()
+  .transform(numbers)
+  .refine(
+    ([west, south, east, north, ...more]) =>
+      more.length === 0 &&
+      Math.abs(west) <= 180 &&
+      Math.abs(east) <= 180 &&
+      south >= -90 &&
+      south <= north &&
+      north <= 90,
+    "must be west,south,east,north in degrees, south ≤ north; west > east crosses 180°",
+  )
+  .transform((box) => box as [number, number, number, number]);
+const near = z
+  .string()
+  .transform(numbers)
+  .refine(
+    ([lon, lat, ...more]) => more.length === 0 && Math.abs(lon) <= 180 && Math.abs(lat) <= 90,
+    "must be lon,lat in degrees",
+  );
+
+const Query = z
+  .strictObject({
+    bbox: bbox.optional().openapi({
+      type: "string",
+      description: "west,south,east,north in degrees; west > east crosses 180°.",
+      example: "24.5,59.9,25.5,60.3",
+    }),
+    near: near.optional().openapi({
+      type: "string",
+      description: "lon,lat: the nearest to it first, not together with bbox or after.",
+      example: "24.95,60.16",
+    }),
+    radius: numberText(0, MAX_RADIUS)
+      .optional()
+      .openapi({ type: "number", description: "With near: not farther than so many metres." }),
+    k: wholeText(1, MAX_LIST_LIMIT)
+      .optional()
+      .openapi({ type: "integer", description: "With near: so many at most; default is limit." }),
+    kind: names
+      .optional()
+      .openapi({ type: "string", description: "Only these kinds, with commas between them." }),
+    state: names
+      .optional()
+      .openapi({ type: "string", description: "Only these states, with commas between them." }),
+    limit: wholeText(1, MAX_LIST_LIMIT)
+      .default(DEFAULT_LIST_LIMIT)
+      .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT }),
+    after: z
+      .string()
+      .min(1)
+      .max(MAX_ID_LENGTH)
+      .optional()
+      .openapi({ description: "The id after which to go on; the link `next` has it." }),
+  })
+  .superRefine((query, context) => {
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: "custom", path: [path], message });
+    if (query.near === undefined) {
+      if (query.radius !== undefined) refuse("radius", "needs near");
+      if (query.k !== undefined) refuse("k", "needs near");
+    } else {
+      if (query.bbox !== undefined) refuse("bbox", "cannot be combined with near");
+      if (query.after !== undefined) refuse("after", "cannot be combined with near");
+    }
+  });
+type Query = z.output<typeof Query>;
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/v1/entities",
+  tags: ["Entities"],
+  summary: "List entities, in the order of their ids or of their distance",
+  request: { query: Query },
+  responses: {
+    200: { description: "The entities.", content: { [GEOJSON]: { schema: FeatureCollectionSchema } } },
+    default: PROBLEM_RESPONSE,
+  },
+});
+
+const oneRoute = createRoute({
+  method: "get",
+  path: "/v1/entities/{id}",
+  tags: ["Entities"],
+  summary: "One entity",
+  request: {
+    params: z.object({ id: z.string().max(MAX_ID_LENGTH).describe("Percent-encoded, slashes too.") }),
+  },
+  responses: {
+    200: { description: "The entity.", content: { [GEOJSON]: { schema: FeatureSchema } } },
+    default: PROBLEM_RESPONSE,
+  },
+});
+
+export function entitiesRoutes(app: OpenAPIHono, picture: Picture, clock: Clock): void {
+  app.openAPIRegistry.registerPath(listRoute);
+  app.get(listRoute.path, (c) => {
+    const url = new URL(c.req.url);
+    const parsed = Query.safeParse(flatten(url.searchParams));
+    return parsed.success ? list(picture, clock, parsed.data, url) : refuseInvalid(parsed.error);
+  });
+
+  app.openAPIRegistry.registerPath(oneRoute);
+  app.get("/v1/entities/:id", (c) => {
+    const id = decoded(new URL(c.req.url).pathname.slice("/v1/entities/".length));
+    if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
+    const slot = picture.find(id);
+    if (slot === -1)
+      return problemResponse(
+        "entity-not-found",
+        `There is no entity ${JSON.stringify(id.slice(0, MAX_ID_LENGTH))}.`,
+      );
+    return Response.json(featureOf(picture, slot), {
+      headers: { "content-type": GEOJSON, "cache-control": "no-store" },
+    });
+  });
+}
+
+function list(picture: Picture, clock: Clock, query: Query, url: URL): Response {
+  const { kind: kinds, state: states, limit } = query;
+  const links: Link[] = [link("self", url.pathname, url.searchParams)];
+  if (query.near !== undefined) {
+    const [lon, lat] = query.near;
+    const k = Math.min(query.k ?? limit, MAX_LIST_LIMIT);
+    const found = queryNear(picture, { lon, lat, radius: query.radius, k, kinds, states });
+    return collectionResponse(picture, clock, found, links);
+  }
+  const { slots, more } = queryBbox(picture, { bbox: query.bbox, kinds, states, limit, after: query.after });
+  if (more) {
+    const next = new URLSearchParams(url.searchParams);
+    next.set("after", picture.columns.id[slots.at(-1)!]!);
+    links.push(link("next", url.pathname, next));
+  }
+  return collectionResponse(picture, clock, { slots }, links);
+}
+
+function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {
+  const query = parameters.toString();
+  return { rel, type: GEOJSON, href: query === "" ? path : `${path}?${query}` };
+}
+
+/** One value a name; a repeated name keeps all, which the schema refuses. */
+function flatten(parameters: URLSearchParams): Record<string, string | string[]> {
+  const flat: [string, string | string[]][] = [];
+  for (const name of new Set(parameters.keys())) {
+    const values = parameters.getAll(name);
+    flat.push([name, values.length === 1 ? values[0] : values]);
+  }
+  return Object.fromEntries(flat);
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Where a text stops being JSON. `JSON.parse` tells the place for some faults and not for others, in words that change
+ * with the engine; this runs only after it has failed.
+ */
+const SPACE = /[ \t\r\n]*/y;
+const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE])|true|false|null/y;
+const PLAIN = /[^"\\\x00-\x1f]+/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y;
+
+function matchEnd(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : -1;
+}
+
+/** Piece by piece: one pattern for all of a string keeps a place to go back to for each character, and its stack overflows at 8 MB. */
+function stringEnd(text: string, from: number): number {
+  if (text[from] !== '"') return -1;
+  let at = from + 1;
+  for (;;) {
+    const next = text[at];
+    if (next === '"') return at + 1;
+    at = matchEnd(next === "\\" ? ESCAPE : PLAIN, text, at);
+    if (at === -1) return -1;
+  }
+}
+
+/** The offset, in UTF-16 units, of the first token that cannot stand where it stands; the length if the text ends too early. */
+export function jsonFaultAt(text: string): number {
+  /** What is open, innermost last: `{` or `[`. */
+  const open: string[] = [];
+  let expects: "value" | "first" | "name" | "more" = "value";
+  let at = 0;
+  for (;;) {
+    at = matchEnd(SPACE, text, at);
+    const next = text[at];
+    if (expects === "more") {
+      if (open.length === 0 || next === undefined) return at;
+      const inObject = open.at(-1) === "{";
+      if (next === ",") expects = inObject ? "name" : "value";
+      else if (next === (inObject ? "}" : "]")) open.pop();
+      else return at;
+      at++;
+    } else if (expects === "first" && next === (open.at(-1) === "{" ? "}" : "]")) {
+      open.pop();
+      expects = "more";
+      at++;
+    } else if (expects === "name" || (expects === "first" && open.at(-1) === "{")) {
+      const end = stringEnd(text, at);
+      if (end === -1) return at;
+      at = matchEnd(SPACE, text, end);
+      if (text[at] !== ":") return at;
+      at++;
+      expects = "value";
+    } else if (next === "{" || next === "[") {
+      open.push(next);
+      expects = "first";
+      at++;
+    } else {
+      const end = next === '"' ? stringEnd(text, at) : matchEnd(SCALAR, text, at);
+      if (end === -1) return at;
+      at = end;
+      expects = "more";
+    }
+  }
+}
+
+/** The fault as a sentence with its place. */
+export function jsonFault(text: string): string {
+  const at = jsonFaultAt(text);
+  if (at >= text.length) return `The JSON ends too early, at character ${at}.`;
+  const lines = text.slice(0, at).split("\n");
+  return `Not JSON at character ${at} (line ${lines.length}, column ${lines.at(-1)!.length + 1}): ${JSON.stringify(text.slice(at, at + 16))}.`;
+}

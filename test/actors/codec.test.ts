@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import t from "tap";
+import { ByteReader, ByteWriter } from "../../src/actors/bytes.ts";
+import { DuplicateMemory, reportHash } from "../../src/actors/duplicate-memory.ts";
+import { readFacts, SECTION_VERSION, writeFact } from "../../src/actors/fact-codec.ts";
+import type { Fact } from "../../src/actors/facts.ts";
+import { mergePatch } from "../../src/actors/merge-patch.ts";
+import { isImplausible } from "../../src/actors/plausibility.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { fc } from "../support/seeded.ts";
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff });
+const number = fc.oneof(fc.constant(NaN), fc.double({ noNaN: true, noDefaultInfinity: true }));
+const float = fc.oneof(fc.constant(NaN), fc.float({ noNaN: true, noDefaultInfinity: true }));
+const text = fc.string({ unit: "grapheme", maxLength: 300 });
+const base = { number: u32, seq: u32 };
+const plain = { noNullPrototype: true };
+const fact: fc.Arbitrary<Fact> = fc.oneof(
+  fc.record({ ...base, is: fc.constant("introduced" as const), id: text, kind: text }, plain),
+  fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain),
+  fc.record(
+    { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },
+    plain,
+  ),
+  fc.record(
+    {
+      ...base,
+      is: fc.constant("transitioned" as const),
+      state: text,
+      context: fc.dictionary(text, fc.integer(), { noNullPrototype: true }) as fc.Arbitrary<{
+        [key: string]: number;
+      }>,
+      timers: fc.array(fc.record({ key: text, due: fc.integer() }, plain), { maxLength: 5 }),
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      ...base,
+      is: fc.constant("reported" as const),
+      t: fc.integer(),
+      received: fc.integer(),
+      hash: u32,
+      late: fc.boolean(),
+      implausible: fc.boolean(),
+      lon: number,
+      lat: number,
+      alt: float,
+      speed: float,
+      course: float,
+      heading: float,
+      accuracy: float,
+      source: text,
+      sourceSeq: fc.oneof(fc.constant(-1), fc.maxSafeNat()),
+      attributes: text,
+    },
+    plain,
+  ),
+);
+
+t.test("[V5] facts read back as they were written", async () => {
+  fc.assert(
+    fc.property(fc.array(fact, { maxLength: 20 }), (facts) => {
+      const out = new ByteWriter(8);
+      out.u8(SECTION_VERSION);
+      // A place is both numbers or none.
+      const whole = facts.map((one) =>
+        one.is === "reported" && (Number.isNaN(one.lon) || Number.isNaN(one.lat))
+          ? { ...one, lon: NaN, lat: NaN }
+          : one,
+      );
+      for (const one of whole) writeFact(one, out);
+      const back: Fact[] = [];
+      const bytes = out.copy();
+      let expected = 1;
+      readFacts(bytes, (one, start, end) => {
+        assert.equal(start, expected);
+        expected = end;
+        back.push({ ...one });
+      });
+      assert.deepEqual(back, whole);
+      assert.equal(expected, bytes.length);
+    }),
+  );
+});
+
+t.test("[V5] a section of another version, an unknown fact or a cut one is not read", async (t) => {
+  const found = () => t.fail("nothing is found");
+  t.throws(() => readFacts(Uint8Array.of(9), found), /version 9/);
+  t.throws(() => readFacts(Uint8Array.of(SECTION_VERSION, 99, 0, 0), found), /unknown fact 99/);
+  const out = new ByteWriter(64);
+  out.u8(SECTION_VERSION);
+  writeFact({ is: "introduced", number: 1, seq: 1, id: "abc", kind: "vessel" }, out);
+  t.throws(() => readFacts(out.copy().subarray(0, out.length - 1), found), RangeError);
+});
+
+t.test("[V5] numbers of every width and strings of every length read back", async () => {
+  fc.assert(
+    fc.property(u32, fc.string({ unit: "binary", maxLength: 400 }), (value, name) => {
+      const wellFormed = name.toWellFormed();
+      const out = new ByteWriter(0);
+      out.reserve(5);
+      out.varint(value);
+      out.string(wellFormed);
+      const input = new ByteReader(out.copy());
+      assert.equal(input.varint(), value);
+      assert.equal(input.string(), wellFormed);
+      assert.ok(input.done);
+    }),
+  );
+});
+
+t.test("[E7] merge patch: the examples of RFC 7386, appendix A, between objects", async (t) => {
+  const cases: [target: string, patch: string, result: string][] = [
+    ['{"a":"b"}', '{"a":"c"}', '{"a":"c"}'],
+    ['{"a":"b"}', '{"b":"c"}', '{"a":"b","b":"c"}'],
+    ['{"a":"b"}', '{"a":null}', "{}"],
+    ['{"a":"b","b":"c"}', '{"a":null}', '{"b":"c"}'],
+    ['{"a":["b"]}', '{"a":"c"}', '{"a":"c"}'],
+    ['{"a":"c"}', '{"a":["b"]}', '{"a":["b"]}'],
+    ['{"a":{"b":"c"}}', '{"a":{"b":"d","c":null}}', '{"a":{"b":"d"}}'],
+    ['{"a":[{"b":"c"}]}', '{"a":[1]}', '{"a":[1]}'],
+    ['{"e":null}', '{"a":1}', '{"e":null,"a":1}'],
+    ["{}", '{"a":{"bb":{"ccc":null}}}', '{"a":{"bb":{}}}'],
+  ];
+  for (const [target, patch, result] of cases) {
+    t.equal(
+      JSON.stringify(mergePatch(JSON.parse(target), JSON.parse(patch))),
+      result,
+      `${target} + ${patch}`,
+    );
+  }
+  const own = mergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
+  t.equal(({} as { polluted?: boolean }).polluted, undefined, "no prototype is touched");
+  t.ok(Object.hasOwn(own, "__proto__"));
+});
+
+t.test("[E4] the duplicate memory knows the last eight reports", async (t) => {
+  const memory = new DuplicateMemory();
+  memory.grow(4);
+  memory.reset(2);
+  for (let i = 0; i < 9; i++) memory.remember(2, 1_000 + i, i, 0, -1);
+  t.notOk(memory.has(2, 1_000, 0, 0, -1, false), "the first of nine is forgotten");
+  for (let i = 1; i < 9; i++) t.ok(memory.has(2, 1_000 + i, i, 0, -1, false));
+  t.notOk(memory.has(2, 1_001, 2, 0, -1, false), "another content at the same time is another report");
+});
+
+t.test("[E5] numbers of a source: the window, below it, and a source that starts again", async (t) => {
+  const memory = new DuplicateMemory();
+  memory.grow(1);
+  memory.reset(0);
+  const seen = (seq: number, newer = false) => memory.has(0, -1, 1, 7, seq, newer);
+  for (const seq of [100, 102, 101, 170]) memory.remember(0, seq, seq, 7, seq);
+  t.ok(seen(170));
+  t.notOk(seen(169), "within the window, not seen");
+  t.notOk(seen(100), "below the window its (t, hash) decides");
+  memory.remember(0, 0, 0, 7, 110);
+  t.ok(seen(110));
+  t.notOk(seen(170, true), "newer than the entity: the source started again");
+  t.notOk(memory.has(0, -1, 1, 8, 170, false), "another source");
+  for (let source = 20; source < 28; source++) memory.remember(0, source, source, source, 5);
+  t.notOk(seen(170), "the ninth source drops the oldest");
+});
+
+t.test("[E4] every field of a report is in its hash", async (t) => {
+  const plain = {
+    id: "a",
+    t: 0,
+    lon: 1,
+    lat: 2,
+    alt: 3,
+    speed: 4,
+    course: 5,
+    heading: 6,
+    accuracy: 7,
+    seq: 8,
+    source: "s",
+    kind: "k",
+  };
+  const hashes = new Set([reportHash(plain, "{}")]);
+  for (const key of ["lon", "lat", "alt", "speed", "course", "heading", "accuracy", "seq"] as const) {
+    hashes.add(reportHash({ ...plain, [key]: 9 }, "{}"));
+    hashes.add(reportHash({ ...plain, [key]: undefined }, "{}"));
+  }
+  hashes.add(reportHash({ ...plain, source: "x" }, "{}"));
+  hashes.add(reportHash({ ...plain, kind: "x" }, "{}"));
+  hashes.add(reportHash(plain, '{"a":1}'));
+  t.equal(hashes.size, 20);
+});
+
+t.test("[E9] what is implausible depends on the kind", async (t) => {
+  t.notOk(isImplausible("vessel", 24, 60, 24.004, 60, 0), "two receivers may differ by a few hundred metres");
+  t.ok(isImplausible("vessel", 24, 60, 24.1, 60, 10));
+  t.notOk(isImplausible("aircraft", 24, 60, 24.1, 60, 10));
+  t.notOk(isImplausible("vessel", 179.999, 0, -179.999, 0, 10), "across 180°");
+});
+
+t.test("[V5] the shard of an id is FNV-1a of its UTF-8 bytes, modulo 256", async (t) => {
+  // Published vectors of FNV-1a 32: "" 811c9dc5, "a" e40c292c, "foobar" bf9cf968.
+  t.equal(shardOf(""), 0xc5);
+  t.equal(shardOf("a"), 0x2c);
+  t.equal(shardOf("foobar"), 0x68);
+  const reference = (id: string) => {
+    let hash = 0x811c9dc5n;
+    for (const byte of Buffer.from(id)) hash = ((hash ^ BigInt(byte)) * 0x01000193n) & 0xffffffffn;
+    return Number(hash % 256n);
+  };
+  fc.assert(fc.property(fc.string({ unit: "grapheme" }), (id) => assert.equal(shardOf(id), reference(id))));
+});

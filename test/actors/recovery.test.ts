@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import t from "tap";
+import { readFacts } from "../../src/actors/fact-codec.ts";
+import { compileMachine } from "../../src/actors/machine/compile.ts";
+import { parseMachine } from "../../src/actors/machine/definition.ts";
+import type { Report } from "../../src/actors/messages.ts";
+import type { Batch } from "../../src/actors/ports.ts";
+import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
+import { MemoryStore } from "../support/memory-store.ts";
+import { fc } from "../support/seeded.ts";
+
+const IDS = ["a", "b", "c", "d", "ö", "f"];
+/** A name that the store refuses. */
+const POISON = "poison";
+
+type Action =
+  | { is: "reports"; reports: Report[] }
+  | { is: "wait"; ms: number }
+  | { is: "crash" }
+  | { is: "stop" }
+  /** The next flush is fenced, and claims take so long. */
+  | { is: "fence"; ms: number }
+  | { is: "away"; how: "before" | "after" };
+
+const reports = fc.array(
+  fc.record({
+    id: fc.constantFrom(...IDS),
+    seconds: fc.integer({ min: -600, max: 0 }),
+    lon: fc.option(fc.integer({ min: -180, max: 180 }), { nil: undefined }),
+    speed: fc.option(fc.constantFrom(0, 0.7, 4), { nil: undefined }),
+    kind: fc.option(fc.constantFrom("vessel", "truck"), { nil: undefined }),
+    name: fc.option(fc.constantFrom("x", null, POISON), { nil: undefined }),
+    source: fc.option(fc.constantFrom("one", "two"), { nil: undefined }),
+    seq: fc.option(fc.nat(80), { nil: undefined }),
+  }),
+  { minLength: 1, maxLength: 8 },
+);
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: reports.map((rows) => ({
+      is: "reports" as const,
+      reports: rows.map(({ id, seconds, lon, speed, kind, name, source, seq }) => ({
+        ...report(id, seconds, { kind, speed, source, seq }),
+        lon,
+        lat: lon === undefined ? undefined : 10,
+        ...(name === undefined ? {} : { attributes: { name } }),
+      })),
+    })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(1, 30, 700, 12_000, 400_000).map((ms) => ({ is: "wait" as const, ms })),
+  },
+  { weight: 1, arbitrary: fc.constant({ is: "crash" as const }) },
+  { weight: 1, arbitrary: fc.constant({ is: "stop" as const }) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 50, 1_000).map((ms) => ({ is: "fence" as const, ms })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom("before" as const, "after" as const)
+      .map((how) => ({ is: "away" as const, how })),
+  },
+);
+
+function isPoisoned(batch: Batch): boolean {
+  let found = false;
+  for (const { body } of batch.sections) {
+    readFacts(body, (fact) => {
+      if (fact.is === "reported" && fact.attributes.includes(POISON)) found = true;
+    });
+  }
+  return found;
+}
+
+/** What the journal alone says, without any checkpoint. */
+async function fromJournal(h: Harness): Promise<Harness> {
+  const bare = new MemoryStore();
+  bare.batches.push(...h.store.batches);
+  for (const [shard, epoch] of h.store.epochs) bare.epochs.set(shard, epoch - 1);
+  return startSystem({ store: bare, clock: h.clock });
+}
+
+const picture = (h: Harness) => IDS.map((id) => seen(h.system, id));
+
+t.test(
+  "[V1] [V2] [E11] [G8] after any history with crashes, fences and refused data, the picture is what the committed facts make",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
+        const store = new MemoryStore();
+        store.poison = isPoisoned;
+        let h = await startSystem({ store });
+        let submitted = 0;
+        let answered = 0;
+        /** Newest `t` acknowledged, and (epoch, seq) last seen, by id. */
+        const acknowledged = new Map<string, number>();
+        const versions = new Map<string, [number, number]>();
+        const look = () => {
+          for (const id of IDS) {
+            const now = seen(h.system, id);
+            if (now === undefined) continue;
+            const before = versions.get(id) ?? [0, 0];
+            assert.ok(
+              now.epoch > before[0] || (now.epoch === before[0] && now.seq >= before[1]),
+              `${id} goes back`,
+            );
+            versions.set(id, [now.epoch, now.seq]);
+          }
+        };
+        for (const step of actions) {
+          if (step.is === "reports") {
+            submitted += 1;
+            void h.system.router.submit(step.reports).then((answer) => {
+              answered += 1;
+              const refused = new Set(answer.refused.map(({ index }) => index));
+              step.reports.forEach(({ id, t }, index) => {
+                if (!refused.has(index)) acknowledged.set(id, Math.max(acknowledged.get(id) ?? -Infinity, t));
+              });
+            });
+          } else if (step.is === "wait") await h.clock.advance(step.ms);
+          else if (step.is === "away") h.store.away = step.how;
+          else if (step.is === "fence") {
+            h.store.fenced = true;
+            h.store.claimGate = new Promise((resolve) => h.clock.schedule(step.ms, resolve));
+          } else {
+            h.store.away = "no";
+            if (step.is === "stop") {
+              let stopped = false;
+              void h.system.stop().then(() => {
+                stopped = true;
+              });
+              await h.clock.advance(3_000);
+              assert.ok(stopped, "a stop ends");
+            }
+            h.system.abandon();
+            h.store.claimGate = undefined;
+            h = await startSystem({ store: h.store, clock: h.clock });
+          }
+          look();
+        }
+        h.store.away = "no";
+        await h.clock.advance(5_000);
+        assert.deepEqual(h.fatal, []);
+        assert.equal(answered, submitted, "every batch is answered");
+        const live = picture(h);
+        const bare = await fromJournal(h);
+        const again = await startSystem({ store: h.store, clock: h.clock });
+        const withoutEpoch = (rows: ReturnType<typeof picture>) =>
+          rows.map((row) => row && { ...row, epoch: 0 });
+        assert.deepEqual(
+          withoutEpoch(picture(again)),
+          withoutEpoch(picture(bare)),
+          "checkpoints change nothing",
+        );
+        assert.deepEqual(withoutEpoch(picture(again)), withoutEpoch(live), "all decided is durable at rest");
+        for (const [id, newest] of acknowledged) {
+          const now = seen(again.system, id);
+          assert.ok(
+            now !== undefined && now.t >= Math.min(newest, h.clock.now()),
+            `${id}: acknowledged and not there`,
+          );
+        }
+      }),
+      { numRuns: 120 },
+    );
+  },
+);
+
+t.test("[V3] a clean stop leaves nothing to replay", async (t) => {
+  const h = await startSystem();
+  const answer = h.system.router.submit(IDS.map((id) => report(id, 0)));
+  await h.clock.advance(10);
+  t.equal((await answer).accepted, IDS.length);
+  const before = picture(h);
+  const stopped = h.system.stop();
+  await h.clock.advance(1_000);
+  await stopped;
+  t.match(await h.system.router.submit([report("a", 0)]), { refused: [{ type: "overloaded" }] });
+  h.store.batches.length = 0;
+  const again = await startSystem({ store: h.store, clock: h.clock });
+  t.same(
+    picture(again),
+    before.map((row) => ({ ...row, epoch: 2 })),
+    "the journal is not needed any more",
+  );
+});
+
+t.test("[V4] a state that the machine does not know any more", async (t) => {
+  const h = await startSystem();
+  void h.system.router.submit([report("a", 0, { speed: 5 })]);
+  await h.clock.advance(10);
+  t.equal(seen(h.system, "a")!.state, "online.moving");
+  const machine = compileMachine(parseMachine({ id: "other", initial: "afloat", states: { afloat: {} } }));
+  const again = await startSystem({ store: h.store, clock: h.clock, machine });
+  await h.clock.advance(10);
+  t.equal(seen(again.system, "a")!.state, "afloat");
+  t.match(h.store.events.at(-1), {
+    type: "state.changed",
+    subject: "a",
+    data: { from: "online.moving", to: "afloat" },
+  });
+});

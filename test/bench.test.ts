@@ -1,0 +1,52 @@
+// The benchmarks in their small size: that they run and count right. Never how fast anything was. Their parts are in bench-parts.test.ts.
+import t from "tap";
+import { looksRight, run, small } from "./support/bench.ts";
+
+// Together: each waits for its database and its timers most of the time.
+const ingested = small(t, "ingest");
+const fannedOut = small(t, "fanout");
+
+t.test("[B1] [B3] ingest, small: every report sent is acknowledged, in both protocols", async (t) => {
+  const figures = looksRight(t, await ingested);
+  for (const prefix of ["", "bin_"]) {
+    const figure = (name: string) => figures[prefix + name];
+    for (const name of ["durable_reports_per_s", "reports_per_cpu_s", "ack_p50_ms", "ack_p99_ms", "rss_mb"])
+      t.ok(figure(name) > 0, prefix + name);
+    t.ok(figure("server_cpu_s") > 0);
+    t.ok(figure("sent_reports") > 0);
+    t.equal(figure("acknowledged_reports"), figure("sent_reports"));
+    t.ok(figure("ack_p99_ms") >= figure("ack_p50_ms") && figure("ack_max_ms") >= figure("ack_p99_ms"));
+  }
+});
+
+t.test(
+  "[B1] [B4] fanout, small: every viewer gets exactly what its cover holds, in both protocols",
+  async (t) => {
+    const figures = looksRight(t, await fannedOut);
+    for (const name of ["delivered_per_cpu_s", "delivered_json_per_cpu_s", "delivered_ingest_per_cpu_s"])
+      t.ok(figures[name] > 0, name);
+    t.equal(figures.viewers, 20);
+    t.ok(figures.mean_entities_per_viewer >= 50 && figures.mean_entities_per_viewer <= 500);
+    t.ok(figures.publications >= 10 && figures.json_publications >= 10);
+    t.ok(figures.ingest_delivered_updates > 0);
+    for (const what of ["empty", "of_10", "of_200"])
+      t.type(figures[`view_tick_50_views_${what}_us`], "number", what);
+  },
+);
+
+t.test("[B6] a wrong command line starts nothing", async (t) => {
+  const wrong = [
+    [],
+    ["sing"],
+    ["ingest", "fanout"],
+    ["ingest", "--loud"],
+    ["toString"],
+    ["ingest", "--protocol", "xml"],
+    ["fanout", "--server", "nginx"],
+    ["latency", "--protocol", "json"],
+  ];
+  for (const { code, output } of await Promise.all(wrong.map((args) => run(t, args)))) {
+    t.equal(code, 2);
+    t.match(output, "usage: npm run bench");
+  }
+});

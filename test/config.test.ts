@@ -1,0 +1,141 @@
+import t from "tap";
+import { type Config, describeConfig, isConfigError, loadConfig } from "../src/config.ts";
+
+function mistakes(env: Record<string, string>): string[] {
+  const loaded = loadConfig(env);
+  return isConfigError(loaded) ? loaded.mistakes : [];
+}
+
+t.test("[C1] an empty environment gives the defaults", async (t) => {
+  const expected: Config = {
+    host: "127.0.0.1",
+    port: 8_080,
+    dataDir: "./.muster",
+    databaseUrl: undefined,
+    adminToken: undefined,
+    logLevel: "info",
+    server: "auto",
+    maxClockSkewMs: 60_000,
+    maxReportAgeMs: 15 * 365 * 86_400_000,
+    staleAfterMs: 300_000,
+    lostAfterMs: 1_800_000,
+    expiredAfterMs: 86_400_000,
+  };
+  t.strictSame(loadConfig({}), expected);
+  t.strictSame(loadConfig({ PORT: "", HOST: undefined, PATH: "/bin" }), expected, "empty is absent");
+});
+
+t.test("[C2] every variable is read, in its unit", async (t) => {
+  const loaded = loadConfig({
+    HOST: "0.0.0.0",
+    PORT: "0",
+    MUSTER_DATA_DIR: "/data",
+    DATABASE_URL: "postgres://u:p@db/muster",
+    MUSTER_ADMIN_TOKEN: "0123456789abcdef",
+    LOG_LEVEL: "warn",
+    MUSTER_SERVER: "ws",
+    MUSTER_MAX_CLOCK_SKEW: "0.5",
+    MUSTER_MAX_REPORT_AGE: "30",
+    MUSTER_STALE_AFTER: "10",
+    MUSTER_LOST_AFTER: "20",
+    MUSTER_EXPIRED_AFTER: "30",
+  });
+  t.strictSame(loaded, {
+    host: "0.0.0.0",
+    port: 0,
+    dataDir: "/data",
+    databaseUrl: "postgres://u:p@db/muster",
+    adminToken: "0123456789abcdef",
+    logLevel: "warn",
+    server: "ws",
+    maxClockSkewMs: 500,
+    maxReportAgeMs: 30 * 86_400_000,
+    staleAfterMs: 10_000,
+    lostAfterMs: 20_000,
+    expiredAfterMs: 30_000,
+  });
+});
+
+t.test("[C3] every mistake is named at once", async (t) => {
+  const found = mistakes({
+    PORT: "eighty",
+    DATABASE_URL: "mysql://db",
+    REDIS_URL: "redis://bus",
+    MUSTER_ADMIN_TOKEN: "short",
+    LOG_LEVEL: "loud",
+    MUSTER_SERVER: "apache",
+    MUSTER_STALE_AFTER: "2000",
+    MUSTER_LOSTAFTER: "3",
+    HOST: "0.0.0.0",
+  });
+  t.equal(found.length, 8, found.join("\n"));
+  for (const pattern of [
+    /^PORT must be a port number/,
+    /^DATABASE_URL must be a postgres/,
+    /^REDIS_URL is for clusters, and this version runs one node only/,
+    /^MUSTER_ADMIN_TOKEN must have at least 16 characters/,
+    /^LOG_LEVEL must be one of trace/,
+    /^MUSTER_SERVER must be one of auto, uws, ws/,
+    /^MUSTER_LOST_AFTER \(1800 s\) must be longer than MUSTER_STALE_AFTER \(2000 s\)/,
+    /^MUSTER_LOSTAFTER is not a variable of Muster. Did you mean MUSTER_LOST_AFTER\?/,
+  ])
+    t.ok(
+      found.some((one) => pattern.test(one)),
+      String(pattern),
+    );
+});
+
+t.test(
+  "[C4] a variable of Muster that is not known is a mistake; others are none of its business",
+  async (t) => {
+    t.strictSame(mistakes({ MUSTER_COLOUR: "blue", COLOUR: "blue" }), [
+      "MUSTER_COLOUR is not a variable of Muster.",
+    ]);
+  },
+);
+
+t.test("[C5] binding beyond loopback without a token is refused", async (t) => {
+  for (const host of ["0.0.0.0", "::", "192.168.1.5", "muster.example", "127.example.org"])
+    t.match(mistakes({ HOST: host }), [/binding beyond loopback without a token is refused/i], host);
+  for (const host of ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
+    t.strictSame(mistakes({ HOST: host }), [], host);
+  t.strictSame(mistakes({ HOST: "0.0.0.0", MUSTER_ADMIN_TOKEN: "x".repeat(16) }), []);
+});
+
+t.test("[C6] stale, lost and expired follow each other", async (t) => {
+  t.strictSame(mistakes({ MUSTER_STALE_AFTER: "10", MUSTER_LOST_AFTER: "10" }).length, 1);
+  t.strictSame(mistakes({ MUSTER_LOST_AFTER: "90000" }).length, 1);
+  t.strictSame(mistakes({ MUSTER_STALE_AFTER: "1", MUSTER_LOST_AFTER: "2", MUSTER_EXPIRED_AFTER: "3" }), []);
+});
+
+t.test("[C7] numbers out of their range are refused", async (t) => {
+  for (const env of [
+    { PORT: "65536" },
+    { PORT: "-1" },
+    { PORT: "0x50" },
+    { MUSTER_MAX_CLOCK_SKEW: "-1" },
+    { MUSTER_MAX_CLOCK_SKEW: "Infinity" },
+    { MUSTER_MAX_REPORT_AGE: "0" },
+    { MUSTER_STALE_AFTER: "5m" },
+    { MUSTER_ADMIN_TOKEN: "sixteen characters" },
+  ] as Record<string, string>[])
+    t.equal(mistakes(env).length, 1, JSON.stringify(env));
+});
+
+t.test("[C8] every variable describes itself", async (t) => {
+  const variables = describeConfig();
+  t.equal(variables.length, 13);
+  for (const { name, text } of variables) t.ok(text.length > 5, name);
+  t.match(
+    variables.find((one) => one.name === "MUSTER_STALE_AFTER"),
+    { default: "300", unit: "s" },
+  );
+  t.match(
+    variables.find((one) => one.name === "MUSTER_MAX_REPORT_AGE"),
+    { default: "5475", unit: "d" },
+  );
+  t.match(
+    variables.find((one) => one.name === "DATABASE_URL"),
+    { default: "", unit: "" },
+  );
+});

@@ -1,0 +1,161 @@
+/** What happens in the histories of the model test, as arbitraries. */
+
+import type { Bbox, Tolerance } from "../../src/transport/feed/protocol.ts";
+import { fc } from "../support/seeded.ts";
+import type { Pace } from "./harness.ts";
+
+/** One cell, degrees. */
+export const WIDTH = 360 / 65_536;
+const HEIGHT = 180 / 65_536;
+export const IDS = 7;
+export const KINDS = ["ship", "truck", "drone"];
+/** Middles of 3 × 3 adjoining cells around a corner of large quad cells, of cells on both sides of 180°, of one at a pole. */
+export const PLACES: [number, number][] = [];
+for (const x of [-1.5, -0.5, 0.5]) for (const y of [-0.5, 0.5, 1.5]) PLACES.push([x * WIDTH, y * HEIGHT]);
+PLACES.push([180 - WIDTH / 2, HEIGHT / 2], [-180 + WIDTH / 2, HEIGHT / 2], [180, HEIGHT / 2], [10, 90]);
+export const BOXES: Bbox[] = [
+  [-180, -90, 180, 90],
+  [-1.5 * WIDTH, -0.5 * HEIGHT, 0.5 * WIDTH, 0.5 * HEIGHT],
+  [-0.5 * WIDTH, 0.5 * HEIGHT, 0.5 * WIDTH, 1.5 * HEIGHT],
+  [0.5 * WIDTH, -0.5 * HEIGHT, 0.5 * WIDTH, 1.5 * HEIGHT],
+  [-0.5 * WIDTH, 0.5 * HEIGHT, -0.5 * WIDTH, 0.5 * HEIGHT],
+  [179.9, -1, -179.9, 1],
+  [-180, 80, 180, 90],
+];
+export const FIELDS = ["alt", "speed", "course", "heading"] as const;
+
+const index = (count: number) => fc.nat(count - 1);
+const id = index(IDS);
+const place = index(PLACES.length);
+const client = index(2);
+const view = index(2);
+const box = index(BOXES.length);
+const kinds = fc.constantFrom<string[] | undefined>(undefined, undefined, ["ship"], ["ship", "drone"]);
+/** What only a FULL change touches, what a move does, both, and what fails for some. */
+const where = fc.constantFrom<string | undefined>(
+  undefined,
+  undefined,
+  "entity.kind != 'truck'",
+  "entity.speed > 10",
+  "entity.lon >= 0 && entity.liveness != 'lost'",
+  "entity.attributes.n > 1",
+);
+const add = fc.record({ do: fc.constant("add" as const), id, place, kind: index(KINDS.length) });
+const looking = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ box }) },
+  { weight: 2, arbitrary: fc.record({ ids: fc.uniqueArray(id, { minLength: 1, maxLength: 4 }) }) },
+  { weight: 2, arbitrary: fc.record({ follow: id, radius: fc.constantFrom(10, 1_000, 2_000_000) }) },
+);
+const subscribe = fc.record({
+  do: fc.constant("subscribe" as const),
+  client,
+  view,
+  looking,
+  kinds,
+  where,
+  rate: fc.constantFrom(10 as const, 1 as const),
+  tolerance: fc.constantFrom<Tolerance | undefined>(undefined, undefined, undefined, "10m"),
+  max: fc.constantFrom<number | undefined>(undefined, undefined, 2, 4),
+});
+const step = fc.oneof(
+  { weight: 4, arbitrary: add },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("move" as const), id, place, shift: fc.nat(9) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("motion" as const),
+      id,
+      field: index(FIELDS.length),
+      value: fc.constantFrom(NaN, 0, 12.34, 359.999),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("kind" as const), id, kind: index(KINDS.length) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("liveness" as const), id, liveness: fc.nat(3) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("remove" as const),
+      id,
+      reason: fc.constantFrom("left" as const, "deleted" as const),
+    }),
+  },
+  { weight: 4, arbitrary: subscribe },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("update" as const), client, view, box }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("refilter" as const), client, view, kinds, where }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("unsubscribe" as const), client, view }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("attributes" as const), id, n: fc.constantFrom(0, 1, 2) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("pace" as const),
+      client,
+      pace: fc.constantFrom<Pace>("fast", "lazy", "stalled"),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reconnect" as const), client }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ do: fc.constant("tick" as const), times: fc.constantFrom(1, 1, 1, 2, 4, 10) }),
+  },
+);
+/** A history starts with something to see and somebody who looks. */
+export const steps = fc
+  .tuple(
+    fc.array(add, { minLength: 3, maxLength: 8 }),
+    fc.array(subscribe, { minLength: 1, maxLength: 4 }),
+    fc.array(step, { minLength: 1, maxLength: 100, size: "max" }),
+  )
+  .map((parts) => parts.flat());
+/** Histories of one crowd, filtered by what each move may change, at the slow rate: much happens between two publications. */
+const always = <T>(value: T) => fc.constant(value);
+const movingOnly = fc.record({
+  do: always("subscribe" as const),
+  client,
+  view,
+  looking: fc.record({ box: fc.constantFrom(0, 1, 2) }),
+  kinds: always(undefined),
+  where: always("entity.speed > 10"),
+  rate: always(1 as const),
+  tolerance: always(undefined),
+  max: always(undefined),
+});
+const setSpeed = fc.record({
+  do: always("motion" as const),
+  id: index(2),
+  field: always(FIELDS.indexOf("speed")),
+  value: fc.constantFrom(0, 12.34),
+});
+export const slowSteps = fc
+  .tuple(
+    fc.array(fc.record({ do: always("add" as const), id: index(2), place: index(5), kind: always(0) }), {
+      minLength: 2,
+      maxLength: 3,
+    }),
+    fc.array(fc.oneof(setSpeed, movingOnly), { minLength: 3, maxLength: 6 }),
+    fc.array(
+      fc.oneof(
+        { weight: 4, arbitrary: setSpeed },
+        { weight: 2, arbitrary: movingOnly },
+        {
+          weight: 2,
+          arbitrary: fc.record({
+            do: always("update" as const),
+            client,
+            view,
+            box: fc.constantFrom(0, 1, 2),
+          }),
+        },
+        {
+          weight: 4,
+          arbitrary: fc.record({ do: always("tick" as const), times: fc.constantFrom(1, 1, 4, 10) }),
+        },
+      ),
+      { minLength: 1, maxLength: 60, size: "max" },
+    ),
+  )
+  .map((parts): Step[] => parts.flat());
+
+export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;

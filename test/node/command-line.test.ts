@@ -1,0 +1,81 @@
+import { once } from "node:events";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { madeDataDir } from "../support/data-dir.ts";
+import { run, serve } from "../support/serve.ts";
+
+t.test("[N5] a second start on the same folder is refused, the first goes on", async (t) => {
+  const dataDir = await madeDataDir(t);
+  const first = await serve(t, { dataDir });
+  const second = run(t, ["serve"], { PORT: "0", MUSTER_DATA_DIR: dataDir });
+  t.equal(await second.ended, 1);
+  t.match(second.output(), /the data folder .* is in use by process \d+/);
+  t.notMatch(second.output(), /\n\s+at /, "a sentence, not a stack");
+  t.equal((await fetch(`${first.url}/readyz`)).status, 200);
+  const taken = run(t, ["serve"], { PORT: new URL(first.url).port, MUSTER_DATA_DIR: await madeDataDir(t) });
+  t.equal(await taken.ended, 2);
+  t.match(taken.output(), /port \d+ on 127\.0\.0\.1 is in use: set PORT to another/);
+  t.equal(await first.end("SIGTERM"), 0);
+});
+
+t.test("[N6] mistakes in the environment and in the arguments", async (t) => {
+  const wrong = run(t, ["serve"], {
+    PORT: "99999",
+    LOG_LEVEL: "loud",
+    MUSTER_STALE_AFTR: "3",
+    HOST: "0.0.0.0",
+  });
+  t.equal(await wrong.ended, 2);
+  for (const named of ["PORT", "LOG_LEVEL", "MUSTER_STALE_AFTR", "HOST"]) t.match(wrong.output(), named);
+  for (const [args, said] of [
+    [["fly"], /there is no command fly/],
+    [["serve", "--fast"], /fast/],
+    [["replay"], /replay takes one FILE/],
+    [["replay", "x", "--speed", "-1"], /--speed|argument/],
+    [["replay", "x", "--speed", "Infinity"], /--speed Infinity needs --keep-time/],
+    [["replay", "x", "--loop", "--keep-time"], /exclude each other/],
+    [["replay", "/nowhere.ndjson"], /nowhere\.ndjson/],
+  ] as const) {
+    const { ended, output } = run(t, [...args], { MUSTER_DATA_DIR: await madeDataDir(t) });
+    t.not(await ended, 0, args.join(" "));
+    t.match(output(), said);
+    t.notMatch(output(), /\n\s+at /, "no stack");
+  }
+  const help = run(t, ["--help"]);
+  t.equal(await help.ended, 0);
+  for (const word of ["serve", "replay", "token", "Examples", "DATABASE_URL", "MUSTER_ADMIN_TOKEN"])
+    t.match(help.output(), word);
+});
+
+t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", async (t) => {
+  const dataDir = await madeDataDir(t);
+  const node = await serve(t, { dataDir, env: { MUSTER_ADMIN_TOKEN: "" } });
+  const token = /\?token=(\S+)/.exec(node.output())?.[1] ?? "";
+  t.equal(readFileSync(join(dataDir, "admin-token"), "utf8").trim(), token);
+  t.equal(statSync(join(dataDir, "admin-token")).mode & 0o077, 0, "nobody else may read it");
+  const printed = run(t, ["token"], { MUSTER_DATA_DIR: dataDir });
+  await printed.ended;
+  t.equal(printed.output().trim(), token);
+  const list = (headers: Record<string, string>) => fetch(`${node.url}/v1/entities`, { headers });
+  t.equal((await list({})).status, 401);
+  t.equal((await list({ authorization: "Bearer wrong" })).status, 401);
+  t.equal((await list({ authorization: `Bearer ${token}` })).status, 200);
+  const page = await fetch(`${node.url}/?token=${token}&x=1`, { redirect: "manual" });
+  t.match(page.headers.get("set-cookie"), /HttpOnly/i);
+  t.notMatch(page.headers.get("location"), "token");
+  t.equal(await node.end("SIGTERM"), 0);
+});
+
+t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sentence", async (t) => {
+  const node = await serve(t, { dataDir: await madeDataDir(t) });
+  const feed = `${node.url.replace("http", "ws")}/v1/feed?token=wrong`;
+  const closed = await once(new WebSocket(feed, ["muster.v1.json"]), "close");
+  t.equal((closed[0] as CloseEvent).code, 4401);
+  const file = new URL("../../data/ais-helsinki/helsinki.ndjson", import.meta.url).pathname;
+  const { ended, output } = run(t, ["replay", file, "--url", node.url, "--token", "wrong"]);
+  t.equal(await ended, 1);
+  t.match(output(), /the connection is closed: the token is missing or wrong \(4401\)/);
+  t.notMatch(output(), /\n\s+at /, "a sentence, not a stack");
+  t.equal(await node.end("SIGTERM"), 0);
+});

@@ -1,0 +1,67 @@
+import t from "tap";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { entityRows } from "../../src/entity-rows.ts";
+import type { SnapshotRow } from "../../src/store/snapshot.ts";
+import { report, seen, startSystem } from "../support/actor-system.ts";
+
+t.test(
+  "[N8] entity rows are made of checkpoints, and only of what changed since the last that was written",
+  async (t) => {
+    const h = await startSystem();
+    const offers: { rows: SnapshotRow[]; written: () => void }[] = [];
+    const onCheckpoint = entityRows({
+      offer: (_, rows, written) => offers.push({ rows: [...rows()], written }),
+    });
+    const shard = h.system.table.shards[0xc5]!;
+    const [one, two] = idsOf(shard.index);
+    const take = async (...reports: Parameters<typeof report>[]) => {
+      const answer = h.system.router.submit(reports.map((args) => report(...args)));
+      await h.clock.advance(10);
+      await answer;
+      const checkpoint = h.system.checkpointer.take(true)!;
+      await h.system.checkpointer.write(checkpoint, h.system.commit.lastJournalId);
+      onCheckpoint(checkpoint);
+      return offers.at(-1)!;
+    };
+
+    const first = await take(
+      [one, -2, { speed: 4, attributes: { name: "Aava" }, source: "radar" }],
+      [two, -2],
+    );
+    t.match(
+      first.rows.find((row) => row.id === one),
+      {
+        id: one,
+        kind: "vessel",
+        state: "online.moving",
+        liveness: "live",
+        lon: 25,
+        lat: 60,
+        speed: 4,
+        source: "radar",
+        epoch: 1,
+      },
+    );
+    t.same(JSON.parse(first.rows.find((row) => row.id === one)!.attributes), { name: "Aava" });
+    t.equal(first.rows.find((row) => row.id === one)!.alt, undefined, "unknown is absent");
+    t.equal(first.rows.find((row) => row.id === one)!.seq, seen(h.system, one)!.seq);
+
+    const second = await take([one, -1]);
+    t.same(second.rows.map((row) => row.id).sort(), [one, two].sort(), "the first offer was not written yet");
+    second.written();
+    const third = await take([two, -1]);
+    t.same(
+      third.rows.map((row) => row.id),
+      [two],
+      "the rest is written",
+    );
+  },
+);
+
+/** Two ids of a shard. */
+function idsOf(shard: number): [string, string] {
+  const ids = ["", ...Array.from({ length: 4_000 }, (_, i) => `v${i}`)].filter(
+    (id) => id !== "" && shardOf(id) === shard,
+  );
+  return [ids[0]!, ids[1]!];
+}

@@ -1,0 +1,88 @@
+import t from "tap";
+import { type Filter, lensOf } from "../../src/picture/lens.ts";
+import { Picture } from "../../src/picture/picture.ts";
+
+t.test("[P17] what a filter reads is known from its text", async (t) => {
+  const picture = new Picture();
+  const reads = (filter: Filter) => lensOf(picture, filter).reads;
+  t.equal(reads({}), "nothing");
+  t.equal(reads({ kinds: ["a"] }), "state");
+  const table: [where: string, reads: string][] = [
+    ["true", "nothing"],
+    ["entity.kind == 'a' && entity.labels.exists(label, label == 'x')", "state"],
+    ["entity.attributes.a.b == 1 || entity.id == 'x' || entity.liveness == 'live'", "state"],
+    ["has(entity.attributes.a)", "state"],
+    ["entity.speed > 1", "motion"],
+    ["entity.kind == 'a' && !(entity.kind == 'b' ? entity.lon > 0.0 : false)", "motion"],
+    ["[entity.kind, entity.state].exists(name, name == 'a') && entity.alt == null", "motion"],
+    ["[entity].size() > 0", "motion"],
+  ];
+  for (const [where, expected] of table) t.equal(reads({ where }), expected, where);
+  t.equal(reads({ kinds: ["a"], where: "entity.t > 0.0" }), "motion");
+});
+
+t.test(
+  "[P5] filters with different meanings have different keys, however alike their texts are",
+  async (t) => {
+    const picture = new Picture();
+    const key = (where: string) => lensOf(picture, { where }).key;
+    const groups = [
+      ["entity.speed - (10.0 - 5.0) > 0.0", " entity.speed-(10.0-5.0)>0.0"],
+      ["entity.speed - 10.0 - 5.0 > 0.0", "(entity.speed - 10.0) - 5.0 > 0.0"],
+      ["entity.speed > 1", "((entity.speed) > (1))"],
+      ["entity.speed > 1.0"],
+      ["entity.kind == '1'", 'entity.kind == "1"'],
+      ["entity.kind == 'true'"],
+      ["entity.attributes.a == true"],
+      ["entity.attributes.a == 'true'"],
+      ["entity.attributes.a == null"],
+      ["entity.attributes.a == 1"],
+      ["!(entity.kind == 'a' && entity.kind == 'b')"],
+      ["!(entity.kind == 'a') && entity.kind == 'b'"],
+      ["entity.kind in ['a', 'b']"],
+      ["entity.kind in ['a,b']"],
+      ["entity.attributes.a in {'a': 1}"],
+    ];
+    const keys = groups.map((wheres) => {
+      t.equal(new Set(wheres.map(key)).size, 1, wheres[0]);
+      return key(wheres[0]);
+    });
+    t.equal(new Set(keys).size, keys.length);
+  },
+);
+
+t.test("[P17] and it is asked again only when that changed", async (t) => {
+  const { Channels } = await import("../../src/picture/channels.ts");
+  const { Publication } = await import("../../src/picture/tick.ts");
+  const { FULL, MOTION } = await import("../../src/picture/picture.ts");
+  for (const [reads, askedOnMotion] of [
+    ["state", 0],
+    ["motion", 1],
+  ] as const) {
+    const picture = new Picture();
+    const channels = new Channels(picture);
+    const slot = picture.add("a", 0);
+    picture.place(slot, 1, 1);
+    channels.merge();
+    let asked = 0;
+    const test = () => {
+      asked++;
+      return false;
+    };
+    const channel = channels.open(
+      { lens: { key: reads, reads, test }, rate: 10, tolerance: undefined },
+      0,
+      0,
+    );
+    const askedAfter = (what?: typeof FULL | typeof MOTION) => {
+      asked = 0;
+      if (what !== undefined) picture.touch(slot, what);
+      channels.merge();
+      channel.publish(1, 0, new Publication());
+      return asked;
+    };
+    t.equal(askedAfter(FULL), 1);
+    t.equal(askedAfter(MOTION), askedOnMotion);
+    t.equal(askedAfter(), 0);
+  }
+});

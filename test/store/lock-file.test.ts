@@ -1,0 +1,124 @@
+import { spawn } from "node:child_process";
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import t, { type Test } from "tap";
+import { systemClock } from "../../src/clock.ts";
+import { type Locked, takeLock } from "../../src/store/embedded/lock-file.ts";
+import { bootId } from "../../src/store/process-identity.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { temporaryFolder } from "../support/serve.ts";
+
+const RACER = join(import.meta.dirname, "lock-racer.ts");
+const RIVALS = 3;
+const LOCKS = 60;
+const STEP_MS = 15;
+
+t.test(
+  "[D13] of processes that find a lock free or left behind at the same moment, one gets it",
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    for (let i = 0; i < LOCKS; i++) {
+      if (i % 3 === 0) continue;
+      const dead = { pid: 2 ** 22 + 1, bootId: bootId(), started: "1", nonce: `dead-${i}` };
+      writeFileSync(join(folder, `lock-${i}`), i % 3 === 1 ? JSON.stringify(dead) : "");
+    }
+    const racers = Array.from({ length: RIVALS }, () => startRacer(t, folder));
+    for (const racer of racers) t.equal(await racer.line(), "ready");
+    const start = Date.now() + 50;
+    for (const { child } of racers) child.stdin.write(`${start}\n`);
+    const taken = await Promise.all(racers.map(async (racer) => JSON.parse(await racer.line()) as number[]));
+    for (const { child } of racers) child.stdin.end();
+    t.same(
+      taken.flat().sort((a, b) => a - b),
+      Array.from({ length: LOCKS }, (_, i) => i),
+      "each by one, none by two",
+    );
+  },
+);
+
+function startRacer(t: Test, folder: string) {
+  const child = spawn(process.execPath, [RACER, folder, String(LOCKS), String(STEP_MS)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  t.teardown(() => {
+    child.kill("SIGKILL");
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return { child, line: async () => String((await lines.next()).value) };
+}
+
+t.test("[D13] a lock that is given back can be had again, one that is held cannot", async (t) => {
+  const path = join(await temporaryFolder(t), "lock");
+  const first = await takeLock(path, systemClock);
+  t.equal(first.is, "taken");
+  t.match(await takeLock(path, systemClock), { is: "held", holder: { pid: process.pid } });
+  release(first);
+  const second = await takeLock(path, systemClock);
+  t.equal(second.is, "taken");
+  release(second);
+});
+
+t.test("[D22] a lock of a process that cannot be looked for", async (t) => {
+  const path = join(await temporaryFolder(t), "lock");
+  const [boot] = bootId().split("/");
+  const clock = new FakeClock();
+  const touch = () => utimesSync(path, clock.now() / 1_000, clock.now() / 1_000);
+  /** Wants the lock that a process elsewhere left; its process id is one that runs here, or none. */
+  const want = (pid: number, elsewhere: string) => {
+    writeFileSync(path, JSON.stringify({ pid, bootId: elsewhere, started: "1", nonce: "theirs" }));
+    touch();
+    const state: { locked: Locked | undefined } = { locked: undefined };
+    void takeLock(path, clock).then((locked) => {
+      state.locked = locked;
+    });
+    return state;
+  };
+  for (const elsewhere of [`${boot}/pid:[1]`, "another boot/pid:[1]"]) {
+    for (const pid of [2 ** 22 + 1, process.pid]) {
+      const still = want(pid, elsewhere);
+      await clock.advance(4_500);
+      t.equal(still.locked, undefined, "it is watched");
+      await clock.advance(1_000);
+      t.equal(still.locked?.is, "taken", "it stood still");
+      t.notMatch(readFileSync(path, "utf8"), /theirs/);
+      release(still.locked);
+
+      const touched = want(pid, elsewhere);
+      await clock.advance(4_000);
+      touch();
+      await clock.advance(500);
+      t.match(touched.locked, { is: "held", holder: { pid } });
+      rmSync(path);
+
+      const released = want(pid, elsewhere);
+      await clock.advance(1_000);
+      rmSync(path);
+      await clock.advance(500);
+      t.equal(released.locked?.is, "taken", "it was given back meanwhile");
+      release(released.locked);
+    }
+  }
+});
+
+t.test(
+  "[D22] a holder touches its lock each second, until another has taken it over or it is given back",
+  async (t) => {
+    const path = join(await temporaryFolder(t), "lock");
+    const clock = new FakeClock();
+    const locked = await takeLock(path, clock);
+    for (let second = 0; second < 3; second++) {
+      const before = statSync(path).mtimeMs;
+      await clock.advance(1_000);
+      t.not(statSync(path).mtimeMs, before);
+    }
+    writeFileSync(path, JSON.stringify({ pid: 1, bootId: "another", started: "1", nonce: "theirs" }));
+    release(locked);
+    t.match(readFileSync(path, "utf8"), /theirs/, "what is another's is left alone");
+    t.equal(clock.pending, 0);
+  },
+);
+
+function release(locked: Locked | undefined): void {
+  if (locked?.is === "taken") locked.release();
+}

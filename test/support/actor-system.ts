@@ -1,0 +1,88 @@
+import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
+import { TRACKED } from "../../src/actors/machine/tracked.ts";
+import type { Report } from "../../src/actors/messages.ts";
+import type { ReceiveOptions } from "../../src/actors/receive.ts";
+import { ActorSystem } from "../../src/actors/system.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+const tracked = compileMachine(TRACKED);
+
+export const RECEIVE: ReceiveOptions = {
+  maxClockSkew: 60_000,
+  maxReportAge: 15 * 365 * 86_400_000,
+  staleAfter: 300_000,
+  lostAfter: 1_800_000,
+  expiredAfter: 86_400_000,
+};
+
+export interface Harness {
+  system: ActorSystem;
+  store: MemoryStore;
+  clock: FakeClock;
+  lost: number[][];
+  fatal: unknown[];
+}
+
+/** A started system over a store in memory, on a clock moved by hand. Give the store of an earlier one to restart it. */
+export async function startSystem(
+  options: {
+    store?: MemoryStore;
+    clock?: FakeClock;
+    machine?: Machine;
+    receive?: Partial<ReceiveOptions>;
+  } = {},
+): Promise<Harness> {
+  const store = options.store ?? new MemoryStore();
+  const clock = options.clock ?? new FakeClock();
+  store.incarnation += 1;
+  const lost: number[][] = [];
+  const fatal: unknown[] = [];
+  const system = new ActorSystem({
+    receive: { ...RECEIVE, ...options.receive },
+    machine: options.machine ?? tracked,
+    store,
+    clock,
+    onCheckpoint: () => {},
+    onLost: (shards) => lost.push([...shards]),
+    onAway: () => {},
+    onFatal: (error) => fatal.push(error),
+  });
+  const started = system.start();
+  await clock.advance(0);
+  await started;
+  return { system, store, clock, lost, fatal };
+}
+
+/** A report of a vessel, `seconds` after the harness' clock began. */
+export function report(id: string, seconds: number, more: Partial<Report> = {}): Report {
+  return { id, t: Date.UTC(2026, 0, 1) + seconds * 1_000, kind: "vessel", lon: 25, lat: 60, ...more };
+}
+
+/** Everything that can be seen of an entity, without what depends on the slot. */
+export function seen(system: ActorSystem, id: string) {
+  const slot = system.picture.find(id);
+  if (slot < 0) return undefined;
+  const c = system.picture.columns;
+  return {
+    id,
+    kind: c.kinds.name(c.kind[slot]),
+    state: c.states.name(c.state[slot]),
+    source: c.sources.name(c.source[slot]),
+    liveness: c.liveness[slot],
+    lon: c.lon[slot],
+    lat: c.lat[slot],
+    t: c.t[slot],
+    received: c.received[slot],
+    alt: c.alt[slot],
+    speed: c.speed[slot],
+    course: c.course[slot],
+    heading: c.heading[slot],
+    accuracy: c.accuracy[slot],
+    flags: c.flags[slot],
+    seq: c.seq[slot],
+    epoch: c.epoch[slot],
+    attributes: c.attributes.get(slot) ?? "{}",
+    timers: system.table.timers.get(slot) ?? [],
+  };
+}

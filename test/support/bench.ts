@@ -1,0 +1,60 @@
+/** The command line of the benchmarks, as a program. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Test } from "tap";
+import type { Result } from "../../bench/result.ts";
+import { madeDataDir } from "./data-dir.ts";
+import { temporaryFolder } from "./serve.ts";
+
+const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
+
+/** Units, and what is counted. */
+const UNIT = /(^|_)(s|ms|us|mb|cores|updates?|reports?|frames|viewers?|connections?|publications|ratio)$/;
+
+/** Runs the command line. Resolves to its exit code and all that it wrote. */
+export function run(t: Test, args: string[]): Promise<{ code: number | null; output: string }> {
+  const { DATABASE_URL: _, ...env } = process.env;
+  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  t.teardown(() => child.kill("SIGKILL"));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
+}
+
+export interface Run {
+  scenario: string;
+  code: number | null;
+  output: string;
+  file: string;
+}
+
+/** Runs a scenario in its small size. */
+export async function small(t: Test, scenario: string): Promise<Run> {
+  const file = join(await temporaryFolder(t), "result.json");
+  return {
+    scenario,
+    file,
+    ...(await run(t, [scenario, "--small", "--json", file, "--data-dir", await madeDataDir(t)])),
+  };
+}
+
+/** Looks at what every result must have. @returns its figures. */
+export function looksRight(t: Test, { scenario, code, output, file }: Run): Result["figures"] {
+  t.equal(code, 0, output);
+  const result = JSON.parse(readFileSync(file, "utf8")) as Result;
+  t.match(result, {
+    scenario,
+    size: "small",
+    commit: /^([0-9a-f]{7,}(-dirty)?|unknown)$/,
+    machine: { cpu: /./, cores: Number, node: process.versions.node, store: "embedded" },
+    workload_hash: /^[0-9a-f]{12}$/,
+  });
+  for (const [name, value] of Object.entries(result.figures)) {
+    t.ok(Number.isFinite(value), `${name} is a number`);
+    t.match(name, UNIT);
+    t.ok(output.includes(name), `${name} is printed`);
+  }
+  return result.figures;
+}

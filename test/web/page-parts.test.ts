@@ -1,0 +1,384 @@
+// The parts of the page that need no browser.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import t from "tap";
+import type { ConnectionState } from "../../client/connection.ts";
+import { ProblemError } from "../../client/errors.ts";
+import type { Entity } from "../../client/replica.ts";
+import type { ViewState } from "../../client/view.ts";
+import { whyBuild } from "../../web/build.ts";
+import { clusterRadius, clusterText, countClusters } from "../../web/clusters.ts";
+import { fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
+import { filterProblem } from "../../web/filter-field.ts";
+import { countKinds } from "../../web/legend.ts";
+import { type Foresee, Motion } from "../../web/motion.ts";
+import { colourIndex, colourOf, PALETTE } from "../../web/palette.ts";
+import { ageText, statusOf } from "../../web/status.ts";
+import { symbolOf } from "../../web/symbol.ts";
+import { bboxOf, extentOf } from "../../web/viewport.ts";
+import { full } from "../client/scripted.ts";
+
+const entity = (more: object) => full("a", 24.7, 59.7, more) as Entity;
+
+t.test("[W1] the box of a map is on the globe, and crosses 180° where the map does", async (t) => {
+  const rows: [[number, number, number, number], [number, number, number, number]][] = [
+    [
+      [24, 59, 26, 61],
+      [24, 59, 26, 61],
+    ],
+    [
+      [170, -10, 190, 10],
+      [170, -10, -170, 10],
+    ],
+    [
+      [-190, -10, -170, 10],
+      [170, -10, -170, 10],
+    ],
+    [
+      [530, -10, 550, 10],
+      [170, -10, -170, 10],
+    ],
+    [
+      [-200, -95, 200, 95],
+      [-180, -90, 180, 90],
+    ],
+    [
+      [-180, 0, 180, 1],
+      [-180, 0, 180, 1],
+    ],
+  ];
+  for (const [shown, bbox] of rows) t.strictSame(bboxOf(...shown), bbox, shown.join(" "));
+});
+
+t.test("[W1] the first look is at all entities, across 180° if that is narrower", async (t) => {
+  t.equal(extentOf([]), undefined);
+  t.strictSame(extentOf([[24, 59]]), [24, 59, 24, 59]);
+  t.strictSame(
+    extentOf([
+      [25, 60],
+      [24, 61],
+      [26, 59],
+    ]),
+    [24, 59, 26, 61],
+  );
+  t.strictSame(
+    extentOf([
+      [-179, 1],
+      [178, 0],
+      [-170, 2],
+    ]),
+    [178, 0, -170, 2],
+  );
+});
+
+t.test("[W2] a symbol tells movement by its shape and silence by its fill", async (t) => {
+  const rows: [object, ReturnType<typeof symbolOf>][] = [
+    [
+      { speed: 5, course: 90 },
+      { shape: "hull", direction: 90, hollow: false, opacity: 1 },
+    ],
+    [
+      { speed: 5, course: 90, heading: 95 },
+      { shape: "hull", direction: 95, hollow: false, opacity: 1 },
+    ],
+    [
+      { kind: "drone", speed: 5, course: 90 },
+      { shape: "arrow", direction: 90, hollow: false, opacity: 1 },
+    ],
+    [
+      { speed: 0.1, course: 90 },
+      { shape: "dot", direction: 0, hollow: false, opacity: 1 },
+    ],
+    [{ speed: 5 }, { shape: "dot", direction: 0, hollow: false, opacity: 1 }],
+    [{ course: 90 }, { shape: "hull", direction: 90, hollow: false, opacity: 1 }],
+    [
+      { course: 90, state: "online.stopped" },
+      { shape: "dot", direction: 0, hollow: false, opacity: 1 },
+    ],
+    [
+      { speed: 0, course: 90, state: "online.idle" },
+      { shape: "point", direction: 0, hollow: false, opacity: 1 },
+    ],
+    [
+      { speed: 5, course: 90, state: "online.idle" },
+      { shape: "hull", direction: 90, hollow: false, opacity: 1 },
+    ],
+    [{ liveness: "stale" }, { shape: "dot", direction: 0, hollow: true, opacity: 0.75 }],
+    [{ liveness: "lost" }, { shape: "dot", direction: 0, hollow: true, opacity: 0.45 }],
+    [{ state: "offline" }, { shape: "dot", direction: 0, hollow: true, opacity: 1 }],
+  ];
+  for (const [more, symbol] of rows) t.strictSame(symbolOf(entity(more)), symbol, JSON.stringify(more));
+});
+
+t.test("[W3] a kind has one colour for ever; known kinds share theirs with none", async (t) => {
+  const known = ["vessel", "vehicle", "aircraft", "person", "drone", "bus", "truck", "task"];
+  t.strictSame(known.map(colourIndex), [0, 1, 2, 3, 4, 5, 6, 7]);
+  t.strictSame(["ferry", "crane", "", "constructor"].map(colourIndex), [11, 14, 13, 15]);
+  for (let i = 0; i < 500; i++) {
+    const index = colourIndex(`kind ${i}`);
+    t.ok(index >= known.length && index < PALETTE.length, "beyond the known ones and in the palette");
+  }
+  t.strictSame(colourOf("vessel"), [0, 138, 158]);
+});
+
+/** Nothing is foreseen but where it was. */
+const stays: Foresee = ({ lon, lat }, _now, into) => {
+  Object.assign(into, { lon, lat });
+  return false;
+};
+/** A tenth of a degree to the east each second from time 0, until 10 s. */
+const goesOn: Foresee = ({ lon, lat }, now, into) => {
+  Object.assign(into, { lon: lon + Math.min(now, 10_000) * 1e-4, lat });
+  return now < 10_000;
+};
+const at = (lon: number, lat: number, more: object = {}) => entity({ lon, lat, ...more });
+const shown = (motion: Motion, now: number) => {
+  const found = motion.at("a", now);
+  return found && [...found.position.map((value) => Math.round(value * 1e6) / 1e6), found.moving];
+};
+
+t.test("[W4] an entity glides for as long as its pause was, within 100 and 1,000 ms", async (t) => {
+  const motion = new Motion(stays);
+  motion.told(at(10, 50), 0, true);
+  t.strictSame(shown(motion, 0), [10, 50, false]);
+  motion.told(at(10.1, 50.2), 400, true);
+  t.strictSame(
+    [400, 600, 799, 800, 5_000].map((now) => shown(motion, now)),
+    [
+      [10, 50, true],
+      [10.05, 50.1, true],
+      [10.09975, 50.1995, true],
+      [10.1, 50.2, false],
+      [10.1, 50.2, false],
+    ],
+  );
+  motion.told(at(10.2, 50.2), 10_000, true);
+  t.strictSame(shown(motion, 10_500)?.[0], 10.15, "at most a second");
+  motion.told(at(10.2, 50.2, { state: "online.stopped" }), 10_500, true);
+  t.strictSame(shown(motion, 10_750)?.[0], 10.175, "what is told of it otherwise does not hold it up");
+  motion.told(at(10.3, 50.2), 10_750, true);
+  t.strictSame(shown(motion, 10_750)?.[0], 10.175, "a new report starts from where it is drawn");
+});
+
+t.test("[W4] a far step, a step over 180° and a calm page do not glide", async (t) => {
+  const rows: [from: number, to: number, glide: boolean][] = [
+    [10, 11, true],
+    [179.9, -179.9, true],
+    [10, 10.1, false],
+  ];
+  for (const [from, to, glide] of rows) {
+    const motion = new Motion(stays);
+    motion.told(at(from, 0), 0, true);
+    motion.told(at(to, 0), 500, glide);
+    t.strictSame(shown(motion, 500), [to, 0, false], `${from} to ${to}`);
+  }
+  const motion = new Motion(stays);
+  motion.told(at(1, 1), 0, true);
+  motion.told(at(1.1, 1), 500, true);
+  motion.remove("a");
+  t.strictSame(motion.at("a", 500), undefined);
+});
+
+t.test(
+  "[W10] what has speed and course goes on between reports, and a correction does not make it jump",
+  async (t) => {
+    const motion = new Motion(goesOn);
+    motion.told(at(10, 50), 0, true);
+    t.strictSame(
+      [0, 500, 1_000, 10_000, 20_000].map((now) => shown(motion, now)),
+      [
+        [10, 50, true],
+        [10.05, 50, true],
+        [10.1, 50, true],
+        [11, 50, false],
+        [11, 50, false],
+      ],
+    );
+    // As if it were slower than was foreseen: at 1,000 ms it is at 10.06 and not at 10.1.
+    motion.told(at(9.96, 50), 1_000, true);
+    t.strictSame(
+      [1_000, 1_500, 2_000, 3_000].map((now) => shown(motion, now)),
+      [
+        [10.1, 50, true],
+        [10.13, 50, true],
+        [10.16, 50, true],
+        [10.26, 50, true],
+      ],
+    );
+    motion.told(at(20, 50), 3_000, true);
+    t.strictSame(shown(motion, 3_000), [20.3, 50, true], "a far one does");
+  },
+);
+
+t.test(
+  "[W11] clusters are circles that grow with the logarithm of their number, which the legend sums up",
+  async (t) => {
+    t.strictSame([1, 1_000, 1_000_000].map(clusterRadius), [12, 24, 36]);
+    t.strictSame([1, 950, 1_234, 45_600, 7_890_000].map(clusterText), [
+      "1",
+      "950",
+      "1.23K",
+      "45.6K",
+      "7.89M",
+    ]);
+    const clusters: [number, number, number][] = [
+      [1, 1, 6_000],
+      [3, 3, 20],
+      [9, 1, 500],
+    ];
+    t.equal(countClusters(clusters, [0, 0, 5, 5]), 6_020);
+  },
+);
+
+t.test("[W12] a refused filter is told in the server's words, with the place of the mistake", async (t) => {
+  const problem = { op: "error", type: "T", title: "Bad", status: 400, detail: "unexpected end" } as const;
+  t.equal(filterProblem(new ProblemError({ ...problem, position: 14 })), "unexpected end (at character 15)");
+  t.equal(filterProblem(new ProblemError(problem)), "unexpected end");
+  t.equal(filterProblem(new Error("the view is closed")), "the view is closed");
+});
+
+t.test("[W13] the age of the picture is told in words, with the server's lag", async (t) => {
+  const rows: [age: number, lag: number, text: string][] = [
+    [NaN, NaN, ""],
+    [340, 12.4, "as of 0.3 s ago, lag 12 ms"],
+    [-5, 0, "as of 0.0 s ago, lag 0 ms"],
+    [9_960, 3, "as of 10 s ago, lag 3 ms"],
+    [125_000, NaN, "as of 2 min ago"],
+  ];
+  for (const [age, lag, text] of rows) t.equal(ageText(age, lag), text);
+});
+
+t.test("[W5] the details name every field that there is, with its age, unit and attributes", async (t) => {
+  t.strictSame([-5_000, 59_999, 60_000, 3_599_999, 7_200_000, 200_000_000].map(formatAge), [
+    "0 s",
+    "59 s",
+    "1 min",
+    "59 min",
+    "2 h",
+    "2 d",
+  ]);
+  t.equal(formatPlace(-0.5, -33.123456), "33.12346° S 0.50000° W");
+  const now = Date.parse("2024-06-06T08:00:05.000Z");
+  const known = {
+    speed: 0,
+    course: 90,
+    alt: 12,
+    labels: ["x", "y"],
+    attributes: { name: "Aava", size: { l: 9 } },
+  };
+  t.strictSame(fieldsOf(entity(known), now), [
+    ["state", "online.moving"],
+    ["liveness", "live"],
+    ["observed", "5 s ago, 2024-06-06T08:00:00.000Z"],
+    ["received", "4 s ago, 2024-06-06T08:00:00.100Z"],
+    ["place", "59.70000° N 24.70000° E"],
+    ["speed", "0 m/s"],
+    ["course", "90°"],
+    ["alt", "12 m"],
+    ["labels", "x, y"],
+    ["name", "Aava"],
+    ["size", '{"l":9}'],
+    ["epoch, seq", "1, 1"],
+  ]);
+  const moved = fieldsOf(entity({ t: "2024-06-06T08:00:03.000Z", lon: Number.NaN }), now);
+  t.equal(
+    moved.some(([name]) => name === "received"),
+    false,
+    "a time of receipt before the observation is not shown",
+  );
+  t.strictSame(moved[3], ["place", "unknown"]);
+});
+
+t.test("[W6] the lamp is green only if what is shown is live and durable", async (t) => {
+  const open: ConnectionState = { name: "open" };
+  const rows: [ConnectionState, ViewState | undefined, boolean, string, string][] = [
+    [{ name: "connecting", attempt: 0 }, "loading", false, "connecting", "Connecting"],
+    [open, "loading", false, "connecting", "Loading"],
+    [open, "live", false, "live", "Live"],
+    [open, "live", true, "stale", "Stale: the database is away"],
+    [open, "stale", false, "stale", "Stale: catching up"],
+    [open, "failed", false, "closed", "The node refused the view"],
+    [
+      { name: "waiting", attempt: 1, delayMs: 5, reason: "gone" },
+      "stale",
+      false,
+      "reconnecting",
+      "Reconnecting: gone",
+    ],
+    [{ name: "connecting", attempt: 2 }, "stale", true, "reconnecting", "Reconnecting"],
+    [{ name: "closed", code: 4401, reason: "no token" }, "closed", false, "closed", "Closed: no token"],
+  ];
+  for (const [connection, view, away, name, text] of rows) {
+    t.strictSame(statusOf(connection, view, away, false), { name, text });
+  }
+});
+
+t.test("[W6] a picture that nothing is heard of is stale", async (t) => {
+  t.strictSame(statusOf({ name: "open" }, "live", false, true), {
+    name: "stale",
+    text: "Stale: nothing is heard",
+  });
+});
+
+t.test("[W5] the details say why an entity is not in view", async (t) => {
+  t.equal(noteOf(entity({}), true, "left"), "", "it came back");
+  t.match(noteOf(entity({}), false, undefined), /^Outside the map/);
+  t.match(noteOf(entity({}), false, "left"), /^Outside the map/);
+  t.match(noteOf(entity({}), false, "expired"), /^Expired/);
+  t.match(noteOf(entity({ liveness: "expired" }), false, undefined), /^Expired/, "as it was looked up");
+  t.match(noteOf(entity({}), false, "deleted"), /^Deleted/);
+});
+
+t.test("[W7] the legend counts kinds, the most frequent first, and sums up the rest", async (t) => {
+  const entities = ["b", "a", "c", "a", "b", "d", "a"].map((kind) => ({ kind }));
+  t.strictSame(countKinds(entities, 2), [
+    { kind: "a", count: 3 },
+    { kind: "b", count: 2 },
+    { kind: undefined, count: 2 },
+  ]);
+  t.strictSame(
+    countKinds(entities, 4).map(({ kind }) => kind),
+    ["a", "b", "c", "d"],
+  );
+});
+
+t.test("[W9] the page is built if it is missing or older than what it is made of", async (t) => {
+  const project = mkdtempSync(join(tmpdir(), "muster-web-"));
+  t.teardown(() => rmSync(project, { recursive: true }));
+  const write = (path: string, second: number) => {
+    mkdirSync(dirname(join(project, path)), { recursive: true });
+    writeFileSync(join(project, path), "");
+    utimesSync(join(project, path), second, second);
+  };
+  for (const path of [
+    "web/main.ts",
+    "client/view.ts",
+    "src/transport/feed/protocol.ts",
+    "src/picture/dead-reckoning.ts",
+    "package-lock.json",
+  ]) {
+    write(path, 1_000);
+  }
+  t.equal(whyBuild(project), "web/dist is missing");
+  write("web/dist/index.html", 2_000);
+  write("web/dist/assets/index.js", 3_000);
+  t.equal(whyBuild(project), undefined);
+  write("client/deep/view.ts", 2_500);
+  t.equal(whyBuild(project), `${join("client", "deep", "view.ts")} is newer than web/dist`);
+});
+
+t.test("[W9] the README's commands exist, and those that serve build the page first", async (t) => {
+  const text = (path: string) => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
+  const { scripts } = JSON.parse(text("package.json")) as { scripts: Record<string, string> };
+  const commands = text("README.md").matchAll(/npm (?:run (?:-s )?([\w:]+)|(start|test)\b)([^`\n]*)/g);
+  let serving = 0;
+  for (const [command, run, short, rest] of commands) {
+    const name = run ?? short;
+    t.ok(name in scripts, command);
+    if (!/\bserve\b/.test(scripts[name] + rest)) continue;
+    serving++;
+    t.match(`${scripts[`pre${name}`]} && ${scripts[name]}`, /node web\/build\.ts && .*\bserve\b/, command);
+  }
+  t.equal(serving, 2, "with the recording, and without");
+});

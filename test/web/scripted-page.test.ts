@@ -1,0 +1,148 @@
+// The page against a scripted server that speaks muster.v1.bin: what the demo cannot show at will.
+import { execFile } from "node:child_process";
+import { mkdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join } from "node:path";
+import { promisify } from "node:util";
+import { chromium, type WebSocketRoute } from "playwright-core";
+import t from "tap";
+import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
+import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
+import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const ARTIFACTS = join(ROOT, "test/artifacts");
+const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+/** Software rendering on a busy machine. */
+const SLOW_MS = 60_000;
+
+t.setTimeout(2 * SLOW_MS);
+
+/** The files of the page, and no entities to look at first. */
+async function servePage(t: { teardown(end: () => unknown): void }): Promise<string> {
+  const server = createServer(async ({ url = "/" }, response) => {
+    const path = new URL(url, "http://page").pathname;
+    if (path === "/v1/entities") return void response.end('{"features":[]}');
+    const file = path === "/" ? "index.html" : path.slice(1);
+    const body = await readFile(join(ROOT, "web/dist", file)).catch(() => undefined);
+    response.statusCode = body === undefined ? 404 : 200;
+    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
+    response.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A feed of one view: clusters without a filter, one ship with one, and a mistake at 14 with another. */
+function play(socket: WebSocketRoute): void {
+  let n = 0;
+  const frame = (type: number, parts: Omit<FrameParts, "head">) => {
+    const head = { type, first: true, last: true, view: 3, n: ++n, tick: n, t: Date.now(), lag: 4 };
+    socket.send(Buffer.from(encodeFrame({ head, ...parts })));
+  };
+  const clusters = () =>
+    frame(FRAME_CLUSTERS, {
+      cells: [
+        { lon: 10, lat: 55, count: 1_234_567 },
+        { lon: 30, lat: 40, count: 12 },
+      ],
+    });
+  const ship = (): Full => ({
+    ...{
+      handle: 4,
+      id: "ship",
+      kind: "vessel",
+      state: "online.moving",
+      source: "",
+      attributes: "",
+      labels: "",
+    },
+    ...{ t: Date.now(), received: Date.now(), lon: 10, lat: 50, alt: NaN, accuracy: NaN },
+    ...{ speed: 20_000, course: 90, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 1 },
+  });
+  socket.onMessage((text) => {
+    const { op, view, where } = JSON.parse(String(text));
+    if (where === "entity.speed >") {
+      const detail = "the expression ends too early";
+      const problem = {
+        op: "error",
+        type: "urn:muster:problem:bad-request",
+        title: "T",
+        status: 400,
+        detail,
+      };
+      socket.send(JSON.stringify({ ...problem, view, position: 14 }));
+      return;
+    }
+    socket.send(JSON.stringify({ op: "view", view, number: 3, cover: [[-180, -90, 180, 90]] }));
+    if (typeof where === "string") frame(FRAME_SNAPSHOT, { fulls: [ship()] });
+    else if (op === "subscribe" || where === null) clusters();
+  });
+}
+
+t.test(
+  "[W10, W11, W12, W13] clusters, a filter, its mistake, and a ship that goes on by itself",
+  async (t) => {
+    const executablePath = await findChromium();
+    await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+    const url = await servePage(t);
+    const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+    t.teardown(() => browser.close());
+    const page = await browser.newPage({ viewport: { width: 1000, height: 700 } });
+    page.setDefaultTimeout(SLOW_MS);
+    const complaints: string[] = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    await page.routeWebSocket(/\/v1\/feed/, play);
+
+    await page.goto(`${url}/#3/50/15`);
+    await page.waitForFunction(
+      () => document.querySelector<HTMLElement>("#count")?.dataset.count === "1234579",
+    );
+    t.equal(await page.evaluate(() => muster.connection.protocol), "binary");
+    t.equal(await page.locator("#clustered").isVisible(), true);
+    t.match(await page.locator("#age").textContent(), /^as of \d+(\.\d)? s ago, lag 4 ms$/);
+    await page.waitForFunction(() => muster.map.loaded());
+    await mkdir(ARTIFACTS, { recursive: true });
+    await page.screenshot({ path: join(ARTIFACTS, "clusters.png") });
+
+    const { x, y } = await page.evaluate(() => muster.map.project([30, 40]));
+    await page.mouse.click(x, y);
+    await page.waitForFunction(() => muster.map.getZoom() > 4.9);
+    t.pass("a click on a cluster zooms in");
+
+    const field = page.locator("#filter-where");
+    await field.fill("entity.speed >");
+    await field.press("Enter");
+    await page.waitForFunction(() => document.querySelector("#filter-problem")?.textContent !== "");
+    t.equal(
+      await page.locator("#filter-problem").textContent(),
+      "the expression ends too early (at character 15)",
+    );
+    t.equal(await field.getAttribute("aria-invalid"), "true");
+    t.equal(await page.evaluate(() => muster.view.clusters.length), 2, "the picture is as it was");
+    t.equal(new URL(page.url()).searchParams.get("where"), null);
+
+    await page.evaluate(() => void muster.map.jumpTo({ center: [11, 50], zoom: 7 }));
+    await field.fill("entity.speed > 5.0");
+    await field.press("Enter");
+    await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "1");
+    t.equal(await page.locator("#filter-problem").textContent(), "");
+    t.equal(await page.locator("#clustered").isVisible(), false);
+    t.equal(new URL(page.url()).searchParams.get("where"), "entity.speed > 5.0");
+    await page.waitForFunction(() => {
+      const ship = muster.view.entities.get("ship")!;
+      return muster.view.placeOf(ship).lon > ship.lon + 0.3;
+    });
+    await page.screenshot({ path: join(ARTIFACTS, "filtered.png") });
+
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "1");
+    t.equal(await field.inputValue(), "entity.speed > 5.0", "the address keeps the filter");
+    await field.fill("");
+    await page.waitForFunction(() => muster.view.clusters.length === 2);
+    t.strictSame(complaints, []);
+    await browser.close();
+  },
+);

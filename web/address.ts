@@ -1,0 +1,29 @@
+/** What the page keeps in its address: `?entity=ID&where=CEL#zoom/lat/lon`. MapLibre writes the part after #. */
+
+/** The token of the first URL. It leaves the address bar at once: the node has made it a cookie. */
+export function takeToken(): string | undefined {
+  const url = new URL(location.href);
+  const token = url.searchParams.get("token");
+  if (token === null) return undefined;
+  url.searchParams.delete("token");
+  history.replaceState(history.state, "", url);
+  return token;
+}
+
+/** `entity` is the selected one's id, `where` the filter. */
+type Parameter = "entity" | "where";
+
+export function readAddress(name: Parameter): string | undefined {
+  return new URL(location.href).searchParams.get(name) || undefined;
+}
+
+export function writeAddress(name: Parameter, value: string | undefined): void {
+  const url = new URL(location.href);
+  if (value === undefined) url.searchParams.delete(name);
+  else url.searchParams.set(name, value);
+  if (url.href !== location.href) history.replaceState(history.state, "", url);
+}
+
+export function hasPosition(): boolean {
+  return /^#[\d.]+\/-?[\d.]+\/-?[\d.]+/.test(location.hash);
+}

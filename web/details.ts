@@ -1,0 +1,153 @@
+import type { Change, Entity } from "../client/replica.ts";
+import { colourOf, css } from "./palette.ts";
+
+/** `5 s`, `3 min`, `2 h`, `4 d`: the largest whole unit. A time ahead of this clock is 0 s. */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** `59.72499° N 24.73665° E`: five digits are about a metre. */
+export function formatPlace(lon: number, lat: number): string {
+  const part = (value: number, plus: string, minus: string) =>
+    `${Math.abs(value).toFixed(5)}° ${value < 0 ? minus : plus}`;
+  return `${part(lat, "N", "S")} ${part(lon, "E", "W")}`;
+}
+
+/** Every field that an entity has, as name and text, in the order in which one asks. Times have ages in milliseconds at `now`. */
+export function fieldsOf(entity: Entity, now: number): [name: string, text: string][] {
+  const fields: [string, string][] = [];
+  const add = (name: string, value: unknown, unit = "") => {
+    if (value !== undefined) fields.push([name, `${value}${unit}`]);
+  };
+  const time = (value: string) => `${formatAge(now - Date.parse(value))} ago, ${value}`;
+  const placed = Number.isFinite(entity.lon) && Number.isFinite(entity.lat);
+  add("state", entity.state);
+  add("liveness", entity.liveness);
+  add("observed", time(entity.t));
+  // A move says when it was observed, not when it was received: what is older than the observation is out of date.
+  if (Date.parse(entity.received) >= Date.parse(entity.t)) add("received", time(entity.received));
+  add("place", placed ? formatPlace(entity.lon, entity.lat) : "unknown");
+  add("speed", entity.speed, " m/s");
+  add("course", entity.course, "°");
+  add("heading", entity.heading, "°");
+  add("alt", entity.alt, " m");
+  add("accuracy", entity.accuracy, " m");
+  if (entity.implausible === true) add("implausible", "the last move was faster than its kind can be");
+  add("source", entity.source);
+  if (entity.labels.length > 0) add("labels", entity.labels.join(", "));
+  if (entity.fences.length > 0) add("fences", entity.fences.join(", "));
+  for (const [name, value] of Object.entries(entity.attributes)) {
+    add(name, typeof value === "string" ? value : JSON.stringify(value));
+  }
+  add("epoch, seq", `${entity.epoch}, ${entity.seq}`);
+  return fields;
+}
+
+/** Why an entity left the view. */
+export type Gone = Change["removed"][number][1];
+
+/** Why what is shown may be out of date, as a sentence; none for what is in view. */
+export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined): string {
+  if (inView) return "";
+  if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
+  if (gone === "expired" || entity.liveness === "expired")
+    return "Expired, because nobody has reported it: this is how it was when it was last seen.";
+  return "Outside the map: this is how it was when it was last looked up.";
+}
+
+/** What the panel shows: the entity, or why there is none. */
+export type Details =
+  | { id: string; entity: Entity; inView: boolean; gone?: Gone }
+  | { id: string; entity: undefined; reason: string };
+
+export interface DetailsActions {
+  close(): void;
+  /** Moves the map to the entity. */
+  show(): void;
+}
+
+/** The panel about the selected entity. Fields change in place, so that focus and a text selection stay. */
+export class DetailsPanel {
+  readonly #panel = document.querySelector<HTMLElement>("#details")!;
+  readonly #title = document.createElement("h2");
+  readonly #swatch = document.createElement("span");
+  readonly #kind = document.createElement("p");
+  readonly #note = document.createElement("p");
+  readonly #list = document.createElement("dl");
+  readonly #show = button("Show on the map", "show");
+
+  constructor(actions: DetailsActions) {
+    const close = button("Close", "close");
+    close.setAttribute("aria-label", "Close the details");
+    close.addEventListener("click", actions.close);
+    this.#show.addEventListener("click", actions.show);
+    this.#swatch.className = "swatch";
+    this.#kind.className = "kind";
+    this.#note.className = "note";
+    this.#title.tabIndex = -1;
+    const header = document.createElement("header");
+    header.append(this.#title, close);
+    this.#panel.append(header, this.#kind, this.#note, this.#list, this.#show);
+  }
+
+  /** @param focus for keyboards and screen readers, when it was opened by its user */
+  open(focus: boolean): void {
+    this.#panel.hidden = false;
+    if (focus) this.#title.focus({ preventScroll: true });
+  }
+
+  close(): void {
+    this.#panel.hidden = true;
+  }
+
+  render(details: Details, now: number): void {
+    setText(this.#title, details.id);
+    if (details.entity === undefined) {
+      setText(this.#kind, "");
+      setText(this.#note, details.reason);
+      this.#list.replaceChildren();
+      this.#show.hidden = true;
+      return;
+    }
+    const { entity, inView, gone } = details;
+    this.#swatch.style.background = css(colourOf(entity.kind));
+    this.#kind.replaceChildren(this.#swatch, entity.kind);
+    setText(this.#note, noteOf(entity, inView, gone));
+    this.#show.hidden = !Number.isFinite(entity.lon);
+    this.#renderFields(fieldsOf(entity, now));
+  }
+
+  #renderFields(fields: readonly [string, string][]): void {
+    const rows = this.#list.children;
+    const same =
+      rows.length === fields.length && fields.every(([name], i) => rows[i].firstChild?.textContent === name);
+    if (!same) {
+      this.#list.replaceChildren(
+        ...fields.map(([name]) => {
+          const row = document.createElement("div");
+          const term = document.createElement("dt");
+          term.textContent = name;
+          row.append(term, document.createElement("dd"));
+          return row;
+        }),
+      );
+    }
+    for (const [i, [, text]] of fields.entries()) setText(this.#list.children[i].lastChild!, text);
+  }
+}
+
+function button(text: string, name: string): HTMLButtonElement {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+function setText(node: Node, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}

@@ -1,0 +1,121 @@
+import { MapLibreOverlay } from "@deck.gl/maplibre";
+import type { Map as MapLibreMap } from "maplibre-gl";
+import type { Connection } from "../client/connection.ts";
+import type { Entity } from "../client/replica.ts";
+import type { View } from "../client/view.ts";
+import type { ClusterCell } from "../src/transport/feed/protocol.ts";
+import type { Theme } from "./basemap.ts";
+import { drawIcons, type IconAtlas } from "./icons.ts";
+import { layersOf, type Mark, markOf, PICKABLE } from "./layers.ts";
+import { Motion } from "./motion.ts";
+
+/** Entities beyond which nothing moves but by reports: moving each of them in each frame would take the whole frame. */
+const MAX_MOVING = 5_000;
+/** Between two frames while something moves: 30 a second are smooth at the speeds that ships and trucks have on a screen. */
+const FRAME_MS = 33;
+/** A finger and a mouse are not exact. */
+const PICK_RADIUS_PX = 8;
+
+/** What is under a pointer: an entity, or a cluster around a place. */
+export type Picked = { id: string } | { cluster: [lon: number, lat: number] };
+
+/** Draws a view's replica on a map: again when it has changed, and while something moves. */
+export class PictureLayer {
+  readonly #map: MapLibreMap;
+  readonly #view: View;
+  readonly #overlay = new MapLibreOverlay({ layers: [] });
+  #icons: IconAtlas;
+  readonly #motion: Motion;
+  readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
+  #theme: Theme;
+  #selected: string | undefined;
+  #drawnAt = 0;
+  /** Server time − the time of frames of the screen, ms. */
+  #serverAhead = 0;
+  #scheduled = false;
+
+  constructor(map: MapLibreMap, connection: Connection, view: View, theme: Theme) {
+    this.#map = map;
+    this.#view = view;
+    this.#motion = new Motion((entity, now, into) => this.#foresee(entity, now, into));
+    this.#theme = theme;
+    this.#icons = drawIcons(theme);
+    map.addControl(this.#overlay);
+    map.on("zoomend", () => this.redraw());
+    view.on("change", ({ added, updated, removed }) => {
+      const now = performance.now();
+      this.#serverAhead = connection.serverNow() - now;
+      const glide = this.#smooth;
+      for (const [id] of removed) this.#motion.remove(id);
+      for (const ids of [added, updated]) {
+        for (const id of ids) {
+          const entity = view.entities.get(id);
+          if (entity !== undefined) this.#motion.told(entity, now, glide);
+        }
+      }
+      this.redraw();
+    });
+  }
+
+  set theme(theme: Theme) {
+    if (theme !== this.#theme) this.#icons = drawIcons(theme);
+    this.#theme = theme;
+    this.redraw();
+  }
+  set selected(id: string | undefined) {
+    this.#selected = id;
+    this.redraw();
+  }
+
+  /** What is at a point of the map's element, in pixels. */
+  pick(x: number, y: number): Picked | undefined {
+    const found = this.#overlay.pickObject({ x, y, radius: PICK_RADIUS_PX, layerIds: PICKABLE })?.object as
+      | Mark
+      | ClusterCell
+      | undefined;
+    if (found === undefined) return undefined;
+    return "id" in found ? { id: found.id } : { cluster: [found[0], found[1]] };
+  }
+
+  /** Draws with the next frame of the screen. */
+  redraw(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame((now) => this.#frame(now));
+  }
+
+  #frame(now: number): void {
+    this.#scheduled = false;
+    if (now - this.#drawnAt < FRAME_MS) {
+      this.redraw();
+      return;
+    }
+    this.#drawnAt = now;
+    const smooth = this.#smooth;
+    let moving = false;
+    const marks: Mark[] = [];
+    let selected: Mark | undefined;
+    for (const entity of this.#view.entities.values()) {
+      const shown = smooth ? this.#motion.at(entity.id, now) : undefined;
+      if (shown?.moving) moving = true;
+      const mark = markOf(entity, shown?.position ?? [entity.lon, entity.lat]);
+      marks.push(mark);
+      if (entity.id === this.#selected) selected = mark;
+    }
+    const { clusters } = this.#view;
+    const { icons, theme, zoom } = { icons: this.#icons, theme: this.#theme, zoom: this.#map.getZoom() };
+    this.#overlay.setProps({ layers: layersOf({ marks, selected, clusters, theme, icons, zoom }) });
+    if (moving) this.redraw();
+  }
+
+  get #smooth(): boolean {
+    return !this.#calm.matches && this.#view.entities.size <= MAX_MOVING;
+  }
+
+  #foresee(entity: Entity, now: number, into: { lon: number; lat: number }): boolean {
+    const at = now + this.#serverAhead;
+    this.#view.placeOf(entity, at, into);
+    if (into.lon === entity.lon && into.lat === entity.lat) return false;
+    return at < Date.parse(entity.t) + this.#view.reckonMs;
+  }
+}

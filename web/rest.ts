@@ -1,0 +1,45 @@
+import type { Entity } from "../client/replica.ts";
+
+interface Feature {
+  id: string;
+  geometry: { coordinates: [lon: number, lat: number] } | null;
+  properties: Omit<Entity, "id" | "lon" | "lat">;
+}
+
+/** The token is missing or wrong. */
+export class Unauthorized extends Error {
+  override readonly name = "Unauthorized";
+}
+
+/** The few questions that the page asks over HTTP. */
+export class Rest {
+  readonly #headers: Record<string, string>;
+
+  constructor(token: string | undefined) {
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Error} */
+  async places(): Promise<[lon: number, lat: number][]> {
+    const response = await this.#get("/v1/entities?limit=1000");
+    const { features } = (await response.json()) as { features: Feature[] };
+    return features.flatMap(({ geometry }) => (geometry === null ? [] : [geometry.coordinates]));
+  }
+
+  /** One entity as it is now, undefined if there is none. Its place is NaN if it never told one. @throws {Unauthorized | Error} */
+  async entity(id: string): Promise<Entity | undefined> {
+    const response = await this.#get(`/v1/entities/${encodeURIComponent(id)}`, 404);
+    if (response.status === 404) return undefined;
+    const { geometry, properties, id: name } = (await response.json()) as Feature;
+    const [lon, lat] = geometry?.coordinates ?? [Number.NaN, Number.NaN];
+    return { ...properties, id: name, lon, lat } as Entity;
+  }
+
+  async #get(path: string, alsoFine?: number): Promise<Response> {
+    const response = await fetch(path, { headers: this.#headers });
+    if (response.status === 401)
+      throw new Unauthorized("a token is needed: open the URL that the node printed");
+    if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);
+    return response;
+  }
+}

@@ -1,0 +1,60 @@
+import type { ConnectionState } from "../client/connection.ts";
+import type { ViewState } from "../client/view.ts";
+import { formatAge } from "./details.ts";
+
+/** The lamp of the page. `stale`: what is shown is old, or not durable. */
+export interface Status {
+  name: "connecting" | "live" | "reconnecting" | "stale" | "closed";
+  text: string;
+}
+
+/**
+ * @param databaseAway what the last heartbeat said
+ * @param old nothing was heard of the picture for longer than it takes
+ */
+export function statusOf(
+  connection: ConnectionState,
+  view: ViewState | undefined,
+  databaseAway: boolean,
+  old: boolean,
+): Status {
+  switch (connection.name) {
+    case "closed":
+      return { name: "closed", text: `Closed: ${connection.reason}` };
+    case "waiting":
+      return { name: "reconnecting", text: `Reconnecting: ${connection.reason}` };
+    case "connecting":
+      return connection.attempt === 0
+        ? { name: "connecting", text: "Connecting" }
+        : { name: "reconnecting", text: "Reconnecting" };
+    case "open":
+      if (databaseAway) return { name: "stale", text: "Stale: the database is away" };
+      if (view === "failed") return { name: "closed", text: "The node refused the view" };
+      if (view === "live" && old) return { name: "stale", text: "Stale: nothing is heard" };
+      if (view === "live") return { name: "live", text: "Live" };
+      if (view === "stale") return { name: "stale", text: "Stale: catching up" };
+      return { name: "connecting", text: "Loading" };
+    default:
+      return connection satisfies never;
+  }
+}
+
+/** `as of 0.3 s ago, lag 12 ms`: how old the picture is, and by how much the server's last tick was late. Empty before it is known. */
+export function ageText(age: number, lag: number): string {
+  if (Number.isNaN(age)) return "";
+  const seconds = Math.max(0, age) / 1_000;
+  const ago = seconds < 60 ? `${seconds.toFixed(seconds < 9.95 ? 1 : 0)} s` : formatAge(age);
+  return Number.isNaN(lag) ? `as of ${ago} ago` : `as of ${ago} ago, lag ${Math.round(lag)} ms`;
+}
+
+export function renderAge(text: string): void {
+  document.querySelector("#age")!.textContent = text;
+}
+
+export function renderStatus({ name, text }: Status): void {
+  const element = document.querySelector<HTMLElement>("#status")!;
+  if (element.dataset.state !== name) element.dataset.state = name;
+  const label = element.querySelector(".text")!;
+  // Written only when it changes: it is read out.
+  if (label.textContent !== text) label.textContent = text;
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  base: "/",
+  build: {
+    outDir: "dist",
+    emptyOutDir: true,
+    target: "es2024",
+    // MapLibre and deck.gl are large, and the page needs both at once: splitting them would only add requests.
+    chunkSizeWarningLimit: 4_000,
+  },
+  worker: { format: "es" },
+  // `vite web` serves the page with hot reload beside a node on its usual port.
+  server: { proxy: { "/v1": { target: "http://127.0.0.1:8080", ws: true } } },
+});
