@@ -1,0 +1,72 @@
+/**
+ * Who owns each shard, as far as this node knows: from what the authority says, from announcements of other nodes, and from its own doing.
+ * It may be wrong at any moment, since owners refuse what is not theirs. A newer epoch always wins; an older one is never believed again.
+ */
+import { SHARDS } from "../limits.ts";
+
+export type Place =
+  /** Owned by this node, loaded and open. */
+  | { readonly is: "here"; readonly epoch: number }
+  | { readonly is: "there"; readonly node: string; readonly epoch: number }
+  /** Nobody is known to have it open: what is for it waits. `epoch` is the newest known. */
+  | { readonly is: "nowhere"; readonly epoch: number };
+
+/** Told of shards whose place has changed, after it has. */
+export type RouteListener = (shards: readonly number[]) => void;
+
+export class Routing {
+  readonly #places: Place[] = Array.from({ length: SHARDS }, () => ({ is: "nowhere", epoch: 0 }));
+  readonly #listeners: RouteListener[] = [];
+  /** By shard: the newest epoch that was given up. Nobody has it open under this one or an older one again. */
+  readonly #left = new Uint32Array(SHARDS);
+
+  place(shard: number): Place {
+    return this.#places[shard];
+  }
+
+  onChange(listener: RouteListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** This node has opened shards under these epochs. */
+  opened(epochs: ReadonlyMap<number, number>): void {
+    this.#change(epochs.keys(), (shard) => ({ is: "here", epoch: epochs.get(shard)! }));
+  }
+
+  /** Another node has shards open under these epochs, or is about to open them. */
+  elsewhere(node: string, epochs: ReadonlyMap<number, number>): void {
+    this.#change(epochs.keys(), (shard, known) => {
+      const epoch = epochs.get(shard)!;
+      // A node that has released a shard may still be heard announcing it.
+      const news =
+        epoch > known.epoch || (epoch === known.epoch && known.is === "nowhere" && epoch > this.#left[shard]);
+      return news ? { is: "there", node, epoch } : known;
+    });
+  }
+
+  /** Nobody has these shards open from now on, until a newer epoch is heard of: released, lost, or being handed over. */
+  vacant(epochs: ReadonlyMap<number, number>): void {
+    this.#change(epochs.keys(), (shard, known) => {
+      const epoch = epochs.get(shard)!;
+      if (epoch < known.epoch) return known;
+      this.#left[shard] = epoch;
+      return { is: "nowhere", epoch };
+    });
+  }
+
+  #change(shards: Iterable<number>, next: (shard: number, known: Place) => Place): void {
+    const changed: number[] = [];
+    for (const shard of shards) {
+      const known = this.#places[shard];
+      const place = next(shard, known);
+      if (same(known, place)) continue;
+      this.#places[shard] = place;
+      changed.push(shard);
+    }
+    if (changed.length > 0) for (const listener of this.#listeners) listener(changed);
+  }
+}
+
+function same(a: Place, b: Place): boolean {
+  return a.is === b.is && a.epoch === b.epoch && (a.is !== "there" || b.is !== "there" || a.node === b.node);
+}
