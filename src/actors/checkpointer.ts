@@ -100,7 +100,8 @@ export class Checkpointer {
   /** A taken checkpoint is not to be written: its shard is as dirty as before. */
   discard(checkpoint: TakenCheckpoint): void {
     const shard = this.#table.shards[checkpoint.shard];
-    shard.factsSinceCheckpoint += this.#factsTaken;
+    if (shard.epoch === checkpoint.epoch && shard.status !== "closed")
+      shard.factsSinceCheckpoint += this.#factsTaken;
     this.#busy = undefined;
   }
 

@@ -14,7 +14,14 @@ import { ByteWriter } from "./bytes.ts";
 import { SECTION_VERSION, writeFact } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
 import type { EventFact, RefusalType } from "./messages.ts";
-import { type AppendOutcome, type Journal, type Section, StoreAway } from "./ports.ts";
+import {
+  ALWAYS_OPEN,
+  type AppendOutcome,
+  type Gate,
+  type Journal,
+  type Section,
+  StoreAway,
+} from "./ports.ts";
 import type { FactSink } from "./receive.ts";
 import type { Shard } from "./shard.ts";
 
@@ -75,6 +82,7 @@ export class GroupCommit implements FactSink {
   readonly #clock: Clock;
   readonly #hooks: CommitHooks;
   readonly #epochs: (shard: number) => number;
+  readonly #gate: Gate;
   readonly #writers: ByteWriter[] = [];
   #openShards: number[] = [];
   #openEvents: ShardEvent[] = [];
@@ -91,17 +99,26 @@ export class GroupCommit implements FactSink {
   #running = false;
   #stopped = false;
   #idle: (() => void)[] = [];
+  /** Waits for a moment without a flush in flight. */
+  #exclusive: (() => Promise<void>)[] = [];
   /** Newest journal row known to be durable. */
   lastJournalId = 0;
   #away = false;
   readonly stats = { flushes: 0, bytes: 0, events: 0, retries: 0, lostShards: 0 };
 
   /** @param epochs the epoch of an owned shard. */
-  constructor(journal: Journal, clock: Clock, hooks: CommitHooks, epochs: (shard: number) => number) {
+  constructor(
+    journal: Journal,
+    clock: Clock,
+    hooks: CommitHooks,
+    epochs: (shard: number) => number,
+    gate: Gate = ALWAYS_OPEN,
+  ) {
     this.#journal = journal;
     this.#clock = clock;
     this.#hooks = hooks;
     this.#epochs = epochs;
+    this.#gate = gate;
   }
 
   /** Bytes decided and not committed. */
@@ -184,6 +201,14 @@ export class GroupCommit implements FactSink {
     return this.idle ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /** Runs `work` while no flush is in flight; those that are sealed wait until it is done. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#exclusive.push(() => work().then(resolve, reject));
+      this.#startRunning(0);
+    });
+  }
+
   /** Gives up retrying; what waits is refused `retry`. Nothing may be recorded afterwards. */
   stop(): void {
     this.#stopped = true;
@@ -203,16 +228,20 @@ export class GroupCommit implements FactSink {
 
   #opened(): void {
     this.#openedAt = this.#clock.monotonic();
+    this.#startRunning(MIN_FLUSH_INTERVAL_MS);
+  }
+
+  #startRunning(delay: number): void {
     if (this.#running) return;
     this.#running = true;
-    this.#clock.schedule(
-      MIN_FLUSH_INTERVAL_MS,
-      () => void this.#run().catch((error) => this.#hooks.fatal(error)),
-    );
+    this.#clock.schedule(delay, () => void this.#run().catch((error) => this.#hooks.fatal(error)));
   }
 
   async #run(): Promise<void> {
-    while (this.#sealed.length > 0 || this.#openShards.length > 0) {
+    while (this.#sealed.length > 0 || this.#openShards.length > 0 || this.#exclusive.length > 0) {
+      for (let work = this.#exclusive.shift(); work !== undefined; work = this.#exclusive.shift())
+        await work();
+      if (this.#sealed.length === 0 && this.#openShards.length === 0) break;
       if (this.#sealed.length === 0) {
         const age = this.#clock.monotonic() - this.#openedAt;
         if (age < MIN_FLUSH_INTERVAL_MS) await this.#pause(MIN_FLUSH_INTERVAL_MS - age);
@@ -246,6 +275,7 @@ export class GroupCommit implements FactSink {
     const verdict = lost.length === 0 && batch.lost.size === 0 ? "committed" : this.#verdict(batch, outcome);
     if (lost.length > 0) this.#purge(lost);
     const reloaded = lost.length > 0 ? this.#hooks.lost(lost) : undefined;
+    if (!this.#gate.open) await this.#gate.passed();
     // From here on nobody may join it: those who do while lost shards are loaded again would wait for ever.
     this.#inFlight = undefined;
     for (const waiter of batch.waiters) waiter(verdict);
@@ -280,6 +310,7 @@ export class GroupCommit implements FactSink {
     };
     let wait = RETRY_FIRST_MS;
     for (let attempt = 1; ; attempt++) {
+      if (!this.#gate.open) await this.#gate.passed();
       if (this.#stopped) return { status: "fenced" };
       try {
         const outcome = await this.#journal.append(part, attempt);

@@ -78,6 +78,23 @@ export interface IngestResult {
   refused: { index: number; type: RefusalType; detail: string }[];
 }
 
+/** The answer to reports that were handed in with the epochs of their shards. */
+export interface PlacedResult extends IngestResult {
+  /** Ascending indices of reports whose shard this node does not have under the given epoch (any more): nothing of them is, or becomes, durable. */
+  moved: number[];
+}
+
+/** Where the cluster hands in reports for the shards of this node. */
+export interface LocalIngest {
+  /**
+   * Takes reports in order, each under the epoch in which its shard is believed to be this node's. Answers as `Ingest.submit` does; once a report of
+   * a shard has moved, all later ones of that epoch have moved.
+   * @param epochs by report.
+   */
+  submitPlaced(reports: readonly Report[], epochs: ArrayLike<number>): Promise<PlacedResult>;
+  readonly overloaded: boolean;
+}
+
 /** Where the transport hands in reports: the router of this node, or of the cluster. */
 export interface Ingest {
   /**

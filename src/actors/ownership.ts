@@ -1,29 +1,43 @@
 /**
- * Which shards this node has, and how they come and go: claim (the epoch rises) → load → wake → open; or lost → forgotten → claimed again.
+ * Which shards this node has, and how they come and go: claim (the epoch rises) → load → wake → open; lost → forgotten → claimed again; or
+ * closing (decides nothing more) → all of it durable, with a checkpoint → given away → forgotten.
  */
 import type { Clock } from "../clock.ts";
 import { MAX_REPLAY_FACTS } from "../limits.ts";
+import { encodeCheckpoint } from "./checkpoint.ts";
 import type { EntityTable } from "./entity-table.ts";
-import { type ShardStore, StoreAway } from "./ports.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 const RETRY_MS = 500;
+/** Of a hand-over: each takes a connection. */
+const CHECKPOINTS_AT_ONCE = 3;
 /** Entities woken before other work has its turn. */
 const WAKE_SLICE = 5_000;
 
 export class Ownership {
   readonly #table: EntityTable;
-  readonly #store: ShardStore;
+  readonly #store: ShardStore & CheckpointStore;
+  readonly #commit: GroupCommit;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
   #stopped = false;
 
-  constructor(table: EntityTable, store: ShardStore, actors: Actors, wheel: TimingWheel, clock: Clock) {
+  constructor(
+    table: EntityTable,
+    store: ShardStore & CheckpointStore,
+    commit: GroupCommit,
+    actors: Actors,
+    wheel: TimingWheel,
+    clock: Clock,
+  ) {
     this.#table = table;
     this.#store = store;
+    this.#commit = commit;
     this.#actors = actors;
     this.#wheel = wheel;
     this.#clock = clock;
@@ -32,11 +46,19 @@ export class Ownership {
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
   async open(shards: readonly number[]): Promise<Recovered> {
     const epochs = await this.#store.claim(shards);
-    for (const index of shards) {
-      const epoch = epochs.get(index);
-      if (epoch === undefined) throw new Error(`shard ${index} was claimed and has no epoch`);
-      this.#table.shards[index].epoch = epoch;
-    }
+    for (const index of shards)
+      if (!epochs.has(index)) throw new Error(`shard ${index} was claimed and has no epoch`);
+    return this.load(epochs);
+  }
+
+  /**
+   * Loads what is durable of shards that were claimed, and opens them.
+   * @param epochs shard → the epoch of the claim.
+   * @throws StoreAway; the shards are closed and empty then.
+   */
+  async load(epochs: ReadonlyMap<number, number>): Promise<Recovered> {
+    const shards = [...epochs.keys()];
+    for (const [index, epoch] of epochs) this.#table.shards[index].epoch = epoch;
     try {
       const recovered = await recover(this.#table, shards, this.#store.recover(shards), () =>
         this.#breathe(),
@@ -61,6 +83,40 @@ export class Ownership {
       }
     }
     return undefined;
+  }
+
+  /**
+   * Closes shards, makes all that they decided durable, and gives them away: when `release` has resolved they are another node's to claim.
+   * The pause of a shard is from here to the claimer's opening it.
+   * @throws StoreAway; the shards are closed and forgotten all the same, and may or may not be this node's.
+   */
+  async handOver(shards: readonly number[], release: () => Promise<void>): Promise<void> {
+    for (const index of shards) this.#table.shards[index].status = "closing";
+    try {
+      await new Promise<void>((resolve) => this.#commit.join(() => resolve()));
+      // Lost while they waited: forgotten already.
+      const left = shards.filter((index) => this.#table.shards[index].status === "closing");
+      await this.#writeCheckpoints(left);
+      await this.#commit.exclusive(release);
+    } finally {
+      this.forget(shards.filter((index) => this.#table.shards[index].status === "closing"));
+    }
+  }
+
+  /** So that who comes next has nothing to replay. One that fails is only slower to load. */
+  async #writeCheckpoints(shards: readonly number[]): Promise<void> {
+    const dirty = shards.filter((index) => this.#table.shards[index].factsSinceCheckpoint > 0);
+    const next = async () => {
+      for (let index = dirty.shift(); index !== undefined; index = dirty.shift()) {
+        const shard = this.#table.shards[index];
+        const body = encodeCheckpoint(this.#table, shard);
+        const checkpoint = { shard: index, epoch: shard.epoch, mark: this.#commit.lastJournalId, body };
+        await this.#store.write(checkpoint).catch((error) => {
+          if (!(error instanceof StoreAway)) throw error;
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: CHECKPOINTS_AT_ONCE }, next));
   }
 
   /** Takes shards out of memory; their messages are refused `retry` from now on. */

@@ -27,6 +27,16 @@ export type AppendOutcome =
   /** PostgreSQL refuses the data itself (SQLSTATE class 22, 23, 54): a retry cannot succeed. Nothing was written. */
   | { status: "poisoned"; detail: string };
 
+/** Whether this node may decide, flush and answer now: its lease may have run out without anybody having told it. */
+export interface Gate {
+  readonly open: boolean;
+  /** Resolves when it is open; never, if it will not open again. */
+  passed(): Promise<void>;
+}
+
+/** The gate of a node that nobody can take the place of. */
+export const ALWAYS_OPEN: Gate = { open: true, passed: () => Promise.resolve() };
+
 export interface Journal {
   /**
    * Makes a batch durable, all or nothing. After an unknown outcome it is called again with the same batch and

@@ -63,6 +63,10 @@ const SILENCE_EVENTS: readonly MachineEvent[] = [
   { type: "lost" },
   { type: "expired" },
 ];
+/** The entity's shard is not this node's under the epoch that the report came with. */
+export const MOVED = "moved";
+/** For `receive`: whatever the shard's epoch is. */
+export const ANY_EPOCH = -1;
 /** Timers of one entity worked off in one go: each may arm another that is due at once. */
 const MAX_FIRINGS = 32;
 /** A deadline that comes before all of its shard are awake is looked at again so much later. */
@@ -98,13 +102,19 @@ export class Actors {
   /**
    * Decides about one report.
    * @param now Unix ms.
-   * @returns nothing if it was taken, `DUPLICATE`, or why not.
+   * @param epoch that its shard must have, or `ANY_EPOCH`.
+   * @returns nothing if it was taken, `DUPLICATE`, `MOVED` (only if an epoch was given), or why not.
    */
-  receive(report: Report, now: number): Refusal | typeof DUPLICATE | undefined {
+  receive(
+    report: Report,
+    now: number,
+    epoch = ANY_EPOCH,
+  ): Refusal | typeof DUPLICATE | typeof MOVED | undefined {
     const { table } = this;
     const { columns } = table.picture;
     let slot = table.picture.find(report.id, report.hint?.slot);
     const shard = table.shards[slot >= 0 ? columns.shard[slot] : shardOf(report.id)];
+    if (epoch !== ANY_EPOCH && (shard.epoch !== epoch || shard.status !== "open")) return MOVED;
     if (shard.status !== "open") return { type: "retry", detail: "the entity's shard is being loaded" };
     if (report.t - now > this.#options.maxClockSkew) return refuseSkew(report, now);
     if (now - report.t > this.#options.maxReportAge) return refuseAge(report, now);

@@ -5,8 +5,9 @@
 import type { Clock } from "../clock.ts";
 import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
 import type { GroupCommit, Verdict } from "./group-commit.ts";
-import type { Ingest, IngestResult, Report } from "./messages.ts";
-import { type Actors, DUPLICATE } from "./receive.ts";
+import type { Ingest, IngestResult, LocalIngest, PlacedResult, Report } from "./messages.ts";
+import { ALWAYS_OPEN, type Gate } from "./ports.ts";
+import { type Actors, ANY_EPOCH, DUPLICATE, MOVED } from "./receive.ts";
 import { shardOf } from "./shard-hash.ts";
 
 /** How often the slice looks at the clock. */
@@ -14,6 +15,8 @@ const REPORTS_PER_LOOK = 16;
 
 interface Entry {
   reports: readonly Report[];
+  /** By report: the epoch of its shard; absent = whatever it is. */
+  epochs: ArrayLike<number> | undefined;
   /** Reports decided so far. */
   next: number;
   /** Decided, and not joined to a batch of the commit yet: from here to `next`. */
@@ -21,14 +24,16 @@ interface Entry {
   /** Batches of the commit that it waits for. */
   waiting: number;
   result: IngestResult;
-  resolve(result: IngestResult): void;
+  moved: number[];
+  resolve(result: IngestResult & Partial<PlacedResult>): void;
 }
 
-export class Router implements Ingest {
+export class Router implements Ingest, LocalIngest {
   readonly #actors: Actors;
   readonly #commit: GroupCommit;
   readonly #clock: Clock;
   readonly #fatal: (error: unknown) => void;
+  readonly #gate: Gate;
   #queue: Entry[] = [];
   #queued = 0;
   #pumping = false;
@@ -36,11 +41,18 @@ export class Router implements Ingest {
   readonly stats = { accepted: 0, duplicates: 0, refused: 0 };
 
   /** @param fatal is told of an error that is no report's fault; nothing is decided after it. */
-  constructor(actors: Actors, commit: GroupCommit, clock: Clock, fatal: (error: unknown) => void) {
+  constructor(
+    actors: Actors,
+    commit: GroupCommit,
+    clock: Clock,
+    fatal: (error: unknown) => void,
+    gate: Gate = ALWAYS_OPEN,
+  ) {
     this.#actors = actors;
     this.#commit = commit;
     this.#clock = clock;
     this.#fatal = fatal;
+    this.#gate = gate;
   }
 
   get overloaded(): boolean {
@@ -48,29 +60,43 @@ export class Router implements Ingest {
   }
 
   submit(reports: readonly Report[]): Promise<IngestResult> {
+    return new Promise((resolve) => this.#take(reports, undefined, resolve));
+  }
+
+  submitPlaced(reports: readonly Report[], epochs: ArrayLike<number>): Promise<PlacedResult> {
+    return new Promise((resolve) =>
+      this.#take(reports, epochs, ({ moved = [], ...result }) => resolve({ ...result, moved })),
+    );
+  }
+
+  #take(reports: readonly Report[], epochs: Entry["epochs"], resolve: Entry["resolve"]): void {
     if (this.overloaded) {
       this.stats.refused += reports.length;
       const detail = this.#closed
         ? "the node is shutting down"
         : "more work waits than the node may hold; try again later";
-      return Promise.resolve({
+      resolve({
         accepted: 0,
         refused: reports.map((_, index) => ({ index, type: "overloaded", detail })),
       });
+      return;
     }
-    if (reports.length === 0) return Promise.resolve({ accepted: 0, refused: [] });
-    return new Promise((resolve) => {
-      this.#queue.push({
-        reports,
-        next: 0,
-        joined: 0,
-        waiting: 0,
-        result: { accepted: 0, refused: [] },
-        resolve,
-      });
-      this.#queued += reports.length;
-      if (!this.#pumping) this.#start();
+    if (reports.length === 0) {
+      resolve({ accepted: 0, refused: [] });
+      return;
+    }
+    this.#queue.push({
+      reports,
+      epochs,
+      next: 0,
+      joined: 0,
+      waiting: 0,
+      result: { accepted: 0, refused: [] },
+      moved: [],
+      resolve,
     });
+    this.#queued += reports.length;
+    if (!this.#pumping) this.#start();
   }
 
   /** Takes no new batches; those taken are still worked off. */
@@ -95,6 +121,10 @@ export class Router implements Ingest {
   }
 
   #pump(): void {
+    if (!this.#gate.open) {
+      void this.#gate.passed().then(() => this.#start());
+      return;
+    }
     const end = this.#clock.monotonic() + SLICE_MS;
     const now = this.#clock.now();
     for (let entry = this.#queue[0]; entry !== undefined; entry = this.#queue[0]) {
@@ -111,17 +141,18 @@ export class Router implements Ingest {
 
   /** Decides on reports of `entry` until it is done (true) or the slice is over (false). */
   #work(entry: Entry, now: number, end: number): boolean {
-    const { reports } = entry;
+    const { reports, epochs } = entry;
     while (entry.next < reports.length) {
       if (entry.next % REPORTS_PER_LOOK === 0 && this.#clock.monotonic() >= end) return false;
       const report = reports[entry.next]!;
-      const answer = this.#actors.receive(report, now);
+      const answer = this.#actors.receive(report, now, epochs === undefined ? ANY_EPOCH : epochs[entry.next]);
       this.#queued -= 1;
       if (answer === undefined) entry.result.accepted += 1;
       else if (answer === DUPLICATE) {
         entry.result.accepted += 1;
         this.stats.duplicates += 1;
-      } else entry.result.refused.push({ index: entry.next, ...answer });
+      } else if (answer === MOVED) entry.moved.push(entry.next);
+      else entry.result.refused.push({ index: entry.next, ...answer });
       entry.next += 1;
       if (this.#commit.full) {
         this.#join(entry);
@@ -150,23 +181,30 @@ export class Router implements Ingest {
     result.refused.sort((a, b) => a.index - b.index);
     this.stats.accepted += result.accepted;
     this.stats.refused += result.refused.length;
-    entry.resolve(result);
+    entry.resolve(
+      entry.epochs === undefined ? result : { ...result, moved: entry.moved.sort((a, b) => a - b) },
+    );
   }
 }
 
 /** Refuses what was accepted of reports [from, to) and is not durable after all. */
 function withdraw(entry: Entry, from: number, to: number, verdict: Verdict): void {
-  const refused = new Set(entry.result.refused.map((refusal) => refusal.index));
+  const { result } = entry;
+  const refused = new Set([...result.refused.map((refusal) => refusal.index), ...entry.moved]);
   for (let index = from; index < to; index++) {
     if (refused.has(index)) continue;
     const { id } = entry.reports[index]!;
     const type = verdict.refusal(shardOf(id), id);
     if (type === undefined) continue;
-    entry.result.accepted -= 1;
+    result.accepted -= 1;
+    if (type === "retry" && entry.epochs !== undefined) {
+      entry.moved.push(index);
+      continue;
+    }
     const detail =
       type === "retry"
         ? "the shard was reloaded before this was stored: send it again"
         : "the store refuses this data";
-    entry.result.refused.push({ index, type, detail });
+    result.refused.push({ index, type, detail });
   }
 }

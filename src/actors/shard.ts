@@ -1,7 +1,8 @@
 /**
  * One of the 256 shards: which entities it has, by their durable numbers, and how far its checkpoint is behind.
  *
- * States: `closed` (not owned, or being loaded: refuses with `retry`) → `open` (owned, loaded).
+ * States: `closed` (not owned, or being loaded: refuses with `retry`) → `open` (owned, loaded) → `closing` (being handed over: in memory, decides
+ * nothing any more) → `closed`.
  */
 import assert from "node:assert/strict";
 import { widenU32 } from "../picture/columns.ts";
@@ -10,7 +11,7 @@ const NO_SLOT = 0xffffffff;
 
 export class Shard {
   readonly index: number;
-  status: "closed" | "open" = "closed";
+  status: "closed" | "open" | "closing" = "closed";
   epoch = 0;
   /** The number that the next new entity gets; numbers start at 0 and are never given twice. */
   nextNumber = 0;

@@ -13,7 +13,7 @@ import { EntityTable } from "./entity-table.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
 import type { Machine } from "./machine/compile.ts";
 import { Ownership } from "./ownership.ts";
-import type { CheckpointStore, Journal, ShardStore } from "./ports.ts";
+import { ALWAYS_OPEN, type CheckpointStore, type Gate, type Journal, type ShardStore } from "./ports.ts";
 import { Actors, type ReceiveOptions } from "./receive.ts";
 import type { Recovered } from "./recovery.ts";
 import { Router } from "./router.ts";
@@ -29,6 +29,10 @@ export interface SystemOptions {
   machine: Machine;
   store: Journal & CheckpointStore & ShardStore;
   clock: Clock;
+  /** Closed while this node may not decide. Default: it may always. */
+  gate?: Gate;
+  /** Claims and opens shards again that were lost. Default: by the store's `claim`, until it succeeds. */
+  reopen?(shards: readonly number[]): Promise<Recovered | undefined>;
   /** How long a shard that changes goes without a checkpoint; default `CHECKPOINT_INTERVAL_MS`. */
   checkpointIntervalMs?: number;
   /** A checkpoint is durable. */
@@ -47,7 +51,8 @@ export class ActorSystem {
   readonly commit: GroupCommit;
   readonly checkpointer: Checkpointer;
   readonly router: Router;
-  readonly #ownership: Ownership;
+  readonly ownership: Ownership;
+  readonly #gate: Gate;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
@@ -56,8 +61,10 @@ export class ActorSystem {
   #abandoned = false;
 
   constructor(options: SystemOptions) {
-    const { clock, store } = options;
+    const { clock, store, gate = ALWAYS_OPEN } = options;
     this.#clock = clock;
+    this.#gate = gate;
+    const reopen = options.reopen ?? ((shards: readonly number[]) => this.ownership.reopen(shards));
     this.table = new EntityTable(this.picture);
     this.#wheel = new TimingWheel(clock.now());
     const hooks = {
@@ -73,25 +80,36 @@ export class ActorSystem {
         takeCheckpoint: () => checkpointer.take(),
         checkpointDurable: (checkpoint, mark) => void checkpointer.write(checkpoint, mark),
         checkpointVoid: (checkpoint) => checkpointer.discard(checkpoint),
-        lost: async (shards) => options.onLost(shards, await this.#ownership.reopen(shards)),
+        lost: async (shards) => options.onLost(shards, await reopen(shards)),
         away: (away) => options.onAway(away),
         idOf: (shard, number) => this.#idOf(shard, number),
         fatal: (error) => options.onFatal(error),
       },
       (shard) => this.table.shards[shard].epoch,
+      gate,
     );
     this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
-    this.#ownership = new Ownership(this.table, store, this.#actors, this.#wheel, clock);
-    this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error));
+    this.ownership = new Ownership(this.table, store, this.commit, this.#actors, this.#wheel, clock);
+    this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error), gate);
   }
 
   /** Claims and loads all shards. @throws StoreAway */
   async start(): Promise<Recovered> {
     const all = Array.from({ length: SHARDS }, (_, index) => index);
-    const recovered = await this.#ownership.open(all);
+    const recovered = await this.ownership.open(all);
     this.commit.lastJournalId = Math.max(this.commit.lastJournalId, recovered.journalId);
-    this.#scheduleTimers(TIMER_MS);
+    this.startTimers();
     return recovered;
+  }
+
+  /** Starts without shards: they come by `load`. */
+  startTimers(): void {
+    this.#scheduleTimers(TIMER_MS);
+  }
+
+  /** Loads and opens shards that were claimed. @throws StoreAway; they are closed then. */
+  load(epochs: ReadonlyMap<number, number>): Promise<Recovered> {
+    return this.ownership.load(epochs);
   }
 
   /** Takes nothing new and fires no timers; resolves when all that was taken is decided, and committed or refused. */
@@ -114,7 +132,7 @@ export class ActorSystem {
       await this.checkpointer.write(checkpoint, this.commit.lastJournalId);
       if (this.checkpointer.stats.written === before) break;
     }
-    this.#ownership.stop();
+    this.ownership.stop();
   }
 
   /** Gives up what is not committed: for a node whose place another has taken, or whose store never came back. */
@@ -124,7 +142,7 @@ export class ActorSystem {
     this.#stopped = true;
     this.#abandoned = true;
     this.commit.stop();
-    this.#ownership.stop();
+    this.ownership.stop();
   }
 
   #scheduleTimers(delay: number): void {
@@ -134,8 +152,9 @@ export class ActorSystem {
   #runTimers(): void {
     if (this.#stopped) return;
     const now = this.#clock.now();
-    // While the backlog is full nothing may be decided; deadlines wait, they do not get lost.
+    // While the backlog is full or the gate is closed nothing may be decided; deadlines wait, they do not get lost.
     const caughtUp =
+      !this.#gate.open ||
       this.commit.overloaded ||
       this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE);
     if (this.commit.full) this.commit.seal();

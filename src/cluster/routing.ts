@@ -1,6 +1,7 @@
 /**
- * Who owns each shard, as far as this node knows: from what the authority says, from announcements of other nodes, and from its own doing.
- * It may be wrong at any moment, since owners refuse what is not theirs. A newer epoch always wins; an older one is never believed again.
+ * Where each shard is open, as far as this node knows. That one has it open only its owner says, in announcements; the authority says
+ * only that it was claimed or is free. All this may be wrong at any moment, since owners refuse what is not theirs. A newer epoch always wins; an older
+ * one is never believed again.
  */
 import { SHARDS } from "../limits.ts";
 
@@ -33,7 +34,7 @@ export class Routing {
     this.#change(epochs.keys(), (shard) => ({ is: "here", epoch: epochs.get(shard)! }));
   }
 
-  /** Another node has shards open under these epochs, or is about to open them. */
+  /** Another node says that it has shards open under these epochs. */
   elsewhere(node: string, epochs: ReadonlyMap<number, number>): void {
     this.#change(epochs.keys(), (shard, known) => {
       const epoch = epochs.get(shard)!;
@@ -51,6 +52,14 @@ export class Routing {
       if (epoch < known.epoch) return known;
       this.#left[shard] = epoch;
       return { is: "nowhere", epoch };
+    });
+  }
+
+  /** Somebody has claimed these shards under these epochs, and has not said yet that they are open. */
+  claimed(epochs: ReadonlyMap<number, number>): void {
+    this.#change(epochs.keys(), (shard, known) => {
+      const epoch = epochs.get(shard)!;
+      return epoch > known.epoch ? { is: "nowhere", epoch } : known;
     });
   }
 
