@@ -90,17 +90,23 @@ export class Ownership {
    * The pause of a shard is from here to the claimer's opening it.
    * @throws StoreAway; the shards are closed and forgotten all the same, and may or may not be this node's.
    */
-  async handOver(shards: readonly number[], release: () => Promise<void>): Promise<void> {
+  async handOver(
+    shards: readonly number[],
+    release: (shards: readonly number[]) => Promise<void>,
+  ): Promise<void> {
     for (const index of shards) this.#table.shards[index].status = "closing";
     try {
       await new Promise<void>((resolve) => this.#commit.join(() => resolve()));
-      // Lost while they waited: forgotten already.
-      const left = shards.filter((index) => this.#table.shards[index].status === "closing");
-      await this.#writeCheckpoints(left);
-      await this.#commit.exclusive(release);
+      await this.#writeCheckpoints(this.#closing(shards));
+      await this.#commit.exclusive(() => release(this.#closing(shards)));
     } finally {
-      this.forget(shards.filter((index) => this.#table.shards[index].status === "closing"));
+      this.forget(this.#closing(shards));
     }
+  }
+
+  /** Without those that were lost meanwhile: they are forgotten already, and perhaps open again. */
+  #closing(shards: readonly number[]): number[] {
+    return shards.filter((index) => this.#table.shards[index].status === "closing");
   }
 
   /** So that who comes next has nothing to replay. One that fails is only slower to load. */

@@ -1,0 +1,397 @@
+/**
+ * One node's part in who owns what: claims what is free, evicts the dead, hands over what another should have, and tells the others.
+ *
+ * Safety is not made here: whatever this does, the fence keeps older owners from writing, and owners refuse what is not theirs. This makes progress.
+ */
+import { StoreAway } from "../actors/ports.ts";
+import type { Clock } from "../clock.ts";
+import { Lease, RENEW_MS } from "./lease.ts";
+import { Ledger } from "./ledger.ts";
+import type { ClusterState, ClusterStore, Member as MemberState } from "./ports.ts";
+import type { Routing } from "./routing.ts";
+
+/** Shards are moved only when nobody has come or gone for so long. */
+const STABLE_MS = 5_000;
+/** A tenth of the shards: moved in a round, a hand-over after the other. */
+const SHARDS_PER_ROUND = 26;
+/** Shards handed over together: they pause together. */
+const SHARDS_PER_HAND_OVER = 8;
+const BYTES_PER_HAND_OVER = 8 * 2 ** 20;
+const ROUND_MS = 2_000;
+/** Between two lists of what is open here: who missed an announcement waits so long at most. */
+const ANNOUNCE_MS = 1_000;
+const LOAD_RETRY_MS = 500;
+/** After the moment at which a lease runs out. */
+const LOOK_MARGIN_MS = 20;
+/** How long the newest hand-overs took. */
+const KEPT_PAUSES = 256;
+
+/** The shards of this node, for the member to open and to close. */
+export interface ShardHost {
+  /** Loads what is durable, and opens. @throws StoreAway; nothing is open then. */
+  load(epochs: ReadonlyMap<number, number>): Promise<unknown>;
+  /**
+   * Closes, makes all durable, calls `release` between flushes with those that were not lost meanwhile, forgets.
+   * @throws StoreAway; closed and forgotten all the same.
+   */
+  handOver(shards: readonly number[], release: (shards: readonly number[]) => Promise<void>): Promise<void>;
+  /** Forgets shards that were lost. */
+  forget(shards: readonly number[]): void;
+  /** What a shard takes in memory, bytes. */
+  bytes(shard: number): number;
+}
+
+/** What nodes tell each other, `[shard, epoch]` each. Hints: all of it may be lost. */
+export type Announcement =
+  /** Open at the sender. */
+  | { is: "open"; shards: [number, number][] }
+  /** Released by the sender: free. */
+  | { is: "released"; shards: [number, number][] }
+  /** The sender hands over all it has. */
+  | { is: "leaving" };
+
+export interface MemberLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}
+
+export interface MemberOptions {
+  store: ClusterStore;
+  host: ShardHost;
+  routing: Routing;
+  clock: Clock;
+  log: MemberLog;
+  /** To all other nodes; may be lost. */
+  announce(announcement: Announcement): void;
+  /** The gate closed or opened. */
+  onSuspended(suspended: boolean): void;
+  /** The members are others than before. */
+  onMembers?(members: readonly MemberState[]): void;
+  /** This incarnation is evicted: everything must be dropped, and the node may join anew. */
+  onDown(): void;
+  onFatal(error: unknown): void;
+}
+
+export class Member {
+  readonly lease: Lease;
+  readonly ledger: Ledger;
+  readonly #options: MemberOptions;
+  #memberKey = "";
+  #stableSince = Infinity;
+  #leaving = false;
+  #claiming = false;
+  #handingOver = false;
+  #nextRound = -Infinity;
+  #stopped = false;
+  #cancelLook = () => {};
+  #cancelAnnounce = () => {};
+  readonly stats = { claimed: 0, evicted: 0, handedOver: 0, lost: 0, pauses: [] as number[] };
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    this.ledger = new Ledger(options.store.incarnation);
+    this.lease = new Lease(options.store, options.clock, {
+      renewed: (state, askedAt) => this.#renewed(state, askedAt),
+      suspended: (suspended) => options.onSuspended(suspended),
+      down: () => {
+        this.stop();
+        options.onDown();
+      },
+      failed: (error) => options.log.warn({ reason: error.message }, "the lease could not be renewed"),
+      fatal: (error) => options.onFatal(error),
+    });
+  }
+
+  /** Joins in. What is free comes to this node by and by. @throws StoreAway */
+  async start(): Promise<void> {
+    await this.lease.start();
+    this.#announceOpen();
+  }
+
+  /** Renews and claims no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.lease.stop();
+    this.#cancelLook();
+    this.#cancelAnnounce();
+  }
+
+  /** Hands over all shards, as long as there is anybody who could take them. Does not reject; what could not be handed over is still open. */
+  async leave(): Promise<void> {
+    const { store, announce } = this.#options;
+    this.#leaving = true;
+    this.ledger.draining(this.ledger.incarnation);
+    await store.drain().catch(ignoreAway);
+    announce({ is: "leaving" });
+    while (!this.#stopped && this.#hasTakers()) {
+      const open = [...this.ledger.mine("open").keys()];
+      if (open.length > 0 && !this.#handingOver) await this.#handOver(this.#portion(open));
+      else if (open.length === 0 && this.ledger.mine("leaving").size === 0) return;
+      else await this.#pause(10);
+    }
+  }
+
+  /** Shards whose memory is not true any more: forgets them, and opens them again under new epochs. To be called between flushes. */
+  async reopen(shards: readonly number[]): Promise<void> {
+    const { host, store, routing } = this.#options;
+    this.stats.lost += shards.length;
+    const epochs = this.#epochs(shards);
+    routing.vacant(epochs);
+    host.forget(shards);
+    this.ledger.move(shards, "leaving");
+    while (!this.#stopped) {
+      try {
+        await store.release(shards);
+        break;
+      } catch (error) {
+        ignoreAway(error);
+        await this.#pause(LOAD_RETRY_MS);
+      }
+    }
+    this.ledger.given(epochs, this.#now);
+    if (!this.#leaving) await this.#claim(shards, new Set());
+  }
+
+  /** Something that another node announced. */
+  heard(from: string, announcement: Announcement): void {
+    const { routing, store } = this.#options;
+    if (from === store.incarnation || this.#stopped) return;
+    switch (announcement.is) {
+      case "open":
+        routing.elsewhere(from, new Map(announcement.shards));
+        return;
+      case "released": {
+        const epochs = new Map(announcement.shards);
+        routing.vacant(epochs);
+        this.ledger.freed(epochs, this.#now);
+        this.#claimFree();
+        return;
+      }
+      case "leaving":
+        this.ledger.draining(from);
+        return;
+      default:
+        announcement satisfies never;
+    }
+  }
+
+  get #now(): number {
+    return this.#options.clock.monotonic();
+  }
+
+  #renewed(state: ClusterState, askedAt: number): void {
+    const whole = this.ledger.take(state, askedAt, this.#now);
+    if (this.#leaving) this.ledger.draining(this.ledger.incarnation);
+    this.#noteMembers();
+    if (whole) {
+      this.#route(state);
+      this.#reconcile();
+    }
+    this.#claimFree();
+    this.#rebalance();
+    this.#planLook();
+  }
+
+  #noteMembers(): void {
+    const { members } = this.ledger;
+    const key = members
+      .map(({ incarnation, draining }) => `${incarnation}${draining}`)
+      .sort()
+      .join();
+    if (key === this.#memberKey) return;
+    this.#memberKey = key;
+    this.#stableSince = this.#now;
+    this.#options.onMembers?.(members);
+  }
+
+  /** Brings the routing up to what the authority says. */
+  #route({ shards }: ClusterState): void {
+    const claimed = new Map<number, number>();
+    const vacant = new Map<number, number>();
+    for (const [shard, { owner, epoch }] of shards.entries()) {
+      if (owner === undefined) vacant.set(shard, epoch);
+      else if (owner !== this.ledger.incarnation) claimed.set(shard, epoch);
+    }
+    this.#options.routing.claimed(claimed);
+    this.#options.routing.vacant(vacant);
+  }
+
+  #reconcile(): void {
+    const { host, store, log, onFatal } = this.#options;
+    const { unknown, wrong } = this.ledger.disagreements();
+    if (wrong.length > 0) {
+      onFatal(new Error(`shards ${wrong} are in memory here, and another's by the database`));
+      return;
+    }
+    if (unknown.size === 0 || this.#handingOver || this.#claiming) return;
+    const shards = [...unknown.keys()];
+    log.warn({ shards }, "this node owns shards that it did not know of, and releases them");
+    this.#handingOver = true;
+    host
+      .handOver(shards, (left) => store.release(left))
+      .then(() => {
+        this.ledger.given(unknown, this.#now);
+        this.#claimFree();
+      })
+      .catch((error) => this.#unlessAway(error))
+      .finally(() => {
+        this.#handingOver = false;
+      });
+  }
+
+  #claimFree(): void {
+    if (this.#leaving || this.#claiming || this.#stopped || !this.lease.open) return;
+    const { ledger } = this;
+    const gone = new Set<string>();
+    if (this.lease.isSteady)
+      for (const { incarnation, leaseLeftMs } of ledger.members)
+        if (leaseLeftMs <= 0 && incarnation !== ledger.incarnation) gone.add(incarnation);
+    const wanted = ledger.wanted(gone, this.#now);
+    if (gone.size > 0) this.#options.log.warn({ nodes: [...gone] }, "evicting nodes whose lease has run out");
+    if (gone.size > 0 || wanted.length > 0) void this.#claim(wanted, gone);
+  }
+
+  /** @param gone nodes to evict first. */
+  async #claim(shards: readonly number[], gone: ReadonlySet<string>): Promise<void> {
+    this.#claiming = true;
+    try {
+      const epochs = await this.#options.store.claimFree(shards, gone.size > 0);
+      if (this.#stopped) return;
+      if (epochs === undefined) {
+        this.lease.becomeDown();
+        return;
+      }
+      this.ledger.evicted(gone, this.#now);
+      this.ledger.claimed(epochs, this.#now);
+      this.stats.evicted += gone.size;
+      this.stats.claimed += epochs.size;
+      if (epochs.size > 0) void this.#load(epochs);
+    } catch (error) {
+      this.#unlessAway(error);
+    } finally {
+      this.#claiming = false;
+    }
+  }
+
+  async #load(epochs: ReadonlyMap<number, number>): Promise<void> {
+    const { host, routing, announce, log } = this.#options;
+    const began = this.#now;
+    while (!this.#stopped) {
+      try {
+        await host.load(epochs);
+        break;
+      } catch (error) {
+        if (!this.#unlessAway(error)) return;
+        await this.#pause(LOAD_RETRY_MS);
+      }
+    }
+    if (this.#stopped) return;
+    this.ledger.move(epochs.keys(), "open");
+    routing.opened(epochs);
+    announce({ is: "open", shards: [...epochs] });
+    log.info({ shards: epochs.size, ms: Math.round(this.#now - began) }, "opened shards");
+  }
+
+  /** Moves shards to the nodes that should have them, once the cluster is calm. */
+  #rebalance(): void {
+    const now = this.#now;
+    if (this.#leaving || this.#handingOver || this.#stopped || now < this.#nextRound) return;
+    if (now - this.#stableSince < STABLE_MS || !this.lease.isSteady) return;
+    const { ledger } = this;
+    if (new Set(ledger.members.map(({ version }) => version)).size > 1) return;
+    if (ledger.mine("loading").size > 0 || ledger.mine("leaving").size > 0) return;
+    const misplaced = ledger.misplaced();
+    if (misplaced.length === 0) return;
+    this.#nextRound = now + ROUND_MS;
+    void this.#handOverAll(misplaced.slice(0, SHARDS_PER_ROUND));
+  }
+
+  async #handOverAll(shards: readonly number[]): Promise<void> {
+    let left = shards;
+    while (left.length > 0 && !this.#stopped && !this.#leaving) {
+      const next = this.#portion(left);
+      left = left.slice(next.length);
+      await this.#handOver(next);
+    }
+  }
+
+  /** The first of `shards`, as many as may pause together. */
+  #portion(shards: readonly number[]): number[] {
+    const portion: number[] = [];
+    let bytes = 0;
+    for (const shard of shards) {
+      bytes += this.#options.host.bytes(shard);
+      if (portion.length > 0 && (portion.length >= SHARDS_PER_HAND_OVER || bytes > BYTES_PER_HAND_OVER))
+        break;
+      portion.push(shard);
+    }
+    return portion;
+  }
+
+  async #handOver(wanted: readonly number[]): Promise<void> {
+    const { host, routing, store, announce, log } = this.#options;
+    const shards = wanted.filter((shard) => this.ledger.phase(shard) === "open");
+    if (shards.length === 0) return;
+    const began = this.#now;
+    const epochs = this.#epochs(shards);
+    const released: [number, number][] = [];
+    this.#handingOver = true;
+    this.ledger.move(shards, "leaving");
+    routing.vacant(epochs);
+    try {
+      await host.handOver(shards, async (left) => {
+        await store.release(left);
+        for (const shard of left) released.push([shard, epochs.get(shard)!]);
+      });
+    } catch (error) {
+      if (this.#unlessAway(error))
+        log.warn(
+          { shards, reason: String(error) },
+          "a hand-over failed: the next renewal tells whose the shards are",
+        );
+    }
+    this.#handingOver = false;
+    this.ledger.given(epochs, this.#now);
+    if (released.length === 0) return;
+    this.stats.handedOver += released.length;
+    this.stats.pauses.push(this.#now - began);
+    if (this.stats.pauses.length > KEPT_PAUSES) this.stats.pauses.shift();
+    announce({ is: "released", shards: released });
+  }
+
+  /** A look at the moment at which the next lease runs out, or a free shard becomes anybody's, if that is before the next renewal. */
+  #planLook(): void {
+    this.#cancelLook();
+    const wait = this.ledger.untilNextLook(this.#now) + LOOK_MARGIN_MS;
+    if (wait < RENEW_MS && wait > LOOK_MARGIN_MS)
+      this.#cancelLook = this.#options.clock.schedule(wait, () => void this.lease.look());
+  }
+
+  #announceOpen(): void {
+    this.#options.announce({ is: "open", shards: [...this.ledger.mine("open")] });
+    this.#cancelAnnounce = this.#options.clock.schedule(ANNOUNCE_MS, () => this.#announceOpen());
+  }
+
+  #hasTakers(): boolean {
+    return this.ledger.members.some(({ draining, leaseLeftMs }) => !draining && leaseLeftMs > 0);
+  }
+
+  #epochs(shards: readonly number[]): Map<number, number> {
+    return new Map(shards.map((shard) => [shard, this.ledger.epoch(shard)]));
+  }
+
+  /** @returns whether it was the store's being away; anything else ends the node. */
+  #unlessAway(error: unknown): boolean {
+    if (error instanceof StoreAway) return true;
+    this.#options.onFatal(error);
+    return false;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.schedule(ms, resolve));
+  }
+}
+
+function ignoreAway(error: unknown): void {
+  if (!(error instanceof StoreAway)) throw error;
+}
