@@ -10,7 +10,7 @@ function opened() {
   scripted.last().open();
   return { ...scripted, connection };
 }
-const cover = (view: string) => ({ op: "view", view, cover: [[0, 0, 45, 45]] });
+const cover = (view: string) => ({ op: "view", view, cover: [[0, 0, 45, 45]], filters: 0 });
 const first = (view: string, n: number, ...entities: object[]) => ({
   op: "snapshot",
   view,
@@ -114,6 +114,21 @@ t.test("[K14] a view that fails after an update is unsubscribed: the server may 
   last().receive({ ...problem, view: "v1" }, { ...problem, view: "v2" });
   t.strictSame([moved.state, still.state], ["failed", "failed"]);
   t.strictSame(last().take(), [{ op: "unsubscribe", view: "v1" }]);
+  connection.close();
+});
+
+t.test("[K14] a filter refused before the first answer leaves nothing of the view behind", async (t) => {
+  const { connection, last } = opened();
+  const view = connection.view({ bbox: [1, 2, 3, 4] });
+  const change = view.setFilter({ where: "wrong" });
+  last().take();
+  const problem = { op: "error", type: "urn:muster:problem:bad-expression", title: "T", status: 400 };
+  last().receive({ ...problem, detail: "D", view: "v1", position: 0 });
+  await t.rejects(change, ProblemError);
+  t.strictSame(last().take(), [
+    { op: "unsubscribe", view: "v1" },
+    { op: "subscribe", view: "v2", bbox: [1, 2, 3, 4] },
+  ]);
   connection.close();
 });
 

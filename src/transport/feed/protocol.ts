@@ -107,7 +107,7 @@ export type Departure = [id: string, reason: DepartureReason];
 
 /**
  * The answer to subscribe and update, and sent when a followed entity has moved on: the cover is the view's contract, its boxes together
- * contain the bbox. A view of `ids` has neither.
+ * contain the bbox. A view of `ids` has no bbox, and an empty cover. All frames after it are of its cover and of the filter that it counts.
  */
 export interface ViewReply {
   op: "view";
@@ -116,6 +116,8 @@ export interface ViewReply {
   number?: number;
   bbox?: Bbox;
   cover: Bbox[];
+  /** Changes of `kinds` or `where` that the view has taken: 0 after subscribe, one more with each such update that was not refused. */
+  filters: number;
 }
 /** The view is over: what it followed has gone, with the reason. Its name is free. */
 export interface Ended {
