@@ -27,7 +27,7 @@ const RESUBSCRIBE_MS = 1_000;
 /**
  * `loading`: the snapshot has not come or is not complete. `live`: the replica is what the server shows.
  * `stale`: the connection or a frame is lost, the replica is what the server showed then. `failed`: the server refused
- * the view. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
+ * the view, or cannot go on with it. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
  */
 export type ViewState = "loading" | "live" | "stale" | "failed" | "ended" | "closed";
 
@@ -283,6 +283,11 @@ export class View extends Emitter<ViewEvents> {
   /** @internal */
   receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
+    if (message.ended === true) {
+      this.#end("failed", error);
+      this.emit("problem", error);
+      return;
+    }
     // Before the server's first answer to this subscription a problem means that there is none.
     const answered = this.#answered;
     // Unless it was the update that was refused: then the server has the view, and would go on sending.

@@ -211,6 +211,33 @@ t.test("[K14] a refused subscription fails the view, a refused update does not",
   connection.close();
 });
 
+t.test("[K34] a problem that ends a view fails it, live as it was, and it does not come back", async (t) => {
+  const { connection, clock, last } = opened();
+  const view = connection.view({ bbox: [1, 2, 3, 4] });
+  const other = connection.view({ bbox: [1, 2, 3, 4] });
+  const problems: unknown[] = [];
+  view.on("problem", (error) => problems.push((error as ProblemError).status));
+  last().receive(cover("v1"), first("v1", 1, full("a", 2, 3)), cover("v2"), first("v2", 1));
+  const change = view.setFilter({ where: "true" });
+  last().take();
+  const problem = {
+    op: "error",
+    type: "urn:muster:problem:unavailable",
+    title: "T",
+    status: 503,
+    detail: "D",
+  };
+  last().receive({ ...problem, view: "v1", ended: true }, first("v1", 2));
+  await t.rejects(change, { name: "ProblemError", status: 503 });
+  t.strictSame([view.state, view.entities.size, other.state, problems], ["failed", 1, "live", [503]]);
+  t.strictSame(last().take(), [], "the server has nothing of it");
+  last().break();
+  clock.advance(50);
+  last().open();
+  t.strictSame(last().take(), [{ op: "subscribe", view: "v3", bbox: [1, 2, 3, 4] }]);
+  connection.close();
+});
+
 t.test("[K15] closing a view unsubscribes; closing the connection closes its views", async (t) => {
   const { connection, last } = opened();
   const one = connection.view({ bbox: [1, 2, 3, 4] });

@@ -185,6 +185,8 @@ export interface ErrorMessage {
   n?: number;
   /** Of the mistake in a `where`, in characters from 0. */
   position?: number;
+  /** The view is over with this, and its name is free: the node cannot go on with what it asked for. */
+  ended?: true;
 }
 /** A frame of a view, which is binary in `muster.v1.bin`. */
 export type ViewFrame = Snapshot | Delta | Clusters;
@@ -195,7 +197,6 @@ export const CLOSE_CODES = {
   going_away: { code: 1001, reason: "the node is shutting down", reconnect: true },
   message_too_big: { code: 1009, reason: "a message is larger than the limit", reconnect: false },
   internal_error: { code: 1011, reason: "the node failed on this connection", reconnect: true },
-  try_again_later: { code: 1013, reason: "the node holds more work than it may", reconnect: true },
   bad_message: { code: 4400, reason: "too many messages that are not the protocol", reconnect: false },
   unauthorized: { code: 4401, reason: "the token is missing or wrong", reconnect: false },
   not_this_protocol: { code: 4403, reason: "a frame that this subprotocol does not have", reconnect: false },
