@@ -9,11 +9,18 @@ import {
   BASE_TICK_MS,
   CLUSTER_TICKS,
   MAX_CHANNELS,
+  MAX_CHANNELS_BYTES,
   MAX_PRIVATE_VIEWS,
   SNAPSHOT_BYTES_PER_TICK,
 } from "../../limits.ts";
 import type { Channel } from "../../picture/channel.ts";
-import { type ChannelSpec, Channels, channelKey } from "../../picture/channels.ts";
+import {
+  type ChannelLimits,
+  type ChannelSpec,
+  Channels,
+  channelKey,
+  hasRoom,
+} from "../../picture/channels.ts";
 import { Clusters } from "../../picture/clusters.ts";
 import { everything } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
@@ -52,15 +59,18 @@ export interface BroadcastOptions {
   log: FeedLog;
   /** Views with equal filters that filter for themselves, before one more gets a channel. Default MAX_PRIVATE_VIEWS. */
   privateViews?: number;
-  /** Default MAX_CHANNELS. */
+  /** Channels beside those of everything. Default MAX_CHANNELS. */
   maxChannels?: number;
+  /** Bytes that channels may take. Default MAX_CHANNELS_BYTES. */
+  maxChannelsBytes?: number;
 }
 
 export class Broadcast {
   /** Turns of views left out because their socket was slow. */
   skipped = 0;
   readonly #privateViews: number;
-  readonly #maxChannels: number;
+  readonly #picture: Picture;
+  readonly #channelLimits: ChannelLimits;
   readonly #clock: Clock;
   readonly #log: FeedLog;
   readonly #channels: Channels;
@@ -75,9 +85,13 @@ export class Broadcast {
   /** Views that had to leave for want of a channel, since `tick` gave them back. */
   #homeless: Homeless[] = [];
 
-  constructor({ picture, clock, log, privateViews, maxChannels }: BroadcastOptions) {
-    this.#privateViews = privateViews ?? MAX_PRIVATE_VIEWS;
-    this.#maxChannels = maxChannels ?? MAX_CHANNELS;
+  constructor({ picture, clock, log, ...options }: BroadcastOptions) {
+    this.#privateViews = options.privateViews ?? MAX_PRIVATE_VIEWS;
+    this.#channelLimits = {
+      channels: options.maxChannels ?? MAX_CHANNELS,
+      bytes: options.maxChannelsBytes ?? MAX_CHANNELS_BYTES,
+    };
+    this.#picture = picture;
     this.#clock = clock;
     this.#log = log;
     this.#channels = new Channels(picture);
@@ -92,7 +106,7 @@ export class Broadcast {
     return this.#audiences.size;
   }
 
-  /** Lets a view take part from the next base tick on. False if there are too many channels for one more. */
+  /** Lets a view take part from the next base tick on. False if there is no room for the channel it needs. */
   join(view: View, session: Session, spec: ChannelSpec): boolean {
     const key = channelKey(spec);
     const privates = this.#private.get(key) ?? 0;
@@ -115,7 +129,8 @@ export class Broadcast {
     const key = channelKey(spec);
     let audience = this.#audiences.get(key);
     if (audience === undefined) {
-      if (this.#audiences.size >= this.#maxChannels) return undefined;
+      const { capacity } = this.#picture.columns;
+      if (!hasRoom(spec, this.#audiences.values(), capacity, this.#channelLimits)) return undefined;
       audience = { ...spec, key, views: new Map(), channel: undefined, clusters: undefined };
       this.#audiences.set(key, audience);
     }
