@@ -63,6 +63,8 @@ export interface BroadcastOptions {
   maxChannels?: number;
   /** Bytes that channels may take. Default MAX_CHANNELS_BYTES. */
   maxChannelsBytes?: number;
+  /** Default SNAPSHOT_BYTES_PER_TICK. */
+  snapshotBytesPerTick?: number;
 }
 
 export class Broadcast {
@@ -71,6 +73,7 @@ export class Broadcast {
   readonly #privateViews: number;
   readonly #picture: Picture;
   readonly #channelLimits: ChannelLimits;
+  readonly #snapshotBytesPerTick: number;
   readonly #clock: Clock;
   readonly #log: FeedLog;
   readonly #channels: Channels;
@@ -91,6 +94,7 @@ export class Broadcast {
       channels: options.maxChannels ?? MAX_CHANNELS,
       bytes: options.maxChannelsBytes ?? MAX_CHANNELS_BYTES,
     };
+    this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
     this.#picture = picture;
     this.#clock = clock;
     this.#log = log;
@@ -220,7 +224,7 @@ export class Broadcast {
   #grow(time: TickTime): void {
     // Its time counts from here: however long the deltas took, snapshots must get on.
     const end = this.#clock.monotonic() + BASE_TICK_MS / 2;
-    let bytes = SNAPSHOT_BYTES_PER_TICK;
+    let bytes = this.#snapshotBytesPerTick;
     const waiting = [...this.#growing];
     for (let i = 0; i < waiting.length; i++) {
       if (bytes <= 0 || this.#clock.monotonic() > end) return;
