@@ -96,6 +96,12 @@ for (const protocol of [PROTOCOL_BINARY, PROTOCOL_JSON]) {
     t.notOk(await isDone(next));
     last().receive(reply(1, "v2"), frame("snapshot", 3, "v2"));
     t.ok(await isDone(next));
+    last().break();
+    clock.advance(1_000);
+    last().open(protocol);
+    const early = view.setFilter({ where: null });
+    last().receive(reply(1, "v3"), frame("snapshot", 1, "v3"));
+    t.ok(await isDone(early), "and counts from its beginning");
     connection.close();
   });
 }

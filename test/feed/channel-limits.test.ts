@@ -37,6 +37,8 @@ t.test("[F45] a view whose filter needs a channel that is not to be had is ended
   const { length } = client.received;
   picture.place(target, 10.06, 50.06);
   feed.tick();
+  picture.remove(target, "deleted");
+  feed.tick();
   t.equal(client.received.length, length, "nothing more comes of them");
   add(picture, "there", 100.05, 10.05);
   feed.tick();
