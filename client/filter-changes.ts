@@ -9,18 +9,29 @@ interface Waiting {
   resolve(): void;
   reject(error: Error): void;
 }
+interface Asked extends Waiting {
+  /** What the filter was. */
+  before: Filter;
+  /** What a reply counts when the server has taken it. */
+  count: number;
+}
+
+/** Before the reply to a subscription. */
+const NO_REPLY = -1;
 
 /**
- * A view's filter. A change is *waiting*, then *asked* of the server, then *done* when the next frame that replaces all
- * comes, or *refused*, and then the filter is what it was before. One is asked at a time, because a refusal does not say
- * of which message it is.
+ * A view's filter. A change is *waiting*, then *asked* of the server, then *done* when a reply has counted it and the
+ * frame that follows it has come, or *refused*, and then the filter is what it was before. One is asked at a time,
+ * because a refusal does not say of which message it is.
+ *
+ * Only the count tells: a frame that replaces all may be on its way for another reason, with the filter before.
  */
 export class FilterChanges {
   #filter: Filter;
-  /** What it was before the change that was asked last. */
-  #before: Filter | undefined;
-  #asked: Waiting | undefined;
+  #asked: Asked | undefined;
   #waiting: Waiting[] = [];
+  /** Changes that the server has taken since the view subscribed, as its last reply says. */
+  #taken = NO_REPLY;
   /** Sends a change if there is a subscription; if not, the next one will have the new filter. */
   readonly #ask: (change: FilterChange) => void;
 
@@ -43,26 +54,33 @@ export class FilterChanges {
     return done;
   }
 
-  /** A frame that replaces all has come. */
-  done(): void {
+  /** A new subscription is made, with the filter as it is now. */
+  subscribed(): void {
+    this.#taken = NO_REPLY;
+    if (this.#asked !== undefined) this.#asked.count = 0;
+  }
+
+  /** A reply has come. @param taken changes that the server has taken since the view subscribed */
+  replied(taken: number): void {
+    this.#taken = taken;
+  }
+
+  /** A frame that replaces all was applied. */
+  replaced(): void {
     const asked = this.#asked;
+    if (asked === undefined || this.#taken < asked.count) return;
     this.#asked = undefined;
-    asked?.resolve();
+    asked.resolve();
     this.#next();
   }
 
-  /**
-   * The server refused something about the view. @param inWhere it was an expression, so certainly a filter, even if
-   * another frame has made it look done
-   * @returns whether it was a change of the filter
-   */
-  refused(error: Error, inWhere: boolean): boolean {
+  /** The server refused something about the view. @returns whether it was a change of the filter */
+  refused(error: Error): boolean {
     const asked = this.#asked;
-    if (this.#before === undefined || (asked === undefined && !inWhere)) return false;
-    this.#filter = this.#before;
-    this.#before = undefined;
+    if (asked === undefined) return false;
+    this.#filter = asked.before;
     this.#asked = undefined;
-    asked?.reject(error);
+    asked.reject(error);
     this.#next();
     return true;
   }
@@ -82,9 +100,8 @@ export class FilterChanges {
         next.resolve();
         continue;
       }
-      this.#before = this.#filter;
+      this.#asked = { ...next, before: this.#filter, count: Math.max(0, this.#taken) + 1 };
       this.#filter = filter;
-      this.#asked = next;
       this.#ask(next.change);
     }
   }

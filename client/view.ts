@@ -27,7 +27,7 @@ const RESUBSCRIBE_MS = 1_000;
 /**
  * `loading`: the snapshot has not come or is not complete. `live`: the replica is what the server shows.
  * `stale`: the connection or a frame is lost, the replica is what the server showed then. `failed`: the server refused
- * the view. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
+ * the view, or cannot go on with it. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
  */
 export type ViewState = "loading" | "live" | "stale" | "failed" | "ended" | "closed";
 
@@ -74,7 +74,7 @@ export class View extends Emitter<ViewEvents> {
   #endReason: DepartureReason | undefined;
   #name = "";
   /** Since it subscribed. */
-  #moved = false;
+  #updated = false;
   #subscribedAt = Number.NEGATIVE_INFINITY;
   #cancelResubscribe: (() => void) | undefined;
   #resolveReady!: () => void;
@@ -183,7 +183,7 @@ export class View extends Emitter<ViewEvents> {
     if (!isBox(bbox)) throw new RangeError(`a view cannot be moved to ${bbox}: that is no box`);
     if (this.#over) return;
     this.#bbox = bbox;
-    this.#moved = true;
+    this.#updated = true;
     if (this.#name !== "") this.#link.send({ op: "update", view: this.#name, bbox });
   }
 
@@ -214,7 +214,8 @@ export class View extends Emitter<ViewEvents> {
     const name = this.#link.name(this);
     this.#name = name;
     const message = subscribeMessage(name, this.#options, this.#bbox, this.#filters.filter);
-    this.#moved = false;
+    this.#filters.subscribed();
+    this.#updated = false;
     if (this.#link.send(message)) this.#subscribedAt = this.#link.clock.now();
     else this.#forgetName();
   }
@@ -234,8 +235,9 @@ export class View extends Emitter<ViewEvents> {
   }
 
   /** @internal */
-  receiveReply({ bbox, cover }: ViewReply): void {
+  receiveReply({ bbox, cover, filters }: ViewReply): void {
     this.#answered = true;
+    this.#filters.replied(filters);
     this.#cover = cover;
     if (this.#options.follow !== undefined) this.#bbox = bbox;
   }
@@ -281,12 +283,17 @@ export class View extends Emitter<ViewEvents> {
   /** @internal */
   receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
+    if (message.ended === true) {
+      this.#end("failed", error);
+      this.emit("problem", error);
+      return;
+    }
     // Before the server's first answer to this subscription a problem means that there is none.
     const answered = this.#answered;
     // Unless it was the update that was refused: then the server has the view, and would go on sending.
-    if (!answered && this.#moved) this.#link.send({ op: "unsubscribe", view: this.#name });
+    if (!answered && this.#updated) this.#link.send({ op: "unsubscribe", view: this.#name });
     if (!answered) this.#forgetName();
-    const ofFilter = this.#filters.refused(error, message.position !== undefined);
+    const ofFilter = this.#filters.refused(error);
     if (!answered) {
       if (ofFilter) this.subscribe();
       else this.#end("failed", error);
@@ -320,7 +327,7 @@ export class View extends Emitter<ViewEvents> {
     const changed = clusters !== this.#replica.clusters || added.length + updated.length + removed.length > 0;
     if (changed) this.emit("change", change);
     if (live) this.#resolveReady();
-    if (replacesAll) this.#filters.done();
+    if (replacesAll) this.#filters.replaced();
   }
 
   #askFilter({ kinds, where }: FilterChange): void {
@@ -328,6 +335,7 @@ export class View extends Emitter<ViewEvents> {
     const message: Update = { op: "update", view: this.#name };
     if (kinds !== undefined) message.kinds = kinds === null ? null : [...kinds];
     if (where !== undefined) message.where = where;
+    this.#updated = true;
     this.#link.send(message);
   }
 

@@ -68,8 +68,10 @@ export const HEARTBEAT_MS = 5_000;
 export const MAX_UNSENT_BYTES = 8 * 2 ** 20;
 /** uWebSockets.js cuts a socket with more than this unsent. Far above the limits that the feed keeps by itself: only a fault reaches it. */
 export const MAX_SOCKET_UNSENT_BYTES = 64 * 2 ** 20;
-/** Distinct filters, rates and tolerances with views. Each costs 10 bytes per slot of the picture, 38 with a tolerance, and a turn per tick. */
+/** Distinct filters, rates and tolerances with views, beside everything at each rate. Each costs a turn per tick. */
 export const MAX_CHANNELS = 256;
+/** And 10 bytes for each slot of the picture, 50 with a tolerance: with 4 million entities 256 channels would take 10 to 54 GB. */
+export const MAX_CHANNELS_BYTES = 2 * 2 ** 30;
 /** Quad cells of one cover. */
 export const MAX_COVER_CELLS = 16;
 
@@ -102,6 +104,7 @@ export const SNAPSHOT_ROWS_PER_SECOND = 5_000;
 export const SHARDS = 256;
 /** Entities of one node. */
 export const MAX_ENTITIES = 4_000_000;
+assert.ok(MAX_CHANNELS_BYTES > 2 ** 22 * (4 * 50 + 20 * 10), "a full node has channels for some filters");
 /** What a shard's checkpoint may take at most: it is one statement, and a shard that could not be checkpointed would stop the node at each start. */
 export const MAX_SHARD_BYTES = 56 * 2 ** 20;
 /** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */

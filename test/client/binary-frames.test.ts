@@ -204,7 +204,7 @@ function subscribed(protocol: string) {
   const view = connection.view({ bbox: [-180, -90, 180, 90] });
   const changes: Change[] = [];
   view.on("change", (change) => changes.push(change));
-  last().receive({ op: "view", view: "v1", number: 9, cover: [[-180, -90, 180, 90]] });
+  last().receive({ op: "view", view: "v1", number: 9, cover: [[-180, -90, 180, 90]], filters: 0 });
   return { connection, view, changes, last, clock };
 }
 
@@ -337,7 +337,7 @@ for (const { title, frame, message } of broken) {
       );
       last().receive(firstFrame());
       t.equal(view.state, "stale", "the old number is nobody's");
-      last().receive({ op: "view", view: "v2", number: 9, cover: [] }, firstFrame());
+      last().receive({ op: "view", view: "v2", number: 9, cover: [], filters: 0 }, firstFrame());
       t.equal(view.state, "live", "the server may use it again");
       connection.close();
     },

@@ -30,7 +30,7 @@ function opened(options: object = {}) {
   const connection = connect("ws://node", scripted.options);
   scripted.last().open();
   const view = connection.view({ bbox: [-180, -90, 180, 90], ...options });
-  scripted.last().receive({ op: "view", view: "v1", number: 9, cover: [] });
+  scripted.last().receive({ op: "view", view: "v1", number: 9, cover: [], filters: 0 });
   return { ...scripted, connection, view };
 }
 

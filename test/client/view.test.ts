@@ -10,7 +10,7 @@ function opened() {
   scripted.last().open();
   return { ...scripted, connection };
 }
-const cover = (view: string) => ({ op: "view", view, cover: [[0, 0, 45, 45]] });
+const cover = (view: string) => ({ op: "view", view, cover: [[0, 0, 45, 45]], filters: 0 });
 const first = (view: string, n: number, ...entities: object[]) => ({
   op: "snapshot",
   view,
@@ -117,6 +117,21 @@ t.test("[K14] a view that fails after an update is unsubscribed: the server may 
   connection.close();
 });
 
+t.test("[K14] a filter refused before the first answer leaves nothing of the view behind", async (t) => {
+  const { connection, last } = opened();
+  const view = connection.view({ bbox: [1, 2, 3, 4] });
+  const change = view.setFilter({ where: "wrong" });
+  last().take();
+  const problem = { op: "error", type: "urn:muster:problem:bad-expression", title: "T", status: 400 };
+  last().receive({ ...problem, detail: "D", view: "v1", position: 0 });
+  await t.rejects(change, ProblemError);
+  t.strictSame(last().take(), [
+    { op: "unsubscribe", view: "v1" },
+    { op: "subscribe", view: "v2", bbox: [1, 2, 3, 4] },
+  ]);
+  connection.close();
+});
+
 t.test("[K8] after a reconnect a view is stale but readable until its new first snapshot", async (t) => {
   const { connection, clock, sockets, last } = opened();
   const one = connection.view({ bbox: [1, 2, 3, 4] });
@@ -191,6 +206,33 @@ t.test("[K14] a refused subscription fails the view, a refused update does not",
   last().break();
   clock.advance(50);
   last().take();
+  last().open();
+  t.strictSame(last().take(), [{ op: "subscribe", view: "v3", bbox: [1, 2, 3, 4] }]);
+  connection.close();
+});
+
+t.test("[K34] a problem that ends a view fails it, live as it was, and it does not come back", async (t) => {
+  const { connection, clock, last } = opened();
+  const view = connection.view({ bbox: [1, 2, 3, 4] });
+  const other = connection.view({ bbox: [1, 2, 3, 4] });
+  const problems: unknown[] = [];
+  view.on("problem", (error) => problems.push((error as ProblemError).status));
+  last().receive(cover("v1"), first("v1", 1, full("a", 2, 3)), cover("v2"), first("v2", 1));
+  const change = view.setFilter({ where: "true" });
+  last().take();
+  const problem = {
+    op: "error",
+    type: "urn:muster:problem:unavailable",
+    title: "T",
+    status: 503,
+    detail: "D",
+  };
+  last().receive({ ...problem, view: "v1", ended: true }, first("v1", 2));
+  await t.rejects(change, { name: "ProblemError", status: 503 });
+  t.strictSame([view.state, view.entities.size, other.state, problems], ["failed", 1, "live", [503]]);
+  t.strictSame(last().take(), [], "the server has nothing of it");
+  last().break();
+  clock.advance(50);
   last().open();
   t.strictSame(last().take(), [{ op: "subscribe", view: "v3", bbox: [1, 2, 3, 4] }]);
   connection.close();

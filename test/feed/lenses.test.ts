@@ -189,7 +189,7 @@ t.test("[F28] a view of ids has them wherever they are, also those that come lat
   client.open("v", { ids: ["a", "b", "a"], kinds: ["ship"] });
   feed.tick();
   t.same(ids(client), ["a"]);
-  t.same(client.last("view"), { op: "view", view: "v", cover: [] });
+  t.same(client.last("view"), { op: "view", view: "v", cover: [], filters: 0 });
   add(picture, "b", -70, -20);
   picture.place(a, 100, 10);
   feed.tick();

@@ -62,6 +62,7 @@ function play(socket: WebSocketRoute): void {
     ...{ t: Date.now(), received: Date.now(), lon: 10, lat: 50, alt: NaN, accuracy: NaN },
     ...{ speed: 20_000, course: 90, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 1 },
   });
+  let filters = 0;
   socket.onMessage((text) => {
     const { op, view, where } = JSON.parse(String(text));
     if (where === "entity.speed >") {
@@ -76,7 +77,8 @@ function play(socket: WebSocketRoute): void {
       socket.send(JSON.stringify({ ...problem, view, position: 14 }));
       return;
     }
-    socket.send(JSON.stringify({ op: "view", view, number: 3, cover: [[-180, -90, 180, 90]] }));
+    if (op === "update" && where !== undefined) filters++;
+    socket.send(JSON.stringify({ op: "view", view, number: 3, cover: [[-180, -90, 180, 90]], filters }));
     if (typeof where === "string") frame(FRAME_SNAPSHOT, { fulls: [ship()] });
     else if (op === "subscribe" || where === null) clusters();
   });

@@ -54,8 +54,10 @@ export class BoxView implements View {
   #sent: Cover = NOTHING;
   /** What it lacks: target without sent, once a turn has applied the target. */
   #lacking: Cover = NOTHING;
-  /** The box is new: neither told to the client nor applied. */
+  /** The box or the filter is new: neither told to the client nor applied. */
   #moved = true;
+  /** Changes of the filter. */
+  #filters = 0;
   /** Entities that are published in what was sent; for a filter of its own, those that the client holds. */
   #held = 0;
   #private: PrivateRecords | undefined;
@@ -105,6 +107,7 @@ export class BoxView implements View {
   }
 
   refilter(): void {
+    this.#filters++;
     this.#state = "waiting";
     this.#moved = true;
     this.restart();
@@ -145,6 +148,7 @@ export class BoxView implements View {
       ...(this.#sink.format.isBinary ? { number: this.#frameName.number } : {}),
       bbox: this.#bbox,
       cover: coverBoxes(this.#target),
+      filters: this.#filters,
     });
   }
 

@@ -5,9 +5,22 @@
  * A filter that few views have gets no channel: its views are with those of everything, and filter for themselves.
  */
 import type { Clock } from "../../clock.ts";
-import { BASE_TICK_MS, CLUSTER_TICKS, MAX_CHANNELS, SNAPSHOT_BYTES_PER_TICK } from "../../limits.ts";
+import {
+  BASE_TICK_MS,
+  CLUSTER_TICKS,
+  MAX_CHANNELS,
+  MAX_CHANNELS_BYTES,
+  MAX_PRIVATE_VIEWS,
+  SNAPSHOT_BYTES_PER_TICK,
+} from "../../limits.ts";
 import type { Channel } from "../../picture/channel.ts";
-import { type ChannelSpec, Channels, channelKey } from "../../picture/channels.ts";
+import {
+  type ChannelLimits,
+  type ChannelSpec,
+  Channels,
+  channelKey,
+  hasRoom,
+} from "../../picture/channels.ts";
 import { Clusters } from "../../picture/clusters.ts";
 import { everything } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
@@ -34,10 +47,33 @@ interface Seat {
   audience: Audience;
 }
 
+/** A view that had to leave. */
+export interface Homeless {
+  readonly view: View;
+  readonly session: Session;
+}
+
+export interface BroadcastOptions {
+  picture: Picture;
+  clock: Clock;
+  log: FeedLog;
+  /** Views with equal filters that filter for themselves, before one more gets a channel. Default MAX_PRIVATE_VIEWS. */
+  privateViews?: number;
+  /** Channels beside those of everything. Default MAX_CHANNELS. */
+  maxChannels?: number;
+  /** Bytes that channels may take. Default MAX_CHANNELS_BYTES. */
+  maxChannelsBytes?: number;
+  /** Default SNAPSHOT_BYTES_PER_TICK. */
+  snapshotBytesPerTick?: number;
+}
+
 export class Broadcast {
   /** Turns of views left out because their socket was slow. */
   skipped = 0;
   readonly #privateViews: number;
+  readonly #picture: Picture;
+  readonly #channelLimits: ChannelLimits;
+  readonly #snapshotBytesPerTick: number;
   readonly #clock: Clock;
   readonly #log: FeedLog;
   readonly #channels: Channels;
@@ -49,10 +85,17 @@ export class Broadcast {
   readonly #private = new Map<string, number>();
   /** Views that lack something, the one that was served longest ago first. */
   readonly #growing = new Set<View>();
+  /** Views that had to leave for want of a channel, since `tick` gave them back. */
+  #homeless: Homeless[] = [];
 
-  /** @param privateViews views with equal filters that filter for themselves, before one more gets a channel */
-  constructor(picture: Picture, clock: Clock, log: FeedLog, privateViews: number) {
-    this.#privateViews = privateViews;
+  constructor({ picture, clock, log, ...options }: BroadcastOptions) {
+    this.#privateViews = options.privateViews ?? MAX_PRIVATE_VIEWS;
+    this.#channelLimits = {
+      channels: options.maxChannels ?? MAX_CHANNELS,
+      bytes: options.maxChannelsBytes ?? MAX_CHANNELS_BYTES,
+    };
+    this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
+    this.#picture = picture;
     this.#clock = clock;
     this.#log = log;
     this.#channels = new Channels(picture);
@@ -67,7 +110,7 @@ export class Broadcast {
     return this.#audiences.size;
   }
 
-  /** Lets a view take part from the next base tick on. False if there are too many channels for one more. */
+  /** Lets a view take part from the next base tick on. False if there is no room for the channel it needs. */
   join(view: View, session: Session, spec: ChannelSpec): boolean {
     const key = channelKey(spec);
     const privates = this.#private.get(key) ?? 0;
@@ -90,7 +133,8 @@ export class Broadcast {
     const key = channelKey(spec);
     let audience = this.#audiences.get(key);
     if (audience === undefined) {
-      if (this.#audiences.size >= MAX_CHANNELS) return undefined;
+      const { capacity } = this.#picture.columns;
+      if (!hasRoom(spec, this.#audiences.values(), capacity, this.#channelLimits)) return undefined;
       audience = { ...spec, key, views: new Map(), channel: undefined, clusters: undefined };
       this.#audiences.set(key, audience);
     }
@@ -110,8 +154,13 @@ export class Broadcast {
     else this.#private.set(key, privates);
   }
 
-  /** Serves all views. The sessions have been looked at. */
-  tick(time: TickTime): void {
+  /**
+   * Serves all views. The sessions have been looked at.
+   *
+   * @returns the views that need a channel where none is left: they take part no more, and their clients do not know it
+   */
+  tick(time: TickTime): readonly Homeless[] {
+    this.#homeless = [];
     this.#channels.merge();
     for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
@@ -119,6 +168,7 @@ export class Broadcast {
     }
     this.#grow(time);
     this.#channels.release();
+    return this.#homeless;
   }
 
   #serve(audience: Audience, time: TickTime): void {
@@ -150,15 +200,15 @@ export class Broadcast {
     }
   }
 
-  /** Gives a view that filters for itself a channel. */
+  /** Gives a view that filters for itself a channel. If none is left it must leave: its own filter costs too much by now. */
   #promote(view: View, session: Session): void {
     const seat = this.#seats.get(view)!;
     const audience = this.#audience(seat.spec);
+    this.leave(view);
     if (audience === undefined) {
-      session.close("try_again_later");
+      this.#homeless.push({ view, session });
       return;
     }
-    this.leave(view);
     view.filter = undefined;
     view.restart();
     audience.views.set(view, session);
@@ -174,7 +224,7 @@ export class Broadcast {
   #grow(time: TickTime): void {
     // Its time counts from here: however long the deltas took, snapshots must get on.
     const end = this.#clock.monotonic() + BASE_TICK_MS / 2;
-    let bytes = SNAPSHOT_BYTES_PER_TICK;
+    let bytes = this.#snapshotBytesPerTick;
     const waiting = [...this.#growing];
     for (let i = 0; i < waiting.length; i++) {
       if (bytes <= 0 || this.#clock.monotonic() > end) return;

@@ -27,6 +27,8 @@ export interface MessageProblem {
   n?: number;
   /** Of the mistake in an expression. */
   position?: number;
+  /** The view is over with it. */
+  ended?: true;
 }
 export type Decoded = { is: "message"; message: ClientMessage } | { is: "problem"; problem: MessageProblem };
 

@@ -3,13 +3,11 @@
  */
 import { Buffer } from "node:buffer";
 import type { Ingest } from "../../actors/messages.ts";
-import type { Clock } from "../../clock.ts";
-import { BASE_TICK_MS, HEARTBEAT_MS, MAX_PRIVATE_VIEWS } from "../../limits.ts";
-import type { Picture } from "../../picture/picture.ts";
+import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
 import { BinaryFormat } from "./binary-format.ts";
-import { Broadcast, type FeedLog } from "./broadcast.ts";
+import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { decodeMessage } from "./decode.ts";
 import type { Format } from "./format.ts";
 import { JsonFormat } from "./json-format.ts";
@@ -20,16 +18,11 @@ import { Subscriptions } from "./subscriptions.ts";
 import { takeBatch } from "./take-batch.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
 
-export interface FeedOptions {
-  picture: Picture;
+export interface FeedOptions extends BroadcastOptions {
   ingest: Ingest;
-  clock: Clock;
-  log: FeedLog;
   decodeReport: DecodeReport;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
-  /** Views with equal filters that filter for themselves, before one more gets a channel. Default MAX_PRIVATE_VIEWS. */
-  privateViews?: number;
 }
 
 export interface FeedStats extends Sent {
@@ -64,9 +57,9 @@ export class Feed {
   #cancel: (() => void) | undefined;
 
   constructor(options: FeedOptions) {
-    const { picture, clock, log } = options;
+    const { picture } = options;
     this.#options = options;
-    this.#broadcast = new Broadcast(picture, clock, log, options.privateViews ?? MAX_PRIVATE_VIEWS);
+    this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
     this.#json = new JsonFormat(picture);
     this.#binary = new BinaryFormat(picture);
@@ -124,7 +117,9 @@ export class Feed {
     const now = clock.monotonic();
     for (const session of this.#sessions.values()) this.#broadcast.guard(session, () => session.look(now));
     this.#subscriptions.follow();
-    this.#broadcast.tick({ tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) });
+    const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
+    for (const { view, session } of this.#broadcast.tick(time))
+      this.#broadcast.guard(session, () => this.#subscriptions.expel(session, view));
     this.#heartbeat(tick);
   }
 

@@ -31,6 +31,8 @@ export class IdsView implements View {
   readonly #held = new Map<string, number>();
   #isLive = false;
   #isTold = false;
+  /** Changes of the filter. */
+  #filters = 0;
   #n = 0;
 
   constructor(sink: ViewSink, picture: Picture, { name, number, ids }: IdsViewOptions) {
@@ -51,6 +53,8 @@ export class IdsView implements View {
   }
 
   refilter(): void {
+    this.#filters++;
+    this.#isTold = false;
     this.restart();
   }
 
@@ -109,7 +113,7 @@ export class IdsView implements View {
   #tell(): void {
     this.#isTold = true;
     const number = this.#sink.format.isBinary ? { number: this.#frameName.number } : {};
-    this.#sink.sendMessage({ op: "view", view: this.name, ...number, cover: [] });
+    this.#sink.sendMessage({ op: "view", view: this.name, ...number, cover: [], filters: this.#filters });
   }
 
   /** Why an entity that the client holds is not shown any more. */

@@ -107,7 +107,7 @@ export type Departure = [id: string, reason: DepartureReason];
 
 /**
  * The answer to subscribe and update, and sent when a followed entity has moved on: the cover is the view's contract, its boxes together
- * contain the bbox. A view of `ids` has neither.
+ * contain the bbox. A view of `ids` has no bbox, and an empty cover. All frames after it are of its cover and of the filter that it counts.
  */
 export interface ViewReply {
   op: "view";
@@ -116,6 +116,8 @@ export interface ViewReply {
   number?: number;
   bbox?: Bbox;
   cover: Bbox[];
+  /** Changes of `kinds` or `where` that the view has taken: 0 after subscribe, one more with each such update that was not refused. */
+  filters: number;
 }
 /** The view is over: what it followed has gone, with the reason. Its name is free. */
 export interface Ended {
@@ -183,6 +185,8 @@ export interface ErrorMessage {
   n?: number;
   /** Of the mistake in a `where`, in characters from 0. */
   position?: number;
+  /** The view is over with this, and its name is free: the node cannot go on with what it asked for. */
+  ended?: true;
 }
 /** A frame of a view, which is binary in `muster.v1.bin`. */
 export type ViewFrame = Snapshot | Delta | Clusters;
@@ -193,7 +197,6 @@ export const CLOSE_CODES = {
   going_away: { code: 1001, reason: "the node is shutting down", reconnect: true },
   message_too_big: { code: 1009, reason: "a message is larger than the limit", reconnect: false },
   internal_error: { code: 1011, reason: "the node failed on this connection", reconnect: true },
-  try_again_later: { code: 1013, reason: "the node holds more work than it may", reconnect: true },
   bad_message: { code: 4400, reason: "too many messages that are not the protocol", reconnect: false },
   unauthorized: { code: 4401, reason: "the token is missing or wrong", reconnect: false },
   not_this_protocol: { code: 4403, reason: "a frame that this subprotocol does not have", reconnect: false },

@@ -125,10 +125,10 @@ export class Session implements ViewSink {
   }
 
   /** Tells the client what was wrong with a message; closes if it was one too many that is not the protocol. */
-  refuse({ type, detail, view, n, position }: MessageProblem): void {
+  refuse({ type, detail, view, n, position, ended }: MessageProblem): void {
     if (BAD_MESSAGES.has(type) && ++this.#badMessages > MAX_BAD_MESSAGES_PER_CONNECTION)
       this.close("bad_message");
-    else this.sendMessage({ op: "error", ...problem(type, detail), view, n, position });
+    else this.sendMessage({ op: "error", ...problem(type, detail), view, n, position, ended });
   }
 
   close(why: CloseCode): void {

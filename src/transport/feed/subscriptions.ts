@@ -12,6 +12,8 @@ import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./pro
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
 
+const NO_CHANNEL = "too many different filters are in use";
+
 /** What a view was opened with, as far as an update may change or needs it. */
 interface Opened {
   view: View;
@@ -61,7 +63,7 @@ export class Subscriptions {
     const made = this.#view(session, message);
     if (made === undefined) return;
     if (!this.#broadcast.join(made.view, session, spec)) {
-      session.refuse({ type: "unavailable", detail: "too many different filters are in use", view: name });
+      session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: name });
       return;
     }
     session.views.set(name, made.view);
@@ -134,14 +136,20 @@ export class Subscriptions {
     if (!this.#broadcast.join(view, session, spec)) {
       this.#broadcast.join(view, session, before);
       view.restart();
-      const detail = "too many different filters are in use";
-      session.refuse({ type: "unavailable", detail, view: view.name });
+      session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: view.name });
       return false;
     }
     opened.filter = filter;
     opened.spec = spec;
     view.refilter();
     return true;
+  }
+
+  /** Ends a view that needs a channel where none is left. */
+  expel(session: Session, view: View): void {
+    session.views.delete(view.name);
+    this.#forget(view);
+    session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: view.name, ended: true });
   }
 
   unsubscribe(session: Session, { view: name }: Unsubscribe): void {
