@@ -54,8 +54,19 @@ const ARROWS: Arrows = {
     "node:assert/strict",
     "node:buffer",
   ],
+  // The ports that it wants are below; who implements them imports them, as with `actors`.
+  "src/cluster": [
+    "src/cluster",
+    "src/actors",
+    "src/picture",
+    "src/clock.ts",
+    "src/limits.ts",
+    "node:assert/strict",
+    "node:buffer",
+  ],
   "src/store": [
     "src/store",
+    "src/cluster/ports.ts",
     "src/actors",
     "src/picture",
     "src/clock.ts",
@@ -67,6 +78,8 @@ const ARROWS: Arrows = {
   "src/transport": [
     "src/transport",
     "src/actors",
+    "src/cluster/ports.ts",
+    "types:src/cluster",
     "src/picture",
     "src/auth",
     "src/telemetry",

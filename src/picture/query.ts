@@ -17,13 +17,15 @@ export interface BboxQuery {
   limit: number;
   /** Only ids greater than this one: the last one of the page before. */
   after?: string;
+  /** Only slots for which this is true. Absent = all. */
+  only?: (slot: number) => boolean;
 }
 
 /** The entities with the smallest ids, in order of id (by UTF-16 units). `more`: there are others beyond the limit. */
 export function queryBbox(picture: Picture, query: BboxQuery): { slots: number[]; more: boolean } {
   const { columns } = picture;
   const { bbox, limit, after } = query;
-  const passes = nameFilter(columns, query.kinds, query.states);
+  const passes = filterOf(columns, query);
   const smallest = new SmallestIds(columns.id as readonly string[], limit + 1);
   const look = (slot: number) => {
     const id = columns.id[slot]!;
@@ -63,6 +65,8 @@ export interface NearQuery {
   k: number;
   kinds?: readonly string[];
   states?: readonly string[];
+  /** Only slots for which this is true. Absent = all. */
+  only?: (slot: number) => boolean;
 }
 
 /** Where the search starts, metres: a few cells. */
@@ -79,7 +83,7 @@ export function queryNear(picture: Picture, query: NearQuery): { slots: number[]
   const { columns, index } = picture;
   const { lon, lat, k } = query;
   const farthest = Math.min(query.radius ?? FARTHEST, FARTHEST);
-  const passes = nameFilter(columns, query.kinds, query.states);
+  const passes = filterOf(columns, query);
   let radius = Math.min(FIRST_RADIUS, farthest);
   for (;;) {
     const found: { slot: number; metres: number }[] = [];
@@ -102,15 +106,16 @@ function nearest(columns: Columns, found: { slot: number; metres: number }[], k:
   return { slots: taken.map(({ slot }) => slot), distances: taken.map(({ metres }) => metres) };
 }
 
-function nameFilter(
+function filterOf(
   columns: Columns,
-  kinds: readonly string[] | undefined,
-  states: readonly string[] | undefined,
+  { kinds, states, only }: Pick<BboxQuery, "kinds" | "states" | "only">,
 ): (slot: number) => boolean {
   const kindNumbers = numbersOf(columns.kinds, kinds);
   const stateNumbers = numbersOf(columns.states, states);
   return (slot) =>
-    (kindNumbers?.has(columns.kind[slot]) ?? true) && (stateNumbers?.has(columns.state[slot]) ?? true);
+    (kindNumbers?.has(columns.kind[slot]) ?? true) &&
+    (stateNumbers?.has(columns.state[slot]) ?? true) &&
+    (only?.(slot) ?? true);
 }
 
 function numbersOf(interner: Interner, names: readonly string[] | undefined): Set<number> | undefined {

@@ -1,4 +1,6 @@
 import t from "tap";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import type { EntityRecord } from "../../src/picture/record.ts";
 import { addEntity, NOW, problemOf, testApp } from "./fixture.ts";
 
 interface Collection {
@@ -184,4 +186,38 @@ t.test("[H17] one entity is a Feature; any id can be asked for, percent-encoded"
     "entity-not-found",
     404,
   ]);
+});
+
+t.test("[Q5] shards that are missing are no silent gap", async (t) => {
+  let missing: number[] = [];
+  const record = {
+    id: "a",
+    kind: "truck",
+    lon: 25,
+    lat: 60,
+    attributes: {},
+    epoch: 1,
+    seq: 1,
+  } as EntityRecord;
+  const answer = async (records: EntityRecord[]) => ({ records, more: false, missing });
+  const app = testApp({
+    cluster: {
+      list: () => answer([record]),
+      near: async () => ({ ...(await answer([record])), distances: [12.34] }),
+      one: (id) => answer(id === "a" ? [record] : []),
+    },
+  });
+  t.strictSame(ids(await collection(app.get("/v1/entities"))), ["a"]);
+  const near = await collection(app.get("/v1/entities?near=25,60"));
+  t.equal(near.features[0].properties.distance, 12.3);
+  t.strictSame(await problemOf(await app.get("/v1/entities/b")), ["entity-not-found", 404]);
+
+  missing = [shardOf("b"), 255];
+  const refused = await app.get("/v1/entities?limit=5");
+  t.equal(refused.headers.get("retry-after"), "1");
+  t.strictSame(await problemOf(refused), ["unavailable", 503]);
+  const partial = (await (await app.get("/v1/entities?partial=true")).json()) as { missingShards: number };
+  t.equal(partial.missingShards, 2);
+  t.equal((await app.get("/v1/entities/a")).status, 200);
+  t.strictSame(await problemOf(await app.get("/v1/entities/b")), ["unavailable", 503]);
 });

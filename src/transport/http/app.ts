@@ -4,6 +4,7 @@ import type { Ingest } from "../../actors/messages.ts";
 import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
+import type { EntityQueries } from "../../cluster/scatter.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
@@ -18,6 +19,8 @@ import { createStaticFiles } from "./static-files.ts";
 export interface AppOptions {
   ingest: Ingest;
   picture: Picture;
+  /** Queries over all nodes of a cluster; absent = this node has everything. */
+  cluster?: EntityQueries;
   health(): Health;
   metrics: Metrics;
   checkToken(token: string): boolean;
@@ -58,7 +61,7 @@ export function createApp(options: AppOptions): App {
   for (const path of PROTECTED) app.use(path, guarded(guard));
   const postReports = createPostReports(options.ingest, clock);
   reportsRoute(app, postReports);
-  entitiesRoutes(app, picture, clock);
+  entitiesRoutes(app, picture, clock, options.cluster);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>
     problemResponse("upgrade-required", "Open it as a WebSocket, subprotocol muster.v1.json.", {

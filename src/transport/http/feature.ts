@@ -20,15 +20,45 @@ export interface Link {
   href: string;
 }
 
-/** The feature of a slot that is in use. `geometry` is null if the entity has never told its place. */
+/** The feature of a slot that is in use. */
 export function featureOf(picture: Picture, slot: number): Feature {
-  const { id, lon, lat, ...properties } = fullRecord(picture, slot);
+  return featureOfRecord(fullRecord(picture, slot));
+}
+
+/** `geometry` is null if the entity has never told its place. */
+export function featureOfRecord({ id, lon, lat, ...properties }: EntityRecord): Feature {
   return {
     type: "Feature",
     id,
     geometry: lon !== undefined && lat !== undefined ? { type: "Point", coordinates: [lon, lat] } : null,
     properties,
   };
+}
+
+/** A FeatureCollection of what several nodes told. `missingShards` of 256 nobody answered for. */
+export function gatheredResponse(
+  clock: Clock,
+  found: { records: readonly EntityRecord[]; distances?: readonly number[]; missing: readonly number[] },
+  links: readonly Link[],
+): Response {
+  const features = found.records.map((record, i) => {
+    const feature = featureOfRecord(record);
+    if (found.distances !== undefined) feature.properties.distance = roundedDistance(found.distances[i]);
+    return feature;
+  });
+  const body = {
+    type: "FeatureCollection",
+    timeStamp: new Date(clock.now()).toISOString(),
+    features,
+    numberReturned: features.length,
+    ...(found.missing.length > 0 && { missingShards: found.missing.length }),
+    links,
+  };
+  return Response.json(body, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
+}
+
+function roundedDistance(metres: number): number {
+  return Math.round(metres * 10) / 10;
 }
 
 /**
@@ -55,7 +85,7 @@ export function collectionResponse(
       const slot = slots[at];
       if (ids[at] === undefined || picture.find(ids[at]!) !== slot) continue;
       const feature = featureOf(picture, slot);
-      if (distances !== undefined) feature.properties.distance = Math.round(distances[at] * 10) / 10;
+      if (distances !== undefined) feature.properties.distance = roundedDistance(distances[at]);
       parts.push((returned++ === 0 ? "" : ",") + JSON.stringify(feature));
     }
     return parts.join("");

@@ -93,6 +93,10 @@ export const FeatureCollectionSchema = z
     timeStamp: time(),
     features: z.array(FeatureSchema),
     numberReturned: z.int(),
+    missingShards: z
+      .int()
+      .optional()
+      .describe("Of the cluster's 256 shards so many were not reached; only with `partial=true`."),
     links: z.array(z.object({ rel: z.enum(["self", "next"]), type: z.string(), href: z.string() })),
   })
   .openapi("FeatureCollection");

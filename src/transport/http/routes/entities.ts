@@ -1,6 +1,8 @@
 /** `GET /v1/entities` and `/v1/entities/{id}`: the picture as GeoJSON. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { shardOf } from "../../../actors/shard-hash.ts";
 import type { Clock } from "../../../clock.ts";
+import type { EntityQueries, Gathered } from "../../../cluster/scatter.ts";
 import {
   DEFAULT_LIST_LIMIT,
   MAX_ID_LENGTH,
@@ -10,7 +12,15 @@ import {
 } from "../../../limits.ts";
 import type { Picture } from "../../../picture/picture.ts";
 import { queryBbox, queryNear } from "../../../picture/query.ts";
-import { collectionResponse, featureOf, GEOJSON, type Link } from "../feature.ts";
+import {
+  collectionResponse,
+  type Feature,
+  featureOf,
+  featureOfRecord,
+  GEOJSON,
+  gatheredResponse,
+  type Link,
+} from "../feature.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
@@ -92,6 +102,10 @@ const Query = z
       .max(MAX_ID_LENGTH)
       .optional()
       .openapi({ description: "The id after which to go on; the link `next` has it." }),
+    partial: z.enum(["true", "false"]).default("false").openapi({
+      description:
+        "In a cluster: `true` = answer without the shards that cannot be reached now, and count them in `missingShards`; else that is a 503.",
+    }),
   })
   .superRefine((query, context) => {
     const refuse = (path: string, message: string) =>
@@ -132,28 +146,68 @@ const oneRoute = createRoute({
   },
 });
 
-export function entitiesRoutes(app: OpenAPIHono, picture: Picture, clock: Clock): void {
+/** @param cluster asks all nodes; absent = this node has everything. */
+export function entitiesRoutes(
+  app: OpenAPIHono,
+  picture: Picture,
+  clock: Clock,
+  cluster: EntityQueries | undefined,
+): void {
   app.openAPIRegistry.registerPath(listRoute);
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
     const parsed = Query.safeParse(flatten(url.searchParams));
-    return parsed.success ? list(picture, clock, parsed.data, url) : refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error);
+    return cluster === undefined
+      ? list(picture, clock, parsed.data, url)
+      : gather(cluster, clock, parsed.data, url);
   });
 
   app.openAPIRegistry.registerPath(oneRoute);
-  app.get("/v1/entities/:id", (c) => {
+  app.get("/v1/entities/:id", async (c) => {
     const id = decoded(new URL(c.req.url).pathname.slice("/v1/entities/".length));
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
-    const slot = picture.find(id);
-    if (slot === -1)
+    let feature: Feature | undefined;
+    if (cluster === undefined) {
+      const slot = picture.find(id);
+      if (slot !== -1) feature = featureOf(picture, slot);
+    } else {
+      const { records, missing } = await cluster.one(id);
+      if (records.length > 0) feature = featureOfRecord(records[0]);
+      else if (missing.includes(shardOf(id))) return unreached(missing);
+    }
+    if (feature === undefined)
       return problemResponse(
         "entity-not-found",
         `There is no entity ${JSON.stringify(id.slice(0, MAX_ID_LENGTH))}.`,
       );
-    return Response.json(featureOf(picture, slot), {
-      headers: { "content-type": GEOJSON, "cache-control": "no-store" },
-    });
+    return Response.json(feature, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
   });
+}
+
+async function gather(cluster: EntityQueries, clock: Clock, query: Query, url: URL): Promise<Response> {
+  const { kind: kinds, state: states, limit } = query;
+  const links: Link[] = [link("self", url.pathname, url.searchParams)];
+  let found: Gathered;
+  if (query.near !== undefined) {
+    const [lon, lat] = query.near;
+    const k = Math.min(query.k ?? limit, MAX_LIST_LIMIT);
+    found = await cluster.near({ lon, lat, radius: query.radius, k, kinds, states });
+  } else {
+    found = await cluster.list({ bbox: query.bbox, kinds, states, limit, after: query.after });
+    const last = found.records.at(-1);
+    if (found.more && last !== undefined) links.push(nextLink(url, last.id));
+  }
+  if (found.missing.length > 0 && query.partial === "false") return unreached(found.missing);
+  return gatheredResponse(clock, found, links);
+}
+
+function unreached(missing: readonly number[]): Response {
+  return problemResponse(
+    "unavailable",
+    `${missing.length} of the cluster's shards cannot be reached now: their nodes do not answer, or they are on their way to another.`,
+    { headers: { "retry-after": "1" } },
+  );
 }
 
 function list(picture: Picture, clock: Clock, query: Query, url: URL): Response {
@@ -166,12 +220,14 @@ function list(picture: Picture, clock: Clock, query: Query, url: URL): Response 
     return collectionResponse(picture, clock, found, links);
   }
   const { slots, more } = queryBbox(picture, { bbox: query.bbox, kinds, states, limit, after: query.after });
-  if (more) {
-    const next = new URLSearchParams(url.searchParams);
-    next.set("after", picture.columns.id[slots.at(-1)!]!);
-    links.push(link("next", url.pathname, next));
-  }
+  if (more) links.push(nextLink(url, picture.columns.id[slots.at(-1)!]!));
   return collectionResponse(picture, clock, { slots }, links);
+}
+
+function nextLink(url: URL, after: string): Link {
+  const next = new URLSearchParams(url.searchParams);
+  next.set("after", after);
+  return link("next", url.pathname, next);
 }
 
 function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {

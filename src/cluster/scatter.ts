@@ -1,0 +1,225 @@
+/**
+ * Queries over all nodes: each answers for the shards that it has open, and the answers are merged. A shard that nobody answers for makes the result
+ * partial, which the caller is told; nothing is left out silently.
+ */
+import type { Clock } from "../clock.ts";
+import { SHARDS } from "../limits.ts";
+import type { Picture } from "../picture/picture.ts";
+import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
+import { type EntityRecord, fullRecord } from "../picture/record.ts";
+
+/** How long other nodes may take. */
+const DEADLINE_MS = 2_000;
+/** Records of one answer, as JSON: beyond it the answer is cut, and says so. */
+const MAX_ANSWER_BYTES = 2 * 2 ** 20;
+/** Queries of other nodes and to other nodes that are under way. */
+const MAX_QUERIES = 1_000;
+
+/** A query as it goes to other nodes. */
+export type EntityQuery =
+  | ({ is: "list" } & Omit<BboxQuery, "only">)
+  | ({ is: "near" } & Omit<NearQuery, "only">)
+  | { is: "one"; id: string };
+
+/** What one node says. */
+export interface Answer {
+  /** In order of id, or of distance. */
+  records: EntityRecord[];
+  /** Metres, of `near`. */
+  distances?: number[];
+  /** There are others beyond the last record. */
+  more: boolean;
+  /** Shards it answered for, with their epochs. */
+  shards: [number, number][];
+}
+
+/** What all nodes say together. */
+export interface Gathered {
+  records: EntityRecord[];
+  distances?: number[];
+  more: boolean;
+  /** Shards that nobody answered for, ascending. */
+  missing: number[];
+}
+
+/** Queries on the live picture of the whole cluster. */
+export interface EntityQueries {
+  list(query: BboxQuery): Promise<Gathered>;
+  near(query: NearQuery): Promise<Gathered>;
+  one(id: string): Promise<Gathered>;
+}
+
+/** A question to another node, or its answer. */
+export type QueryMessage =
+  | { is: "query"; n: number; query: EntityQuery }
+  | { is: "answer"; n: number; answer: Answer };
+
+export interface ScatterOptions {
+  picture: Picture;
+  /** Shards open here, with their epochs. */
+  open(): ReadonlyMap<number, number>;
+  /** Incarnations of the other nodes. */
+  others(): string[];
+  /** May be lost. */
+  send(node: string, message: QueryMessage): void;
+  clock: Clock;
+}
+
+interface Pending {
+  waiting: Set<string>;
+  answers: Answer[];
+  done(): void;
+}
+
+export class Scatter implements EntityQueries {
+  readonly #options: ScatterOptions;
+  readonly #pending = new Map<number, Pending>();
+  #n = 0;
+
+  constructor(options: ScatterOptions) {
+    this.#options = options;
+  }
+
+  list(query: BboxQuery): Promise<Gathered> {
+    return this.#ask({ is: "list", ...query }, (answers) => mergeById(answers, query.limit));
+  }
+
+  near(query: NearQuery): Promise<Gathered> {
+    return this.#ask({ is: "near", ...query }, (answers) => mergeByDistance(answers, query.k));
+  }
+
+  one(id: string): Promise<Gathered> {
+    return this.#ask({ is: "one", id }, (answers) => mergeById(answers, 1));
+  }
+
+  /** A message of another node. */
+  heard(from: string, message: QueryMessage): void {
+    if (message.is === "query") {
+      this.#options.send(from, { is: "answer", n: message.n, answer: this.answer(message.query) });
+      return;
+    }
+    const pending = this.#pending.get(message.n);
+    if (pending === undefined || !pending.waiting.delete(from)) return;
+    pending.answers.push(message.answer);
+    if (pending.waiting.size === 0) pending.done();
+  }
+
+  /** What this node has to say. */
+  answer(query: EntityQuery): Answer {
+    const { picture, open } = this.#options;
+    const shards = open();
+    const only = (slot: number) => shards.has(picture.columns.shard[slot]);
+    const told: [number, number][] = [...shards];
+    switch (query.is) {
+      case "list": {
+        const { slots, more } = queryBbox(picture, { ...query, only });
+        return { ...cut(picture, slots, more), shards: told };
+      }
+      case "near": {
+        const { slots, distances } = queryNear(picture, { ...query, only });
+        const answer = cut(picture, slots, false);
+        return { ...answer, distances: distances.slice(0, answer.records.length), shards: told };
+      }
+      case "one": {
+        const slot = picture.find(query.id);
+        const records = slot >= 0 && only(slot) ? [fullRecord(picture, slot)] : [];
+        return { records, more: false, shards: told };
+      }
+      default:
+        return query satisfies never;
+    }
+  }
+
+  async #ask(
+    query: EntityQuery,
+    merge: (answers: readonly Answer[]) => Omit<Gathered, "missing">,
+  ): Promise<Gathered> {
+    const { clock, send } = this.#options;
+    const others = this.#pending.size < MAX_QUERIES ? this.#options.others() : [];
+    const answers: Answer[] = [];
+    if (others.length > 0) {
+      const n = ++this.#n;
+      await new Promise<void>((resolve) => {
+        const cancel = clock.schedule(DEADLINE_MS, () => done());
+        const done = () => {
+          cancel();
+          this.#pending.delete(n);
+          resolve();
+        };
+        this.#pending.set(n, { waiting: new Set(others), answers, done });
+        for (const node of others) send(node, { is: "query", n, query });
+      });
+    }
+    // Last, so that a shard that came here while the others were asked is not missed.
+    answers.push(this.answer(query));
+    const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
+    const missing: number[] = [];
+    for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
+    return { ...merge(answers), missing };
+  }
+}
+
+/** As many records as an answer holds. */
+function cut(
+  picture: Picture,
+  slots: readonly number[],
+  more: boolean,
+): { records: EntityRecord[]; more: boolean } {
+  const records: EntityRecord[] = [];
+  let bytes = 0;
+  for (const slot of slots) {
+    const record = fullRecord(picture, slot);
+    bytes += 300 + (picture.columns.attributes.get(slot)?.length ?? 0);
+    if (bytes > MAX_ANSWER_BYTES && records.length > 0) return { records, more: true };
+    records.push(record);
+  }
+  return { records, more };
+}
+
+/** In order of id, up to where every answer goes. */
+function mergeById(answers: readonly Answer[], limit: number): Omit<Gathered, "missing"> {
+  const byId = new Map<string, EntityRecord>();
+  let end: string | undefined;
+  for (const { records, more } of answers) {
+    for (const record of records) keepNewer(byId, record);
+    const last = records.at(-1)?.id;
+    if (more && last !== undefined && (end === undefined || last < end)) end = last;
+  }
+  const all = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const within = end === undefined ? all : all.filter(({ id }) => id <= end);
+  return { records: within.slice(0, limit), more: end !== undefined || within.length > limit };
+}
+
+function mergeByDistance(answers: readonly Answer[], k: number): Omit<Gathered, "missing"> {
+  const byId = new Map<string, EntityRecord>();
+  const metres = new Map<EntityRecord, number>();
+  let end = Infinity;
+  for (const { records, distances = [], more } of answers) {
+    for (const [i, record] of records.entries()) {
+      metres.set(record, distances[i]);
+      keepNewer(byId, record);
+    }
+    if (more) end = Math.min(end, distances.at(-1) ?? Infinity);
+  }
+  const found = [...byId.values()]
+    .map((record) => ({ record, distance: metres.get(record)! }))
+    .filter(({ distance }) => distance <= end)
+    .sort((a, b) => a.distance - b.distance || (a.record.id < b.record.id ? -1 : 1))
+    .slice(0, k);
+  return {
+    records: found.map(({ record }) => record),
+    distances: found.map(({ distance }) => distance),
+    more: end !== Infinity,
+  };
+}
+
+/** While a shard is handed over, two nodes may answer for it. */
+function keepNewer(byId: Map<string, EntityRecord>, record: EntityRecord): void {
+  const known = byId.get(record.id);
+  if (
+    known === undefined ||
+    record.epoch > known.epoch ||
+    (record.epoch === known.epoch && record.seq > known.seq)
+  )
+    byId.set(record.id, record);
+}

@@ -1,0 +1,204 @@
+import t from "tap";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { Scatter } from "../../src/cluster/scatter.ts";
+import { SHARDS } from "../../src/limits.ts";
+import { Picture } from "../../src/picture/picture.ts";
+import { queryBbox, queryNear } from "../../src/picture/query.ts";
+import { fullRecord } from "../../src/picture/record.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { fc } from "../support/seeded.ts";
+
+interface Place {
+  id: string;
+  lon: number;
+  lat: number;
+  kind: string;
+  /** Bytes of its attributes. */
+  weight: number;
+}
+
+/** Adds an entity; `seq` tells versions apart. */
+function add(picture: Picture, { id, lon, lat, kind, weight }: Place, seq = 1): void {
+  const slot = picture.add(id, shardOf(id));
+  const { columns } = picture;
+  columns.kind[slot] = columns.kinds.number(kind);
+  columns.epoch[slot] = 1;
+  columns.seq[slot] = seq;
+  if (weight > 0) columns.attributes.set(slot, JSON.stringify({ text: "x".repeat(weight) }));
+  picture.place(slot, lon, lat);
+}
+
+/** Nodes that share the shards: shard s is open at node s mod count. Each also shows all other entities, as mirrors. */
+function cluster(count: number, places: readonly Place[]) {
+  const clock = new FakeClock();
+  const silent = new Set<string>();
+  const closed = new Set<number>();
+  const scatters: Scatter[] = [];
+  for (let node = 0; node < count; node++) {
+    const picture = new Picture();
+    for (const place of places) add(picture, place, shardOf(place.id) % count === node ? 2 : 1);
+    const open = () =>
+      new Map(
+        Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]).filter(
+          ([shard]) => shard % count === node && !closed.has(shard),
+        ),
+      );
+    scatters.push(
+      new Scatter({
+        picture,
+        open,
+        clock,
+        others: () =>
+          Array.from({ length: count }, (_, other) => `${other}`).filter((other) => other !== `${node}`),
+        send: (to, message) => {
+          if (silent.has(to)) return;
+          const text = JSON.stringify(message);
+          clock.schedule(1, () => scatters[Number(to)].heard(`${node}`, JSON.parse(text)));
+        },
+      }),
+    );
+  }
+  const whole = new Picture();
+  for (const place of places) add(whole, place, 2);
+  const settled = async <T>(promise: Promise<T>): Promise<T> => {
+    await clock.advance(5_000);
+    return promise;
+  };
+  return { scatters, whole, silent, closed, settled, clock };
+}
+
+const places = fc.uniqueArray(
+  fc.record({
+    id: fc.integer({ min: 0, max: 5_000 }).map((n) => `e${n}`),
+    lon: fc.integer({ min: 0, max: 40 }).map((n) => 24 + n / 10),
+    lat: fc.integer({ min: 0, max: 20 }).map((n) => 59 + n / 10),
+    kind: fc.constantFrom("truck", "vessel"),
+    weight: fc.constantFrom(0, 0, 0, 7_000),
+  }),
+  { selector: ({ id }) => id, maxLength: 60 },
+);
+
+t.test("[Q1] a list over all nodes is what one node with everything would give, page by page", async () => {
+  await fc.assert(
+    fc.asyncProperty(places, fc.integer({ min: 1, max: 20 }), fc.boolean(), async (all, limit, boxed) => {
+      const { scatters, whole, settled } = cluster(3, all);
+      const query = {
+        limit,
+        kinds: boxed ? ["vessel"] : undefined,
+        bbox: boxed ? ([24.5, 59, 26, 60.5] as const) : undefined,
+      };
+      let after: string | undefined;
+      const seen: string[] = [];
+      for (let pages = 0; pages < 100; pages++) {
+        const page = await settled(scatters[pages % 3].list({ ...query, after }));
+        t.strictSame(page.missing, []);
+        t.ok(page.records.length <= limit);
+        for (const record of page.records) {
+          t.equal(record.seq, 2, "the owner's record, never a mirror's");
+          seen.push(record.id);
+        }
+        if (!page.more) break;
+        after = page.records.at(-1)!.id;
+      }
+      const expected = queryBbox(whole, { ...query, limit: 1_000 }).slots.map(
+        (slot) => whole.columns.id[slot],
+      );
+      t.strictSame(seen, expected);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+t.test("[Q2] the nearest over all nodes are the nearest of all", async () => {
+  await fc.assert(
+    fc.asyncProperty(places, fc.integer({ min: 1, max: 20 }), async (all, k) => {
+      const { scatters, whole, settled } = cluster(3, all);
+      const found = await settled(scatters[1].near({ lon: 25, lat: 60, k, radius: 80_000 }));
+      const expected = queryNear(whole, { lon: 25, lat: 60, k, radius: 80_000 });
+      t.strictSame(
+        found.records.map(({ id }) => id),
+        expected.slots.map((slot) => whole.columns.id[slot]),
+      );
+      t.strictSame(found.distances, expected.distances);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+t.test("[Q1] an answer that is too long for a message is cut, and nothing is left out", async (t) => {
+  const all = Array.from({ length: 900 }, (_, n) => ({
+    id: `e${n}`,
+    lon: 25,
+    lat: 60,
+    kind: "truck",
+    weight: 7_000,
+  }));
+  const { scatters, settled } = cluster(2, all);
+  const seen: string[] = [];
+  let after: string | undefined;
+  let pages = 0;
+  for (; pages < 100; pages++) {
+    const page = await settled(scatters[0].list({ limit: 10_000, after }));
+    seen.push(...page.records.map(({ id }) => id));
+    if (!page.more) break;
+    after = page.records.at(-1)!.id;
+  }
+  t.ok(pages > 0, "it was cut");
+  t.strictSame(seen, all.map(({ id }) => id).sort());
+});
+
+t.test("[Q3] what nobody answers for is told as missing", async (t) => {
+  const all = Array.from({ length: 100 }, (_, n) => ({
+    id: `e${n}`,
+    lon: 25,
+    lat: 60,
+    kind: "truck",
+    weight: 0,
+  }));
+  const { scatters, settled, silent, closed, whole } = cluster(2, all);
+  silent.add("1");
+  closed.add(4);
+  const asked = scatters[0].list({ limit: 1_000 });
+  const { missing, records } = await settled(asked);
+  const expected = Array.from({ length: SHARDS }, (_, shard) => shard).filter(
+    (shard) => shard % 2 === 1 || shard === 4,
+  );
+  t.strictSame(missing, expected);
+  const there = all.map(({ id }) => id).filter((id) => !expected.includes(shardOf(id)));
+  t.strictSame(
+    records.map(({ id }) => id),
+    there.sort(),
+  );
+  silent.clear();
+  closed.clear();
+  const one = await settled(scatters[1].one("e7"));
+  t.strictSame(one.records, [fullRecord(whole, whole.find("e7"))]);
+  t.strictSame(await settled(scatters[1].one("nobody")), { records: [], more: false, missing: [] });
+});
+
+t.test("[Q4] of two answers for one shard the newer record counts", async (t) => {
+  const clock = new FakeClock();
+  const old = new Picture();
+  const now = new Picture();
+  const place = { id: "e1", lon: 25, lat: 60, kind: "truck", weight: 0 };
+  add(old, place, 9);
+  add(now, place, 3);
+  now.columns.epoch[now.find("e1")] = 2;
+  const all = () => new Map(Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]));
+  const other = new Scatter({ picture: old, open: all, clock, others: () => [], send: () => {} });
+  const scatter: Scatter = new Scatter({
+    picture: now,
+    open: all,
+    clock,
+    others: () => ["old"],
+    send: (_, message) => {
+      if (message.is === "query")
+        scatter.heard("old", { is: "answer", n: message.n, answer: other.answer(message.query) });
+    },
+  });
+  const { records } = await scatter.list({ limit: 10 });
+  t.strictSame(
+    records.map(({ epoch, seq }) => [epoch, seq]),
+    [[2, 3]],
+  );
+});
