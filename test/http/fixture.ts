@@ -52,6 +52,15 @@ export function testApp(options: Partial<AppOptions> = {}): TestApp {
   const app = createApp({
     ingest,
     picture,
+    clusterStatus: () => ({
+      node: "n1",
+      suspended: false,
+      nodes: [],
+      shards: [],
+      handOvers: { count: 0 },
+      claims: 0,
+      evictions: 0,
+    }),
     health: () => ({ ready: true, checks: { store: { ok: true, detail: "answers" } } }),
     metrics: createMetrics([]),
     checkToken: createTokenCheck(TOKEN),

@@ -5,11 +5,13 @@ import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
+import type { ClusterStatus } from "../../cluster/status.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
+import { clusterRoute } from "./routes/cluster.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
@@ -21,6 +23,8 @@ export interface AppOptions {
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
+  /** For `/v1/cluster`. */
+  clusterStatus(): ClusterStatus;
   health(): Health;
   metrics: Metrics;
   checkToken(token: string): boolean;
@@ -62,6 +66,7 @@ export function createApp(options: AppOptions): App {
   const postReports = createPostReports(options.ingest, clock);
   reportsRoute(app, postReports);
   entitiesRoutes(app, picture, clock, options.cluster);
+  clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>
     problemResponse("upgrade-required", "Open it as a WebSocket, subprotocol muster.v1.json.", {
