@@ -12,6 +12,7 @@ import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE } from "./messages.ts";
 import { Shard } from "./shard.ts";
+import { SlotMap } from "./slot-map.ts";
 
 /** The kind of an entity that no report has named a kind for. */
 export const UNKNOWN_KIND = "unknown";
@@ -23,9 +24,9 @@ export class EntityTable {
   /** By slot: the durable number within the shard. */
   number = new Uint32Array(0);
   /** Slot → context of the machine; absent = empty. */
-  readonly context = new Map<number, JsonObject>();
+  readonly context = new SlotMap<JsonObject>();
   /** Slot → armed timers of the machine; absent = none. */
-  readonly timers = new Map<number, readonly ArmedTimer[]>();
+  readonly timers = new SlotMap<readonly ArmedTimer[]>();
   #capacity = 0;
 
   constructor(picture: Picture) {
@@ -38,12 +39,13 @@ export class EntityTable {
     if (fact.is === "introduced") return this.#introduce(shard, fact);
     const slot = shard.slot(fact.number);
     assert.ok(slot >= 0, `shard ${shard.index} has no entity ${fact.number}`);
+    if (fact.is === "reported") {
+      this.applyReported(shard, slot, fact);
+      return slot;
+    }
     columns.seq[slot] = fact.seq;
     columns.epoch[slot] = shard.epoch;
     switch (fact.is) {
-      case "reported":
-        this.#report(slot, fact);
-        break;
       case "transitioned":
         this.#transition(slot, fact);
         break;
@@ -59,6 +61,14 @@ export class EntityTable {
         fact satisfies never;
     }
     return slot;
+  }
+
+  /** Applies what most facts are, for a caller who knows the slot of its entity. */
+  applyReported(shard: Shard, slot: number, fact: Reported): void {
+    const { columns } = this.picture;
+    columns.seq[slot] = fact.seq;
+    columns.epoch[slot] = shard.epoch;
+    this.#report(slot, fact);
   }
 
   /** Makes a slot for an entity, with nothing known but its identity. */
@@ -95,7 +105,7 @@ export class EntityTable {
   #report(slot: number, fact: Reported): void {
     const { picture } = this;
     const { columns } = picture;
-    const source = fact.source === "" ? 0 : interned(columns.sources.number(fact.source));
+    const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
     if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
     let full = columns.liveness[slot] !== LIVE;
@@ -105,14 +115,24 @@ export class EntityTable {
       const accuracy = columns.accuracy[slot];
       if (!Number.isNaN(fact.lon)) this.#fix(slot, fact);
       else this.#partial(slot, fact);
-      if (!Object.is(accuracy, columns.accuracy[slot]) || columns.source[slot] !== source) full = true;
-      columns.source[slot] = source;
+      if (isOther(accuracy, columns.accuracy[slot])) full = true;
+      if (columns.source[slot] !== source) {
+        columns.source[slot] = source;
+        full = true;
+      }
       if (fact.attributes !== "") {
         this.#merge(slot, fact.attributes);
         full = true;
       }
     }
     picture.touch(slot, full ? FULL : MOTION);
+  }
+
+  /** The number of a source's name. That of the last report is found without a look into the table of names. */
+  #sourceNumber(slot: number, name: string): number {
+    if (name === "") return 0;
+    const { sources, source } = this.picture.columns;
+    return sources.name(source[slot]) === name ? source[slot] : interned(sources.number(name));
   }
 
   /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
@@ -193,6 +213,8 @@ export class EntityTable {
   #grow(capacity: number): void {
     this.number = widenU32(this.number, capacity);
     this.duplicates.grow(capacity);
+    this.context.grow(capacity);
+    this.timers.grow(capacity);
     this.#capacity = capacity;
   }
 }
@@ -200,6 +222,11 @@ export class EntityTable {
 function interned(number: number): number {
   assert.ok(number >= 0, "names are refused at the limit before they become facts");
   return number;
+}
+
+/** Whether a number that may be unknown, NaN, is another one now. */
+function isOther(before: number, after: number): boolean {
+  return before !== after && !(Number.isNaN(before) && Number.isNaN(after));
 }
 
 /** Whether a slot has ever had a place. */

@@ -68,9 +68,14 @@ export class Picture {
     const key = mortonKey(lon, lat);
     columns.lon[slot] = lon;
     columns.lat[slot] = lat;
-    columns.key[slot] = key;
-    if (columns.flags[slot] & HAS_PLACE) this.index.move(slot, key);
-    else {
+    if (columns.flags[slot] & HAS_PLACE) {
+      // Most moves stay in their cell.
+      if (columns.key[slot] !== key) {
+        columns.key[slot] = key;
+        this.index.move(slot, key);
+      }
+    } else {
+      columns.key[slot] = key;
       columns.flags[slot] |= HAS_PLACE;
       this.index.insert(slot, key);
     }
