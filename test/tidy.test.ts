@@ -58,6 +58,7 @@ const ARROWS: Arrows = {
     "src/store",
     "src/actors",
     "src/picture",
+    "src/cluster/ports.ts",
     "src/clock.ts",
     "src/limits.ts",
     "src/telemetry",
