@@ -69,7 +69,6 @@ const ARROWS: Arrows = {
     "src/cluster/ports.ts",
     "src/actors",
     "src/picture",
-    "src/cluster/ports.ts",
     "src/clock.ts",
     "src/limits.ts",
     "src/telemetry",
