@@ -8,7 +8,16 @@ import type { ActorSystem } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import { ClusterRouter } from "./cluster-router.ts";
-import { decodeFrame, encodeControl, everybodyOf, FIRST_CONTROL, type Frame, feedOf, inboxOf, repliesOf } from "./frames.ts";
+import {
+  decodeFrame,
+  encodeControl,
+  everybodyOf,
+  FIRST_CONTROL,
+  type Frame,
+  feedOf,
+  inboxOf,
+  repliesOf,
+} from "./frames.ts";
 import { InterestMap } from "./interest.ts";
 import { LinkReceiver } from "./link-receiver.ts";
 import { type Announcement, Member, type MemberLog } from "./member.ts";
@@ -69,7 +78,8 @@ export class Cluster {
         forget: (shards) => this.#attached.system.ownership.forget(shards),
         bytes: (shard) => this.#attached.system.table.shards[shard].bytes,
       },
-      announce: (announcement) => this.#publishControl(everybodyOf(options.name), CONTROL.announcement, announcement),
+      announce: (announcement) =>
+        this.#publishControl(everybodyOf(options.name), CONTROL.announcement, announcement),
       onSuspended: (suspended) => {
         this.#suspended = suspended;
         this.#tellStale();
@@ -188,7 +198,8 @@ export class Cluster {
     const mirrors = this.#attached.mirrors;
     const shards = Array.from({ length: SHARDS }, (_, shard): ShardStatus => {
       const owner = ledger.owner(shard);
-      const state = owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
+      const state =
+        owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
       return { owner, epoch: ledger.epoch(shard), state };
     });
     const owned = new Map<string, number>();
@@ -207,7 +218,8 @@ export class Cluster {
         leaseLeftMs: Math.round(leaseLeftMs),
         shards: owned.get(incarnation) ?? 0,
         silent: this.#silent.has(incarnation),
-        ...(incarnation !== this.#node && !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
+        ...(incarnation !== this.#node &&
+          !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
       })),
       shards,
       handOvers: {
