@@ -19,6 +19,7 @@ import {
 } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterStore } from "../cluster/ports.ts";
+import { VERSION } from "../version.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
@@ -70,8 +71,6 @@ export interface StoreOptions {
   /** When the embedded database is looked after. */
   upkeep?: UpkeepLimits;
 }
-
-const VERSION = "0.1.0";
 
 /** Of a node of a cluster: it renews nothing by itself, whoever has it does. */
 export type ClusteredStore = Store & { readonly cluster: ClusterStore };
