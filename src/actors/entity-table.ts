@@ -1,6 +1,6 @@
 /**
  * All entities of this node: the columns they have in the picture, and those that only actors need. `apply` is the only way
- * their state changes, live and in recovery alike.
+ * their state changes, live and in recovery alike; `applyReported` is its part for reports.
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
