@@ -13,7 +13,7 @@ import type { Recovered } from "./actors/recovery.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
@@ -96,8 +96,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
   const { databaseUrl, dataDir, redisUrl } = config;
   const url = config.publicUrl ?? `http://${reachable(config.host)}:${config.port}`;
-  const random = () => Math.random();
-  const bus = redisUrl === undefined ? undefined : await openRedisBus({ url: redisUrl, log, clock, random });
+  const bus =
+    redisUrl === undefined
+      ? undefined
+      : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
   const storeOptions = { databaseUrl, dataDir, url, clock, log };
   const store: NodeStore = opened.use(
@@ -129,7 +131,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           bus,
           clock,
           log,
-          random,
+          random: systemRandom,
           onStale: (stale) => {
             staleBecause.cluster = stale;
             tellStale();
