@@ -19,10 +19,10 @@ type Fault = (stage: Stage) => void;
 
 const LONGEST_PAUSE_MS = 15_000;
 
-/** One that is up and runs. */
+/** One that is up and runs. The last of them seldom: who is left alone has to see and do what follows. */
 function victim({ nodes, chance }: Stage): SimNode | undefined {
   const up = nodes.filter(({ isUp, isPaused }) => isUp && !isPaused);
-  return up.length === 0 ? undefined : chance.pick(up);
+  return up.length === 0 || (up.length === 1 && chance.is(0.8)) ? undefined : chance.pick(up);
 }
 
 function later({ world, chance }: Stage, least: number, most: number, end: () => void): void {
@@ -179,8 +179,11 @@ const FAULTS: Record<Exclude<Kind, "all">, readonly Fault[]> = {
 };
 const ALL = Object.values(FAULTS).flat();
 
+const CALM_SHARE = 0.3;
+
 /** One step: something goes wrong, or nothing. */
 export function disturb(kind: Kind, stage: Stage): void {
+  if (stage.chance.is(CALM_SHARE)) return;
   stage.chance.pick(kind === "all" ? ALL : FAULTS[kind])(stage);
 }
 
