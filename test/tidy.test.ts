@@ -45,6 +45,16 @@ const ARROWS: Arrows = {
     "node:assert/strict",
     "node:buffer",
   ],
+  // Time, chance, bus and authority are values here, so that a whole cluster can be simulated.
+  "src/cluster": [
+    "src/cluster",
+    "src/actors",
+    "src/picture",
+    "src/clock.ts",
+    "src/limits.ts",
+    "node:assert/strict",
+    "node:buffer",
+  ],
   "src/picture": [
     "src/picture",
     "src/actors/messages.ts",
