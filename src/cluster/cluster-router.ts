@@ -228,7 +228,7 @@ export class ClusterRouter implements Ingest {
     moved: readonly number[],
   ): void {
     const lanes = this.#lanes;
-    const misplaced = new Set<number>();
+    let misplaced: Set<number> | undefined;
     let nextRefused = 0;
     let nextMoved = 0;
     let live = 0;
@@ -244,7 +244,10 @@ export class ClusterRouter implements Ingest {
       lanes.underWay[shard] -= 1;
       if (hasMoved) {
         this.stats.moved += 1;
-        if (this.#isNewest(shard)) misplaced.add(shard);
+        if (this.#isNewest(shard)) {
+          misplaced ??= new Set();
+          misplaced.add(shard);
+        }
         lanes.block(shard);
         this.#again(batch, index);
       } else if (refusal !== undefined) batch.refuse(index, refusal.type, refusal.detail);
@@ -254,7 +257,7 @@ export class ClusterRouter implements Ingest {
     if (lanes.blocked > 0) {
       for (let position = from; position < to; position++) this.#reconsider(cargo.shardOf(position));
     }
-    if (misplaced.size > 0) this.#options.misplaced?.(misplaced);
+    if (misplaced !== undefined) this.#options.misplaced?.(misplaced);
   }
 
   /** Whether this node knows nothing newer than what it sent the shard's reports to. */

@@ -154,6 +154,25 @@ t.test("[L13] what is under way in this node is waited for before a shard goes e
   );
 });
 
+t.test("[L13] a shard that is being handed over gets nothing new", async (t) => {
+  const cluster = start({ [A]: "b", [B]: SELF });
+  cluster.routing.vacant(
+    new Map([
+      [A, 1],
+      [B, 1],
+    ]),
+  );
+  const answer = submit(cluster, [report(A, 1), report(B, 2)]);
+  await cluster.clock.advance(1_000);
+  t.same([...sent(cluster, "b"), ...sent(cluster, SELF)], []);
+  for (const shard of [A, B]) {
+    cluster.claim(shard, "c");
+    cluster.tell(shard);
+  }
+  await cluster.clock.advance(10);
+  t.same(answer.result, accepted(2));
+});
+
 t.test("[L13] what is under way on a link is withdrawn when its shard moves", async (t) => {
   const cluster = start({ [A]: "b", [B]: "b" });
   cluster.owner("b").commitDelay = () => 1_000;
