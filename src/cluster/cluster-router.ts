@@ -20,7 +20,7 @@ import { Batch, Consignment } from "./consignment.ts";
 import { expire } from "./expire.ts";
 import { FRAME, type Frame } from "./frames.ts";
 import type { Refused } from "./link-frames.ts";
-import type { LinkOptions } from "./link-sender.ts";
+import type { LinkOptions, LinkSender } from "./link-sender.ts";
 import { HERE, type Place, Places } from "./places.ts";
 import type { LocalIngest } from "./ports.ts";
 import type { Routing } from "./routing.ts";
@@ -50,7 +50,7 @@ export class ClusterRouter implements Ingest {
   #cancelSweep: (() => void) | undefined;
   #closed = false;
   #stopped = false;
-  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, late: 0, overloaded: 0 };
+  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, late: 0, overloaded: 0, dropped: 0 };
 
   constructor(options: ClusterRouterOptions) {
     this.#options = options;
@@ -119,7 +119,14 @@ export class ClusterRouter implements Ingest {
 
   /** A frame on this node's reply channel. */
   takeReply(frame: Frame): void {
-    if (frame.is === "binary" && frame.type === FRAME.reply) this.#places.reply(frame.sender, frame.body);
+    const link = this.#places.linkTo(frame.sender);
+    if (frame.is === "binary" && frame.type === FRAME.reply && link !== undefined) link.take(frame.body);
+    else this.stats.dropped += 1;
+  }
+
+  /** All links, to be measured. */
+  get links(): LinkSender[] {
+    return Array.from(this.#places.links(), ({ link }) => link);
   }
 
   /** Stops at once: what waits or is on a link is refused, what is in this node is still answered. */

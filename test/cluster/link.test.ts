@@ -176,6 +176,10 @@ t.test("[L9] frames for others, of other kinds or damaged are dropped and counte
   const far = reply.slice();
   new DataView(far.buffer).setFloat64(far.indexOf(SELF.charCodeAt(0)) + SELF.length, 99, true);
   await publish(REPLIES, far);
+  t.equal(cluster.router.links[0].stats.malformed, 2);
+  await publish(REPLIES, encodeControl(FIRST_CONTROL, "b", {}));
+  await publish(REPLIES, encodeProbe("other", SELF, 0));
+  t.equal(cluster.router.stats.dropped, 2);
   submit();
   await clock.advance(5);
   t.equal(answers.length, 2);
