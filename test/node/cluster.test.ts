@@ -42,7 +42,11 @@ async function until(node: Serving, done: (cluster: ClusterStatus) => boolean): 
 const allOpen = ({ shards }: ClusterStatus) => shards.every(({ state }) => state === "open");
 
 interface List {
-  features: { id: string; geometry: { coordinates: [number, number] }; properties: Record<string, unknown> }[];
+  features: {
+    id: string;
+    geometry: { coordinates: [number, number] };
+    properties: Record<string, unknown>;
+  }[];
   numberReturned: number;
 }
 
@@ -84,7 +88,13 @@ t.test("[O4] whichever node takes a report, its owner decides, and all nodes sho
     while ([...view.entities.values()].filter(({ lat }) => lat === 60.006).length < ids.length)
       await sleep(20);
     t.equal(view.entities.size, ids.length, `node ${i} shows what all nodes own`);
-    const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({ id, state, epoch, lon, lat }));
+    const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({
+      id,
+      state,
+      epoch,
+      lon,
+      lat,
+    }));
     const told = lists[0].features.map(({ id, properties, geometry }) => {
       const [lon, lat] = geometry.coordinates;
       return { id, state: properties.state, epoch: properties.epoch, lon, lat };
