@@ -33,6 +33,7 @@ import { type Orm, openOrm } from "./orm.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
+import { raiseGeneration, releaseShards } from "./release-shards.ts";
 import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
@@ -181,7 +182,10 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
-    this.#fence = new Fence(context, incarnation);
+    this.#fence = new Fence(incarnation, {
+      raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
+      release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
+    });
     this.#ring = ring;
     this.#single = single;
     this.#log = log;
