@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
-import { HAS_PLACE, IMPLAUSIBLE, widenU32 } from "../picture/columns.ts";
+import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Fact, Introduced, Reported, Transitioned } from "./facts.ts";
@@ -61,11 +61,20 @@ export class EntityTable {
     return slot;
   }
 
-  /** Makes a slot for an entity, with nothing known but its identity. */
-  add(shard: Shard, number: number, id: string, kind: string): number {
-    const slot = this.picture.add(id, shard.index);
+  /**
+   * Makes a slot for an entity, with nothing known but its identity.
+   * @param mirror a slot that the picture has for it already, as a copy of what another node owned: it is taken over, and seen all the time.
+   */
+  add(shard: Shard, number: number, id: string, kind: string, mirror = -1): number {
+    const slot = mirror >= 0 ? mirror : this.picture.add(id, shard.index);
     const columns = this.picture.columns;
     if (columns.capacity > this.#capacity) this.#grow(columns.capacity);
+    if (mirror >= 0) {
+      columns.flags[slot] &= ~MIRROR;
+      // Whoever fills it counts their bytes.
+      columns.attributes.delete(slot);
+      columns.labels.delete(slot);
+    }
     this.duplicates.reset(slot);
     shard.assign(number, slot);
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
@@ -82,6 +91,24 @@ export class EntityTable {
       this.context.delete(slot);
       this.timers.delete(slot);
       this.picture.remove(slot, "left");
+    }
+    shard.clear();
+  }
+
+  /**
+   * Gives a shard away: what actors know of its entities goes.
+   * @param gone is called for each slot first.
+   * @param keep whether the picture keeps an entity, as a mirror; the others leave it.
+   */
+  release(shard: Shard, gone: (slot: number) => void, keep: (slot: number) => boolean): void {
+    const { flags } = this.picture.columns;
+    for (const slot of shard.slots()) {
+      gone(slot);
+      this.context.delete(slot);
+      this.timers.delete(slot);
+      this.duplicates.reset(slot);
+      if (keep(slot)) flags[slot] |= MIRROR;
+      else this.picture.remove(slot, "left");
     }
     shard.clear();
   }
