@@ -19,6 +19,7 @@ import { type Sent, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { takeBatch } from "./take-batch.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
+import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions {
   picture: Picture;
@@ -30,6 +31,8 @@ export interface FeedOptions {
   partRecords?: number;
   /** Views with equal filters that filter for themselves, before one more gets a channel. Default MAX_PRIVATE_VIEWS. */
   privateViews?: number;
+  /** Is told what views look at: in a cluster. */
+  interest?: InterestSink;
 }
 
 export interface FeedStats extends Sent {
