@@ -54,6 +54,15 @@ const ARROWS: Arrows = {
     "node:assert/strict",
     "node:buffer",
   ],
+  "src/cluster": [
+    "src/cluster",
+    "src/actors",
+    "src/picture",
+    "src/clock.ts",
+    "src/limits.ts",
+    "node:assert/strict",
+    "node:buffer",
+  ],
   "src/store": [
     "src/store",
     "src/actors",
