@@ -8,21 +8,16 @@
  */
 import type { Ingest, IngestResult, Report } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
-import {
-  CLUSTER_SWEEP_MS,
-  CLUSTER_WAIT_MS,
-  MAX_QUEUED_REPORTS,
-  MAX_RELEASED_REPORTS,
-  SHARDS,
-  SLICE_MS,
-} from "../limits.ts";
+import { CLUSTER_SWEEP_MS, CLUSTER_WAIT_MS, MAX_QUEUED_REPORTS, SHARDS } from "../limits.ts";
 import { Batch, Consignment } from "./consignment.ts";
+import { divide } from "./divide.ts";
 import { expire } from "./expire.ts";
 import { FRAME, type Frame } from "./frames.ts";
 import type { Refused } from "./link-frames.ts";
-import type { LinkOptions } from "./link-sender.ts";
+import type { LinkOptions, LinkSender } from "./link-sender.ts";
 import { HERE, type Place, Places } from "./places.ts";
 import type { LocalIngest } from "./ports.ts";
+import { Release } from "./release.ts";
 import type { Routing } from "./routing.ts";
 import { NOWHERE, ShardLanes } from "./shard-lanes.ts";
 
@@ -42,22 +37,23 @@ export class ClusterRouter implements Ingest {
   readonly #options: ClusterRouterOptions;
   readonly #lanes = new ShardLanes();
   readonly #places: Places;
-  /** Shards whose waiting reports may go on. */
-  readonly #ready = new Set<number>();
-  #releasing = false;
+  readonly #release: Release;
   #order = 0;
   #unanswered = 0;
   #cancelSweep: (() => void) | undefined;
   #closed = false;
   #stopped = false;
-  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, late: 0, overloaded: 0 };
+  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, late: 0, overloaded: 0, dropped: 0 };
 
   constructor(options: ClusterRouterOptions) {
     this.#options = options;
     this.#places = new Places(options, {
       settle: (cargo, from, to, refused, moved) => this.#settle(cargo, from, to, refused, moved),
-      room: () => this.#releaseSoon(),
+      room: () => this.#release.soon(),
     });
+    this.#release = new Release(this.#lanes, options.clock, (place, cargo) =>
+      this.#dispatch(this.#places.get(place), cargo),
+    );
     options.routing.onChange((shards) => this.#changed(shards));
     for (let shard = 0; shard < SHARDS; shard++) this.#reconsider(shard);
   }
@@ -119,7 +115,14 @@ export class ClusterRouter implements Ingest {
 
   /** A frame on this node's reply channel. */
   takeReply(frame: Frame): void {
-    if (frame.is === "binary" && frame.type === FRAME.reply) this.#places.reply(frame.sender, frame.body);
+    const link = this.#places.linkTo(frame.sender);
+    if (frame.is === "binary" && frame.type === FRAME.reply && link !== undefined) link.take(frame.body);
+    else this.stats.dropped += 1;
+  }
+
+  /** All links, to be measured. */
+  get links(): LinkSender[] {
+    return Array.from(this.#places.links(), ({ link }) => link);
   }
 
   /** Stops at once: what waits or is on a link is refused, what is in this node is still answered. */
@@ -149,27 +152,10 @@ export class ClusterRouter implements Ingest {
       this.#send(this.#places.get(first), Consignment.of(batch));
       return;
     }
-    this.#divide(batch);
-  }
-
-  /** Reports of one batch that go several ways: sorted by place, each a part of one array. */
-  #divide(batch: Batch): void {
-    const { to } = this.#lanes;
-    const { shards } = batch;
-    // By number of the place + 1; the first is for those that wait.
-    const ends = new Uint32Array(this.#places.count + 2);
-    for (const shard of shards) ends[to[shard] + 2] += 1;
-    for (let i = 1; i < ends.length; i++) ends[i] += ends[i - 1];
-    const starts = ends.slice();
-    const indices = new Uint32Array(shards.length);
-    for (let i = 0; i < shards.length; i++) indices[starts[to[shards[i]] + 1]++] = i;
-    for (let i = 0; i < starts[0]; i++) this.#wait(batch, indices[i]);
-    for (let number = 0; number < this.#places.count; number++) {
-      const start = ends[number + 1];
-      const end = ends[number + 2];
-      if (end === start) continue;
-      this.#send(this.#places.get(number), Consignment.of(batch, indices.subarray(start, end)));
-    }
+    divide(shards, to, this.#places.count, (place, indices) => {
+      if (place !== NOWHERE) this.#send(this.#places.get(place), Consignment.of(batch, indices));
+      else for (const index of indices) this.#wait(batch, index);
+    });
   }
 
   #wait(batch: Batch, index: number): void {
@@ -228,7 +214,7 @@ export class ClusterRouter implements Ingest {
     moved: readonly number[],
   ): void {
     const lanes = this.#lanes;
-    const misplaced = new Set<number>();
+    let misplaced: Set<number> | undefined;
     let nextRefused = 0;
     let nextMoved = 0;
     let live = 0;
@@ -244,7 +230,10 @@ export class ClusterRouter implements Ingest {
       lanes.underWay[shard] -= 1;
       if (hasMoved) {
         this.stats.moved += 1;
-        if (this.#isNewest(shard)) misplaced.add(shard);
+        if (this.#isNewest(shard)) {
+          misplaced ??= new Set();
+          misplaced.add(shard);
+        }
         lanes.block(shard);
         this.#again(batch, index);
       } else if (refusal !== undefined) batch.refuse(index, refusal.type, refusal.detail);
@@ -254,7 +243,7 @@ export class ClusterRouter implements Ingest {
     if (lanes.blocked > 0) {
       for (let position = from; position < to; position++) this.#reconsider(cargo.shardOf(position));
     }
-    if (misplaced.size > 0) this.#options.misplaced?.(misplaced);
+    if (misplaced !== undefined) this.#options.misplaced?.(misplaced);
   }
 
   /** Whether this node knows nothing newer than what it sent the shard's reports to. */
@@ -310,48 +299,7 @@ export class ClusterRouter implements Ingest {
     const number = known.is === "here" ? HERE : this.#places.numberOf(known.node);
     if (number === undefined) return;
     this.#lanes.open(shard, number, known.epoch);
-    if (!this.#lanes.isWaiting(shard)) return;
-    this.#ready.add(shard);
-    this.#releaseSoon();
-  }
-
-  /** Not at once: who tells of a change is in the middle of something. */
-  #releaseSoon(): void {
-    if (this.#releasing || this.#ready.size === 0) return;
-    this.#releasing = true;
-    this.#options.clock.yield(() => {
-      this.#releasing = false;
-      this.#release();
-    });
-  }
-
-  /** Sends what waited, a slice at a time. */
-  #release(): void {
-    const { clock } = this.#options;
-    const end = clock.monotonic() + SLICE_MS;
-    for (const shard of this.#ready) {
-      if (clock.monotonic() >= end) break;
-      if (this.#lanes.isBlocked(shard) || this.#releaseShard(shard, end)) this.#ready.delete(shard);
-    }
-    // What is left finds no room, unless the last shard was cut short.
-    if (clock.monotonic() >= end) this.#releaseSoon();
-  }
-
-  /** @returns whether nothing of it waits any more; else there is no room on the link, or the slice is over. */
-  #releaseShard(shard: number, end: number): boolean {
-    const lanes = this.#lanes;
-    const place = this.#places.get(lanes.at[shard]);
-    const items = lanes.take(shard);
-    let next = 0;
-    while (next < items.length) {
-      const some = items.slice(next, next + MAX_RELEASED_REPORTS);
-      const taken = this.#dispatch(place, Consignment.waited(some));
-      next += taken;
-      if (taken < some.length || this.#options.clock.monotonic() >= end) break;
-    }
-    lanes.putBack(shard, items.slice(next));
-    lanes.released(shard);
-    return next === items.length;
+    if (this.#lanes.isWaiting(shard)) this.#release.add(shard);
   }
 
   #sweepSoon(): void {

@@ -37,6 +37,9 @@ const CONTROL = {
   resync: FIRST_CONTROL + 3,
 } as const;
 
+/** Between two looks at the authority because owners did not want what came to them. */
+const LOOK_PAUSE_MS = 200;
+
 export interface ClusterOptions {
   name: string;
   store: ClusterStore;
@@ -123,7 +126,12 @@ export class Cluster {
     const link = { cluster: name, self, bus, clock, random };
     this.#made = {
       system,
-      router: new ClusterRouter({ ...link, routing: this.routing, local: system.router }),
+      router: new ClusterRouter({
+        ...link,
+        routing: this.routing,
+        local: system.router,
+        misplaced: () => this.#lookSoon(),
+      }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
         picture: system.picture,
@@ -291,11 +299,12 @@ export class Cluster {
   #membersAre(members: readonly MemberState[]): void {
     const others = new Set(members.map(({ incarnation }) => incarnation));
     others.delete(this.#node);
-    const { router, receiver, mirrors } = this.parts;
+    const { router, receiver, mirrors, source } = this.parts;
     for (const node of this.#known) {
       if (others.has(node)) continue;
       router.gone(node);
       receiver.forget(node);
+      source.forget(node);
       this.#silent.delete(node);
     }
     this.#known = others;
@@ -304,6 +313,18 @@ export class Cluster {
   }
 
   #known: ReadonlySet<string> = new Set();
+
+  /** Who owns what is asked for now, and not at the next renewal. */
+  #lookSoon(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    this.#options.clock.schedule(LOOK_PAUSE_MS, () => {
+      this.#looking = false;
+    });
+    void this.member.lease.look();
+  }
+
+  #looking = false;
 
   #publishControl(channel: string, type: number, message: object): void {
     this.stats.published += 1;

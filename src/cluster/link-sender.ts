@@ -70,6 +70,8 @@ interface SentFrame {
   settled: boolean;
 }
 
+const NONE: readonly never[] = [];
+
 export class LinkSender {
   readonly owner: string;
   readonly #options: LinkOptions;
@@ -294,6 +296,10 @@ export class LinkSender {
     frame.settled = true;
     this.#bytes -= frame.bytes.length;
     const { refused, moved } = result;
+    if (refused.length === 0 && moved.length === 0) {
+      for (const { cargo, from, to } of frame.parts) this.#listener.settle(cargo, from, to, NONE, NONE);
+      return;
+    }
     let start = 0;
     let nextRefused = 0;
     let nextMoved = 0;

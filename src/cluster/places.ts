@@ -66,9 +66,10 @@ export class Places {
     return number;
   }
 
-  reply(incarnation: string, body: Uint8Array): void {
+  /** The link to a node, if there is one. */
+  linkTo(incarnation: string): LinkSender | undefined {
     const number = this.#numbers.get(incarnation);
-    if (number !== undefined) this.#places[number]?.link?.take(body);
+    return number === undefined ? undefined : this.get(number).link;
   }
 
   /** Of a node that is down: its link is closed, its number free. @returns what it was, if there was a link. */

@@ -64,12 +64,12 @@ export class ShardLanes {
     return this.#waiting[shard].length > 0;
   }
 
+  /** Of a shard to which nothing goes straight. */
   wait(shard: number, item: Item): void {
     const items = this.#waiting[shard];
     if (items.length > 0 && compare(items[items.length - 1], item) > 0) this.#unsorted[shard] = 1;
     items.push(item);
     this.waiting += 1;
-    this.to[shard] = NOWHERE;
   }
 
   /** Takes out all that wait, in the order of their submission. */

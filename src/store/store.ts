@@ -100,14 +100,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const database = embedded;
     opened.defer(() => database.close());
     orm = await openOrm({ embedded }, "work");
-    opened.defer(() => orm.orm.close(true));
+    opened.defer(() => orm.close());
     await prepareDatabase(orm, databaseUrl);
     folder.complete();
   } else {
     mkdirSync(dataDir, { recursive: true });
     await migrateServer(databaseUrl);
     orm = await openOrm({ url: databaseUrl }, "work");
-    opened.defer(() => orm.orm.close(true));
+    opened.defer(() => orm.close());
   }
   const deadlineMs = embedded === undefined ? SERVER_DEADLINE_MS : EMBEDDED_DEADLINE_MS;
   const context: StoreContext = { pool: orm.pool, clock, deadlineMs };
@@ -137,7 +137,7 @@ async function migrateServer(databaseUrl: string): Promise<void> {
   try {
     await prepareDatabase(orm, databaseUrl);
   } finally {
-    await orm.orm.close(true);
+    await orm.close();
   }
 }
 

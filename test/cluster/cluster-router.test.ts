@@ -154,6 +154,25 @@ t.test("[L13] what is under way in this node is waited for before a shard goes e
   );
 });
 
+t.test("[L13] a shard that is being handed over gets nothing new", async (t) => {
+  const cluster = start({ [A]: "b", [B]: SELF });
+  cluster.routing.vacant(
+    new Map([
+      [A, 1],
+      [B, 1],
+    ]),
+  );
+  const answer = submit(cluster, [report(A, 1), report(B, 2)]);
+  await cluster.clock.advance(1_000);
+  t.same([...sent(cluster, "b"), ...sent(cluster, SELF)], []);
+  for (const shard of [A, B]) {
+    cluster.claim(shard, "c");
+    cluster.tell(shard);
+  }
+  await cluster.clock.advance(10);
+  t.same(answer.result, accepted(2));
+});
+
 t.test("[L13] what is under way on a link is withdrawn when its shard moves", async (t) => {
   const cluster = start({ [A]: "b", [B]: "b" });
   cluster.owner("b").commitDelay = () => 1_000;
@@ -176,17 +195,18 @@ t.test("[L13] what is under way on a link is withdrawn when its shard moves", as
 t.test(
   "[L13] a link repeats what was withdrawn as it was, or the owner would decide the rest without it",
   async (t) => {
-    const cluster = start({ [A]: "b" });
+    const cluster = start({ [A]: "b", [B]: "b" });
     cluster.bus.away = true;
     submit(cluster, [report(A, 1)]);
     await cluster.clock.advance(1);
     submit(cluster, [report(A, 2), report(B, 3)]);
+    await cluster.clock.advance(1);
+    // Announced, and not done yet.
     cluster.routing.vacant(new Map([[A, 1]]));
-    cluster.claim(B, "b");
-    cluster.tell(B);
+    await cluster.clock.advance(200);
     cluster.bus.away = false;
     await cluster.clock.advance(2_000);
-    t.same(cluster.authority.applied.get(A), [1], "the second was not on the link yet");
+    t.same(cluster.authority.applied.get(A), [1, 2]);
   },
 );
 
@@ -206,6 +226,8 @@ t.test("[L4] reports to a silent owner are given up after 10 s, and the link for
   t.equal(first.result!.accepted, 0);
   t.match(first.result!.refused[0], { type: "retry", detail: /in time/ });
   t.match(first.result!.refused.at(-1), { type: "overloaded" });
+  const [link] = cluster.router.links;
+  t.ok(link.unansweredBytes < 10_000, "empty frames");
   const third = submit(cluster, [report(A, 2_000)]);
   await cluster.clock.advance(CLUSTER_WAIT_MS + 5_000);
   t.ok(third.result, "there is room again");
@@ -233,6 +255,7 @@ t.test(
 
 t.test("[L8] what waited for an owner goes on as the window of its link allows", async (t) => {
   const cluster = start({});
+  cluster.owner("b").commitDelay = () => 20;
   const answers = Array.from({ length: 15 }, (_, i) =>
     submit(
       cluster,

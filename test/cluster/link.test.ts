@@ -4,6 +4,7 @@ import type { Report } from "../../src/actors/messages.ts";
 import { encodeControl, FIRST_CONTROL, FRAME, inboxOf, repliesOf } from "../../src/cluster/frames.ts";
 import { encodeProbe } from "../../src/cluster/link-frames.ts";
 import { CLUSTER_WAIT_MS, LINK_RESEND_LONGEST_MS, LINK_RESEND_MS } from "../../src/limits.ts";
+import { CALM } from "./lossy-bus.ts";
 import { CLUSTER, idIn, ModelCluster, SELF } from "./model-cluster.ts";
 
 const SHARD = 3;
@@ -85,20 +86,22 @@ t.test("[L6] a lost frame and what came ahead of its turn are sent again, in ord
 });
 
 t.test("[L6] a result that was lost is asked for, also while others keep coming", async (t) => {
-  const { clock, lose, submit, answers, times } = start();
+  const { clock, bus, lose, submit, answers, times } = start();
   submit();
   await clock.advance(0);
   let lost = false;
   lose.next = (channel) => channel === REPLIES && !lost;
   await clock.advance(2);
   lost = true;
+  // So that there is always something on its way.
+  bus.faults = { ...CALM, delay: 140 };
   for (let i = 0; i < 10; i++) {
     submit();
     await clock.advance(50);
   }
+  await clock.advance(150);
   t.equal(answers.length, 10 + 1);
   t.equal(times(FRAME.probe).length, 1);
-  t.equal(answers.filter(({ at }) => at > LINK_RESEND_MS - 10 && at < LINK_RESEND_MS + 60).length > 0, true);
 });
 
 t.test("[L7] it repeats itself ever less often while nothing answers, and catches up at once", async (t) => {
@@ -173,6 +176,10 @@ t.test("[L9] frames for others, of other kinds or damaged are dropped and counte
   const far = reply.slice();
   new DataView(far.buffer).setFloat64(far.indexOf(SELF.charCodeAt(0)) + SELF.length, 99, true);
   await publish(REPLIES, far);
+  t.equal(cluster.router.links[0].stats.malformed, 2);
+  await publish(REPLIES, encodeControl(FIRST_CONTROL, "b", {}));
+  await publish(REPLIES, encodeProbe("other", SELF, 0));
+  t.equal(cluster.router.stats.dropped, 2);
   submit();
   await clock.advance(5);
   t.equal(answers.length, 2);

@@ -1,3 +1,4 @@
+import type { PoolClient } from "pg";
 import t from "tap";
 import { appendFlush } from "../../src/store/append-flush.ts";
 import type { ClusteredStore } from "../../src/store/store.ts";
@@ -155,5 +156,40 @@ t.test("[D31] a flush that is not committed yet keeps its part", async (t) => {
   await client.query("COMMIT");
   client.release();
   t.ok(id !== undefined);
+  t.same(await recovered(behind, [1]), ["section 1 needed"]);
+});
+
+t.test("[D31] a flush that lands between the first look at a part and its lock keeps it", async (t) => {
+  const { url } = await testDatabase(t);
+  const dataDir = await temporaryFolder(t);
+  const options = { dataDir, databaseUrl: url, journalPartBytes: PART_BYTES };
+  const behind = await openClustered(options);
+  t.teardown(() => behind.close());
+  const own = (await behind.cluster.claimFree([1], false))!;
+  await execute(url, "UPDATE journal_ring SET turns = 3");
+  const turning = await openClustered(options);
+  t.teardown(() => turning.close());
+  const epochs = (await turning.cluster.claimFree([3], false))!;
+  const { pool } = turning.context;
+  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
+  let locks = 0;
+  pool.connect = (async () => {
+    const client = await connect();
+    // A connection that comes back is wrapped again: only the first lock counts.
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+    client.query = (async (...args: unknown[]) => {
+      if (String(args[0]).startsWith("LOCK TABLE journal_0") && ++locks === 1) {
+        await committed(behind, batchOf(1, own, { 1: "needed" }));
+      }
+      return query(...args);
+    }) as never;
+    return client;
+  }) as never;
+  for (let i = 1; i <= 20; i++) {
+    const mark = await committed(turning, batchOf(i, epochs, { 3: Buffer.alloc(10_000, "x") }));
+    await turning.write({ shard: 3, epoch: epochs.get(3)!, mark, body: Buffer.from("c") });
+  }
+  t.ok(locks > 0, "it went for the lock");
+  t.same(await execute(url, "SELECT turns::int FROM journal_ring"), [{ turns: 3 }]);
   t.same(await recovered(behind, [1]), ["section 1 needed"]);
 });
