@@ -41,8 +41,8 @@ export class StoreFaults {
 
 export class FaultyStore implements ClusterStore, Journal, CheckpointStore, ShardStore {
   readonly incarnation: string;
-  /** The next append is held at its commit for so long; then this is called. */
-  freeze: { ms: number; frozen: () => void } | undefined;
+  /** Renewals do not come through, and the first append after `from` is held at its commit for `ms`; `frozen` is called when it is sent. */
+  freeze: { from: number; ms: number; frozen: () => void } | undefined;
   /** Called before each append. */
   onAppend: () => void = () => {};
   readonly #inner: MemoryClusterStore;
@@ -147,7 +147,8 @@ export class FaultyStore implements ClusterStore, Journal, CheckpointStore, Shar
     if (isAway === "refused") return { is: "away" };
     if (isAway === "silent") return { is: "late", until: new Promise(() => {}) };
     const { freeze } = this;
-    if (call === "append" && freeze !== undefined) {
+    if (call === "renew" && freeze !== undefined) return { is: "late", until: new Promise(() => {}) };
+    if (call === "append" && freeze !== undefined && this.#world.monotonic() >= freeze.from) {
       this.freeze = undefined;
       freeze.frozen();
       return { is: "hang", until: this.#world.pause(freeze.ms) };

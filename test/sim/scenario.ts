@@ -93,13 +93,18 @@ const pause: Fault = (stage) => {
   later(stage, 200, LONGEST_PAUSE_MS, () => node.resume());
 };
 
-/** Stops with a flush at its commit, which comes when nobody expects it any more. */
+/**
+ * Stops with a flush at its commit, which comes when nobody expects it any more: the lease was not renewed for a while before, so that it runs out
+ * while the database still holds the flush.
+ */
 const freeze: Fault = (stage) => {
   const { world, chance } = stage;
   const node = victim(stage);
   if (node === undefined) return;
-  node.life.store.freeze = {
-    ms: chance.between(2_000, 3_900),
+  const { store } = node.life;
+  store.freeze = {
+    from: world.clock.monotonic() + chance.between(1_500, 3_000),
+    ms: chance.between(3_000, 3_950),
     frozen: () => {
       // Not at once: the statement is on its way yet.
       world.clock.schedule(0, () => {
@@ -108,6 +113,9 @@ const freeze: Fault = (stage) => {
       });
     },
   };
+  world.clock.schedule(4_000, () => {
+    store.freeze = undefined;
+  });
 };
 
 const rain: Fault = (stage) => {

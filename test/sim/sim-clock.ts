@@ -1,5 +1,6 @@
 /** Virtual time: one clock for the whole world, and one for each process, which can stand still or end. */
 import type { Clock } from "../../src/clock.ts";
+import { Violation } from "./violation.ts";
 
 /** More events in one moment are a loop that never ends. */
 const MAX_AT_ONCE = 100_000;
@@ -68,7 +69,7 @@ export class WorldClock implements Clock {
         }
         this.#atOnce = timer.at === this.#elapsed ? this.#atOnce + 1 : 0;
         if (this.#atOnce > MAX_AT_ONCE) {
-          reject(new Error(`time stands still at ${this.#elapsed}: ${timer.fire}`));
+          reject(new Violation("C8", `time stands still: ${timer.fire}`));
           return;
         }
         this.#elapsed = timer.at;

@@ -14,7 +14,7 @@ registerHooks({
     return { ...result, source };
   },
 });
-const { judge } = (await import(program)) as { judge(): Verdict };
+const { judge } = (await import(program)) as { judge(): Verdict | Promise<Verdict> };
 assert.equal(changed, 1, "the program uses the changed file");
-const verdict = judge();
+const verdict = await judge();
 process.send!(verdict, () => process.disconnect());

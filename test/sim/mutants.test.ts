@@ -1,0 +1,27 @@
+// What the simulation is worth: what keeps the data whole, each taken out, and whether a seed notices.
+import { availableParallelism } from "node:os";
+import t from "tap";
+import { type Mutant, tryMutant } from "../support/mutant.ts";
+import { MUTANTS } from "./mutants.ts";
+
+const PROGRAM = "test/sim/sim-property.ts";
+const AT_ONCE = Math.min(2, availableParallelism());
+
+t.setTimeout(600_000);
+
+async function tryAll(mutants: readonly Mutant[], tried: (mutant: Mutant) => Promise<void>): Promise<void> {
+  const waiting = [...mutants];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) await tried(mutant);
+    }),
+  );
+}
+
+t.test("a cluster that lacks what keeps its data whole fails in a simulation", async (t) => {
+  await tryAll(MUTANTS, async (mutant) => {
+    const verdict = await tryMutant(mutant, PROGRAM);
+    t.equal(verdict.is, "killed", mutant.name, verdict);
+    if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
+  });
+});
