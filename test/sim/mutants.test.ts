@@ -2,9 +2,10 @@
 import { availableParallelism } from "node:os";
 import t from "tap";
 import { type Mutant, tryMutant } from "../support/mutant.ts";
-import { MUTANTS } from "./mutants.ts";
+import { HARDSHIPS, MUTANTS } from "./mutants.ts";
 
 const PROGRAM = "test/sim/sim-property.ts";
+const FEW = "test/sim/few-seeds.ts";
 const AT_ONCE = Math.min(2, availableParallelism());
 
 t.setTimeout(600_000);
@@ -23,5 +24,12 @@ t.test("a cluster that lacks what keeps its data whole fails in a simulation", a
     const verdict = await tryMutant(mutant, PROGRAM);
     t.equal(verdict.is, "killed", mutant.name, verdict);
     if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
+  });
+});
+
+t.test("a cluster that only has a hard time does not", async (t) => {
+  await tryAll(HARDSHIPS, async (mutant) => {
+    const verdict = await tryMutant(mutant, FEW);
+    t.equal(verdict.is, "survived", mutant.name, verdict);
   });
 });

@@ -91,3 +91,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "picture.columns.epoch[slot] = shard.epoch - 1;",
   },
 ];
+
+/** What is worse than anything that can be, and still must lose nothing. */
+export const HARDSHIPS: readonly Mutant[] = [
+  {
+    name: "a link takes one frame at a time",
+    file: "src/cluster/link-sender.ts",
+    from: "if (this.#bytes + out.length >= LINK_WINDOW_BYTES) {",
+    to: "if (this.#bytes > 0) {",
+  },
+];

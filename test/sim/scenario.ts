@@ -6,7 +6,7 @@ import type { SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 /** From simple to hard. `all` is any of them at each step. */
-export const KINDS = ["calm", "bus", "kill", "pause", "store", "leave", "injected", "all"] as const;
+export const KINDS = ["calm", "bus", "kill", "pause", "freeze", "store", "leave", "injected", "all"] as const;
 export type Kind = (typeof KINDS)[number];
 
 interface Stage {
@@ -98,7 +98,10 @@ const pause: Fault = (stage) => {
  * while the database still holds the flush.
  */
 const freeze: Fault = (stage) => {
-  const { world, chance } = stage;
+  const { world, nodes, chance } = stage;
+  // The others must be able to evict it.
+  if (nodes.some((other) => other.isPaused || (other.exists && other.life.store.freeze !== undefined)))
+    return;
   const node = victim(stage);
   if (node === undefined) return;
   const { store } = node.life;
@@ -180,7 +183,8 @@ const FAULTS: Record<Exclude<Kind, "all">, readonly Fault[]> = {
   calm: [nothing],
   bus: [storm, partition, busAway],
   kill: [kill, kill, join],
-  pause: [pause, freeze],
+  pause: [pause],
+  freeze: [freeze],
   store: [rain, rain, storeAway],
   leave: [leave, join],
   injected: [falseMoved, storm, nothing],

@@ -7,8 +7,8 @@ import { Violation } from "./violation.ts";
 export const MUTANT_SEEDS = 200;
 
 /** The seeds in their order, so that what was noticed once is noticed each time. */
-export async function judge(): Promise<Verdict> {
-  for (let seed = 1; seed <= MUTANT_SEEDS; seed++) {
+export async function judgeSeeds(count: number): Promise<Verdict> {
+  for (let seed = 1; seed <= count; seed++) {
     const { failure, kind } = await simulate({ seed, steps: TEST_STEPS });
     if (failure === undefined) continue;
     const by = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
@@ -16,8 +16,10 @@ export async function judge(): Promise<Verdict> {
       ? { is: "killed", by: `${kind}: ${by.split("\n", 1)[0]}`, runs: seed }
       : { is: "broken", by };
   }
-  return { is: "survived", runs: MUTANT_SEEDS };
+  return { is: "survived", runs: count };
 }
+
+export const judge = () => judgeSeeds(MUTANT_SEEDS);
 
 /** Whether a check of the simulation failed, or one that nodes make of themselves: that something else throws says nothing. */
 function isNoticed(failure: unknown): boolean {
