@@ -128,7 +128,10 @@ t.test("[U10] of a shard that is given away, what viewers look at stays", async 
   t.equal(owner.picture.find(A), slot);
   t.equal(owner.picture.columns.flags[slot] & MIRROR, MIRROR);
   t.equal(owner.picture.find(far), -1);
-  t.same([owner.table.context.get(slot) !== undefined, owner.table.timers.get(slot) !== undefined], [false, false]);
+  t.same(
+    [owner.table.context.get(slot) !== undefined, owner.table.timers.get(slot) !== undefined],
+    [false, false],
+  );
   t.match(owner.table.shards[SHARD], { status: "closed", bytes: 0, nextNumber: 0 });
   t.equal(owner.table.duplicates.has(slot, 0, 0, 0, -1, false), false);
   await cluster.claim("viewer", SHARD);
