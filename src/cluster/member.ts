@@ -10,6 +10,7 @@ import { Lease, RENEW_MS } from "./lease.ts";
 import { Ledger } from "./ledger.ts";
 import type { ClusterState, ClusterStore, Member as MemberState } from "./ports.ts";
 import type { Routing } from "./routing.ts";
+import { portionOf, type ShardHost } from "./shard-host.ts";
 
 /** Shards are moved only when nobody has come or gone for so long. */
 const STABLE_MS = 5_000;
@@ -25,21 +26,6 @@ const LOOK_PAUSE_MS = 200;
 const LOOK_MARGIN_MS = 20;
 /** How long the newest hand-overs took. */
 const KEPT_PAUSES = 256;
-
-/** The shards of this node, for the member to open and to close. */
-export interface ShardHost {
-  /** Loads what is durable, and opens. @throws StoreAway; nothing is open then. */
-  load(epochs: ReadonlyMap<number, number>): Promise<unknown>;
-  /**
-   * Closes, makes all durable, calls `release` between flushes with those that were not lost meanwhile, forgets.
-   * @throws StoreAway; closed and forgotten all the same.
-   */
-  handOver(shards: readonly number[], release: (shards: readonly number[]) => Promise<void>): Promise<void>;
-  /** Forgets shards that were lost. */
-  forget(shards: readonly number[]): void;
-  /** What a shard takes in memory, bytes. */
-  bytes(shard: number): number;
-}
 
 export interface MemberLog {
   info(details: object, message: string): void;
@@ -388,20 +374,6 @@ export class Member {
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#options.clock.schedule(ms, resolve));
   }
-}
-
-/** Shards handed over together: they pause together. */
-const SHARDS_PER_HAND_OVER = 8;
-const BYTES_PER_HAND_OVER = 8 * 2 ** 20;
-
-/** The first of `shards`, as many as may pause together. */
-function portionOf(shards: readonly number[], host: ShardHost): number[] {
-  let bytes = 0;
-  const end = shards.findIndex((shard, i) => {
-    bytes += host.bytes(shard);
-    return i > 0 && (i >= SHARDS_PER_HAND_OVER || bytes > BYTES_PER_HAND_OVER);
-  });
-  return shards.slice(0, end < 0 ? shards.length : end);
 }
 
 function ignoreAway(error: unknown): void {
