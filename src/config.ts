@@ -16,6 +16,12 @@ export interface Config {
   dataDir: string;
   /** A PostgreSQL server; absent = the embedded one. */
   databaseUrl?: string;
+  /** The bus between the nodes of a cluster; absent = this node is alone. */
+  redisUrl?: string;
+  /** Where other nodes and operators reach this one; absent = by its host and port. */
+  publicUrl?: string;
+  /** Nodes that share a database and a Redis belong together if this is equal. */
+  cluster: string;
   /** Set by the operator; absent = kept in the data folder. */
   adminToken?: string;
   logLevel: LogLevel;
@@ -53,6 +59,8 @@ const number = (low: number, high: number) =>
 const seconds = (byDefault: number, text: string) =>
   described(number(1, 31_536_000).default(byDefault), { unit: "s", text });
 
+const hasProtocol = (protocol: RegExp) => (text: string) => protocol.test(URL.parse(text)?.protocol ?? "");
+
 const Environment = z.object({
   HOST: described(z.string().min(1, "must not be empty").default("127.0.0.1"), {
     text: "Address to listen on. Anything but loopback needs MUSTER_ADMIN_TOKEN.",
@@ -72,16 +80,32 @@ const Environment = z.object({
   DATABASE_URL: described(
     z
       .string()
-      .refine(
-        (text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ""),
-        "must be a postgres:// or postgresql:// address",
-      )
+      .refine(hasProtocol(/^postgres(ql)?:$/), "must be a postgres:// or postgresql:// address")
       .optional(),
     { text: "PostgreSQL 15+ with PostGIS 3.3+; without it the embedded database is used." },
   ),
   REDIS_URL: described(
-    z.undefined("is for clusters, and this version runs one node only: leave it out").optional(),
-    { text: "Not yet: this version runs one node." },
+    z
+      .string()
+      .refine(hasProtocol(/^rediss?:$/), "must be a redis:// or rediss:// address")
+      .optional(),
+    {
+      text: "Redis 7+ or Valkey, through which the nodes of a cluster talk; needs DATABASE_URL. Without it the node is alone.",
+    },
+  ),
+  MUSTER_URL: described(
+    z
+      .string()
+      .refine(hasProtocol(/^https?:$/), "must be an http:// or https:// address")
+      .optional(),
+    { text: "Where other nodes and operators reach this one; without it http://HOST:PORT." },
+  ),
+  MUSTER_CLUSTER: described(
+    z
+      .string()
+      .regex(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and -")
+      .default("muster"),
+    { text: "Name of the cluster: several may share a Redis if their names differ." },
   ),
   MUSTER_ADMIN_TOKEN: described(
     z
@@ -155,6 +179,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     mistakes.push(
       `HOST is ${host}: binding beyond loopback without a token is refused. Set MUSTER_ADMIN_TOKEN.`,
     );
+  if (given.REDIS_URL !== undefined && given.DATABASE_URL === undefined)
+    mistakes.push("REDIS_URL makes this node part of a cluster, which needs DATABASE_URL.");
   const ages = ["MUSTER_STALE_AFTER", "MUSTER_LOST_AFTER", "MUSTER_EXPIRED_AFTER"] as const;
   for (const [i, name] of ages.entries()) {
     const earlier = i > 0 ? (sound(ages[i - 1]) as number | undefined) : undefined;
@@ -170,6 +196,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     port: value.PORT,
     dataDir: value.MUSTER_DATA_DIR,
     databaseUrl: value.DATABASE_URL,
+    redisUrl: value.REDIS_URL,
+    publicUrl: value.MUSTER_URL,
+    cluster: value.MUSTER_CLUSTER,
     adminToken: value.MUSTER_ADMIN_TOKEN,
     logLevel: value.LOG_LEVEL,
     server: value.MUSTER_SERVER,

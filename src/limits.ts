@@ -133,6 +133,27 @@ export const LINGER_MS = 30_000;
 /** An unread body of up to so many bytes is thrown away and its connection kept. */
 export const MAX_DISCARDED_BODY_BYTES = 65_536;
 
+/** One message between nodes. Redis cuts a subscriber for which 32 MB wait, so that one message must stay far below. */
+export const MAX_BUS_MESSAGE_BYTES = 8 * 2 ** 20;
+/** What a message takes beside its payload: promise, timer and queue entry of ioredis, entry of the inbox. */
+export const BUS_MESSAGE_OVERHEAD_BYTES = 1_024;
+/** Published and not yet answered by the bus: what a link of 250 Mbit/s takes until the deadline of a publish. */
+export const MAX_BUS_UNANSWERED_BYTES = 32 * 2 ** 20;
+/** Received and not yet handed over: all windows of 16 links. Beyond, the oldest are dropped, as links send again. */
+export const MAX_BUS_INBOX_BYTES = 64 * 2 ** 20;
+/** From a publish or subscribe to its answer. Shorter than the time in which a dead connection is noticed: callers want to know now. */
+export const BUS_ANSWER_MS = 1_000;
+/** From a ping to the next one, and to the moment at which a connection without a byte since is cut: 4 s at worst, less than a lease. */
+export const BUS_PING_MS = 2_000;
+/** From the begin of a connection to its being usable; then it is begun anew. */
+export const BUS_CONNECT_MS = 3_000;
+/** Before a connection is made again, growing between these: a restarted Redis is found soon, and not stormed by all nodes at once. */
+export const MIN_BUS_BACKOFF_MS = 100;
+export const MAX_BUS_BACKOFF_MS = 2_000;
+assert.ok(
+  MAX_BUS_UNANSWERED_BYTES > 2 * MAX_BUS_MESSAGE_BYTES && MAX_BUS_INBOX_BYTES > 2 * MAX_BUS_MESSAGE_BYTES,
+);
+
 /** States of one machine: their numbers and names go to clients; beyond this a person cannot read the chart either. */
 export const MAX_MACHINE_STATES = 256;
 /** Nesting of states: validation recurses, and each level is a walk for every transition. */

@@ -12,6 +12,9 @@ t.test("[C1] an empty environment gives the defaults", async (t) => {
     port: 8_080,
     dataDir: "./.muster",
     databaseUrl: undefined,
+    redisUrl: undefined,
+    publicUrl: undefined,
+    cluster: "muster",
     adminToken: undefined,
     logLevel: "info",
     server: "auto",
@@ -31,6 +34,9 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     PORT: "0",
     MUSTER_DATA_DIR: "/data",
     DATABASE_URL: "postgres://u:p@db/muster",
+    REDIS_URL: "rediss://u:p@bus:6380/1",
+    MUSTER_URL: "https://node-1.example:8443",
+    MUSTER_CLUSTER: "harbour-2",
     MUSTER_ADMIN_TOKEN: "0123456789abcdef",
     LOG_LEVEL: "warn",
     MUSTER_SERVER: "ws",
@@ -45,6 +51,9 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     port: 0,
     dataDir: "/data",
     databaseUrl: "postgres://u:p@db/muster",
+    redisUrl: "rediss://u:p@bus:6380/1",
+    publicUrl: "https://node-1.example:8443",
+    cluster: "harbour-2",
     adminToken: "0123456789abcdef",
     logLevel: "warn",
     server: "ws",
@@ -60,7 +69,9 @@ t.test("[C3] every mistake is named at once", async (t) => {
   const found = mistakes({
     PORT: "eighty",
     DATABASE_URL: "mysql://db",
-    REDIS_URL: "redis://bus",
+    REDIS_URL: "http://bus",
+    MUSTER_URL: "node-1:8080",
+    MUSTER_CLUSTER: "Muster",
     MUSTER_ADMIN_TOKEN: "short",
     LOG_LEVEL: "loud",
     MUSTER_SERVER: "apache",
@@ -68,11 +79,13 @@ t.test("[C3] every mistake is named at once", async (t) => {
     MUSTER_LOSTAFTER: "3",
     HOST: "0.0.0.0",
   });
-  t.equal(found.length, 8, found.join("\n"));
+  t.equal(found.length, 10, found.join("\n"));
   for (const pattern of [
     /^PORT must be a port number/,
     /^DATABASE_URL must be a postgres/,
-    /^REDIS_URL is for clusters, and this version runs one node only/,
+    /^REDIS_URL must be a redis:\/\/ or rediss:\/\/ address/,
+    /^MUSTER_URL must be an http:\/\/ or https:\/\/ address/,
+    /^MUSTER_CLUSTER must be 1 to 64 of a-z, 0-9 and -/,
     /^MUSTER_ADMIN_TOKEN must have at least 16 characters/,
     /^LOG_LEVEL must be one of trace/,
     /^MUSTER_SERVER must be one of auto, uws, ws/,
@@ -124,7 +137,7 @@ t.test("[C7] numbers out of their range are refused", async (t) => {
 
 t.test("[C8] every variable describes itself", async (t) => {
   const variables = describeConfig();
-  t.equal(variables.length, 13);
+  t.equal(variables.length, 15);
   for (const { name, text } of variables) t.ok(text.length > 5, name);
   t.match(
     variables.find((one) => one.name === "MUSTER_STALE_AFTER"),
@@ -138,4 +151,25 @@ t.test("[C8] every variable describes itself", async (t) => {
     variables.find((one) => one.name === "DATABASE_URL"),
     { default: "", unit: "" },
   );
+});
+
+t.test("[C10] a cluster needs a database that all its nodes reach", async (t) => {
+  const alone = { REDIS_URL: "redis://bus" };
+  t.strictSame(mistakes(alone), ["REDIS_URL makes this node part of a cluster, which needs DATABASE_URL."]);
+  t.strictSame(mistakes({ ...alone, DATABASE_URL: "postgres://db/muster" }), []);
+  t.strictSame(mistakes({ DATABASE_URL: "postgres://db/muster", MUSTER_CLUSTER: "alone" }), []);
+});
+
+t.test("[C11] addresses of nodes are web addresses, names of clusters can stand in a channel", async (t) => {
+  const database = { DATABASE_URL: "postgres://db/muster" };
+  for (const url of ["ftp://node-1", "node-1", "//node-1", "http://"])
+    t.equal(mistakes({ MUSTER_URL: url }).length, 1, url);
+  for (const url of ["http://node-1", "https://10.0.0.7:8443/muster", "http://[fd00::1]:8080"])
+    t.strictSame(mistakes({ MUSTER_URL: url }), [], url);
+  for (const name of ["a:b", "a b", "ä", "*", "x".repeat(65)])
+    t.equal(mistakes({ MUSTER_CLUSTER: name }).length, 1, name);
+  for (const name of ["a", "7", "north-1", "x".repeat(64)])
+    t.strictSame(mistakes({ MUSTER_CLUSTER: name }), [], name);
+  for (const url of ["http://bus", "bus:6379", "/run/redis.sock"])
+    t.equal(mistakes({ ...database, REDIS_URL: url }).length, 1, url);
 });

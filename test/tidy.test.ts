@@ -87,6 +87,15 @@ const ARROWS: Arrows = {
     "src/limits.ts",
     "node:*",
   ],
+  "src/transport/bus": [
+    "src/transport/bus",
+    // The port that it implements.
+    "src/cluster/ports.ts",
+    "src/clock.ts",
+    "src/limits.ts",
+    "types:src/telemetry",
+    "node:*",
+  ],
   "src/auth": [
     "src/auth",
     "src/transport/http",

@@ -24,6 +24,12 @@ export class ByteWriter {
     this.#view = new DataView(grown.buffer);
   }
 
+  /** Makes room for `count` more bytes behind `length`, for who writes many numbers there himself and then moves `length`. */
+  room(count: number): DataView {
+    this.reserve(count);
+    return this.#view;
+  }
+
   /** Starts again with the same memory. */
   clear(): void {
     this.length = 0;
@@ -75,16 +81,15 @@ export class ByteWriter {
 
   /** Writes a short ASCII string without the encoder, which costs more to call than 128 stores. */
   #ascii(value: string): boolean {
-    const start = this.length;
-    this.bytes[this.length++] = value.length;
+    const { bytes } = this;
+    let at = this.length;
+    bytes[at++] = value.length;
     for (let i = 0; i < value.length; i++) {
       const unit = value.charCodeAt(i);
-      if (unit >= 0x80) {
-        this.length = start;
-        return false;
-      }
-      this.bytes[this.length++] = unit;
+      if (unit >= 0x80) return false;
+      bytes[at++] = unit;
     }
+    this.length = at;
     return true;
   }
   /** Raw bytes. Makes its own room. */

@@ -43,8 +43,9 @@ export class DuplicateMemory {
   /** @param newer whether the report's `t` is newer than the entity's. @param sourceSeq −1 = none. */
   has(slot: number, t: number, hash: number, source: number, sourceSeq: number, newer: boolean): boolean {
     const base = slot * DEPTH;
+    const hashes = this.#hash;
     for (let i = base; i < base + DEPTH; i++) {
-      if (this.#hash[i] === hash && this.#t[i] === t) return true;
+      if (hashes[i] === hash && this.#t[i] === t) return true;
     }
     if (sourceSeq < 0 || newer) return false;
     const window = this.#windows.get(slot)?.find((candidate) => candidate.source === source);
@@ -54,10 +55,11 @@ export class DuplicateMemory {
   }
 
   remember(slot: number, t: number, hash: number, source: number, sourceSeq: number): void {
-    const at = this.#next[slot];
-    this.#t[slot * DEPTH + at] = t;
-    this.#hash[slot * DEPTH + at] = hash;
-    this.#next[slot] = (at + 1) % DEPTH;
+    const next = this.#next[slot];
+    const at = slot * DEPTH + next;
+    this.#t[at] = t;
+    this.#hash[at] = hash;
+    this.#next[slot] = (next + 1) % DEPTH;
     if (sourceSeq >= 0) this.#rememberNumber(slot, source, sourceSeq);
   }
 
@@ -139,7 +141,7 @@ function mixText(hash: number, text: string | undefined): number {
   return mixed ^ text.length;
 }
 
-/** A 32-bit hash of all that a report says but `id` and `t`. @param attributes JSON text of the attributes, or empty. */
+/** A 32-bit hash of all that a report says but `id` and `t`. Its values are stored, so they stay what they are. @param attributes JSON text of the attributes, or empty. */
 export function reportHash(report: Report, attributes: string): number {
   let hash = 0x811c9dc5;
   hash = mixNumber(hash, report.lon);

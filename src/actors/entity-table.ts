@@ -1,10 +1,10 @@
 /**
  * All entities of this node: the columns they have in the picture, and those that only actors need. `apply` is the only way
- * their state changes, live and in recovery alike.
+ * their state changes, live and in recovery alike; `applyReported` is its part for reports.
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
-import { HAS_PLACE, IMPLAUSIBLE, widenU32 } from "../picture/columns.ts";
+import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Fact, Introduced, Reported, Transitioned } from "./facts.ts";
@@ -12,6 +12,7 @@ import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE } from "./messages.ts";
 import { Shard } from "./shard.ts";
+import { SlotMap } from "./slot-map.ts";
 
 /** The kind of an entity that no report has named a kind for. */
 export const UNKNOWN_KIND = "unknown";
@@ -23,9 +24,9 @@ export class EntityTable {
   /** By slot: the durable number within the shard. */
   number = new Uint32Array(0);
   /** Slot → context of the machine; absent = empty. */
-  readonly context = new Map<number, JsonObject>();
+  readonly context = new SlotMap<JsonObject>();
   /** Slot → armed timers of the machine; absent = none. */
-  readonly timers = new Map<number, readonly ArmedTimer[]>();
+  readonly timers = new SlotMap<readonly ArmedTimer[]>();
   #capacity = 0;
 
   constructor(picture: Picture) {
@@ -38,12 +39,13 @@ export class EntityTable {
     if (fact.is === "introduced") return this.#introduce(shard, fact);
     const slot = shard.slot(fact.number);
     assert.ok(slot >= 0, `shard ${shard.index} has no entity ${fact.number}`);
+    if (fact.is === "reported") {
+      this.applyReported(shard, slot, fact);
+      return slot;
+    }
     columns.seq[slot] = fact.seq;
     columns.epoch[slot] = shard.epoch;
     switch (fact.is) {
-      case "reported":
-        this.#report(slot, fact);
-        break;
       case "transitioned":
         this.#transition(slot, fact);
         break;
@@ -61,11 +63,28 @@ export class EntityTable {
     return slot;
   }
 
-  /** Makes a slot for an entity, with nothing known but its identity. */
-  add(shard: Shard, number: number, id: string, kind: string): number {
-    const slot = this.picture.add(id, shard.index);
+  /** Applies what most facts are, for a caller who knows the slot of its entity. */
+  applyReported(shard: Shard, slot: number, fact: Reported): void {
+    const { columns } = this.picture;
+    columns.seq[slot] = fact.seq;
+    columns.epoch[slot] = shard.epoch;
+    this.#report(slot, fact);
+  }
+
+  /**
+   * Makes a slot for an entity, with nothing known but its identity.
+   * @param mirror a slot that the picture has for it already, as a copy of what another node owned: it is taken over, and seen all the time.
+   */
+  add(shard: Shard, number: number, id: string, kind: string, mirror = -1): number {
+    const slot = mirror >= 0 ? mirror : this.picture.add(id, shard.index);
     const columns = this.picture.columns;
     if (columns.capacity > this.#capacity) this.#grow(columns.capacity);
+    if (mirror >= 0) {
+      columns.flags[slot] &= ~MIRROR;
+      // Whoever fills it counts their bytes.
+      columns.attributes.delete(slot);
+      columns.labels.delete(slot);
+    }
     this.duplicates.reset(slot);
     shard.assign(number, slot);
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
@@ -86,6 +105,24 @@ export class EntityTable {
     shard.clear();
   }
 
+  /**
+   * Gives a shard away: what actors know of its entities goes.
+   * @param gone is called for each slot first.
+   * @param keep whether the picture keeps an entity, as a mirror; the others leave it.
+   */
+  release(shard: Shard, gone: (slot: number) => void, keep: (slot: number) => boolean): void {
+    const { flags } = this.picture.columns;
+    for (const slot of shard.slots()) {
+      gone(slot);
+      this.context.delete(slot);
+      this.timers.delete(slot);
+      this.duplicates.reset(slot);
+      if (keep(slot)) flags[slot] |= MIRROR;
+      else this.picture.remove(slot, "left");
+    }
+    shard.clear();
+  }
+
   #introduce(shard: Shard, fact: Introduced): number {
     const slot = this.add(shard, fact.number, fact.id, fact.kind);
     this.picture.columns.seq[slot] = fact.seq;
@@ -95,7 +132,7 @@ export class EntityTable {
   #report(slot: number, fact: Reported): void {
     const { picture } = this;
     const { columns } = picture;
-    const source = fact.source === "" ? 0 : interned(columns.sources.number(fact.source));
+    const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
     if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
     let full = columns.liveness[slot] !== LIVE;
@@ -105,14 +142,24 @@ export class EntityTable {
       const accuracy = columns.accuracy[slot];
       if (!Number.isNaN(fact.lon)) this.#fix(slot, fact);
       else this.#partial(slot, fact);
-      if (!Object.is(accuracy, columns.accuracy[slot]) || columns.source[slot] !== source) full = true;
-      columns.source[slot] = source;
+      if (isOther(accuracy, columns.accuracy[slot])) full = true;
+      if (columns.source[slot] !== source) {
+        columns.source[slot] = source;
+        full = true;
+      }
       if (fact.attributes !== "") {
         this.#merge(slot, fact.attributes);
         full = true;
       }
     }
     picture.touch(slot, full ? FULL : MOTION);
+  }
+
+  /** The number of a source's name. That of the last report is found without a look into the table of names. */
+  #sourceNumber(slot: number, name: string): number {
+    if (name === "") return 0;
+    const { sources, source } = this.picture.columns;
+    return sources.name(source[slot]) === name ? source[slot] : interned(sources.number(name));
   }
 
   /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
@@ -193,6 +240,8 @@ export class EntityTable {
   #grow(capacity: number): void {
     this.number = widenU32(this.number, capacity);
     this.duplicates.grow(capacity);
+    this.context.grow(capacity);
+    this.timers.grow(capacity);
     this.#capacity = capacity;
   }
 }
@@ -200,6 +249,11 @@ export class EntityTable {
 function interned(number: number): number {
   assert.ok(number >= 0, "names are refused at the limit before they become facts");
   return number;
+}
+
+/** Whether a number that may be unknown, NaN, is another one now. */
+function isOther(before: number, after: number): boolean {
+  return before !== after && !(Number.isNaN(before) && Number.isNaN(after));
 }
 
 /** Whether a slot has ever had a place. */

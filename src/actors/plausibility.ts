@@ -14,6 +14,8 @@ const FASTEST_OTHER = 1_000;
 /** Two fixes closer than this may come from two receivers: not a jump. Metres. */
 const SMALL_JUMP = 500;
 const METRES_PER_DEGREE = 111_195;
+/** Squared degrees: below this a jump is small at every latitude. A metre less, so that rounding cannot matter. */
+const SURELY_SMALL = ((SMALL_JUMP - 1) / METRES_PER_DEGREE) ** 2;
 
 /**
  * Whether a move is faster than anything of its kind can be. Equirectangular distance, which is right within 1 % for the
@@ -31,6 +33,8 @@ export function isImplausible(
   let east = Math.abs(toLon - fromLon);
   if (east > 180) east = 360 - east;
   const north = toLat - fromLat;
+  // Nearly all moves are: the cosine and the root cost more than all the rest.
+  if (north * north + east * east < SURELY_SMALL) return false;
   const latitude = ((fromLat + toLat) / 2) * (Math.PI / 180);
   const distance = METRES_PER_DEGREE * Math.hypot(north, east * Math.cos(latitude));
   if (distance <= SMALL_JUMP) return false;

@@ -2,9 +2,7 @@
  * What an entity does with a report, and with silence: the ingest guard, then its machine. Synchronous and without I/O; every decision
  * is a fact, given to `FactSink` and applied at once. An exception in one entity's machine becomes an event, and the entity goes on.
  */
-import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_ENTITIES, MAX_SHARD_BYTES } from "../limits.ts";
 import { EntityScopeCursor } from "../picture/entity-scope.ts";
-import type { Interner } from "../picture/interner.ts";
 import { reportHash } from "./duplicate-memory.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
 import { emptyReported } from "./fact-codec.ts";
@@ -30,6 +28,7 @@ import {
   STALE,
 } from "./messages.ts";
 import { isImplausible } from "./plausibility.ts";
+import { refuse, refuseAge, refuseSkew, takesKind } from "./refuse.ts";
 import type { Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
@@ -119,19 +118,21 @@ export class Actors {
     if (report.t - now > this.#options.maxClockSkew) return refuseSkew(report, now);
     if (now - report.t > this.#options.maxReportAge) return refuseAge(report, now);
 
-    const refusal = this.#refuse(shard, report, slot);
+    const refusal = refuse(table, shard, report, slot);
     if (refusal !== undefined) return refusal;
     const attributes = report.attributes === undefined ? "" : JSON.stringify(report.attributes);
     const hash = reportHash(report, attributes);
     const source = report.source ?? "";
     const sourceSeq = report.seq ?? -1;
     const t = Math.min(report.t, now);
-    if (slot >= 0) {
+    const isNew = slot < 0;
+    if (!isNew) {
       const newest = columns.t[slot];
-      const number = source === "" ? 0 : columns.sources.find(source);
+      // Only the numbers of a source are remembered by source.
+      const number = sourceSeq < 0 ? 0 : columns.sources.find(source);
       if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;
     } else slot = this.#introduce(shard, report, now);
-    if (report.hint !== undefined) report.hint.slot = slot;
+    if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
     if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind);
 
     const fact = this.#fact;
@@ -153,10 +154,12 @@ export class Actors {
     fact.attributes = attributes;
     fact.implausible = report.lon !== undefined && !fact.late && this.#jumps(slot, fact.lon, fact.lat, t);
     const before = columns.liveness[slot];
-    this.#decide(shard, fact);
+    this.#sink.record(shard, fact);
+    table.applyReported(shard, slot, fact);
     if (before !== LIVE) this.#emitLiveness(shard, slot, before, LIVE, now);
-    if (!fact.late || before !== LIVE) this.#step(shard, slot, REPORT_EVENT, now);
-    this.#arm(slot);
+    const isStepped = (!fact.late || before !== LIVE) && this.#step(shard, slot, REPORT_EVENT, now);
+    // The deadline of a live entity is only put off: when the armed one comes, it looks again at what the entity waits for.
+    if (isNew || isStepped || before !== LIVE) this.#arm(slot);
     return undefined;
   }
 
@@ -202,38 +205,6 @@ export class Actors {
     this.#arm(slot);
   }
 
-  #refuse(shard: Shard, report: Report, slot: number): Refusal | undefined {
-    const { table } = this;
-    const { columns } = table.picture;
-    if (slot < 0 && table.picture.size >= MAX_ENTITIES) {
-      return {
-        type: "too-many-entities",
-        detail: `this node holds ${MAX_ENTITIES} entities and takes no more`,
-      };
-    }
-    const kind = report.kind ?? UNKNOWN_KIND;
-    if (isFull(columns.kinds, kind) && this.#takesKind(slot)) {
-      return { type: "too-many-kinds", detail: `there are ${columns.kinds.limit} kinds already` };
-    }
-    if (report.source !== undefined && isFull(columns.sources, report.source)) {
-      return { type: "too-many-kinds", detail: `there are ${columns.sources.limit} sources already` };
-    }
-    let growth = slot < 0 ? ENTITY_BYTES + Buffer.byteLength(report.id) : 0;
-    if (report.attributes !== undefined) {
-      const bytes = Buffer.byteLength(table.mergedAttributes(slot, report.attributes));
-      if (bytes > MAX_ATTRIBUTES_BYTES) {
-        const detail = `the entity's attributes would take ${bytes} bytes, ${MAX_ATTRIBUTES_BYTES} are allowed`;
-        return { type: "invalid-report", detail };
-      }
-      growth += slot < 0 ? bytes : bytes - table.attributeBytes(slot);
-    }
-    if (growth > 0 && shard.bytes + growth > MAX_SHARD_BYTES) {
-      const detail = `the entity's shard, one of ${table.shards.length}, holds ${MAX_SHARD_BYTES} bytes and takes no more`;
-      return { type: "too-many-entities", detail };
-    }
-    return undefined;
-  }
-
   #introduce(shard: Shard, report: Report, now: number): number {
     const fact = { is: "introduced", number: shard.nextNumber, seq: 1, id: report.id } as const;
     const slot = this.#decide(shard, { ...fact, kind: report.kind ?? UNKNOWN_KIND });
@@ -244,14 +215,8 @@ export class Actors {
 
   #nameKind(shard: Shard, slot: number, kind: string): void {
     const { columns } = this.table.picture;
-    if (kind === UNKNOWN_KIND || !this.#takesKind(slot)) return;
+    if (kind === UNKNOWN_KIND || !takesKind(columns, slot)) return;
     this.#decide(shard, { is: "kind", number: this.table.number[slot], seq: columns.seq[slot] + 1, kind });
-  }
-
-  /** Whether a kind that is named for the entity in this slot, −1 = a new one, would be set. */
-  #takesKind(slot: number): boolean {
-    const { kinds, kind } = this.table.picture.columns;
-    return slot < 0 || kinds.name(kind[slot]) === UNKNOWN_KIND;
   }
 
   #jumps(slot: number, lon: number, lat: number, t: number): boolean {
@@ -268,8 +233,20 @@ export class Actors {
     return this.table.apply(shard, fact);
   }
 
-  #step(shard: Shard, slot: number, event: MachineEvent, now: number): void {
-    this.#run(shard, slot, now, (current, scope) => step(this.#machine, current, event, scope, now));
+  /** @returns whether anything came of it. */
+  #step(shard: Shard, slot: number, event: MachineEvent, now: number): boolean {
+    // As `#run`, without a closure: nearly every report comes here and changes nothing.
+    const current = this.#enter(slot);
+    let transition: Transition | undefined;
+    try {
+      transition = step(this.#machine, current, event, this.#scope, now);
+    } catch (error) {
+      this.#fail(shard, slot, now, error);
+      return true;
+    }
+    if (transition === undefined) return false;
+    this.#become(shard, slot, now, transition);
+    return true;
   }
 
   #run(
@@ -278,24 +255,38 @@ export class Actors {
     now: number,
     decide: (current: MachineState, scope: EntityScopeCursor) => Transition | undefined,
   ): void {
-    const { table } = this;
-    const { columns } = table.picture;
+    const current = this.#enter(slot);
     let transition: Transition | undefined;
-    this.#scope.slot = slot;
-    const current = this.#current;
-    current.state = this.#leaf(columns.state[slot]);
-    current.context = table.context.get(slot) ?? NO_CONTEXT;
-    current.timers = table.timers.get(slot) ?? NO_TIMERS;
     try {
       transition = decide(current, this.#scope);
     } catch (error) {
-      this.#emit(shard, slot, "machine.failed", now, {
-        error: error instanceof Error ? error.message : String(error),
-      });
-      this.#dropDueTimers(shard, slot, now);
+      this.#fail(shard, slot, now, error);
       return;
     }
-    if (transition === undefined) return;
+    if (transition !== undefined) this.#become(shard, slot, now, transition);
+  }
+
+  /** Points the scope at an entity. @returns its state, valid until the next call. */
+  #enter(slot: number): MachineState {
+    const { table } = this;
+    this.#scope.slot = slot;
+    const current = this.#current;
+    current.state = this.#leaf(table.picture.columns.state[slot]);
+    current.context = table.context.get(slot) ?? NO_CONTEXT;
+    current.timers = table.timers.get(slot) ?? NO_TIMERS;
+    return current;
+  }
+
+  #fail(shard: Shard, slot: number, now: number, error: unknown): void {
+    this.#emit(shard, slot, "machine.failed", now, {
+      error: error instanceof Error ? error.message : String(error),
+    });
+    this.#dropDueTimers(shard, slot, now);
+  }
+
+  #become(shard: Shard, slot: number, now: number, transition: Transition): void {
+    const { table } = this;
+    const { columns } = table.picture;
     const from = columns.states.name(columns.state[slot]);
     const state = this.#machine.states[transition.next.state];
     this.#decide(shard, {
@@ -380,19 +371,4 @@ function earliest(timers: MachineState["timers"] | undefined): MachineState["tim
   let first: MachineState["timers"][number] | undefined;
   for (const timer of timers ?? NO_TIMERS) if (first === undefined || timer.due < first.due) first = timer;
   return first;
-}
-
-/** Whether a name is new and there is no room for it. A name gets its number from the fact that holds it, not from a look at a report. */
-function isFull(names: Interner, name: string): boolean {
-  return names.find(name) < 0 && names.size >= names.limit;
-}
-
-function refuseSkew(report: Report, now: number): Refusal {
-  const seconds = Math.round((report.t - now) / 1_000);
-  return { type: "clock-skew", detail: `t is ${seconds} s in the future: check the source's clock` };
-}
-
-function refuseAge(report: Report, now: number): Refusal {
-  const days = Math.floor((now - report.t) / 86_400_000);
-  return { type: "too-old", detail: `t is ${days} days ago: check the source's clock` };
 }

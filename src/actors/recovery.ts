@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { HAS_PLACE } from "../picture/columns.ts";
 import { FULL } from "../picture/picture.ts";
-import { decodeCheckpoint } from "./checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import type { EntityTable } from "./entity-table.ts";
 import { readFacts } from "./fact-codec.ts";
 import type { Checkpoint, RecoveryItem, Section } from "./ports.ts";
+import type { Shard } from "./shard.ts";
 
 export interface Recovered {
   entities: number;
@@ -47,12 +48,32 @@ export async function recover(
   return result;
 }
 
-function load(table: EntityTable, checkpoint: Checkpoint): void {
+/**
+ * Moves a shard that was recovered into a table of its own to the one that viewers see, at once. An entity of which that has a mirror takes
+ * its slot over: to viewers it never left, and it changes from what was seen last to what is durable, under the new epoch.
+ * @param shard empty and closed, with its new epoch. It is still closed afterwards.
+ */
+export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): void {
+  const from = shadow.shards[shard.index];
+  const { picture } = table;
+  load(table, { shard: shard.index, body: encodeCheckpoint(shadow, from) }, (id) => picture.find(id));
+  for (const slot of shard.slots()) picture.columns.epoch[slot] = shard.epoch;
+  shard.factsSinceCheckpoint = from.factsSinceCheckpoint;
+  shard.dirtySince = from.dirtySince;
+}
+
+/** @param mirrorOf the slot that the picture has for an id already, −1 = none. */
+function load(
+  table: EntityTable,
+  checkpoint: Pick<Checkpoint, "shard" | "body">,
+  mirrorOf: (id: string) => number = () => -1,
+): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
   const { entities, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
   for (const entity of entities) {
-    const slot = table.add(shard, entity.number, entity.id, entity.kind);
+    const mirror = mirrorOf(entity.id);
+    const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
     columns.seq[slot] = entity.seq;
     columns.liveness[slot] = entity.liveness;
     columns.state[slot] = columns.states.number(entity.state);
@@ -67,6 +88,7 @@ function load(table: EntityTable, checkpoint: Checkpoint): void {
     columns.heading[slot] = entity.heading;
     columns.accuracy[slot] = entity.accuracy;
     if (entity.flags & HAS_PLACE) table.picture.place(slot, entity.lon, entity.lat);
+    else table.picture.unplace(slot);
     columns.flags[slot] = entity.flags;
     table.setAttributes(slot, entity.attributes);
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);

@@ -14,6 +14,8 @@ export const MAX_SOURCES = 1_048_576;
 export const HAS_PLACE = 1;
 /** The last move was faster than anything of its kind can be. */
 export const IMPLAUSIBLE = 2;
+/** Another node owns the entity: what is here is a copy of what viewers of this node look at. No actor has it, no query answers with it. */
+export const MIRROR = 4;
 
 export class Columns {
   capacity = 0;

@@ -4,6 +4,7 @@
  */
 import { type ASTNode, EvaluationError } from "@marcbachmann/cel-js";
 import { celEnvironment, ExpressionError, isNode, parseBounded, partsOf, refuseCostlyLoops } from "./cel.ts";
+import { conditionOf } from "./cel-condition.ts";
 import type { Columns } from "./columns.ts";
 import { EntityScopeCursor } from "./entity-scope.ts";
 import type { Picture } from "./picture.ts";
@@ -79,12 +80,14 @@ function whereLens(picture: Picture, where: string): Lens {
     throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
   const entity = new EntityScopeCursor(picture);
   const variables = { entity };
+  const condition = conditionOf(ast);
   return {
     // The syntax tree: spaces, quotes and needless parentheses make no difference. Not the library's own text, which loses needed ones.
     key: `where:${JSON.stringify(meaningOf(ast))}`,
     reads: readsOf(ast),
     test(slot) {
       entity.slot = slot;
+      if (condition !== undefined) return condition(entity) === true;
       try {
         return run(variables) === true;
       } catch (error) {

@@ -24,6 +24,13 @@ export interface Changes {
   readonly what: Uint8Array;
 }
 
+/** Somebody beside the feed who wants to know what changes, at a pace of its own. */
+export interface Watcher {
+  touched(slot: number, what: typeof MOTION | typeof FULL): void;
+  /** Whether it has yet to look at a slot: one that was removed must keep its number so long. */
+  isDirty(slot: number): boolean;
+}
+
 export class Picture {
   readonly columns = new Columns();
   readonly index = new SpatialIndex();
@@ -33,6 +40,7 @@ export class Picture {
   #changed = new Uint32Array(0);
   #changedCount = 0;
   #what = new Uint8Array(0);
+  #watcher: Watcher | undefined;
 
   /** How many entities there are, expired ones included. */
   get size(): number {
@@ -68,17 +76,38 @@ export class Picture {
     const key = mortonKey(lon, lat);
     columns.lon[slot] = lon;
     columns.lat[slot] = lat;
-    columns.key[slot] = key;
-    if (columns.flags[slot] & HAS_PLACE) this.index.move(slot, key);
-    else {
+    if (columns.flags[slot] & HAS_PLACE) {
+      // Most moves stay in their cell.
+      if (columns.key[slot] !== key) {
+        columns.key[slot] = key;
+        this.index.move(slot, key);
+      }
+    } else {
+      columns.key[slot] = key;
       columns.flags[slot] |= HAS_PLACE;
       this.index.insert(slot, key);
     }
     this.touch(slot, MOTION);
   }
 
+  /** Takes the place of an entity away and marks it FULL. */
+  unplace(slot: number): void {
+    const { flags, lon, lat } = this.columns;
+    if ((flags[slot] & HAS_PLACE) === 0) return;
+    flags[slot] &= ~HAS_PLACE;
+    lon[slot] = lat[slot] = NaN;
+    this.index.remove(slot);
+    this.touch(slot, FULL);
+  }
+
+  /** From now on `watcher` is told of all changes too. */
+  watch(watcher: Watcher): void {
+    this.#watcher = watcher;
+  }
+
   /** Marks what changed of a slot for the next base tick. */
   touch(slot: number, what: typeof MOTION | typeof FULL): void {
+    if (this.#watcher !== undefined) this.#watcher.touched(slot, what);
     if (this.#what[slot] === 0) this.#changed[this.#changedCount++] = slot;
     this.#what[slot] |= what;
   }
@@ -117,7 +146,7 @@ export class Picture {
   /** Frees removed slots for which `told` says that every channel has told the departure. Call after `clearChanges`. */
   releaseRemoved(told: (slot: number) => boolean): void {
     for (const slot of this.#removed.keys()) {
-      if (this.#what[slot] !== 0 || !told(slot)) continue;
+      if (this.#what[slot] !== 0 || !told(slot) || this.#watcher?.isDirty(slot)) continue;
       this.#removed.delete(slot);
       this.columns.id[slot] = undefined;
       this.columns.reset(slot);

@@ -11,6 +11,8 @@ SELECT name, lower::text, upper::text FROM (
   FROM generate_series((now() AT TIME ZONE 'UTC')::date::timestamp, (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
 ) AS days WHERE to_regclass(name) IS NULL`;
 const CHECK_VIOLATION = "23514";
+/** Another node made it between the look and the lock. */
+const THERE = new Set(["42P07", "23505"]);
 /** Making a partition locks the whole table. A backup may hold it for hours, and flushes must not queue up behind a lock that waits. */
 const LOCK_TIMEOUT_MS = 100;
 
@@ -48,6 +50,7 @@ async function make(client: PoolClient, partition: Partition): Promise<"made" | 
   } catch (error) {
     if (isLocked(error)) return "locked";
     if (error instanceof DatabaseError && error.code === CHECK_VIOLATION) return "tooLate";
+    if (error instanceof DatabaseError && THERE.has(error.code ?? "")) return "made";
     throw error;
   }
 }

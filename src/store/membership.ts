@@ -1,23 +1,26 @@
 /**
  * Who may write: this process as an incarnation with a lease and a fence row, and the shards that it owns.
  *
- * One node at a time may use a database in this version. A node that renews its lease keeps others out. One that does not is waited for until
- * its lease has run out, and is then evicted; one that ran on this machine and whose process is gone is evicted at once.
+ * A single node has a database for itself: one that renews its lease keeps others out. One that does not is waited for until its lease has run
+ * out, and is then evicted; one that ran on this machine and whose process is gone is evicted at once. Nodes of a cluster share a database, and
+ * keep single nodes out. They start beside each other whatever their leases say: after an outage of the database all have run out, and
+ * only a node that has renewed for a while may judge (`claim-free.ts`).
  */
 import { randomUUID } from "node:crypto";
 import type { PoolClient } from "pg";
+import { LEASE_MS } from "../cluster/ports.ts";
 import { StoreStartError } from "./errors.ts";
 import { bootId, isRunning } from "./process-identity.ts";
 import { inTransaction, type StoreContext } from "./session.ts";
 
-export const LEASE_SECONDS = 5;
+export const LEASE_SECONDS = LEASE_MS / 1_000;
 const OTHERS = `
-SELECT n.incarnation, n.url, n.pid, n.boot_id, n.lease_until::text AS lease,
+SELECT n.incarnation, n.url, n.pid, n.boot_id, n.clustered, n.lease_until::text AS lease,
   greatest(0, extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::float8 AS left
 FROM node n JOIN fence f USING (incarnation) WHERE NOT f.down ORDER BY n.incarnation`;
 const JOIN = `
-INSERT INTO node (incarnation, url, version, pid, boot_id, lease_until)
-VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))`;
+INSERT INTO node (incarnation, url, version, pid, boot_id, clustered, lease_until)
+VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))`;
 const RENEW = `
 UPDATE node n SET lease_until = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS})
 FROM fence f WHERE n.incarnation = $1 AND f.incarnation = n.incarnation AND NOT f.down`;
@@ -29,11 +32,23 @@ WITH ordered AS MATERIALIZED (
 UPDATE shard SET owner = $1, epoch = epoch + 1 FROM ordered WHERE shard.id = ordered.id
 RETURNING shard.id::int AS id, shard.epoch`;
 
+/** In the order of the shards, as all that raise marks. */
+const SETTLE_MARKS = `
+WITH newest AS (SELECT max(id) AS id FROM journal),
+settled AS MATERIALIZED (
+  SELECT m.shard FROM mark m JOIN shard s ON s.id = m.shard, newest
+  WHERE s.owner = $1 AND m.checkpoint < newest.id AND m.shard NOT IN (
+    SELECT part.shard FROM journal j CROSS JOIN unnest(j.shards) AS part (shard) JOIN mark m USING (shard) WHERE j.id > m.checkpoint
+  ) ORDER BY m.shard FOR UPDATE OF m
+)
+UPDATE mark SET checkpoint = newest.id FROM settled, newest WHERE mark.shard = settled.shard`;
+
 interface Other {
   incarnation: string;
   url: string;
   pid: number;
   boot_id: string;
+  clustered: boolean;
   lease: string;
   /** Of its lease, ms; 0 = it has run out. */
   left: number;
@@ -49,6 +64,8 @@ export interface JoinOptions {
   version: string;
   /** Nobody else can have this database: the folder is locked. */
   alone: boolean;
+  /** One of many nodes on this database. */
+  clustered: boolean;
 }
 
 /**
@@ -70,12 +87,20 @@ export async function join(
     if (renewed || clock.monotonic() > end) {
       throw new StoreStartError(
         "in-use-by-another-node",
-        `the database is in use by the node at ${alive.url} (process ${alive.pid}); this version runs one node on a database`,
+        `the database is in use by the node at ${alive.url} (process ${alive.pid})${whatToDo(alive, options)}`,
       );
     }
     first.set(alive.incarnation, alive.lease);
     await new Promise<void>((resolve) => clock.schedule(Math.min(LOOK_AGAIN_MS, alive.left), resolve));
   }
+}
+
+function whatToDo(alive: Other, { clustered }: JoinOptions): string {
+  if (clustered) return ", which runs without a cluster: start that one with REDIS_URL too, or stop it";
+  if (alive.clustered) {
+    return ", which belongs to a cluster: set REDIS_URL to join it, or stop all its nodes to run a single one";
+  }
+  return "; to run several nodes on a database, set REDIS_URL for each of them";
 }
 
 async function tryJoin(
@@ -84,13 +109,16 @@ async function tryJoin(
 ): Promise<{ incarnation: string; era: number } | { alive: Other }> {
   const era = await lockCluster(client);
   const others = await client.query<Other>(OTHERS);
-  const alive = others.rows.find((other) => !(options.alone || other.left === 0 || isDead(other)));
+  const beside = (other: Other) => options.clustered && other.clustered && !isDead(other);
+  const rivals = others.rows.filter((other) => !beside(other));
+  const alive = rivals.find((other) => !(options.alone || other.left === 0 || isDead(other)));
   if (alive !== undefined) return { alive };
-  for (const { incarnation } of others.rows) {
+  for (const { incarnation } of rivals) {
     await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
   }
   const incarnation = randomUUID();
-  await client.query(JOIN, [incarnation, options.url, options.version, process.pid, bootId()]);
+  const { url, version, clustered } = options;
+  await client.query(JOIN, [incarnation, url, version, process.pid, bootId(), clustered]);
   await client.query("INSERT INTO fence (incarnation) VALUES ($1)", [incarnation]);
   ours.add(incarnation);
   return { incarnation, era };
@@ -135,12 +163,30 @@ export function claim(
   });
 }
 
-/** Leaves in order: nothing of this incarnation can become durable any more, its shards are free. */
+/** Leaves in order, as the only node: nothing of this incarnation can become durable any more, its shards are free. */
 export function leave(context: StoreContext, incarnation: string): Promise<void> {
   ours.delete(incarnation);
   return inTransaction(context, async (client) => {
     await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
     await client.query("UPDATE shard SET owner = NULL WHERE owner = $1", [incarnation]);
     await client.query("DELETE FROM node n USING fence f WHERE n.incarnation = f.incarnation AND f.down");
+  });
+}
+
+/**
+ * Leaves a cluster in order. Nothing of this incarnation is under way once its fence is down, so what the journal has of its shards is all there is:
+ * those that have nothing above their mark get the newest row's id as their mark.
+ */
+export function leaveCluster(context: StoreContext, incarnation: string): Promise<void> {
+  ours.delete(incarnation);
+  return inTransaction(context, async (client) => {
+    const fence = await client.query(
+      "UPDATE fence SET down = true WHERE incarnation = $1 AND NOT down RETURNING 1",
+      [incarnation],
+    );
+    if (fence.rowCount === 0) return;
+    await client.query(SETTLE_MARKS, [incarnation]);
+    await client.query("UPDATE shard SET owner = NULL WHERE owner = $1", [incarnation]);
+    await client.query("DELETE FROM node WHERE incarnation = $1", [incarnation]);
   });
 }

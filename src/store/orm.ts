@@ -3,11 +3,15 @@ import { Migrator } from "@mikro-orm/migrations";
 import { MikroORM } from "@mikro-orm/postgresql";
 import type { Pool } from "pg";
 import { Initial } from "../../migrations/20261124000000_initial.ts";
+import { ManyNodes } from "../../migrations/20261126000000_cluster.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 
 /** Oldest first. A migration that was released is never changed. */
-export const MIGRATIONS = [{ migrationName: "20261124000000_initial", class: Initial }];
+export const MIGRATIONS = [
+  { migrationName: "20261124000000_initial", class: Initial },
+  { migrationName: "20261126000000_cluster", class: ManyNodes },
+];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */
 const SERVER_CONNECTIONS = 6;

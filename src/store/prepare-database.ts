@@ -7,6 +7,8 @@ import { MIGRATIONS, type Orm } from "./orm.ts";
 
 const OLDEST_SERVER = 150_000;
 const OLDEST_POSTGIS = [3, 3] as const;
+/** Names an advisory lock; chosen at random. */
+const PREPARING = 7_262_901_137;
 
 /** @param databaseUrl of a server; absent = embedded. @throws StoreStartError */
 export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | undefined): Promise<void> {
@@ -26,6 +28,8 @@ export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | 
       `${where} runs PostgreSQL ${found}, Muster needs 15 or newer`,
     );
   }
+  // The embedded database has one connection, and one process.
+  await using _alone = databaseUrl === undefined ? undefined : await waitForTurn(pool, where);
   await checkPostgis(pool, where);
   await checkSchema(pool);
   try {
@@ -36,6 +40,28 @@ export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | 
     });
   }
   await checkCluster(orm);
+}
+
+/**
+ * Nodes that start at once prepare the database one after the other: neither CREATE EXTENSION IF NOT EXISTS nor the migrator is safe against
+ * itself. Who dies meanwhile loses the lock with its connection.
+ */
+async function waitForTurn(pool: Orm["pool"], where: string): Promise<AsyncDisposable> {
+  try {
+    const client = await pool.connect();
+    try {
+      await client.query("SELECT pg_advisory_lock($1)", [PREPARING]);
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+    // The connection is ended, not given back: that lets go of the lock whatever happened on it.
+    return { [Symbol.asyncDispose]: async () => client.release(true) };
+  } catch (error) {
+    throw new StoreStartError("cannot-connect", `cannot connect to ${where}: ${reason(error as Error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** What the nodes of a database agree on must be what this program does. */

@@ -1,6 +1,7 @@
 /**
  * Raises the marks of shards that have nothing newer in the journal, so that the next start need not look. Fenced like a flush. Rows are
- * locked in id order: two nodes that update many marks in the order of their plans deadlock (68 of 100 runs of a test).
+ * locked in id order: two nodes that update many marks in the order of their plans deadlock (68 of 100 runs of a test). Single nodes only: it
+ * relies on what this node remembers of the journal; a node of a cluster asks the journal (`leaveCluster`).
  *
  * Inputs: incarnation, gen, shards, mark.
  */

@@ -1,17 +1,18 @@
 /**
- * The journal is a ring of four parts. The current one takes flushes until it is full; then the next is emptied with TRUNCATE and becomes the
+ * The journal of a single node is a ring of four parts. The current one takes flushes until it is full; then the next is emptied with TRUNCATE and becomes the
  * current one, if every shard is past what it holds: its checkpoint includes it, or the shard has nothing in the journal that is
- * newer than its checkpoint. Deleting rows instead would leave as much to vacuum as was written.
+ * newer than its checkpoint. Deleting rows instead would leave as much to vacuum as was written. This node is the only writer, so it knows by
+ * memory what the parts hold; nodes of a cluster share one (`shared-ring.ts`).
  */
 import type { PoolClient } from "pg";
 import { JOURNAL_PART_BYTES, JOURNAL_PART_ROWS, SHARDS } from "../limits.ts";
-import type { FlushKey } from "./append-flush.ts";
 import { isLocked } from "./errors.ts";
+import type { Fence, FenceKey } from "./fence.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
-const PARTS = 4;
+export const PARTS = 4;
 /** After a turn that was not possible the next is tried so much later, ms: each costs a statement. */
-const RETRY_MS = 1_000;
+export const RETRY_MS = 1_000;
 
 const LOOK = Array.from(
   { length: PARTS },
@@ -28,7 +29,20 @@ const FENCE = "SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT d
 /** How a try to move on ended: there was no need, it did, checkpoints are behind, or someone else (a backup) holds the part. */
 export type Turn = "none" | "turned" | "behind" | "locked" | "fenced";
 
-export class JournalRing {
+export interface Ring {
+  /** The part that the next flush goes to. Changes in `open` and `turn` only, so all attempts of a flush go to the same. */
+  readonly current: number;
+  /** Looks where the ring stands. Nothing may be appended before. */
+  open(): Promise<void>;
+  /** A row with sections of these shards was written to the current part. */
+  appended(id: number, shards: readonly number[], bytes: number): void;
+  /** A shard's checkpoint includes all rows up to `mark`. */
+  marked(shard: number, mark: number): void;
+  /** Moves on to the next part if the current one is full and the next is not needed any more. */
+  turn(fence: Fence): Promise<Turn>;
+}
+
+export class JournalRing implements Ring {
   readonly #context: StoreContext;
   readonly #partBytes: number;
   /** By part: the highest id in it, 0 = empty. */
@@ -47,12 +61,10 @@ export class JournalRing {
     this.#partBytes = partBytes;
   }
 
-  /** The part that the next flush goes to. */
   get current(): number {
     return this.#current;
   }
 
-  /** Looks where the ring stands. Nothing may be appended before. */
   async open(): Promise<void> {
     await withClient(this.#context, async (client) => {
       const parts = await client.query<{ newest: number; rows: number; bytes: number }>(
@@ -69,7 +81,6 @@ export class JournalRing {
     });
   }
 
-  /** A row with sections of these shards was written to the current part. */
   appended(id: number, shards: readonly number[], bytes: number): void {
     for (const shard of shards) if (id > this.#last[shard]) this.#last[shard] = id;
     this.#newest[this.#current] = Math.max(this.#newest[this.#current]!, id);
@@ -77,7 +88,6 @@ export class JournalRing {
     this.#rows += 1;
   }
 
-  /** A shard's checkpoint includes all rows up to `mark`. */
   marked(shard: number, mark: number): void {
     if (mark > this.#mark[shard]) this.#mark[shard] = mark;
   }
@@ -95,14 +105,15 @@ export class JournalRing {
     return Math.max(0, ...this.#newest);
   }
 
-  /** Moves on to the next part if the current one is full and the next is not needed any more. */
-  async turn(key: Pick<FlushKey, "incarnation" | "gen">): Promise<Turn> {
+  async turn(fence: Fence): Promise<Turn> {
     if (this.#bytes < this.#partBytes && this.#rows < JOURNAL_PART_ROWS) return "none";
     const now = this.#context.clock.monotonic();
     if (now < this.#notBefore) return "none";
     this.#notBefore = now + RETRY_MS;
     const next = (this.#current + 1) % PARTS;
     if (!this.#isPast(this.#newest[next]!)) return "behind";
+    const key = await fence.key();
+    if (key === undefined) return "fenced";
     const emptied = await inTransaction(this.#context, (client) => empty(client, next, key));
     if (emptied !== "turned") return emptied;
     this.#newest[next] = 0;
@@ -121,11 +132,7 @@ export class JournalRing {
   }
 }
 
-async function empty(
-  client: PoolClient,
-  part: number,
-  key: Pick<FlushKey, "incarnation" | "gen">,
-): Promise<Turn> {
+async function empty(client: PoolClient, part: number, key: FenceKey): Promise<Turn> {
   const held = await client.query(FENCE, [key.incarnation, key.gen]);
   if (held.rowCount === 0) return "fenced";
   try {

@@ -47,6 +47,31 @@ export async function withClient<T>(
   }
 }
 
+/**
+ * As `withClient`, but the deadline counts from the call: also a connection that is not to be had is not waited for any longer. What is under
+ * way then ends by itself. @throws StoreAway
+ */
+export async function withinDeadline<T>(
+  context: StoreContext,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
+  const { clock, deadlineMs } = context;
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.schedule(deadlineMs, () =>
+      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
+    );
+  });
+  const done = withClient(context, work);
+  // Nobody waits for it once it is late.
+  done.catch(() => {});
+  try {
+    return await Promise.race([done, late]);
+  } finally {
+    cancel();
+  }
+}
+
 /** Runs `work` in a transaction on one connection; only that connection may be used within. */
 export function inTransaction<T>(
   context: StoreContext,

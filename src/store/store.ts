@@ -4,7 +4,9 @@
  *
  * States: open → down (another node has this node's place: nothing can be written any more) or closed.
  */
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import type { Pool } from "pg";
 import {
   type AppendOutcome,
   type Batch,
@@ -16,19 +18,23 @@ import {
   StoreAway,
 } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
+import type { ClusterStore } from "../cluster/ports.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
+import { Cluster, leasePool } from "./cluster.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { makeEventPartitions } from "./event-partitions.ts";
-import { claim, join, leave, renew } from "./membership.ts";
+import { Fence } from "./fence.ts";
+import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
-import { JournalRing } from "./ring.ts";
+import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
+import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
@@ -59,15 +65,23 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
+  /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
+  clustered?: boolean;
   /** When the embedded database is looked after. */
   upkeep?: UpkeepLimits;
 }
 
 const VERSION = "0.1.0";
 
+/** Of a node of a cluster: it renews nothing by itself, whoever has it does. */
+export type ClusteredStore = Store & { readonly cluster: ClusterStore };
+
 /** Opens the store, migrates it and joins as a new incarnation. @throws StoreStartError with a sentence for the operator */
+export async function openStore(options: StoreOptions & { clustered: true }): Promise<ClusteredStore>;
+export async function openStore(options: StoreOptions): Promise<Store>;
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, dataDir, clock, log } = options;
+  const { databaseUrl, dataDir, clock, log, clustered = false } = options;
+  assert.ok(databaseUrl !== undefined || !clustered, "many nodes need a server");
   await using opened = new AsyncDisposableStack();
   let embedded: EmbeddedDatabase | undefined;
   let orm: Orm;
@@ -101,10 +115,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     url: options.url,
     version: VERSION,
     alone: embedded !== undefined,
+    clustered,
   });
-  const ring = new JournalRing(context, options.journalPartBytes);
+  const kind = embedded === undefined ? "postgresql" : "embedded";
+  const single = clustered ? undefined : new JournalRing(context, options.journalPartBytes);
+  const ring = single ?? new SharedRing(context, options.journalPartBytes);
   await ring.open();
-  const store = new Store(context, embedded === undefined ? "postgresql" : "embedded", membership, ring, log);
+  const lease = databaseUrl !== undefined && clustered ? leasePool(databaseUrl) : undefined;
+  if (lease !== undefined) opened.defer(() => lease.end());
+  const store = new Store({ context, kind, ...membership, ring, single, lease, log });
   opened.defer(() => store.leave());
   await store.makeEventPartitions();
   const kept = opened.move();
@@ -122,16 +141,32 @@ async function migrateServer(databaseUrl: string): Promise<void> {
   }
 }
 
+interface StoreParts {
+  context: StoreContext;
+  kind: Store["kind"];
+  incarnation: string;
+  era: number;
+  ring: Ring;
+  /** The ring, if this is the only node. */
+  single: JournalRing | undefined;
+  /** For renewals, if this is a node of a cluster. */
+  lease: Pool | undefined;
+  log: StoreLog;
+}
+
 export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
+  /** Of a node of a cluster. */
+  readonly cluster: ClusterStore | undefined;
   readonly #era: number;
-  readonly #ring: JournalRing;
+  readonly #fence: Fence;
+  readonly #ring: Ring;
+  readonly #single: JournalRing | undefined;
   readonly #log: StoreLog;
-  #gen = 0;
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
   #cancelRenew = () => {};
@@ -142,19 +177,19 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor(
-    context: StoreContext,
-    kind: Store["kind"],
-    membership: { incarnation: string; era: number },
-    ring: JournalRing,
-    log: StoreLog,
-  ) {
+  constructor({ context, kind, incarnation, era, ring, single, lease, log }: StoreParts) {
     this.context = context;
     this.kind = kind;
-    this.incarnation = membership.incarnation;
-    this.#era = membership.era;
+    this.incarnation = incarnation;
+    this.#era = era;
+    this.#fence = new Fence(context, incarnation);
     this.#ring = ring;
+    this.#single = single;
     this.#log = log;
+    if (lease !== undefined) {
+      const down = () => this.#becomeDown(evicted());
+      this.cluster = new Cluster(context, lease, this.#fence, down);
+    }
     this.snapshot = new SnapshotWriter(context, (error) =>
       log.error({ err: error }, "entity rows could not be written"),
     );
@@ -168,8 +203,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   ): void {
     this.#resources = resources;
     this.#planPartitions();
-    if (embedded === undefined) this.#planRenewal();
-    else {
+    if (embedded === undefined) {
+      if (this.cluster === undefined) this.#planRenewal();
+    } else {
       embedded.onDeath((error) => this.#becomeDown(error));
       const failed = (error: unknown) => this.#log.warn({ err: error }, "upkeep of the database failed");
       this.#stopUpkeep = startUpkeep(this.context, failed, upkeep);
@@ -183,13 +219,15 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async append(batch: Batch, attempt: number): Promise<AppendOutcome> {
     const { incarnation } = this;
-    if (this.#isDown) return { status: "fenced" };
+    if (this.#isDown || this.#fence.hasGivenAway(batch)) return { status: "fenced" };
+    // Beside other writers the ring may go round before an attempt that hangs on a dead connection lands: it must not land any more.
+    if (attempt > 1 && this.cluster !== undefined) await this.#fence.raise();
+    const key = await this.#fence.key();
     try {
       const id = await withClient(this.context, async (client) => {
         const known = attempt > 1 ? await findFlush(client, incarnation, batch.flushNo) : undefined;
-        return (
-          known ?? appendFlush(client, { ...this.#key, ring: this.#ring.current, era: this.#era }, batch)
-        );
+        if (known !== undefined || key === undefined) return known;
+        return appendFlush(client, { ...key, ring: this.#ring.current, era: this.#era }, batch);
       });
       if (id === undefined) return { status: "fenced" };
       await this.#appended(id, batch);
@@ -208,9 +246,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async write(checkpoint: Checkpoint): Promise<boolean> {
     if (this.#isDown) return false;
-    const written = await withClient(this.context, (client) =>
-      writeCheckpoint(client, this.#key, checkpoint),
-    );
+    const key = await this.#fence.key();
+    if (key === undefined) return false;
+    const written = await withClient(this.context, (client) => writeCheckpoint(client, key, checkpoint));
     if (written) this.#ring.marked(checkpoint.shard, checkpoint.mark);
     return written;
   }
@@ -218,10 +256,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   async claim(shards: readonly number[]): Promise<Map<number, number>> {
     const claimed = await claim(this.context, this.incarnation, shards);
     if (claimed === undefined) {
-      this.#becomeDown(new Error("another node has taken this node's place in the database"));
+      this.#becomeDown(evicted());
       throw new StoreAway("this incarnation is down");
     }
-    this.#gen = claimed.gen;
+    this.#fence.raised(claimed.gen);
+    this.#fence.holds(claimed.epochs);
     return claimed.epochs;
   }
 
@@ -232,15 +271,24 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   /** Gives up shards and lease. Part of closing. */
   async leave(): Promise<void> {
     if (this.#isDown) return;
-    const { newest } = this.#ring;
     try {
-      const clean = this.#ring.cleanShards();
-      await withClient(this.context, (client) => raiseMarks(client, this.#key, clean, newest));
-      await leave(this.context, this.incarnation);
+      if (this.#single === undefined) await leaveCluster(this.context, this.incarnation);
+      else {
+        await this.#raiseMarks(this.#single);
+        await leave(this.context, this.incarnation);
+      }
     } catch (error) {
       // The next start does without: it replays what the marks do not cover, and evicts a dead process.
       this.#log.warn({ err: error }, "the node could not leave the database in order");
     }
+  }
+
+  async #raiseMarks(ring: JournalRing): Promise<void> {
+    const key = await this.#fence.key();
+    if (key === undefined) return;
+    const { newest } = ring;
+    const clean = ring.cleanShards();
+    await withClient(this.context, (client) => raiseMarks(client, key, clean, newest));
   }
 
   close(): Promise<void> {
@@ -268,7 +316,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       bytes,
     );
     try {
-      const turn = await this.#ring.turn(this.#key);
+      const turn = await this.#ring.turn(this.#fence);
       if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");
       if (turn === "locked") this.#log.warn({}, "the journal grows: someone holds a lock on its next part");
     } catch (error) {
@@ -281,8 +329,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#cancelRenew = this.context.clock.schedule(RENEW_MS, () => {
       void withClient(this.context, (client) => renew(client, this.incarnation))
         .then((renewed) => {
-          if (!renewed)
-            this.#becomeDown(new Error("another node has taken this node's place in the database"));
+          if (!renewed) this.#becomeDown(evicted());
         })
         .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
         .finally(() => {
@@ -305,11 +352,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     }
   }
 
-  /** What flushes, checkpoints and marks must show to be let in. */
-  get #key(): { incarnation: string; gen: number } {
-    return { incarnation: this.incarnation, gen: this.#gen };
-  }
-
   #planPartitions(): void {
     const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
     this.#cancelPartitions = this.context.clock.schedule(delay, () => {
@@ -329,4 +371,8 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#cancelRenew();
     for (const down of this.#down) down(error);
   }
+}
+
+function evicted(): Error {
+  return new Error("another node has taken this node's place in the database");
 }

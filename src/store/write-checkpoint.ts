@@ -1,6 +1,7 @@
 /**
  * Replaces a shard's checkpoint and raises its mark, fenced like a flush, and only under the shard's epoch of now. The mark is updated in
- * the same statement; statements that raise several marks do so in id order (`raise-marks.ts`).
+ * the same statement; statements that raise several marks do so in id order (`raise-marks.ts`). It never goes back: a checkpoint that hung
+ * on a dead connection and lands after a newer one would lose what the newer one covers.
  *
  * Inputs: incarnation, gen, shard, epoch, mark, body.
  */
@@ -10,16 +11,19 @@ import type { Checkpoint } from "../actors/ports.ts";
 const SQL = `
 WITH held AS MATERIALIZED (
   SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT down FOR SHARE
+), ahead AS MATERIALIZED (
+  SELECT m.shard, s.epoch FROM held, mark AS m JOIN shard AS s ON s.id = m.shard
+  WHERE m.shard = $3 AND m.checkpoint <= $5 AND s.owner = $1 AND s.epoch = $4 FOR UPDATE OF m
 ), written AS (
   INSERT INTO checkpoint AS c (shard, epoch, body)
-  SELECT s.id, s.epoch, $6 FROM held, shard AS s WHERE s.id = $3 AND s.owner = $1 AND s.epoch = $4
+  SELECT shard, epoch, $6 FROM ahead
   ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, body = excluded.body, written_at = now()
   WHERE c.epoch <= excluded.epoch
   RETURNING shard
 )
-UPDATE mark SET checkpoint = greatest(mark.checkpoint, $5) FROM written WHERE mark.shard = written.shard`;
+UPDATE mark SET checkpoint = $5 FROM written WHERE mark.shard = written.shard`;
 
-/** @returns false if the fence does not stand any more, or the shard was claimed again since. */
+/** @returns false if the fence does not stand any more, the shard was claimed again since, or its mark is past this one. */
 export async function writeCheckpoint(
   client: PoolClient,
   key: { incarnation: string; gen: number },

@@ -226,6 +226,23 @@ t.test("[E10] silence makes stale, lost, expired; any report makes live", async 
   ]);
 });
 
+t.test("[E10] silence is counted from the last report, whatever the machine makes of reports", async (t) => {
+  const machine = compileMachine(parseMachine({ id: "still", initial: "a", states: { a: {} } }));
+  const h = await startSystem({ machine, receive: { staleAfter: 10_000 } });
+  await submit(h, report("once", 0), report("often", 0));
+  for (let seconds = 1; seconds < 30; seconds++) {
+    await h.clock.advance(990);
+    await submit(h, report("often", seconds));
+    t.equal(seen(h.system, "often")!.liveness, 0, `${seconds} s`);
+    // Timers are looked at ten times a second.
+    t.equal(seen(h.system, "once")!.liveness, seconds >= 10 ? 1 : 0, `once, ${seconds} s`);
+  }
+  await h.clock.advance(9_900);
+  t.equal(seen(h.system, "often")!.liveness, 0);
+  await h.clock.advance(300);
+  t.equal(seen(h.system, "often")!.liveness, 1);
+});
+
 t.test("[E11] seq has no gaps, and (epoch, seq) grows over a restart", async (t) => {
   const h = await startSystem();
   await submit(h, report("a", -2));

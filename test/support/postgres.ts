@@ -1,21 +1,20 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import root, { type Test } from "tap";
+import { canInstall, freePort, withApt } from "./programs.ts";
 
 const run = promisify(execFile);
 const OLDEST = 15;
 /** With PostGIS, which takes a second to create and a tenth to copy. */
 const TEMPLATE = "muster_template";
 const START_MS = 60_000;
-const INSTALL_MS = 600_000;
 /** PostgreSQL does not run as root; these users are on most systems. */
 const UNPRIVILEGED = ["postgres", "nobody"];
 /** Ends the server when this process is gone, however it ended: then the shell's standard input is at its end. */
@@ -190,26 +189,18 @@ function hasPostgis(bin: string, version: number): boolean {
   return shares.some((share) => existsSync(join(share, "extension", "postgis.control")));
 }
 
-/** Installs the programs with apt; test files that want them at once wait for each other. */
+/** Installs the programs with apt. */
 async function installPrograms(): Promise<string> {
-  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
+  if (!canInstall()) {
     throw new Error(
       "this test needs PostgreSQL 15 or newer with PostGIS 3.3 or newer: install them (Debian 12: apt-get install " +
         "postgresql postgresql-15-postgis-3), or set TEST_DATABASE_URL to a database where its user is a superuser",
     );
   }
-  const lock = join(tmpdir(), "muster-test-apt-lock");
-  const end = Date.now() + INSTALL_MS;
-  while (!madeFolder(lock)) {
-    if (Date.now() > end)
-      throw new Error(`another test is installing PostgreSQL for too long; if not, remove ${lock}`);
-    await sleep(1_000);
-  }
-  try {
+  const installed = await withApt(async (aptGet) => {
     const there = findPrograms();
     if (there !== undefined) return there;
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    await run("apt-get", ["update", "-q"], { env });
+    await aptGet("update", "-q");
     const { stdout } = await run("apt-cache", ["search", "--names-only", "^postgresql-[0-9]+-postgis-3$"]);
     const versions = [...stdout.matchAll(/^postgresql-(\d+)-postgis-3 /gm)].map(([, version]) =>
       Number(version),
@@ -217,26 +208,12 @@ async function installPrograms(): Promise<string> {
     const version = Math.max(...versions);
     if (!(version >= OLDEST)) throw new Error("apt offers no postgresql-NN-postgis-3 of 15 or newer");
     const packages = [`postgresql-${version}`, `postgresql-${version}-postgis-3`];
-    await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", ...packages], {
-      env,
-      maxBuffer: 2 ** 26,
-    });
-  } finally {
-    rmSync(lock, { recursive: true });
-  }
-  const installed = findPrograms();
+    await aptGet("install", "-q", "-y", "--no-install-recommends", ...packages);
+    return findPrograms();
+  });
   if (installed === undefined)
     throw new Error("PostgreSQL and PostGIS were installed with apt and are not found");
   return installed;
-}
-
-function madeFolder(path: string): boolean {
-  try {
-    mkdirSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function unprivilegedUser(): { uid: number; gid: number } {
@@ -252,13 +229,4 @@ function unprivilegedUser(): { uid: number; gid: number } {
   throw new Error(
     `PostgreSQL does not run as root, and there is no user ${UNPRIVILEGED.join(" or ")} to run it as`,
   );
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

@@ -2,7 +2,7 @@
  * What CEL expressions of machines see: `event`, `entity`, `context`, `now`.
  *
  * There is one set of variables, bound again for each evaluation: a step is synchronous, and the hot path (a report that
- * changes nothing) must not allocate. The library still makes one small object an evaluation.
+ * changes nothing) must not allocate. The library still makes one small object an evaluation; simple conditions do without it.
  */
 import type { Json, JsonObject, Liveness } from "../messages.ts";
 

@@ -6,8 +6,8 @@
  * machine is at rest. Every guard and action sees the context as the actions before it left it. If anything throws, nothing has changed.
  *
  * The hot path is a report that changes nothing: it selects no transition and returns `undefined`. Nothing is allocated here until a
- * transition is selected. Measured with `tracked` in `online.moving` on a 2-core machine: 0.13 µs, nearly all in the one
- * CEL guard (the library's own small object for each evaluation included); 0.01 µs where no guard is asked.
+ * transition is selected. Measured with `tracked` in `online.moving` on a 2-core machine: 0.025 µs, its guard being a simple condition;
+ * with the CEL library's evaluator (a small object for each evaluation included) it was 0.18 µs; 0.01 µs where no guard is asked.
  */
 import assert from "node:assert/strict";
 import { MAX_MICROSTEPS } from "../../limits.ts";

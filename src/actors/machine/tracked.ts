@@ -3,7 +3,7 @@
  *
  * It receives `report` (after a report was applied), and `stale`, `lost`, `expired` (liveness changed by silence). Moving begins at
  * 1 m/s and ends below 0.5 m/s, so that the noise of a receiver at rest does not flap; an unknown speed counts as stopped. Guards ask
- * `!= null` first: a comparison that fails costs twenty times one that is false.
+ * `!= null` first: what an unknown speed means is said, not left to a comparison that fails.
  */
 import type { JsonObject } from "../messages.ts";
 import { compileMachine, type Machine } from "./compile.ts";

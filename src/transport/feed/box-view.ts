@@ -23,7 +23,7 @@ import type { FrameName } from "./format.ts";
 import { clearParts, parts } from "./frame-parts.ts";
 import { PrivateRecords } from "./private-records.ts";
 import type { Bbox } from "./protocol.ts";
-import type { Turn, View, ViewSink } from "./view.ts";
+import type { InterestSink, Turn, View, ViewSink } from "./view.ts";
 
 export type ViewState = "waiting" | "filling" | "live" | "clusters";
 
@@ -36,6 +36,8 @@ export interface BoxViewOptions {
   max: number;
   /** Records in one part of a snapshot, about. */
   partRecords: number;
+  /** Is told of each new cover. */
+  interest?: InterestSink;
 }
 
 export class BoxView implements View {
@@ -44,6 +46,7 @@ export class BoxView implements View {
   readonly #sink: ViewSink;
   readonly #partRecords: number;
   readonly #max: number;
+  readonly #interest: InterestSink | undefined;
   #state: ViewState = "waiting";
   /** Frames sent. */
   #n = 0;
@@ -68,13 +71,14 @@ export class BoxView implements View {
   /** Of the clusters when there became too much: older than that, so they may not know it yet. */
   #crowdedSerial = -1;
 
-  constructor(sink: ViewSink, { name, number, bbox, max, partRecords }: BoxViewOptions) {
+  constructor(sink: ViewSink, { name, number, bbox, max, partRecords, interest }: BoxViewOptions) {
     this.name = name;
     this.#frameName = { json: JSON.stringify(name), number };
     this.#sink = sink;
     this.#bbox = bbox;
     this.#max = max;
     this.#partRecords = partRecords;
+    this.#interest = interest;
   }
 
   get filter(): Lens | undefined {
@@ -92,6 +96,11 @@ export class BoxView implements View {
 
   get wantsChannel(): boolean {
     return this.#wantsChannel;
+  }
+
+  /** What it looks at, as of its last turn. */
+  get cover(): Cover {
+    return this.#target;
   }
 
   /** Moves the window, at the next turn. Only the last move before it counts. */
@@ -141,7 +150,9 @@ export class BoxView implements View {
   /** Takes over the new box, and tells the client what it is promised. */
   #aim(): void {
     this.#moved = false;
+    const before = this.#target;
     this.#target = coverOf(this.#bbox);
+    this.#interest?.moved(before, this.#target);
     this.#sink.sendMessage({
       op: "view",
       view: this.name,

@@ -17,12 +17,15 @@ import { type Sent, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { takeBatch } from "./take-batch.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
+import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions extends BroadcastOptions {
   ingest: Ingest;
   decodeReport: DecodeReport;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
+  /** Is told what views look at: in a cluster. */
+  interest?: InterestSink;
 }
 
 export interface FeedStats extends Sent {

@@ -10,7 +10,7 @@ import type { BoxView } from "./box-view.ts";
 export class Follow {
   readonly #picture: Picture;
   readonly #slot: number;
-  readonly #id: string;
+  readonly id: string;
   readonly #radius: number;
   #lon = NaN;
   #lat = NaN;
@@ -19,7 +19,7 @@ export class Follow {
   constructor(picture: Picture, slot: number, radius: number) {
     this.#picture = picture;
     this.#slot = slot;
-    this.#id = picture.columns.id[slot]!;
+    this.id = picture.columns.id[slot]!;
     this.#radius = radius;
   }
 
@@ -27,7 +27,7 @@ export class Follow {
   aim(view: BoxView, lens: Lens): DepartureReason | undefined {
     const { columns } = this.#picture;
     const slot = this.#slot;
-    if (this.#picture.find(this.#id) !== slot) return this.#picture.removal(slot) ?? "deleted";
+    if (this.#picture.find(this.id) !== slot) return this.#picture.removal(slot) ?? "deleted";
     if ((columns.flags[slot] & HAS_PLACE) === 0) return "left";
     if (columns.liveness[slot] === EXPIRED) return "expired";
     if (!lens.test(slot)) return "filter";

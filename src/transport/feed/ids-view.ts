@@ -26,7 +26,7 @@ export class IdsView implements View {
   readonly #frameName: FrameName;
   readonly #sink: ViewSink;
   readonly #picture: Picture;
-  readonly #ids: readonly string[];
+  readonly ids: readonly string[];
   /** Slots of what the client holds, by id. */
   readonly #held = new Map<string, number>();
   #isLive = false;
@@ -40,7 +40,7 @@ export class IdsView implements View {
     this.#frameName = { json: JSON.stringify(name), number };
     this.#sink = sink;
     this.#picture = picture;
-    this.#ids = [...new Set(ids)];
+    this.ids = [...new Set(ids)];
   }
 
   get isGrowing(): boolean {
@@ -66,7 +66,7 @@ export class IdsView implements View {
     const encoded = publication.encoded(format);
     clearParts();
     const { departures, moves, fulls } = parts;
-    for (const id of this.#ids) {
+    for (const id of this.ids) {
       const slot = this.#picture.find(id);
       const heldSlot = this.#held.get(id);
       const isSeen = slot !== -1 && turn.channel.isMember(slot) && this.filter?.test(slot) !== false;
@@ -94,7 +94,7 @@ export class IdsView implements View {
     const { format } = this.#sink;
     clearParts();
     const { fulls } = parts;
-    for (const id of this.#ids) {
+    for (const id of this.ids) {
       const slot = this.#picture.find(id);
       if (slot === -1 || !channel.isMember(slot) || this.filter?.test(slot) === false) continue;
       channel.give(slot, () => {

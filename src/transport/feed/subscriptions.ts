@@ -2,6 +2,7 @@
 import { DEFAULT_VIEW_ENTITIES, MAX_VIEWS_PER_CONNECTION, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
 import { ExpressionError } from "../../picture/cel.ts";
 import type { ChannelSpec } from "../../picture/channels.ts";
+import { NOTHING } from "../../picture/cover.ts";
 import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { BoxView } from "./box-view.ts";
@@ -10,7 +11,7 @@ import { Follow } from "./follow.ts";
 import { IdsView } from "./ids-view.ts";
 import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
-import type { View } from "./view.ts";
+import type { InterestSink, View } from "./view.ts";
 
 const NO_CHANNEL = "too many different filters are in use";
 
@@ -22,13 +23,21 @@ interface Opened {
   follow: Follow | undefined;
 }
 
+export interface SubscriptionsOptions {
+  picture: Picture;
+  /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
+  partRecords?: number;
+  /** Is told what views look at: in a cluster. */
+  interest?: InterestSink;
+}
+
 export class Subscriptions {
-  readonly #options: { picture: Picture; partRecords?: number };
+  readonly #options: SubscriptionsOptions;
   readonly #broadcast: Broadcast;
   readonly #opened = new Map<View, Opened>();
   readonly #following = new Map<BoxView, Session>();
 
-  constructor(options: { picture: Picture; partRecords?: number }, broadcast: Broadcast) {
+  constructor(options: SubscriptionsOptions, broadcast: Broadcast) {
     this.#options = options;
     this.#broadcast = broadcast;
   }
@@ -69,6 +78,7 @@ export class Subscriptions {
     session.views.set(name, made.view);
     this.#opened.set(made.view, { ...made, filter, spec });
     if (made.follow !== undefined) this.#following.set(made.view as BoxView, session);
+    this.#options.interest?.wanted(idsOf(made));
   }
 
   /** The view that a message asks for, in no channel yet. */
@@ -76,11 +86,11 @@ export class Subscriptions {
     session: Session,
     { view: name, bbox, ids, follow, max = DEFAULT_VIEW_ENTITIES }: Subscribe,
   ): { view: View; follow: Follow | undefined } | undefined {
-    const { picture, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
+    const { picture, partRecords = SNAPSHOT_PART_RECORDS, interest } = this.#options;
     const number = session.nextViewNumber();
     if (ids !== undefined)
       return { view: new IdsView(session, picture, { name, number, ids }), follow: undefined };
-    const options = { name, number, max, partRecords };
+    const options = { name, number, max, partRecords, interest };
     if (bbox !== undefined) return { view: new BoxView(session, { ...options, bbox }), follow: undefined };
     const slot = picture.find(follow!.id);
     if (slot === -1) {
@@ -174,9 +184,17 @@ export class Subscriptions {
 
   #forget(view: View): void {
     this.#broadcast.leave(view);
+    const { interest } = this.#options;
+    interest?.unwanted(idsOf(this.#opened.get(view)!));
+    if (view instanceof BoxView) interest?.moved(view.cover, NOTHING);
     this.#opened.delete(view);
     if (view instanceof BoxView) this.#following.delete(view);
   }
+}
+
+/** What a view looks at wherever it is. */
+function idsOf({ view, follow }: Pick<Opened, "view" | "follow">): readonly string[] {
+  return view instanceof IdsView ? view.ids : follow === undefined ? [] : [follow.id];
 }
 
 function unknownView(view: string) {

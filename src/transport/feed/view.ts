@@ -1,6 +1,7 @@
 /** A view: one client's window on a channel. `box-view.ts` and `ids-view.ts` implement it. */
 import type { Channel } from "../../picture/channel.ts";
 import type { Clusters } from "../../picture/clusters.ts";
+import type { Cover } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
 import type { Publication, TickTime } from "../../picture/tick.ts";
 import type { Format } from "./format.ts";
@@ -32,6 +33,16 @@ export interface View {
   turn(turn: Turn): void;
   /** Sends one part of what the client lacks. Call after `turn`. @returns the bytes of it. */
   grow(turn: Turn): number;
+}
+
+/** Who is told what views look at, so that other nodes send what they own of it. */
+export interface InterestSink {
+  /** A view has moved; a new one moves from nothing, one that ends to nothing. */
+  moved(from: Cover, to: Cover): void;
+  /** Ids are looked at, wherever they are. */
+  wanted(ids: readonly string[]): void;
+  /** The end of what was `wanted`. */
+  unwanted(ids: readonly string[]): void;
 }
 
 /** What a view is sent through. */

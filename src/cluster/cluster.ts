@@ -1,0 +1,295 @@
+/**
+ * A node's part of a cluster, put together over the ports: who owns what (`member`), reports to wherever their owner is (`router`, `receiver`), the picture
+ * of what others own (`mirrors`, `source`), and queries to all (`scatter`).
+ */
+import type { EntityTable } from "../actors/entity-table.ts";
+import type { Ingest } from "../actors/messages.ts";
+import type { ActorSystem } from "../actors/system.ts";
+import type { Clock } from "../clock.ts";
+import { SHARDS } from "../limits.ts";
+import { ClusterRouter } from "./cluster-router.ts";
+import { decodeFrame, encodeControl, everybodyOf, FIRST_CONTROL, type Frame, feedOf, inboxOf, repliesOf } from "./frames.ts";
+import { InterestMap } from "./interest.ts";
+import { LinkReceiver } from "./link-receiver.ts";
+import { type Announcement, Member, type MemberLog } from "./member.ts";
+import { MirrorSource } from "./mirror-source.ts";
+import { Mirrors } from "./mirrors.ts";
+import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from "./ports.ts";
+import { Routing } from "./routing.ts";
+import { type EntityQueries, type QueryMessage, Scatter } from "./scatter.ts";
+import type { ClusterStatus, ShardStatus } from "./status.ts";
+
+/** Types of control messages. */
+const CONTROL = {
+  announcement: FIRST_CONTROL,
+  query: FIRST_CONTROL + 1,
+  interest: FIRST_CONTROL + 2,
+  resync: FIRST_CONTROL + 3,
+} as const;
+
+export interface ClusterOptions {
+  name: string;
+  store: ClusterStore;
+  bus: Bus;
+  clock: Clock;
+  log: MemberLog;
+  /** 0 ≤ value < 1. */
+  random(): number;
+  /** What viewers see may be old: the lease is not renewed, or another node is silent. */
+  onStale(stale: boolean): void;
+  /** Evicted: the node must drop everything. */
+  onDown(): void;
+  onFatal(error: unknown): void;
+}
+
+export class Cluster {
+  readonly member: Member;
+  readonly routing = new Routing();
+  readonly interest = new InterestMap();
+  readonly #options: ClusterOptions;
+  readonly #node: string;
+  readonly #unsubscribe: (() => Promise<void>)[] = [];
+  #parts: Parts | undefined;
+  #suspended = false;
+  readonly #silent = new Set<string>();
+  readonly stats = { published: 0, unheard: 0, lost: 0, malformed: 0 };
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { store, clock, log } = options;
+    this.#node = store.incarnation;
+    this.member = new Member({
+      store,
+      routing: this.routing,
+      clock,
+      log,
+      host: {
+        load: (epochs) => this.#attached.system.load(epochs),
+        handOver: (shards, release) => this.#attached.system.ownership.handOver(shards, release),
+        forget: (shards) => this.#attached.system.ownership.forget(shards),
+        bytes: (shard) => this.#attached.system.table.shards[shard].bytes,
+      },
+      announce: (announcement) => this.#publishControl(everybodyOf(options.name), CONTROL.announcement, announcement),
+      onSuspended: (suspended) => {
+        this.#suspended = suspended;
+        this.#tellStale();
+      },
+      onMembers: (members) => this.#membersAre(members),
+      onDown: () => options.onDown(),
+      onFatal: (error) => options.onFatal(error),
+    });
+  }
+
+  /** What opens and closes shards tells the mirrors. To be given to the system. */
+  readonly mirroring = {
+    opened: (shard: number, epoch: number): void => {
+      const { mirrors, source } = this.#attached;
+      mirrors.opened(shard, epoch);
+      source.opened(shard, epoch);
+    },
+    release: (table: EntityTable, shard: number, gone: (slot: number) => void): void => {
+      const { mirrors, source } = this.#attached;
+      source.closed(shard);
+      mirrors.release(table, shard, gone);
+    },
+  };
+
+  /** Takes the actors of this node, which were made with this cluster's gate. */
+  attach(system: ActorSystem): void {
+    const { name, bus, clock, random } = this.#options;
+    const self = this.#node;
+    const link = { cluster: name, self, bus, clock, random };
+    this.#parts = {
+      system,
+      router: new ClusterRouter({ ...link, routing: this.routing, local: system.router }),
+      receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
+      scatter: new Scatter({
+        picture: system.picture,
+        clock,
+        open: () => this.member.ledger.mine("open"),
+        others: () => this.#others(),
+        send: (node, message) => this.#publishControl(inboxOf(name, node), CONTROL.query, message),
+      }),
+      source: new MirrorSource({
+        node: self,
+        table: system.table,
+        clock,
+        publish: (node, payload) => bus.publish(feedOf(name, node), payload),
+      }),
+      mirrors: new Mirrors({
+        picture: system.picture,
+        clock,
+        interest: this.interest,
+        tell: (node, type, message) => this.#publishControl(inboxOf(name, node), CONTROL[type], message),
+        onSilent: (node, silent) => {
+          if (silent) this.#silent.add(node);
+          else this.#silent.delete(node);
+          this.#tellStale();
+        },
+      }),
+    };
+  }
+
+  get ingest(): Ingest {
+    return this.#attached.router;
+  }
+
+  get queries(): EntityQueries {
+    return this.#attached.scatter;
+  }
+
+  /** Listens, joins in, and takes what is free by and by. @throws StoreAway, BusAway */
+  async start(): Promise<void> {
+    const { bus, name } = this.#options;
+    const { router, mirrors, source } = this.#attached;
+    const listen = async (channel: string, take: (frame: Frame, payload: Uint8Array) => void) => {
+      this.#unsubscribe.push(
+        await bus.subscribe(channel, (payload) => {
+          const frame = decodeFrame(payload);
+          if (frame === undefined) this.stats.malformed += 1;
+          else take(frame, payload);
+        }),
+      );
+    };
+    bus.onLoss(() => {
+      this.stats.lost += 1;
+    });
+    await listen(inboxOf(name, this.#node), (frame) => this.#takeFrame(frame));
+    await listen(repliesOf(name, this.#node), (frame) => router.takeReply(frame));
+    this.#unsubscribe.push(
+      await bus.subscribe(feedOf(name, this.#node), (payload) => mirrors.receive(payload)),
+    );
+    await listen(everybodyOf(name), (frame) => {
+      if (frame.is === "control" && frame.type === CONTROL.announcement)
+        this.member.heard(frame.sender, frame.body as unknown as Announcement);
+    });
+    await this.member.start();
+    mirrors.start();
+    source.start();
+  }
+
+  /** Takes no new reports, answers what it has, and hands over all shards. */
+  async leave(): Promise<void> {
+    await this.member.leave();
+  }
+
+  /** Stops listening and renewing. The bus and the store are their makers' to close. */
+  async stop(): Promise<void> {
+    this.member.stop();
+    const parts = this.#parts;
+    parts?.router.stop();
+    parts?.mirrors.stop();
+    parts?.source.stop();
+    await Promise.all(this.#unsubscribe.splice(0).map((unsubscribe) => unsubscribe().catch(ignoreAway)));
+  }
+
+  status(): ClusterStatus {
+    const { ledger, lease, stats } = this.member;
+    const mirrors = this.#attached.mirrors;
+    const shards = Array.from({ length: SHARDS }, (_, shard): ShardStatus => {
+      const owner = ledger.owner(shard);
+      const state = owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
+      return { owner, epoch: ledger.epoch(shard), state };
+    });
+    const owned = new Map<string, number>();
+    for (const { owner } of shards) if (owner !== undefined) owned.set(owner, (owned.get(owner) ?? 0) + 1);
+    const pauses = [...stats.pauses].sort((a, b) => a - b);
+    const at = (share: number) => Math.round(pauses[Math.floor((pauses.length - 1) * share)]);
+    return {
+      name: this.#options.name,
+      node: this.#node,
+      suspended: !lease.open,
+      nodes: ledger.members.map(({ incarnation, url, version, draining, leaseLeftMs }) => ({
+        incarnation,
+        url,
+        version,
+        draining,
+        leaseLeftMs: Math.round(leaseLeftMs),
+        shards: owned.get(incarnation) ?? 0,
+        silent: this.#silent.has(incarnation),
+        ...(incarnation !== this.#node && !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
+      })),
+      shards,
+      handOvers: {
+        count: stats.handedOver,
+        ...(pauses.length > 0 && { p50Ms: at(0.5), p99Ms: at(0.99) }),
+      },
+      claims: stats.claimed,
+      evictions: stats.evicted,
+    };
+  }
+
+  get #attached(): Parts {
+    if (this.#parts === undefined) throw new Error("the cluster has no actors yet");
+    return this.#parts;
+  }
+
+  #others(): string[] {
+    return this.member.ledger.members
+      .map(({ incarnation }) => incarnation)
+      .filter((incarnation) => incarnation !== this.#node);
+  }
+
+  #takeFrame(frame: Frame): void {
+    const { receiver, scatter, source } = this.#attached;
+    if (frame.is === "binary") {
+      receiver.take(frame);
+      return;
+    }
+    switch (frame.type) {
+      case CONTROL.query:
+        scatter.heard(frame.sender, frame.body as unknown as QueryMessage);
+        return;
+      case CONTROL.interest:
+        source.interest(frame.sender, frame.body);
+        return;
+      case CONTROL.resync:
+        source.resync(frame.sender, frame.body);
+        return;
+      default:
+        // Of a newer version.
+        this.stats.malformed += 1;
+    }
+  }
+
+  #membersAre(members: readonly MemberState[]): void {
+    const others = new Set(members.map(({ incarnation }) => incarnation));
+    others.delete(this.#node);
+    const { router, receiver, mirrors } = this.#attached;
+    for (const node of this.#known) {
+      if (others.has(node)) continue;
+      router.gone(node);
+      receiver.forget(node);
+      this.#silent.delete(node);
+    }
+    this.#known = others;
+    mirrors.nodes([...others]);
+    this.#tellStale();
+  }
+
+  #known: ReadonlySet<string> = new Set();
+
+  #publishControl(channel: string, type: number, message: object): void {
+    this.stats.published += 1;
+    this.#options.bus.publish(channel, encodeControl(type, this.#node, message)).then((listeners) => {
+      if (listeners === 0) this.stats.unheard += 1;
+    }, ignoreAway);
+  }
+
+  #tellStale(): void {
+    this.#options.onStale(this.#suspended || this.#silent.size > 0);
+  }
+}
+
+interface Parts {
+  system: ActorSystem;
+  router: ClusterRouter;
+  receiver: LinkReceiver;
+  scatter: Scatter;
+  source: MirrorSource;
+  mirrors: Mirrors;
+}
+
+function ignoreAway(error: unknown): void {
+  if (!(error instanceof BusAway)) throw error;
+}

@@ -1,0 +1,127 @@
+/**
+ * The ring of a cluster: many nodes append to the same parts, so no node knows by memory what they hold.
+ *
+ * Invariant: a row leaves the journal only by the TRUNCATE of its part, in a transaction that holds the ACCESS EXCLUSIVE lock of the part and in which a
+ * statement begun after the lock was given found no row of the part above the mark of one of its shards. The lock keeps every
+ * writer out, so that statement sees all rows that were or will be committed there before the TRUNCATE, whoever wrote them; marks only rise, and in one
+ * statement with the checkpoint that covers their rows. So nothing here rests on where nodes believe the ring to be: one that is
+ * behind appends to an older part, which is then kept until its checkpoints have passed, and a flush that waits for the lock lands in an
+ * empty part. A row whose flush has an unknown outcome is above the marks of its shards, as its node has not covered what it does not know of; so
+ * a look for it finds it.
+ *
+ * Where the ring stands is in the database only so that nodes agree soon and parts are emptied in turn.
+ */
+import type { PoolClient } from "pg";
+import { JOURNAL_PART_BYTES, JOURNAL_PART_ROWS } from "../limits.ts";
+import { isLocked } from "./errors.ts";
+import { PARTS, RETRY_MS, type Ring, type Turn } from "./ring.ts";
+import { inTransaction, type StoreContext, withClient } from "./session.ts";
+
+/** A node looks after this share of a part that it has written itself: so much a part may become too large by each. */
+const LOOK_SHARE = 1 / 16;
+/** … and so often at least, ms, as long as it writes. */
+const LOOK_MS = 1_000;
+/** Recoveries read all parts for moments; a backup holds them for minutes, and flushes must not queue up behind a lock that waits. */
+const LOCK_TIMEOUT_MS = 100;
+
+/** Ids without gaps would be as many as the rows; counting would read them. */
+const lookAt = (part: number) => `
+SELECT turns::float8 AS turns, pg_total_relation_size('journal_${part}')::float8 AS bytes,
+  (SELECT coalesce(max(id) - min(id) + 1, 0)::float8 FROM journal_${part}) AS rows FROM journal_ring`;
+const neededOf = (part: number) => `
+SELECT EXISTS (
+  SELECT FROM journal_${part} j CROSS JOIN unnest(j.shards) AS section (shard) JOIN mark m USING (shard) WHERE j.id > m.checkpoint
+) AS needed`;
+/** Somebody else turns it: then there is nothing to do. */
+const TAKE = "SELECT turns::float8 AS turns FROM journal_ring FOR UPDATE SKIP LOCKED";
+
+interface Look {
+  turns: number;
+  bytes: number;
+  rows: number;
+}
+
+export class SharedRing implements Ring {
+  readonly #context: StoreContext;
+  readonly #partBytes: number;
+  #turns = 0;
+  /** Written by this node since it looked. */
+  #bytes = 0;
+  #rows = 0;
+  #lookAt = 0;
+  #notBefore = -Infinity;
+
+  /** @param partBytes when a part is full. */
+  constructor(context: StoreContext, partBytes = JOURNAL_PART_BYTES) {
+    this.#context = context;
+    this.#partBytes = partBytes;
+  }
+
+  get current(): number {
+    return this.#turns % PARTS;
+  }
+
+  async open(): Promise<void> {
+    this.#turns = (await this.#look()).turns;
+  }
+
+  appended(_id: number, _shards: readonly number[], bytes: number): void {
+    this.#bytes += bytes;
+    this.#rows += 1;
+  }
+
+  /** The database knows the marks. */
+  marked(): void {}
+
+  /** No fence: whoever asks, a part that nobody needs is emptied. */
+  async turn(): Promise<Turn> {
+    const now = this.#context.clock.monotonic();
+    const wrote = Math.max(this.#bytes / this.#partBytes, this.#rows / JOURNAL_PART_ROWS);
+    if ((wrote < LOOK_SHARE && now < this.#lookAt) || now < this.#notBefore) return "none";
+    this.#bytes = 0;
+    this.#rows = 0;
+    this.#lookAt = now + LOOK_MS;
+    const { turns, bytes, rows } = await this.#look();
+    if (turns !== this.#turns) {
+      this.#turns = turns;
+      return "none";
+    }
+    if (bytes < this.#partBytes && rows < JOURNAL_PART_ROWS) return "none";
+    this.#notBefore = now + RETRY_MS;
+    const next = (turns + 1) % PARTS;
+    // First without the lock: a part that is needed is the usual reason.
+    if (await withClient(this.#context, (client) => isNeeded(client, next))) return "behind";
+    const turned = await inTransaction(this.#context, (client) => empty(client, turns, next));
+    if (turned !== "turned") return turned;
+    this.#turns = turns + 1;
+    this.#notBefore = -Infinity;
+    return "turned";
+  }
+
+  async #look(): Promise<Look> {
+    const { current } = this;
+    const { rows } = await withClient(this.#context, (client) => client.query<Look>(lookAt(current)));
+    return rows[0]!;
+  }
+}
+
+async function isNeeded(client: PoolClient, part: number): Promise<boolean> {
+  const { rows } = await client.query<{ needed: boolean }>(neededOf(part));
+  return rows[0]!.needed;
+}
+
+async function empty(client: PoolClient, turns: number, part: number): Promise<Turn> {
+  const taken = await client.query<{ turns: number }>(TAKE);
+  if (taken.rows[0]?.turns !== turns) return "none";
+  await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  try {
+    await client.query(`LOCK TABLE journal_${part} IN ACCESS EXCLUSIVE MODE`);
+  } catch (error) {
+    if (isLocked(error)) return "locked";
+    throw error;
+  }
+  if (await isNeeded(client, part)) return "behind";
+  await client.query(`TRUNCATE journal_${part}`);
+  await client.query("UPDATE journal_ring SET turns = turns + 1");
+  return "turned";
+}

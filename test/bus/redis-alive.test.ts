@@ -1,0 +1,28 @@
+// Connections that are alive and look dead.
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { ownRedis } from "../support/redis.ts";
+import { open } from "./subject.ts";
+
+t.test("[X12] a quiet bus is not cut, nor one that is busy with large messages", async (t) => {
+  const redis = await ownRedis(t);
+  const subject = await open(t, redis.url);
+  await sleep(4_500);
+  t.equal(subject.losses, 0);
+  const large = new Uint8Array(4 * 2 ** 20);
+  const end = performance.now() + 2_500;
+  let listened = true;
+  while (performance.now() < end) listened &&= (await subject.bus.publish("a", large)) === 1;
+  t.ok(listened);
+  t.equal(subject.losses, 0);
+});
+
+t.test("[X12] a node that stood still itself does not take its connections for dead", async (t) => {
+  const redis = await ownRedis(t);
+  const subject = await open(t, redis.url);
+  const end = performance.now() + 4_500;
+  while (performance.now() < end);
+  await sleep(200);
+  t.equal(subject.losses, 0);
+  t.equal(await subject.bus.publish("a", Buffer.from("x")), 1);
+});

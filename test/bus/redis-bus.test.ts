@@ -1,0 +1,14 @@
+import t from "tap";
+import { systemClock } from "../../src/clock.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { openRedisBus } from "../../src/transport/bus/redis-bus.ts";
+import { testRedis } from "../support/redis.ts";
+import { busContract } from "./contract.ts";
+
+const url = await testRedis(t);
+
+busContract(t, async (t) => {
+  const bus = await openRedisBus({ url, log: createLog("silent"), clock: systemClock, random: Math.random });
+  t.teardown(() => bus.close());
+  return bus;
+});

@@ -1,0 +1,400 @@
+/**
+ * Nodes that own shards and look at each other's entities, over a bus that loses, doubles and delays, and an authority that knows which node
+ * has which shard and what is durable of it. On a clock moved by hand.
+ */
+import assert from "node:assert/strict";
+import { encodeCheckpoint } from "../../src/actors/checkpoint.ts";
+import { EntityTable } from "../../src/actors/entity-table.ts";
+import { emptyReported } from "../../src/actors/fact-codec.ts";
+import { EXPIRED } from "../../src/actors/messages.ts";
+import { adopt, recover } from "../../src/actors/recovery.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { InterestMap, isInside } from "../../src/cluster/interest.ts";
+import { MirrorSource, ROUND_MS } from "../../src/cluster/mirror-source.ts";
+import { LOOK_MS, Mirrors } from "../../src/cluster/mirrors.ts";
+import { HAS_PLACE, MIRROR } from "../../src/picture/columns.ts";
+import { type Box, type Cover, coverOf, NOTHING } from "../../src/picture/cover.ts";
+import { Picture } from "../../src/picture/picture.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+
+/** Pictures are large; runs share them. */
+const pool: Picture[] = [];
+
+function emptied(picture: Picture): Picture {
+  picture.watch({ touched: () => {}, isDirty: () => false });
+  for (let slot = 0; slot < picture.columns.extent; slot++)
+    if (picture.columns.id[slot] !== undefined && picture.removal(slot) === undefined)
+      picture.remove(slot, "left");
+  picture.clearChanges();
+  picture.releaseRemoved(() => true);
+  return picture;
+}
+
+const shadowPicture = new Picture();
+
+export interface Faults {
+  /** Of 100 messages. */
+  lost: number;
+  doubled: number;
+  refused: number;
+  /** ms at most; more than 0 lets one overtake another. */
+  delay: number;
+}
+export const NO_FAULTS: Faults = { lost: 0, doubled: 0, refused: 0, delay: 0 };
+
+export interface Limits {
+  maxChangeBytes?: number;
+  maxRoundBytes?: number;
+}
+
+/** What one entity looks like, without its slot. */
+export function seen(picture: Picture, slot: number) {
+  const c = picture.columns;
+  return {
+    id: c.id[slot],
+    kind: c.kinds.name(c.kind[slot]),
+    state: c.states.name(c.state[slot]),
+    source: c.sources.name(c.source[slot]),
+    liveness: c.liveness[slot],
+    flags: c.flags[slot] & ~MIRROR,
+    lon: c.lon[slot],
+    lat: c.lat[slot],
+    key: c.flags[slot] & HAS_PLACE ? c.key[slot] : 0,
+    t: c.t[slot],
+    received: c.received[slot],
+    alt: c.alt[slot],
+    speed: c.speed[slot],
+    course: c.course[slot],
+    heading: c.heading[slot],
+    accuracy: c.accuracy[slot],
+    epoch: c.epoch[slot],
+    seq: c.seq[slot],
+    shard: c.shard[slot],
+    attributes: c.attributes.get(slot) ?? "",
+    labels: c.labels.get(slot) ?? [],
+  };
+}
+
+export class TestNode {
+  readonly name: string;
+  readonly picture: Picture;
+  readonly table: EntityTable;
+  readonly interest = new InterestMap();
+  readonly source: MirrorSource;
+  readonly mirrors: Mirrors;
+  /** Shard → epoch, as this node believes. */
+  readonly owned = new Map<number, number>();
+  readonly silences: string[] = [];
+  cover: Cover = NOTHING;
+  ids: readonly string[] = [];
+  /** Id → the newest (epoch, seq) that its picture showed. */
+  readonly #shown = new Map<string, { epoch: number; seq: number }>();
+
+  constructor(name: string, cluster: TestCluster, limits: Limits) {
+    this.name = name;
+    this.picture = pool.pop() ?? new Picture();
+    this.table = new EntityTable(this.picture);
+    const { clock } = cluster;
+    this.source = new MirrorSource({
+      node: name,
+      table: this.table,
+      clock,
+      publish: (node, payload) => cluster.publish(name, node, payload),
+      ...limits,
+    });
+    this.mirrors = new Mirrors({
+      picture: this.picture,
+      clock,
+      interest: this.interest,
+      tell: (node, type, message) => cluster.tell(name, node, type, message),
+      onSilent: (node, silent) => this.silences.push(`${node} ${silent ? "silent" : "heard"}`),
+    });
+  }
+
+  look(box: Box | undefined): void {
+    const cover = box === undefined ? NOTHING : coverOf(box);
+    this.interest.moved(this.cover, cover);
+    this.cover = cover;
+  }
+
+  want(ids: readonly string[]): void {
+    this.interest.wanted(ids);
+    this.interest.unwanted(this.ids);
+    this.ids = ids;
+  }
+
+  /** The entity as it is in this node's picture. */
+  entity(id: string) {
+    const slot = this.picture.find(id);
+    return slot < 0 ? undefined : seen(this.picture, slot);
+  }
+
+  /** @param removed id → why, of what left since it was checked last */
+  check(removed?: Map<string, string>): void {
+    const { columns } = this.picture;
+    for (let slot = 0; slot < columns.extent; slot++) {
+      const id = columns.id[slot];
+      if (id === undefined) continue;
+      const reason = this.picture.removal(slot);
+      if (reason !== undefined) {
+        removed?.set(id, reason);
+        continue;
+      }
+      const epoch = columns.epoch[slot];
+      const seq = columns.seq[slot];
+      const before = this.#shown.get(id);
+      if (before !== undefined)
+        assert.ok(
+          epoch > before.epoch || (epoch === before.epoch && seq >= before.seq),
+          `${id} at ${this.name} goes back from (${before.epoch}, ${before.seq}) to (${epoch}, ${seq})`,
+        );
+      this.#shown.set(id, { epoch, seq });
+    }
+    // As the feed does at each base tick.
+    this.picture.clearChanges();
+    this.picture.releaseRemoved(() => true);
+  }
+
+  end(): void {
+    pool.push(emptied(this.picture));
+  }
+}
+
+type Message = { at: number; to: string; give: (node: TestNode) => void };
+
+export class TestCluster {
+  readonly clock = new FakeClock();
+  readonly nodes = new Map<string, TestNode>();
+  faults: Faults = NO_FAULTS;
+  readonly #limits: Limits;
+  #messages: Message[] = [];
+  #random: number;
+  /** By shard: what is durable, and the newest epoch. */
+  readonly #durable = new Map<number, { epoch: number; body: Uint8Array | undefined }>();
+
+  /** @param seed of the bus' faults */
+  constructor(names: readonly string[], seed = 1, limits: Limits = {}) {
+    this.#random = seed;
+    this.#limits = limits;
+    for (const name of names) this.nodes.set(name, new TestNode(name, this, limits));
+    this.#tellMembers();
+  }
+
+  node(name: string): TestNode {
+    return this.nodes.get(name)!;
+  }
+
+  #tellMembers(): void {
+    for (const node of this.nodes.values())
+      node.mirrors.nodes([...this.nodes.keys()].filter((name) => name !== node.name));
+  }
+
+  /** 0 … 99. */
+  #dice(): number {
+    this.#random = (Math.imul(this.#random, 1_664_525) + 1_013_904_223) >>> 0;
+    return (this.#random >>> 8) % 100;
+  }
+
+  #post(to: string, give: (node: TestNode) => void): void {
+    const { lost, doubled, delay } = this.faults;
+    if (this.#dice() < lost) return;
+    const times = this.#dice() < doubled ? 2 : 1;
+    for (let i = 0; i < times; i++) {
+      const at = this.clock.monotonic() + (delay === 0 ? 0 : (this.#dice() * delay) / 100);
+      this.#messages.push({ at, to, give });
+    }
+  }
+
+  publish(_from: string, to: string, payload: Uint8Array): Promise<number> {
+    if (!this.nodes.has(to)) return Promise.resolve(0);
+    if (this.#dice() < this.faults.refused)
+      return this.#dice() < 50 ? Promise.resolve(0) : Promise.reject(new Error("away"));
+    const copy = payload.slice();
+    this.#post(to, (node) => node.mirrors.receive(copy));
+    return Promise.resolve(1);
+  }
+
+  tell(from: string, to: string, type: "interest" | "resync", message: object): void {
+    const text = JSON.stringify(message);
+    this.#post(to, (node) => node.source[type](from, JSON.parse(text)));
+  }
+
+  /** Moves on, 20 ms at a time. */
+  async pass(ms: number, removed?: Map<string, string>): Promise<void> {
+    const end = this.clock.monotonic() + ms;
+    while (this.clock.monotonic() < end) {
+      this.clock.pass(ROUND_MS);
+      const now = this.clock.monotonic();
+      this.#deliver(now);
+      for (const node of this.nodes.values()) {
+        node.source.round();
+        if (now % LOOK_MS === 0) node.mirrors.look();
+      }
+      this.#deliver(now);
+      for (const node of this.nodes.values()) node.check(removed);
+      for (let i = 0; i < 3; i++) await undefined;
+    }
+  }
+
+  #deliver(now: number): void {
+    const due = this.#messages.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);
+    this.#messages = this.#messages.filter(({ at }) => at > now);
+    for (const { to, give } of due) {
+      const node = this.nodes.get(to);
+      if (node !== undefined) give(node);
+    }
+  }
+
+  /** The node that has the shard by the newest epoch; it may be gone. */
+  owner(shard: number): TestNode | undefined {
+    const { epoch } = this.#shard(shard);
+    for (const node of this.nodes.values()) if (node.owned.get(shard) === epoch) return node;
+    return undefined;
+  }
+
+  /** Those that believe to have it. */
+  believers(shard: number): TestNode[] {
+    return [...this.nodes.values()].filter((node) => node.owned.has(shard));
+  }
+
+  #shard(shard: number) {
+    let known = this.#durable.get(shard);
+    if (known === undefined) {
+      known = { epoch: 0, body: undefined };
+      this.#durable.set(shard, known);
+    }
+    return known;
+  }
+
+  /** A node takes a shard, with what is durable of it. Whoever has it is not told. */
+  async claim(name: string, shard: number): Promise<void> {
+    const node = this.node(name);
+    if (node.owned.has(shard)) this.release(name, shard);
+    const known = this.#shard(shard);
+    const epoch = ++known.epoch;
+    const shadow = new EntityTable(emptied(shadowPicture));
+    shadow.shards[shard].epoch = epoch;
+    const { body } = known;
+    const items = async function* () {
+      if (body !== undefined)
+        yield { is: "checkpoint", checkpoint: { shard, epoch, mark: 0, body } } as const;
+    };
+    await recover(shadow, [shard], items(), () => Promise.resolve());
+    const real = node.table.shards[shard];
+    real.epoch = epoch;
+    adopt(node.table, shadow, real);
+    real.status = "open";
+    node.owned.set(shard, epoch);
+    node.mirrors.opened(shard, epoch);
+    node.source.opened(shard, epoch);
+  }
+
+  /** A node finds out that it has a shard no longer. */
+  release(name: string, shard: number): void {
+    const node = this.node(name);
+    if (!node.owned.delete(shard)) return;
+    node.source.closed(shard);
+    node.mirrors.release(node.table, shard, () => {});
+  }
+
+  /** What the owner has of a shard becomes durable, if it is the owner. */
+  commit(shard: number): void {
+    const node = this.owner(shard);
+    if (node !== undefined)
+      this.#shard(shard).body = encodeCheckpoint(node.table, node.table.shards[shard]).slice();
+  }
+
+  /** A node is no more, and with it what is not durable. */
+  die(name: string): void {
+    const node = this.nodes.get(name);
+    if (node === undefined) return;
+    this.nodes.delete(name);
+    node.end();
+    this.#tellMembers();
+    for (const other of this.nodes.values()) other.source.forget(name);
+  }
+
+  join(name: string): void {
+    this.nodes.set(name, new TestNode(name, this, this.#limits));
+    this.#tellMembers();
+  }
+
+  /** An entity takes a report at a node that believes to have its shard. `place` absent = none. */
+  report(node: TestNode, id: string, place: readonly [number, number] | undefined, attributes = ""): void {
+    const { table, picture } = node;
+    const shard = table.shards[shardOf(id)];
+    let slot = picture.find(id);
+    if (slot < 0)
+      slot = table.apply(shard, {
+        is: "introduced",
+        number: shard.nextNumber,
+        seq: 1,
+        id,
+        kind: attributes === "" ? "ship" : "tug",
+      });
+    const { columns } = picture;
+    const now = this.clock.now();
+    table.apply(shard, {
+      ...emptyReported(),
+      number: table.number[slot],
+      seq: columns.seq[slot] + 1,
+      t: now - 5,
+      received: now,
+      lon: place?.[0] ?? NaN,
+      lat: place?.[1] ?? NaN,
+      speed: columns.seq[slot],
+      course: place === undefined ? NaN : 90,
+      source: `of ${node.name}`,
+      attributes,
+    });
+  }
+
+  expire(node: TestNode, id: string): void {
+    const slot = node.picture.find(id);
+    if (slot < 0) return;
+    const { table } = node;
+    table.apply(table.shards[shardOf(id)], {
+      is: "liveness",
+      number: table.number[slot],
+      seq: node.picture.columns.seq[slot] + 1,
+      liveness: EXPIRED,
+    });
+  }
+
+  /** At rest: each node's mirrors are what it is interested in of what the others own, and nothing else. */
+  checkRest(): void {
+    for (const viewer of this.nodes.values()) {
+      const { columns } = viewer.picture;
+      const interest = viewer.interest.current();
+      const wanted = new Map<string, unknown>();
+      for (const [shard] of this.#durable) {
+        const owner = this.owner(shard);
+        if (owner === undefined || owner === viewer) continue;
+        for (const slot of owner.table.shards[shard].slots()) {
+          const entity = seen(owner.picture, slot);
+          if (isInside(interest, entity.id!, (entity.flags & HAS_PLACE) !== 0, entity.key))
+            wanted.set(entity.id!, entity);
+        }
+      }
+      for (let slot = 0; slot < columns.extent; slot++) {
+        if (columns.id[slot] === undefined || viewer.picture.removal(slot) !== undefined) continue;
+        const id = columns.id[slot]!;
+        if ((columns.flags[slot] & MIRROR) === 0) {
+          assert.equal(this.owner(columns.shard[slot]), viewer, `${viewer.name} owns ${id}`);
+          continue;
+        }
+        assert.ok(wanted.has(id), `${viewer.name} shows ${id}, which is not there, or not wanted`);
+        assert.deepEqual(seen(viewer.picture, slot), wanted.get(id), `${id} at ${viewer.name}`);
+        wanted.delete(id);
+      }
+      // What had expired before it was asked for is never shown, so it is not told.
+      for (const [id, entity] of wanted)
+        if ((entity as ReturnType<typeof seen>).liveness !== EXPIRED)
+          assert.fail(`${viewer.name} lacks ${id}`);
+    }
+  }
+
+  end(): void {
+    for (const node of this.nodes.values()) node.end();
+  }
+}
