@@ -150,6 +150,8 @@ const ENTRIES = [
   "web/main.ts",
   "bench/main.ts",
   "chaos/check-history.ts",
+  "chaos/cluster-command.ts",
+  "chaos/main.ts",
   "test/docker/dry-run.ts",
 ];
 /** Packages that are used without an import. */
