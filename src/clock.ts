@@ -13,6 +13,9 @@ export interface Clock {
   yield(run: () => void): void;
 }
 
+/** Chance as a value: 0 ≤ x < 1, for what must not happen in step everywhere. Not for secrets. */
+export const systemRandom = (): number => Math.random();
+
 /** The clock of the machine: the only place that reads it. */
 export const systemClock: Clock = {
   now: () => Date.now(),

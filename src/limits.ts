@@ -188,3 +188,27 @@ export const MAX_WAITING_UNITS = 1_000;
 export const JOURNAL_PART_BYTES = 64 * 2 ** 20;
 /** Small flushes fill a part by number: a start looks at each row. */
 export const JOURNAL_PART_ROWS = 20_000;
+
+// cluster
+/** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */
+export const CLUSTER_WAIT_MS = 10_000;
+/** How often it is looked whose time is over. */
+export const CLUSTER_SWEEP_MS = 100;
+/** Encoded reports in one frame of a link, about: 1,000 reports take the owner 0.3 ms to decode. */
+export const LINK_FRAME_BYTES = 64 * 2 ** 10;
+/** Encoded reports without an answer on one link: some 60,000. Beyond it reports are refused. */
+export const LINK_WINDOW_BYTES = 4 * 2 ** 20;
+/** Without progress for so long a link repeats itself; while nothing answers the time doubles up to the longest. */
+export const LINK_RESEND_MS = 250;
+export const LINK_RESEND_LONGEST_MS = 2_000;
+/** Share by which these times are scattered, so that links do not repeat themselves in step. */
+export const LINK_JITTER = 0.2;
+/** Links into one node; the senders of gone nodes that are remembered, so that what is late of them is not taken. */
+export const MAX_LINK_SENDERS = 1_024;
+/** Text of one refusal on its way back, in UTF-16 units: results are kept until the sender has them. */
+export const MAX_LINK_DETAIL_LENGTH = 256;
+/** Reports that waited and go to one place in one go, between looks at the clock. */
+export const MAX_RELEASED_REPORTS = 1_024;
+assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
+assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
+assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");

@@ -110,6 +110,10 @@ function parse<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[]
   }
 }
 
+const EVICTED = "evicted";
+/** Between two tries to join anew. */
+const REJOIN_MS = 1_000;
+
 async function serve(args: string[], loadedConfig: () => Config): Promise<number> {
   const { values, positionals } = parse(args, { demo: { type: "boolean", default: false } });
   if (positionals.length > 0) throw new UsageError(`serve takes no ${positionals[0]}`);
@@ -126,14 +130,21 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
       ended.resolve(0);
     });
   }
-  const node = await startNode({
-    config,
-    log,
-    onFatal(error) {
-      log.fatal({ err: error }, "the node cannot go on");
-      ended.resolve(FAILED);
-    },
-  }).catch((error: NodeJS.ErrnoException) => {
+  let evicted = Promise.withResolvers<typeof EVICTED>();
+  const start = (): Promise<Node> => {
+    evicted = Promise.withResolvers();
+    const { resolve } = evicted;
+    return startNode({
+      config,
+      log,
+      onEvicted: () => resolve(EVICTED),
+      onFatal(error) {
+        log.fatal({ err: error }, "the node cannot go on");
+        ended.resolve(FAILED);
+      },
+    });
+  };
+  let node = await start().catch((error: NodeJS.ErrnoException) => {
     if (error.code === "EADDRINUSE") {
       throw new UsageError(`port ${config.port} on ${config.host} is in use: set PORT to another`);
     }
@@ -142,20 +153,59 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
     }
     throw error;
   });
-  const { name, uWebSockets } = node.server;
-  log.info({ url: node.url, store: node.store.kind, server: name, uWebSockets }, "serving");
+  tellServing(node, log);
   // A token that the operator set is his to know, and not the log's.
   const address = config.adminToken === undefined ? `${node.url}/?token=${node.token}` : `${node.url}/`;
   console.log(`\n  Muster is at  ${address}\n`);
   const demo = new AbortController();
   const playing = values.demo && !stopping ? playDemo(node, log, demo.signal) : undefined;
-  const code = await ended.promise;
+  let outcome = await Promise.race([ended.promise, evicted.promise]);
+  while (outcome === EVICTED) {
+    log.warn(
+      "other nodes have evicted this one, which did not renew its lease: it drops what it has and joins anew",
+    );
+    await node.stop();
+    const again = await startAgain(start, log, () => stopping);
+    if (again === undefined) return 0;
+    node = again;
+    tellServing(node, log);
+    outcome = await Promise.race([ended.promise, evicted.promise]);
+  }
   demo.abort();
   await playing;
   const clean = await node.stop();
   if (clean) log.info("stopped");
   else log.warn("stopped; work that was never acknowledged could not be committed");
-  return code;
+  return outcome;
+}
+
+/** Tries until it succeeds, or until the process is to stop. */
+async function startAgain(
+  start: () => Promise<Node>,
+  log: Log,
+  isStopping: () => boolean,
+): Promise<Node | undefined> {
+  while (!isStopping()) {
+    try {
+      return await start();
+    } catch (error) {
+      log.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        "the node could not join anew",
+      );
+      await new Promise<void>((resolve) => systemClock.schedule(REJOIN_MS, resolve));
+    }
+  }
+  return undefined;
+}
+
+function tellServing({ url, store, server, cluster }: Node, log: Log): void {
+  const { name, uWebSockets } = server;
+  const node = cluster?.member.ledger.incarnation;
+  log.info(
+    { url, store: store.kind, server: name, uWebSockets, ...(node !== undefined && { node }) },
+    "serving",
+  );
 }
 
 /** Plays the bundled recording through the public feed, as any other client would. */

@@ -13,20 +13,25 @@ import type { Recovered } from "./actors/recovery.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock, systemRandom } from "./clock.ts";
+import { Cluster } from "./cluster/cluster.ts";
+import type { ClusterStore } from "./cluster/ports.ts";
+import type { ClusterStatus } from "./cluster/status.ts";
 import type { Config } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
-import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "./limits.ts";
+import { healthOf } from "./health.ts";
+import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
 import { nodeReadings } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { openRedisBus } from "./transport/bus/redis-bus.ts";
 import { Feed } from "./transport/feed/feed.ts";
 import { createApp } from "./transport/http/app.ts";
-import type { Health } from "./transport/http/routes/system.ts";
 import { decodeReport } from "./transport/ingest/report.ts";
 import { type ChosenServer, chooseServer } from "./transport/server/choose-server.ts";
 import type { Server } from "./transport/server/server.ts";
+import { VERSION } from "./version.ts";
 
 /** HTTP requests under way at a stop get so long. */
 const SERVER_GRACE_MS = 3_000;
@@ -35,12 +40,19 @@ const COMMIT_GRACE_MS = 10_000;
 /** The last checkpoints of a stop get so long; the next start replays what is missing. All three together stay below 30 s. */
 const CHECKPOINT_GRACE_MS = 15_000;
 
+/** A node that leaves a cluster is gone within 10 s: its reports are answered, then its shards handed over. */
+const FORWARD_GRACE_MS = 1_500;
+const HAND_OVER_GRACE_MS = 4_500;
+
 const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
 
 /** What a node wants of its store. */
 export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: string;
   readonly snapshot: RowSink;
+  /** Of a node of a cluster. */
+  readonly cluster?: ClusterStore;
+  readonly incarnation?: string | number;
   /** `down` is called when another node has taken this node's place. */
   onDown(down: (error: Error) => void): void;
 }
@@ -53,8 +65,10 @@ export interface NodeOptions {
   store?: NodeStore;
   /** Default `CHECKPOINT_INTERVAL_MS`; tests want checkpoints sooner. */
   checkpointIntervalMs?: number;
-  /** The node cannot go on: the process should end. Called at most once. */
+  /** The node cannot go on: the process should end. Called at most once, and not after `onEvicted`. */
   onFatal(error: unknown): void;
+  /** Others have evicted this node, for it did not renew its lease: it should be stopped, and may be started anew. Default: as `onFatal`. */
+  onEvicted?(): void;
 }
 
 export interface Node extends AsyncDisposable {
@@ -65,6 +79,8 @@ export interface Node extends AsyncDisposable {
   readonly tokenCreated: boolean;
   readonly system: ActorSystem;
   readonly feed: Feed;
+  /** Of a node of a cluster. */
+  readonly cluster: Cluster | undefined;
   readonly store: NodeStore;
   /** The server's name, and what is to be said about it. */
   readonly server: { name: string } & ChosenServer["about"];
@@ -78,15 +94,51 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const chosen = chooseServer(config.server);
   await using opened = new AsyncDisposableStack();
   const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
-  const { databaseUrl, dataDir } = config;
-  const url = `http://${reachable(config.host)}:${config.port}`;
-  const store = opened.use(options.store ?? (await openStore({ databaseUrl, dataDir, url, clock, log })));
+  const { databaseUrl, dataDir, redisUrl } = config;
+  const url = config.publicUrl ?? `http://${reachable(config.host)}:${config.port}`;
+  const bus =
+    redisUrl === undefined
+      ? undefined
+      : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
+  if (bus !== undefined) opened.defer(() => bus.close());
+  const storeOptions = { databaseUrl, dataDir, url, clock, log };
+  const store: NodeStore = opened.use(
+    options.store ??
+      (await (bus === undefined ? openStore(storeOptions) : openStore({ ...storeOptions, clustered: true }))),
+  );
   let failed = false;
   const fail = (error: unknown) => {
     if (failed) return;
     failed = true;
     options.onFatal(error);
   };
+  const evicted = () => {
+    if (options.onEvicted === undefined) fail(new Error("other nodes have evicted this one"));
+    if (failed) return;
+    failed = true;
+    options.onEvicted?.();
+  };
+  const staleBecause = { away: false, cluster: false };
+  const tellStale = () => {
+    feed.stale = staleBecause.away || staleBecause.cluster;
+  };
+  const cluster =
+    bus === undefined || store.cluster === undefined
+      ? undefined
+      : new Cluster({
+          name: config.cluster,
+          store: store.cluster,
+          bus,
+          clock,
+          log,
+          random: systemRandom,
+          onStale: (stale) => {
+            staleBecause.cluster = stale;
+            tellStale();
+          },
+          onDown: evicted,
+          onFatal: fail,
+        });
   const rows = entityRows(store.snapshot);
   const system = new ActorSystem({
     receive: {
@@ -99,42 +151,42 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     machine: compileMachine(TRACKED),
     store,
     clock,
+    ...cluster?.forSystem,
     checkpointIntervalMs: options.checkpointIntervalMs,
     onCheckpoint: rows,
     onLost: (shards, recovered) => log.warn({ shards, ...recovered }, "shards were lost and loaded again"),
     onAway: (away) => {
-      feed.stale = away;
+      staleBecause.away = away;
+      tellStale();
       if (away) log.warn("the database does not answer: what is decided waits, nothing is acknowledged");
       else log.info("the database answers again");
     },
     onFatal: fail,
   });
-  const feed = new Feed({ picture: system.picture, ingest: system.router, clock, log, decodeReport });
+  cluster?.attach(system);
+  const ingest = cluster?.ingest ?? system.router;
+  const { picture } = system;
+  const feed = new Feed({ picture, ingest, clock, log, decodeReport, interest: cluster?.interest });
   opened.defer(() => system.abandon());
-  store.onDown(fail);
-  const began = clock.monotonic();
-  logRecovery(log, await system.start(), clock.monotonic() - began);
+  store.onDown(cluster === undefined ? fail : evicted);
+  if (cluster === undefined) {
+    const began = clock.monotonic();
+    logRecovery(log, await system.start(), clock.monotonic() - began);
+  } else {
+    opened.defer(() => cluster.stop());
+    system.startTimers();
+    await cluster.start();
+  }
 
   let stopping = false;
-  const health = (): Health => {
-    const checks = {
-      store: {
-        ok: !system.commit.away,
-        detail: system.commit.away ? "the database does not answer" : "answers",
-      },
-      backlog: {
-        ok: !system.commit.overloaded,
-        detail: `${system.commit.backlogBytes} bytes wait for their commit`,
-      },
-      running: { ok: !stopping, detail: stopping ? "shutting down" : "yes" },
-    };
-    return { ready: Object.values(checks).every((check) => check.ok), checks };
-  };
-  const metrics = createMetrics(nodeReadings(system, feed));
+  const health = healthOf(system, cluster, () => stopping);
+  const metrics = createMetrics(nodeReadings(system, feed, cluster));
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
-    ingest: system.router,
-    picture: system.picture,
+    ingest,
+    picture,
+    cluster: cluster?.queries,
+    clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), url),
     health,
     metrics,
     checkToken,
@@ -160,6 +212,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const stop = async (): Promise<boolean> => {
     stopping = true;
+    if (cluster !== undefined && !failed) {
+      cluster.close();
+      await within(clock, FORWARD_GRACE_MS, cluster.answered());
+      await within(clock, HAND_OVER_GRACE_MS, cluster.leave());
+    }
     // Of a node that cannot go on nothing more will be committed.
     const settled = !failed && (await within(clock, COMMIT_GRACE_MS, system.settle()));
     await server.close(SERVER_GRACE_MS);
@@ -179,6 +236,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     tokenCreated: admin.created,
     system,
     feed,
+    cluster,
     store,
     server: { name: server.name, ...chosen.about },
     stop: stopOnce,
@@ -194,6 +252,28 @@ function logRecovery(log: Log, recovered: Recovered, ms: number): void {
   if (replayedTooMuch(recovered))
     log.warn(report, "recovered, with more to replay than there should ever be");
   else log.info(report, "recovered");
+}
+
+/** What a node that is alone tells of its cluster. */
+function aloneStatus(node: string, url: string): ClusterStatus {
+  const member = {
+    incarnation: node,
+    url,
+    version: VERSION,
+    draining: false,
+    leaseLeftMs: 0,
+    shards: SHARDS,
+    silent: false,
+  };
+  return {
+    node,
+    suspended: false,
+    nodes: [member],
+    shards: Array.from({ length: SHARDS }, () => ({ owner: node, epoch: 0, state: "open" })),
+    handOvers: { count: 0 },
+    claims: 0,
+    evictions: 0,
+  };
 }
 
 /** Whether `promise` is done within `ms`. */

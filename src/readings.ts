@@ -1,9 +1,10 @@
 import type { ActorSystem } from "./actors/system.ts";
+import type { Cluster } from "./cluster/cluster.ts";
 import type { Reading } from "./telemetry/metrics.ts";
 import type { Feed } from "./transport/feed/feed.ts";
 
 /** What a node tells Prometheus, read when it asks. */
-export function nodeReadings(system: ActorSystem, feed: Feed): Reading[] {
+export function nodeReadings(system: ActorSystem, feed: Feed, cluster: Cluster | undefined): Reading[] {
   const { router, commit, checkpointer, picture } = system;
   return [
     gauge("muster_entities", "Entities in memory.", () => picture.size),
@@ -43,6 +44,66 @@ export function nodeReadings(system: ActorSystem, feed: Feed): Reading[] {
       "From a tick being due to its being done.",
       () => feed.stats.lagMs / 1_000,
     ),
+    ...(cluster === undefined ? [] : clusterReadings(cluster)),
+  ];
+}
+
+function clusterReadings(cluster: Cluster): Reading[] {
+  const { member, stats } = cluster;
+  const { router, receiver, mirrors, source } = cluster.parts;
+  return [
+    gauge("muster_cluster_nodes", "Members of the cluster.", () => member.ledger.members.length),
+    gauge("muster_cluster_shards", "Shards open here.", () => member.ledger.mine("open").size),
+    gauge("muster_cluster_suspended", "1 while the lease is not renewed.", () => Number(!member.lease.open)),
+    gauge("muster_cluster_silent_nodes", "Nodes of which nothing is heard.", () => mirrors.silentNodes),
+    counter("muster_cluster_claimed_total", "Shards claimed.", () => member.stats.claimed),
+    counter("muster_cluster_evicted_total", "Nodes evicted by this one.", () => member.stats.evicted),
+    counter("muster_cluster_handed_over_total", "Shards handed over.", () => member.stats.handedOver),
+    counter(
+      "muster_cluster_bus_losses_total",
+      "Times that messages of the bus may have been lost.",
+      () => stats.lost,
+    ),
+    counter(
+      "muster_cluster_malformed_total",
+      "Messages of the bus that could not be read.",
+      () => stats.malformed,
+    ),
+    gauge(
+      "muster_link_waiting_reports",
+      "Reports that wait for the owner of their shard.",
+      () => router.waiting,
+    ),
+    counter("muster_link_forwarded_total", "Reports sent to other nodes.", () => router.stats.forwarded),
+    counter(
+      "muster_link_moved_total",
+      "Reports that came to a node that had the shard no more.",
+      () => router.stats.moved,
+    ),
+    counter("muster_link_late_total", "Reports whose owner did not answer in time.", () => router.stats.late),
+    counter(
+      "muster_link_frames_total",
+      "Frames of reports taken from other nodes.",
+      () => receiver.stats.frames,
+    ),
+    counter("muster_link_repeated_total", "Of them, such as had come before.", () => receiver.stats.repeated),
+    gauge(
+      "muster_mirror_lag_seconds",
+      "How far other nodes' slices are behind.",
+      () => mirrors.lagMs / 1_000,
+    ),
+    counter(
+      "muster_mirror_resyncs_total",
+      "Streams of other nodes that were asked for anew.",
+      () => mirrors.stats.resyncs,
+    ),
+    counter("muster_mirror_received_bytes_total", "Bytes of other nodes' slices.", () => mirrors.stats.bytes),
+    counter(
+      "muster_mirror_sent_bytes_total",
+      "Bytes of slices sent to other nodes.",
+      () => source.stats.bytes,
+    ),
+    gauge("muster_mirror_waiting_changes", "Changes that no slice has yet.", () => source.waiting),
   ];
 }
 

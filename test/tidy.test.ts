@@ -23,6 +23,7 @@ const SHARED_WITH_SDK = [
 const ARROWS: Arrows = {
   "src/clock.ts": ["*"],
   "src/limits.ts": ["node:assert/strict"],
+  "src/version.ts": [],
   "src/config.ts": [
     "src/limits.ts",
     "src/auth/admin-token.ts",
@@ -36,6 +37,7 @@ const ARROWS: Arrows = {
   // Parts of the composition that are worth a file of their own.
   "src/entity-rows.ts": ["src/actors", "src/picture", "src/limits.ts", "types:src"],
   "src/readings.ts": ["types:src"],
+  "src/health.ts": ["types:src"],
   "src/replay.ts": ["client", "src/actors/messages.ts", "src/limits.ts", "types:src", "node:*"],
   "src/actors": [
     "src/actors",
@@ -45,6 +47,7 @@ const ARROWS: Arrows = {
     "node:assert/strict",
     "node:buffer",
   ],
+  // Time, chance, bus and authority are values here, so that a whole cluster can be simulated.
   "src/picture": [
     "src/picture",
     "src/actors/messages.ts",
@@ -71,6 +74,7 @@ const ARROWS: Arrows = {
     "src/picture",
     "src/clock.ts",
     "src/limits.ts",
+    "src/version.ts",
     "src/telemetry",
     "migrations",
     "node:*",

@@ -104,6 +104,8 @@ export class GroupCommit implements FactSink {
   /** Newest journal row known to be durable. */
   lastJournalId = 0;
   #away = false;
+  /** When a batch was last done with, or there began to be one, on the monotonic clock. */
+  #progressAt = 0;
   readonly stats = { flushes: 0, bytes: 0, events: 0, retries: 0, lostShards: 0 };
 
   /** @param epochs the epoch of an owned shard. */
@@ -124,6 +126,11 @@ export class GroupCommit implements FactSink {
   /** Bytes decided and not committed. */
   get backlogBytes(): number {
     return this.#openBytes + this.#waitingBytes;
+  }
+
+  /** For how long nothing was committed although something waits, ms. */
+  get stalledMs(): number {
+    return this.backlogBytes === 0 ? 0 : this.#clock.monotonic() - this.#progressAt;
   }
 
   /** The backlog has reached its bound: take no new work. */
@@ -228,6 +235,7 @@ export class GroupCommit implements FactSink {
 
   #opened(): void {
     this.#openedAt = this.#clock.monotonic();
+    if (this.#waitingBytes === 0) this.#progressAt = this.#openedAt;
     this.#startRunning(MIN_FLUSH_INTERVAL_MS);
   }
 
@@ -252,6 +260,7 @@ export class GroupCommit implements FactSink {
       this.#inFlight = batch;
       await this.#flush(batch);
       this.#waitingBytes -= batch.bytes;
+      this.#progressAt = this.#clock.monotonic();
     }
     this.#running = false;
     for (const resolve of this.#idle.splice(0)) resolve();

@@ -4,12 +4,13 @@
  */
 import type { Clock } from "../clock.ts";
 import { MAX_REPLAY_FACTS } from "../limits.ts";
+import { Picture } from "../picture/picture.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
-import type { EntityTable } from "./entity-table.ts";
+import { EntityTable } from "./entity-table.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
-import { type Recovered, recover } from "./recovery.ts";
+import { adopt, type Recovered, recover } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 const RETRY_MS = 500;
@@ -18,6 +19,14 @@ const CHECKPOINTS_AT_ONCE = 3;
 /** Entities woken before other work has its turn. */
 const WAKE_SLICE = 5_000;
 
+/** In a cluster, the picture also shows entities of shards that are not this node's. */
+export interface Mirroring {
+  /** A shard's entities are in the table, and have taken the places of their mirrors. */
+  opened(shard: number, epoch: number): void;
+  /** In place of `EntityTable.forget`: what viewers look at stays in the picture. */
+  release(table: EntityTable, shard: number, gone: (slot: number) => void): void;
+}
+
 export class Ownership {
   readonly #table: EntityTable;
   readonly #store: ShardStore & CheckpointStore;
@@ -25,6 +34,7 @@ export class Ownership {
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
+  readonly #mirroring: Mirroring | undefined;
   #stopped = false;
 
   constructor(
@@ -34,6 +44,7 @@ export class Ownership {
     actors: Actors,
     wheel: TimingWheel,
     clock: Clock,
+    mirroring?: Mirroring,
   ) {
     this.#table = table;
     this.#store = store;
@@ -41,6 +52,7 @@ export class Ownership {
     this.#actors = actors;
     this.#wheel = wheel;
     this.#clock = clock;
+    this.#mirroring = mirroring;
   }
 
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
@@ -60,15 +72,29 @@ export class Ownership {
     const shards = [...epochs.keys()];
     for (const [index, epoch] of epochs) this.#table.shards[index].epoch = epoch;
     try {
-      const recovered = await recover(this.#table, shards, this.#store.recover(shards), () =>
-        this.#breathe(),
-      );
+      const recovered = await this.#recover(shards, this.#mirroring);
       await this.#wake(shards);
       return recovered;
     } catch (error) {
       this.forget(shards);
       throw error;
     }
+  }
+
+  async #recover(shards: readonly number[], mirroring: Mirroring | undefined): Promise<Recovered> {
+    const into = (table: EntityTable) =>
+      recover(table, shards, this.#store.recover(shards), () => this.#breathe());
+    if (mirroring === undefined) return into(this.#table);
+    // Viewers see mirrors of these entities, newer ones than the checkpoints: they must not go back in time while the journal is folded in.
+    const shadow = new EntityTable(new Picture());
+    const recovered = await into(shadow);
+    for (const index of shards) {
+      const shard = this.#table.shards[index];
+      adopt(this.#table, shadow, shard);
+      mirroring.opened(index, shard.epoch);
+      await this.#breathe();
+    }
+    return recovered;
   }
 
   /** Forgets shards now and opens them again, trying until it succeeds or `stop` is called. */
@@ -127,8 +153,11 @@ export class Ownership {
 
   /** Takes shards out of memory; their messages are refused `retry` from now on. */
   forget(shards: readonly number[]): void {
-    for (const index of shards)
-      this.#table.forget(this.#table.shards[index], (slot) => this.#wheel.disarm(slot));
+    const gone = (slot: number) => this.#wheel.disarm(slot);
+    for (const index of shards) {
+      if (this.#mirroring === undefined) this.#table.forget(this.#table.shards[index], gone);
+      else this.#mirroring.release(this.#table, index, gone);
+    }
   }
 
   stop(): void {

@@ -12,7 +12,7 @@ import { Checkpointer } from "./checkpointer.ts";
 import { EntityTable } from "./entity-table.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
 import type { Machine } from "./machine/compile.ts";
-import { Ownership } from "./ownership.ts";
+import { type Mirroring, Ownership } from "./ownership.ts";
 import { ALWAYS_OPEN, type CheckpointStore, type Gate, type Journal, type ShardStore } from "./ports.ts";
 import { Actors, type ReceiveOptions } from "./receive.ts";
 import type { Recovered } from "./recovery.ts";
@@ -31,6 +31,8 @@ export interface SystemOptions {
   clock: Clock;
   /** Closed while this node may not decide. Default: it may always. */
   gate?: Gate;
+  /** In a cluster: what the picture shows beside this node's own shards. */
+  mirroring?: Mirroring;
   /** Claims and opens shards again that were lost. Default: by the store's `claim`, until it succeeds. */
   reopen?(shards: readonly number[]): Promise<Recovered | undefined>;
   /** How long a shard that changes goes without a checkpoint; default `CHECKPOINT_INTERVAL_MS`. */
@@ -89,7 +91,15 @@ export class ActorSystem {
       gate,
     );
     this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
-    this.ownership = new Ownership(this.table, store, this.commit, this.#actors, this.#wheel, clock);
+    this.ownership = new Ownership(
+      this.table,
+      store,
+      this.commit,
+      this.#actors,
+      this.#wheel,
+      clock,
+      options.mirroring,
+    );
     this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error), gate);
   }
 

@@ -4,11 +4,21 @@
  */
 import type { EntityTable } from "../actors/entity-table.ts";
 import type { Ingest } from "../actors/messages.ts";
-import type { ActorSystem } from "../actors/system.ts";
+import type { Mirroring } from "../actors/ownership.ts";
+import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import { ClusterRouter } from "./cluster-router.ts";
-import { decodeFrame, encodeControl, everybodyOf, FIRST_CONTROL, type Frame, feedOf, inboxOf, repliesOf } from "./frames.ts";
+import {
+  decodeFrame,
+  encodeControl,
+  everybodyOf,
+  FIRST_CONTROL,
+  type Frame,
+  feedOf,
+  inboxOf,
+  repliesOf,
+} from "./frames.ts";
 import { InterestMap } from "./interest.ts";
 import { LinkReceiver } from "./link-receiver.ts";
 import { type Announcement, Member, type MemberLog } from "./member.ts";
@@ -49,7 +59,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #node: string;
   readonly #unsubscribe: (() => Promise<void>)[] = [];
-  #parts: Parts | undefined;
+  #made: ClusterParts | undefined;
   #suspended = false;
   readonly #silent = new Set<string>();
   readonly stats = { published: 0, unheard: 0, lost: 0, malformed: 0 };
@@ -64,12 +74,13 @@ export class Cluster {
       clock,
       log,
       host: {
-        load: (epochs) => this.#attached.system.load(epochs),
-        handOver: (shards, release) => this.#attached.system.ownership.handOver(shards, release),
-        forget: (shards) => this.#attached.system.ownership.forget(shards),
-        bytes: (shard) => this.#attached.system.table.shards[shard].bytes,
+        load: (epochs) => this.parts.system.load(epochs),
+        handOver: (shards, release) => this.parts.system.ownership.handOver(shards, release),
+        forget: (shards) => this.parts.system.ownership.forget(shards),
+        bytes: (shard) => this.parts.system.table.shards[shard].bytes,
       },
-      announce: (announcement) => this.#publishControl(everybodyOf(options.name), CONTROL.announcement, announcement),
+      announce: (announcement) =>
+        this.#publishControl(everybodyOf(options.name), CONTROL.announcement, announcement),
       onSuspended: (suspended) => {
         this.#suspended = suspended;
         this.#tellStale();
@@ -80,15 +91,26 @@ export class Cluster {
     });
   }
 
-  /** What opens and closes shards tells the mirrors. To be given to the system. */
-  readonly mirroring = {
+  /** To be given to the system that is attached then. */
+  get forSystem(): Pick<SystemOptions, "gate" | "mirroring" | "reopen"> {
+    return {
+      gate: this.member.lease,
+      mirroring: this.#mirroring,
+      reopen: async (shards) => {
+        await this.member.reopen(shards);
+        return undefined;
+      },
+    };
+  }
+
+  readonly #mirroring: Mirroring = {
     opened: (shard: number, epoch: number): void => {
-      const { mirrors, source } = this.#attached;
+      const { mirrors, source } = this.parts;
       mirrors.opened(shard, epoch);
       source.opened(shard, epoch);
     },
     release: (table: EntityTable, shard: number, gone: (slot: number) => void): void => {
-      const { mirrors, source } = this.#attached;
+      const { mirrors, source } = this.parts;
       source.closed(shard);
       mirrors.release(table, shard, gone);
     },
@@ -99,7 +121,7 @@ export class Cluster {
     const { name, bus, clock, random } = this.#options;
     const self = this.#node;
     const link = { cluster: name, self, bus, clock, random };
-    this.#parts = {
+    this.#made = {
       system,
       router: new ClusterRouter({ ...link, routing: this.routing, local: system.router }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
@@ -131,17 +153,17 @@ export class Cluster {
   }
 
   get ingest(): Ingest {
-    return this.#attached.router;
+    return this.parts.router;
   }
 
   get queries(): EntityQueries {
-    return this.#attached.scatter;
+    return this.parts.scatter;
   }
 
   /** Listens, joins in, and takes what is free by and by. @throws StoreAway, BusAway */
   async start(): Promise<void> {
     const { bus, name } = this.#options;
-    const { router, mirrors, source } = this.#attached;
+    const { router, mirrors, source } = this.parts;
     const listen = async (channel: string, take: (frame: Frame, payload: Uint8Array) => void) => {
       this.#unsubscribe.push(
         await bus.subscribe(channel, (payload) => {
@@ -168,15 +190,26 @@ export class Cluster {
     source.start();
   }
 
-  /** Takes no new reports, answers what it has, and hands over all shards. */
-  async leave(): Promise<void> {
-    await this.member.leave();
+  /** Takes no new reports from clients; those of other nodes are still decided. */
+  close(): void {
+    this.parts.router.close();
+  }
+
+  /** Resolves when all that clients sent is answered. */
+  async answered(): Promise<void> {
+    const { router } = this.parts;
+    while (!router.idle) await new Promise<void>((resolve) => this.#options.clock.schedule(10, resolve));
+  }
+
+  /** Hands over all shards. */
+  leave(): Promise<void> {
+    return this.member.leave();
   }
 
   /** Stops listening and renewing. The bus and the store are their makers' to close. */
   async stop(): Promise<void> {
     this.member.stop();
-    const parts = this.#parts;
+    const parts = this.#made;
     parts?.router.stop();
     parts?.mirrors.stop();
     parts?.source.stop();
@@ -185,10 +218,11 @@ export class Cluster {
 
   status(): ClusterStatus {
     const { ledger, lease, stats } = this.member;
-    const mirrors = this.#attached.mirrors;
+    const mirrors = this.parts.mirrors;
     const shards = Array.from({ length: SHARDS }, (_, shard): ShardStatus => {
       const owner = ledger.owner(shard);
-      const state = owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
+      const state =
+        owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
       return { owner, epoch: ledger.epoch(shard), state };
     });
     const owned = new Map<string, number>();
@@ -207,7 +241,8 @@ export class Cluster {
         leaseLeftMs: Math.round(leaseLeftMs),
         shards: owned.get(incarnation) ?? 0,
         silent: this.#silent.has(incarnation),
-        ...(incarnation !== this.#node && !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
+        ...(incarnation !== this.#node &&
+          !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
       })),
       shards,
       handOvers: {
@@ -219,9 +254,10 @@ export class Cluster {
     };
   }
 
-  get #attached(): Parts {
-    if (this.#parts === undefined) throw new Error("the cluster has no actors yet");
-    return this.#parts;
+  /** Once it has its actors. */
+  get parts(): ClusterParts {
+    if (this.#made === undefined) throw new Error("the cluster has no actors yet");
+    return this.#made;
   }
 
   #others(): string[] {
@@ -231,7 +267,7 @@ export class Cluster {
   }
 
   #takeFrame(frame: Frame): void {
-    const { receiver, scatter, source } = this.#attached;
+    const { receiver, scatter, source } = this.parts;
     if (frame.is === "binary") {
       receiver.take(frame);
       return;
@@ -255,7 +291,7 @@ export class Cluster {
   #membersAre(members: readonly MemberState[]): void {
     const others = new Set(members.map(({ incarnation }) => incarnation));
     others.delete(this.#node);
-    const { router, receiver, mirrors } = this.#attached;
+    const { router, receiver, mirrors } = this.parts;
     for (const node of this.#known) {
       if (others.has(node)) continue;
       router.gone(node);
@@ -281,7 +317,7 @@ export class Cluster {
   }
 }
 
-interface Parts {
+export interface ClusterParts {
   system: ActorSystem;
   router: ClusterRouter;
   receiver: LinkReceiver;

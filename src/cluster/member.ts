@@ -80,6 +80,8 @@ export class Member {
   #stableSince = Infinity;
   #leaving = false;
   #claiming = false;
+  /** Something became free while a claim was under way. */
+  #claimAgain = false;
   #handingOver = false;
   #nextRound = -Infinity;
   #stopped = false;
@@ -240,7 +242,11 @@ export class Member {
   }
 
   #claimFree(): void {
-    if (this.#leaving || this.#claiming || this.#stopped || !this.lease.open) return;
+    if (this.#leaving || this.#stopped || !this.lease.open) return;
+    if (this.#claiming) {
+      this.#claimAgain = true;
+      return;
+    }
     const { ledger } = this;
     const gone = new Set<string>();
     if (this.lease.isSteady)
@@ -270,6 +276,10 @@ export class Member {
       this.#unlessAway(error);
     } finally {
       this.#claiming = false;
+    }
+    if (this.#claimAgain) {
+      this.#claimAgain = false;
+      this.#claimFree();
     }
   }
 

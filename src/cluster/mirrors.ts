@@ -125,6 +125,11 @@ export class Mirrors {
     return lag;
   }
 
+  /** How far the frames of one node are behind, ms. */
+  lagOf(node: string): number {
+    return this.#others.get(node)?.lagMs ?? 0;
+  }
+
   get silentNodes(): number {
     return [...this.#others.values()].filter(({ silent }) => silent).length;
   }

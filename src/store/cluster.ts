@@ -24,8 +24,9 @@ export function leasePool(databaseUrl: string): pg.Pool {
     keepAlive: true,
     application_name: "muster lease",
   });
-  // An idle connection that is cut is told here; the next renewal makes a new one.
+  // A connection that is cut is told here, and to the renewal that has it; the next makes a new one.
   pool.on("error", () => {});
+  pool.on("connect", (client) => void client.on("error", () => {}));
   return pool;
 }
 

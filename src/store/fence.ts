@@ -5,28 +5,31 @@
  * raising it once more; or down.
  */
 import type { Batch } from "../actors/ports.ts";
-import { releaseShards } from "./release-shards.ts";
-import { type StoreContext, withClient } from "./session.ts";
 
 export interface FenceKey {
   incarnation: string;
   gen: number;
 }
 
-const RAISE = "UPDATE fence SET gen = gen + 1 WHERE incarnation = $1 AND NOT down RETURNING gen";
+/** The statements behind it. Each returns the new generation, `undefined` if the fence does not stand (so). */
+export interface FenceRow {
+  raise(incarnation: string): Promise<number | undefined>;
+  /** Frees shards and raises the generation, if it is the one of the key. */
+  release(key: FenceKey, shards: readonly number[]): Promise<number | undefined>;
+}
 
 export class Fence {
   readonly incarnation: string;
-  readonly #context: StoreContext;
+  readonly #row: FenceRow;
   #gen: number | undefined = 0;
   #raising: Promise<unknown> = Promise.resolve();
   /** By shard: the newest epoch of it that is known to be this node's, and the newest that it gave away. */
   readonly #held = new Map<number, number>();
   readonly #given = new Map<number, number>();
 
-  constructor(context: StoreContext, incarnation: string) {
-    this.#context = context;
+  constructor(incarnation: string, row: FenceRow) {
     this.incarnation = incarnation;
+    this.#row = row;
   }
 
   /** Of now, or of after the raise that is under way. @returns `undefined` if this incarnation is down. @throws StoreAway */
@@ -51,28 +54,26 @@ export class Fence {
 
   async #raise(): Promise<boolean> {
     this.#gen = undefined;
-    const raised = await withClient(this.#context, (client) =>
-      client.query<{ gen: number }>(RAISE, [this.incarnation]),
-    );
-    this.#gen = raised.rows[0]?.gen;
+    this.#gen = await this.#row.raise(this.incarnation);
     return this.#gen !== undefined;
   }
 
   /** Gives shards away. @returns false if this incarnation is down. @throws StoreAway: whether they are given away is unknown. */
-  async release(shards: readonly number[]): Promise<boolean> {
+  release(shards: readonly number[]): Promise<boolean> {
     for (const shard of shards) {
       const epoch = this.#held.get(shard);
       if (epoch !== undefined) this.#given.set(shard, epoch);
     }
-    const key = await this.key();
-    if (key === undefined) return false;
-    const released = await this.#alone(async () => {
-      this.#gen = undefined;
-      this.#gen = await withClient(this.#context, (client) => releaseShards(client, key, shards));
-      return this.#gen !== undefined;
+    return this.#alone(async () => {
+      for (;;) {
+        if (this.#gen === undefined && !(await this.#raise())) return false;
+        const key = { incarnation: this.incarnation, gen: this.#gen! };
+        this.#gen = undefined;
+        this.#gen = await this.#row.release(key, shards);
+        if (this.#gen !== undefined) return true;
+        // It does not stand with this generation: a raise tells whether it stands at all.
+      }
     });
-    // Another raise came between, or it is down.
-    return released || ((await this.key()) !== undefined && this.release(shards));
   }
 
   /** The epochs of shards that the authority names as this node's. */

@@ -23,6 +23,8 @@ export interface Orm {
   orm: MikroORM;
   /** MikroORM's own. */
   pool: Pool;
+  /** Closes both. */
+  close(): Promise<void>;
 }
 
 export type DatabaseChoice = { url: string } | { embedded: EmbeddedDatabase };
@@ -71,7 +73,13 @@ export async function openOrm(choice: DatabaseChoice, purpose: "work" | "migrati
     discovery: { warnWhenNoEntities: false },
   });
   try {
-    return { orm, pool: (await orm.em.getDriver().getConnection().getNativeClient()) as Pool };
+    const pool = (await orm.em.getDriver().getConnection().getNativeClient()) as Pool;
+    const close = async () => {
+      await orm.close(true);
+      // MikroORM ends the pool only if it has used it itself: its connections would keep the process for another 10 s.
+      if (!pool.ending && !pool.ended) await pool.end();
+    };
+    return { orm, pool, close };
   } catch (error) {
     await orm.close(true);
     throw error;

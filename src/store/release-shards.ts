@@ -20,6 +20,14 @@ WITH fenced AS (
 )
 SELECT gen FROM fenced`;
 
+const RAISE = "UPDATE fence SET gen = gen + 1 WHERE incarnation = $1 AND NOT down RETURNING gen";
+
+/** Shuts out all that was begun before. @returns the new generation; `undefined` if this incarnation is down. */
+export async function raiseGeneration(client: PoolClient, incarnation: string): Promise<number | undefined> {
+  const { rows } = await client.query<{ gen: number }>(RAISE, [incarnation]);
+  return rows[0]?.gen;
+}
+
 /** @returns the new generation; `undefined` if the fence does not stand with this one. */
 export async function releaseShards(
   client: PoolClient,

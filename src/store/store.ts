@@ -19,6 +19,7 @@ import {
 } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterStore } from "../cluster/ports.ts";
+import { VERSION } from "../version.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
@@ -32,6 +33,7 @@ import { type Orm, openOrm } from "./orm.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
+import { raiseGeneration, releaseShards } from "./release-shards.ts";
 import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
@@ -71,8 +73,6 @@ export interface StoreOptions {
   upkeep?: UpkeepLimits;
 }
 
-const VERSION = "0.1.0";
-
 /** Of a node of a cluster: it renews nothing by itself, whoever has it does. */
 export type ClusteredStore = Store & { readonly cluster: ClusterStore };
 
@@ -100,14 +100,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const database = embedded;
     opened.defer(() => database.close());
     orm = await openOrm({ embedded }, "work");
-    opened.defer(() => orm.orm.close(true));
+    opened.defer(() => orm.close());
     await prepareDatabase(orm, databaseUrl);
     folder.complete();
   } else {
     mkdirSync(dataDir, { recursive: true });
     await migrateServer(databaseUrl);
     orm = await openOrm({ url: databaseUrl }, "work");
-    opened.defer(() => orm.orm.close(true));
+    opened.defer(() => orm.close());
   }
   const deadlineMs = embedded === undefined ? SERVER_DEADLINE_MS : EMBEDDED_DEADLINE_MS;
   const context: StoreContext = { pool: orm.pool, clock, deadlineMs };
@@ -137,7 +137,7 @@ async function migrateServer(databaseUrl: string): Promise<void> {
   try {
     await prepareDatabase(orm, databaseUrl);
   } finally {
-    await orm.orm.close(true);
+    await orm.close();
   }
 }
 
@@ -182,7 +182,10 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
-    this.#fence = new Fence(context, incarnation);
+    this.#fence = new Fence(incarnation, {
+      raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
+      release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
+    });
     this.#ring = ring;
     this.#single = single;
     this.#log = log;

@@ -1,6 +1,8 @@
 // What a node sees of a Redis that dies, is cut off, or drowns.
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import t from "tap";
+import t, { type Test } from "tap";
 import { BusAway } from "../../src/cluster/ports.ts";
 import { CutProxy } from "../support/cut-proxy.ts";
 import { ownRedis } from "../support/redis.ts";
@@ -50,6 +52,8 @@ t.test("[X11] the return is told when all channels are subscribed again, not bef
   const listeners: number[] = [];
   subject.bus.onLoss(() => {
     if (subject.losses % 2 === 1) return;
+    // Whoever is told may subscribe at once.
+    void subject.bus.subscribe("c", () => {});
     for (const channel of ["a", "b"])
       other.bus.publish(channel, Buffer.from("x")).then((count) => listeners.push(count));
   });
@@ -60,6 +64,22 @@ t.test("[X11] the return is told when all channels are subscribed again, not bef
   t.strictSame(listeners, Array(10).fill(1));
   t.equal(subject.losses, 10);
   t.equal(other.losses, 0);
+});
+
+t.test("[X11] what ends while the channels are subscribed again is not subscribed afterwards", async (t) => {
+  const redis = await ownRedis(t);
+  const slow = await holdSubscribe(t, redis.url);
+  const subject = await open(t, slow.url);
+  const other = await open(t, redis.url, []);
+  const end = await subject.bus.subscribe("c", () => {});
+  t.equal(await other.bus.publish("c", Buffer.from("x")), 1);
+  slow.cut();
+  await until("the channels are on their way", () => slow.held());
+  await end();
+  slow.release();
+  await until("the return is told", () => subject.losses === 2);
+  t.equal(await other.bus.publish("c", Buffer.from("x")), 0);
+  t.equal(await other.bus.publish("a", Buffer.from("x")), 1);
 });
 
 t.test("[X11] connections that are cut or refused are made again, however often", async (t) => {
@@ -102,3 +122,42 @@ t.test("[X11] a subscriber that Redis cut because too much waited for it is told
   await comesBack(t, subject);
   t.equal(other.losses, 0);
 });
+
+/** A proxy that, once cut, holds back the first SUBSCRIBE until it is released. */
+async function holdSubscribe(t: Test, url: string) {
+  const sockets = new Set<Socket>();
+  let wasCut = false;
+  let release: (() => void) | undefined;
+  const server = createServer((client) => {
+    const redis = connect(Number(new URL(url).port), "127.0.0.1");
+    redis.pipe(client);
+    client.on("data", (data) => {
+      if (wasCut && release === undefined && /\$9\r\nsubscribe\r\n/.test(data.toString()))
+        release = () => redis.write(data);
+      else redis.write(data);
+    });
+    for (const [one, peer] of [
+      [client, redis],
+      [redis, client],
+    ]) {
+      sockets.add(one);
+      one.on("error", () => {});
+      one.on("close", () => peer.destroy());
+    }
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = () => {
+    wasCut = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  t.teardown(() => {
+    cut();
+    server.close();
+  });
+  return {
+    url: `redis://127.0.0.1:${(server.address() as { port: number }).port}`,
+    cut,
+    held: () => release !== undefined,
+    release: () => release?.(),
+  };
+}

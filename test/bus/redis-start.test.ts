@@ -2,9 +2,11 @@
 import { once } from "node:events";
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from "node:tls";
 import t, { type Test } from "tap";
 import { systemClock } from "../../src/clock.ts";
+import { BUS_PING_MS } from "../../src/limits.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { openRedisBus } from "../../src/transport/bus/redis-bus.ts";
 import { BusStartError } from "../../src/transport/bus/redis-connection.ts";
@@ -87,13 +89,16 @@ t.test("[X8] a wrong password, a missing one and a database that is not there ar
 });
 
 t.test("[X8] passwords and users with reserved characters are taken as written in a URL", async (t) => {
-  const password = "p@ss:/%?#word";
+  const password = "p@ss:/?#word";
   const redis = await ownRedis(t, "--user", "b&s", "on", `>${password}`, "~*", "&*", "+@all");
   const bus = await open(
     t,
     redis.url.replace("//", `//${encodeURIComponent("b&s")}:${encodeURIComponent(password)}@`),
   );
   t.equal(await bus.publish("c", new Uint8Array(1)), 0);
+  const percent = await ownRedis(t, "--requirepass", "100%sure");
+  await open(t, percent.url.replace("//", "//:100%sure@"));
+  await open(t, percent.url.replace("//", "//:100%25sure@"));
 });
 
 t.test("[X8] a Redis that is too old, and what is no Redis, is refused", async (t) => {
@@ -143,6 +148,11 @@ t.test("[X13] rediss:// speaks TLS, with a server whose certificate is known", a
   t.equal(await bus.publish("c", new Uint8Array(300_000).fill(3)), 1);
   await until("it came", () => received.length === 1);
   t.ok(Buffer.alloc(300_000, 3).equals(received[0]));
+
+  let losses = 0;
+  bus.onLoss(() => losses++);
+  await sleep(2 * BUS_PING_MS + 500);
+  t.equal(losses, 0, "signs of life are seen through TLS too");
 });
 
 t.test("[X14] the password is not in the log", async (t) => {

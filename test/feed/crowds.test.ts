@@ -40,6 +40,25 @@ t.test("[F32] a crowd is clusters from the start, and entities again when it is 
   t.equal(replica.state, "complete", "a view that looks elsewhere has entities");
 });
 
+t.test("[F32] a view of clusters that is moved to where a crowd came since is not sent it", async (t) => {
+  const { client, feed, picture } = start();
+  const slots = crowd(picture, 3);
+  client.subscribe("v", WORLD, { max: 2 });
+  feed.tick();
+  // From here on clusters are counted in 1 s again, and not before.
+  for (let i = 0; i < 10; i++) feed.tick();
+  for (const slot of slots) picture.place(slot, 100.05, 10.05);
+  client.update("v", THERE);
+  feed.tick();
+  t.same(
+    client.received.filter(({ op }) => op === "snapshot" || op === "delta"),
+    [],
+  );
+  for (const slot of slots.slice(1)) picture.remove(slot, "deleted");
+  for (let i = 0; i < 20; i++) feed.tick();
+  t.equal(client.replicas.get("v")!.state, "complete");
+});
+
 t.test("[F33] clusters of a narrow box are no more, in either protocol", async (t) => {
   const { client, feed, picture } = start();
   const binary = new TestClient(feed, () => {}, PROTOCOL_BINARY);

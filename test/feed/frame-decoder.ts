@@ -29,6 +29,8 @@ interface Known {
   name: string;
   /** Ids by handle. */
   ids: Map<number, string>;
+  /** The last handle of each id. */
+  handles: Map<string, number>;
 }
 
 export class FrameDecoder {
@@ -37,7 +39,7 @@ export class FrameDecoder {
   /** A view was told its number. */
   view({ view, number }: ViewReply): void {
     if (number !== undefined && !this.#views.has(number))
-      this.#views.set(number, { name: view, ids: new Map() });
+      this.#views.set(number, { name: view, ids: new Map(), handles: new Map() });
   }
 
   frame(bytes: Uint8Array): ViewFrame {
@@ -45,7 +47,7 @@ export class FrameDecoder {
     const head = readFrameHead(view);
     const known = this.#views.get(head.view);
     assert.ok(known, "a view is told its number before its frames");
-    const { name, ids } = known;
+    const { name, ids, handles } = known;
     const made = { view: name, n: head.n, tick: head.tick, t: isoTime(head.t), lag: head.lag };
     let at = FRAME_BYTES;
     if (head.type === FRAME_CLUSTERS) {
@@ -77,6 +79,12 @@ export class FrameDecoder {
     const fulls: FullRecord[] = [];
     while (at < bytes.length) {
       const { full, next } = readFull(view, at, bytes.length);
+      const before = handles.get(full.id);
+      assert.ok(
+        before === undefined || before === full.handle || ids.get(before) !== full.id,
+        `${full.id} comes back under another handle, and has not departed`,
+      );
+      handles.set(full.id, full.handle);
       ids.set(full.handle, full.id);
       fulls.push(recordOf(full));
       at = next;

@@ -1,9 +1,10 @@
 /** The feed in memory: sockets that can be made slow, and a client that follows the protocol to the letter. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Ingest } from "../../src/actors/messages.ts";
+import { EXPIRED, type Ingest } from "../../src/actors/messages.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
-import { coverOf, covers } from "../../src/picture/cover.ts";
+import { HAS_PLACE } from "../../src/picture/columns.ts";
+import { type Cover, coverOf, covers } from "../../src/picture/cover.ts";
 import { type Filter, type Lens, lensOf } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { fullRecord } from "../../src/picture/record.ts";
@@ -110,6 +111,10 @@ export class Replica {
   state: "waiting" | "filling" | "complete" | "clusters" = "waiting";
   readonly entities = new Map<string, FullRecord>();
   clusters: [lon: number, lat: number, count: number][] = [];
+  /** The cover of its box and the lens of what it asked, as long as they are the same: to make them takes longer than to use them. */
+  #covered: Bbox | undefined;
+  #cover: Cover | undefined;
+  #lens: { asked: Asked; lens: Lens } | undefined;
 
   constructor(asked: Asked) {
     this.asked = asked;
@@ -135,10 +140,14 @@ export class Replica {
       return;
     }
     assert.ok(this.state === "filling" || this.state === "complete", "a delta is of entities");
-    for (const [id] of message.departures) this.entities.delete(id);
-    for (const record of message.updates) {
-      if ("kind" in record) this.#set(record);
-      else this.#merge(record);
+    // Whoever reads a frame as it comes applies its lists in their order.
+    for (const list of Object.keys(message)) {
+      if (list === "departures") for (const [id] of message.departures) this.entities.delete(id);
+      if (list !== "updates") continue;
+      for (const record of message.updates) {
+        if ("kind" in record) this.#set(record);
+        else this.#merge(record);
+      }
     }
   }
 
@@ -157,24 +166,33 @@ export class Replica {
 
   /** What it should hold: what passes the filter within the cover of its box, as it is now. */
   expected(picture: Picture): Map<string, FullRecord> {
-    const { columns } = picture;
+    const records = this.slots(picture).map((slot) => fullRecord(picture, slot) as FullRecord);
+    return new Map(records.map((record) => [record.id, record]));
+  }
+
+  /** The slots of what it should hold. */
+  slots(picture: Picture): number[] {
+    const { id, key, flags, liveness, extent } = picture.columns;
     const { ids } = this.asked;
     const bbox = this.told ?? this.asked.bbox;
-    const cover = ids !== undefined || bbox === undefined ? undefined : coverOf(bbox);
-    const lens = this.lens(picture);
-    const expected = new Map<string, FullRecord>();
-    for (let slot = 0; slot < columns.extent; slot++) {
-      if (columns.id[slot] === undefined || picture.removal(slot) !== undefined) continue;
-      const record = fullRecord(picture, slot) as FullRecord;
-      if (record.lon === undefined || record.liveness === "expired" || !lens.test(slot)) continue;
-      if (ids === undefined ? covers(cover!, columns.key[slot]) : ids.includes(record.id))
-        expected.set(record.id, record);
+    if (this.#covered !== bbox) {
+      this.#covered = bbox;
+      this.#cover = bbox && coverOf(bbox);
     }
-    return expected;
+    const lens = this.lens(picture);
+    const slots: number[] = [];
+    for (let slot = 0; slot < extent; slot++) {
+      if (id[slot] === undefined || (flags[slot] & HAS_PLACE) === 0 || liveness[slot] === EXPIRED) continue;
+      if (ids === undefined ? !covers(this.#cover!, key[slot]) : !ids.includes(id[slot]!)) continue;
+      if (lens.test(slot)) slots.push(slot);
+    }
+    return slots;
   }
 
   lens(picture: Picture): Lens {
-    return lensOf(picture, this.asked);
+    if (this.#lens?.asked !== this.asked)
+      this.#lens = { asked: this.asked, lens: lensOf(picture, this.asked) };
+    return this.#lens.lens;
   }
 }
 

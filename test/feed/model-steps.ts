@@ -9,6 +9,7 @@ export const WIDTH = 360 / 65_536;
 const HEIGHT = 180 / 65_536;
 export const IDS = 7;
 export const KINDS = ["ship", "truck", "drone"];
+export const STATES = ["idle", "busy"];
 /** Middles of 3 × 3 adjoining cells around a corner of large quad cells, of cells on both sides of 180°, of one at a pole. */
 export const PLACES: [number, number][] = [];
 for (const x of [-1.5, -0.5, 0.5]) for (const y of [-0.5, 0.5, 1.5]) PLACES.push([x * WIDTH, y * HEIGHT]);
@@ -23,6 +24,11 @@ export const BOXES: Bbox[] = [
   [-180, 80, 180, 90],
 ];
 export const FIELDS = ["alt", "speed", "course", "heading"] as const;
+/** Motion that 24 bytes do not hold. */
+const TOO_MUCH = [
+  { field: FIELDS.indexOf("alt"), value: 900_000 },
+  { field: FIELDS.indexOf("speed"), value: 700 },
+];
 
 const index = (count: number) => fc.nat(count - 1);
 const id = index(IDS);
@@ -69,7 +75,14 @@ const step = fc.oneof(
       value: fc.constantFrom(NaN, 0, 12.34, 359.999),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ id, tooMuch: fc.constantFrom(...TOO_MUCH) })
+      .map(({ id, tooMuch }) => ({ do: "motion" as const, id, ...tooMuch })),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("kind" as const), id, kind: index(KINDS.length) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("state" as const), id, state: index(2) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("liveness" as const), id, liveness: fc.nat(3) }) },
   {
     weight: 3,
@@ -109,7 +122,7 @@ export const steps = fc
     fc.array(step, { minLength: 1, maxLength: 100, size: "max" }),
   )
   .map((parts) => parts.flat());
-/** Histories of one crowd, filtered by what each move may change, at the slow rate: much happens between two publications. */
+/** Histories of one crowd, most filtered by what each move may change, at the slow rate: much happens between two publications. */
 const always = <T>(value: T) => fc.constant(value);
 const movingOnly = fc.record({
   do: always("subscribe" as const),
@@ -117,7 +130,7 @@ const movingOnly = fc.record({
   view,
   looking: fc.record({ box: fc.constantFrom(0, 1, 2) }),
   kinds: always(undefined),
-  where: always("entity.speed > 10"),
+  where: fc.constantFrom("entity.speed > 10", "entity.speed > 10", undefined),
   rate: always(1 as const),
   tolerance: always(undefined),
   max: always(undefined),
@@ -126,7 +139,7 @@ const setSpeed = fc.record({
   do: always("motion" as const),
   id: index(2),
   field: always(FIELDS.indexOf("speed")),
-  value: fc.constantFrom(0, 12.34),
+  value: fc.constantFrom(0, 12.34, 12.34, NaN),
 });
 export const slowSteps = fc
   .tuple(
@@ -155,6 +168,99 @@ export const slowSteps = fc
       ),
       { minLength: 1, maxLength: 60, size: "max" },
     ),
+  )
+  .map((parts): Step[] => parts.flat());
+
+/** Histories of few entities that do not go far, seen with a tolerance: what breaks a hold, and what does not. */
+const oneOfTwo = fc.constantFrom(0, 0, 0, 1);
+const near = fc.record({
+  do: always("move" as const),
+  id: oneOfTwo,
+  place: fc.constantFrom(4, 4, 4, 4, 4, 5),
+  // From one to the next are 7.6 m; the last two are 3 m apart, on both sides of an edge.
+  shift: fc.constantFrom(0, 0, 0.5, 0.5, 1, 1, 19.9, 20.1),
+});
+const course = fc.record({
+  do: always("motion" as const),
+  id: oneOfTwo,
+  field: always(FIELDS.indexOf("course")),
+  value: fc.constantFrom(NaN, 0, 90),
+});
+const tolerant = fc.record({
+  do: always("subscribe" as const),
+  client,
+  view,
+  looking: fc.oneof(
+    { weight: 4, arbitrary: fc.record({ box: fc.constantFrom(0, 1, 2, 4) }) },
+    { weight: 1, arbitrary: fc.record({ ids: always([0, 1]) }) },
+  ),
+  kinds: always(undefined),
+  where: fc.constantFrom(undefined, undefined, "entity.speed > 10"),
+  rate: fc.constantFrom(10 as const, 10 as const, 10 as const, 1 as const),
+  tolerance: always<Tolerance>("10m"),
+  max: always(undefined),
+});
+const reconnect = fc.record({ do: always("reconnect" as const), client });
+const oneTick = fc.record({ do: always("tick" as const), times: fc.constantFrom(1, 1, 1, 1, 4, 10) });
+const held = fc.oneof(
+  { weight: 8, arbitrary: near },
+  { weight: 1, arbitrary: setSpeed },
+  { weight: 1, arbitrary: course },
+  { weight: 1, arbitrary: fc.record({ do: always("state" as const), id: oneOfTwo, state: index(2) }) },
+  { weight: 1, arbitrary: fc.record({ do: always("liveness" as const), id: oneOfTwo, liveness: fc.nat(2) }) },
+  { weight: 4, arbitrary: tolerant },
+  { weight: 1, arbitrary: reconnect },
+  { weight: 8, arbitrary: oneTick },
+);
+const addAll = (count: number, kind = 0) =>
+  fc.tuple(
+    ...Array.from({ length: count }, (_, id) =>
+      fc.record({ do: always("add" as const), id: always(id), place: index(6), kind: always(kind) }),
+    ),
+  );
+export const heldSteps = fc
+  .tuple(
+    addAll(2),
+    fc.array(tolerant, { minLength: 1, maxLength: 3 }),
+    fc.array(held, { minLength: 1, maxLength: 60, size: "max" }),
+  )
+  .map((parts): Step[] => parts.flat());
+
+/** Histories of a few who come together and go apart, in views that want no crowd, or take their snapshots in parts. */
+const crowded = fc.record({
+  do: always("subscribe" as const),
+  client,
+  view,
+  looking: fc.oneof(
+    { weight: 4, arbitrary: fc.record({ box: index(5) }) },
+    { weight: 1, arbitrary: fc.record({ follow: id, radius: fc.constantFrom(10, 1_000) }) },
+  ),
+  kinds: always(undefined),
+  where: fc.constantFrom(undefined, undefined, undefined, "entity.kind != 'truck'"),
+  rate: always(10 as const),
+  tolerance: always(undefined),
+  max: fc.constantFrom(undefined, undefined, 2, 3),
+});
+const gathering = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: always("move" as const), id, place: index(9), shift: fc.nat(9) }) },
+  { weight: 4, arbitrary: fc.record({ do: always("update" as const), client, view, box: index(5) }) },
+  { weight: 2, arbitrary: crowded },
+  { weight: 1, arbitrary: reconnect },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: always("pace" as const),
+      client,
+      pace: fc.constantFrom<Pace>("fast", "lazy"),
+    }),
+  },
+  { weight: 8, arbitrary: oneTick },
+);
+export const crowdSteps = fc
+  .tuple(
+    addAll(5),
+    fc.array(crowded, { minLength: 1, maxLength: 4 }),
+    fc.array(gathering, { minLength: 1, maxLength: 60, size: "max" }),
   )
   .map((parts): Step[] => parts.flat());
 

@@ -1,6 +1,6 @@
-import type { Batch, RecoveryItem } from "../../src/actors/ports.ts";
+import type { Batch, RecoveryItem, ShardStore } from "../../src/actors/ports.ts";
 import { systemClock } from "../../src/clock.ts";
-import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
+import { type ClusteredStore, openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 
 /** Keeps what the store logs. */
 export class KeptLog {
@@ -39,7 +39,7 @@ export function batchOf(
 }
 
 /** What a recovery gives, as text: `checkpoint 3@7 text`, `section 3 text`. */
-export async function recovered(store: Store, shards: readonly number[]): Promise<string[]> {
+export async function recovered(store: ShardStore, shards: readonly number[]): Promise<string[]> {
   const found: string[] = [];
   for await (const item of store.recover(shards)) found.push(textOf(item));
   return found;
@@ -66,4 +66,16 @@ export async function rows<R>(store: Store, sql: string, values?: unknown[]): Pr
 
 export async function count(store: Store, table: string): Promise<number> {
   return (await rows<{ n: number }>(store, `SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
+}
+
+export function openClustered(
+  options: Partial<StoreOptions> & { dataDir: string; databaseUrl: string },
+): Promise<ClusteredStore> {
+  return openStore({
+    url: "http://127.0.0.1:8080",
+    clock: systemClock,
+    log: new KeptLog(),
+    ...options,
+    clustered: true,
+  });
 }

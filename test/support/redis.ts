@@ -105,6 +105,12 @@ export class TestRedis {
     process.kill(this.#id, "SIGCONT");
   }
 
+  /** Pauses it for so long, also if this process stands still meanwhile. */
+  pauseFor(seconds: number): void {
+    this.pause();
+    spawn("sh", ["-c", `sleep ${seconds}; kill -CONT ${this.#id}`], { stdio: "ignore" });
+  }
+
   async dispose(): Promise<void> {
     await this.stop();
     rmSync(this.#folder, { recursive: true, force: true });

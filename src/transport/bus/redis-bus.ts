@@ -44,10 +44,15 @@ class RedisBus implements Bus {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#inbox = new Inbox(options.clock);
-    this.#publisher = new RedisConnection(options, "publish");
+    this.#publisher = new RedisConnection(options, "publish", {
+      lost: () => {},
+      restore: async () => {},
+      back: () => {},
+    });
     this.#subscriber = new RedisConnection(options, "subscribe", {
       lost: () => this.#inbox.lose(),
-      back: () => this.#resubscribe(),
+      restore: () => this.#resubscribe(),
+      back: () => this.#inbox.lose(),
     });
     this.#subscriber.redis.on("messageBuffer", (channel: Buffer, payload: Buffer) =>
       this.#inbox.push(channel.toString(), unshared(payload)),
@@ -130,7 +135,6 @@ class RedisBus implements Bus {
     if (channels.length > 0) await this.#answer(this.#subscriber.redis.subscribe(...channels));
     const ended = channels.filter((channel) => !this.#inbox.has(channel));
     if (ended.length > 0) await this.#answer(this.#subscriber.redis.unsubscribe(...ended));
-    this.#inbox.lose();
   }
 
   /** What Redis answers within the deadline. @throws BusAway, without the error of ioredis, which holds the payload. */

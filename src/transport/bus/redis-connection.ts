@@ -25,10 +25,29 @@ export interface ConnectionOptions {
   random: () => number;
 }
 
+/** What a connection does besides. */
+export interface ConnectionLife {
+  /** It was usable, and is no more. */
+  lost(): void;
+  /** It was made again: what it needs before it is usable. If that rejects, another one is made. */
+  restore(): Promise<void>;
+  /** It is usable again. */
+  back(): void;
+}
+
 /** What of an address may be logged. */
 export function withoutSecrets(address: string): string {
   const { protocol, host, pathname } = new URL(address);
   return `${protocol}//${host}${pathname}`;
+}
+
+/** Of a part of a URL. A `%` that begins no escape stands for itself: it is easily forgotten in a password. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /**
@@ -49,29 +68,20 @@ export class RedisConnection {
   #wasLost = false;
   #closed = false;
   #stopWatching: () => void = () => {};
-  readonly #onLost: () => void;
-  readonly #onBack: () => Promise<void>;
+  readonly #life: ConnectionLife;
 
-  /**
-   * @param purpose for the log and for `CLIENT LIST`.
-   * @param on `lost` when a usable connection was lost; `back` when one was made again: what it rejects with begins another one.
-   */
-  constructor(
-    options: ConnectionOptions,
-    purpose: string,
-    on: { lost?: () => void; back?: () => Promise<void> } = {},
-  ) {
+  /** @param purpose for the log and for `CLIENT LIST`. */
+  constructor(options: ConnectionOptions, purpose: string, life: ConnectionLife) {
     this.#options = options;
     this.#purpose = purpose;
-    this.#onLost = on.lost ?? (() => {});
-    this.#onBack = on.back ?? (async () => {});
+    this.#life = life;
     const url = new URL(options.url);
     this.redis = new Redis({
       // By hand: ioredis takes every parameter of a URL for one of its options.
       host: url.hostname.replace(/^\[|\]$/g, ""),
       port: url.port === "" ? 6_379 : Number(url.port),
-      username: decodeURIComponent(url.username) || undefined,
-      password: decodeURIComponent(url.password) || undefined,
+      username: decoded(url.username) || undefined,
+      password: decoded(url.password) || undefined,
       db: Number(url.pathname.slice(1)) || 0,
       tls: url.protocol === "rediss:" ? {} : undefined,
       connectionName: `muster-${purpose}`,
@@ -151,7 +161,7 @@ export class RedisConnection {
     this.#ping();
     // The first time `open` goes on.
     if (!this.#wasLost) return;
-    this.#onBack().then(
+    this.#life.restore().then(
       () => this.#back(),
       (error: Error) => {
         this.#why = error.message;
@@ -165,6 +175,7 @@ export class RedisConnection {
     this.#usable = true;
     this.#why = "";
     this.#options.log.info({ connection: this.#purpose }, "Redis is back");
+    this.#life.back();
   }
 
   /** Pings, and cuts the connection if until the next ping nothing came at all. Answers may stand behind megabytes of messages, so any byte is a sign of life. */
@@ -177,7 +188,7 @@ export class RedisConnection {
     this.#stopWatching = clock.schedule(BUS_PING_MS, () => {
       // A process that stood still finds its timers due before it reads what has come meanwhile.
       clock.yield(() => {
-        if (this.redis.stream !== stream || this.redis.status !== "ready") return;
+        if (this.#closed || this.redis.stream !== stream || this.redis.status !== "ready") return;
         if (stream.bytesRead > read) {
           this.#ping();
           return;
@@ -198,7 +209,7 @@ export class RedisConnection {
       { connection: this.#purpose, url, why: this.#why || "the connection was closed" },
       "Redis is away",
     );
-    this.#onLost();
+    this.#life.lost();
   }
 
   #startError(error: Error): BusStartError {

@@ -258,7 +258,9 @@ export class BoxView implements View {
     if (clusters.serial === this.#clusterSerial && !moved) return;
     this.#clusterSerial = clusters.serial;
     const isCertain = clusters.serial !== this.#crowdedSerial;
-    if (isCertain && clusters.count(this.#target) < BACK_TO_ENTITIES_SHARE * this.#max) {
+    const isFew = isCertain && clusters.count(this.#target) < BACK_TO_ENTITIES_SHARE * this.#max;
+    // They may be a second old, and a crowd has come since to where the view was moved.
+    if (isFew && !this.#holdsMoreThan(turn, this.#max)) {
       this.#state = "waiting";
       this.#lacking = this.#target;
       return;

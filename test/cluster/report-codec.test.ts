@@ -1,0 +1,163 @@
+// Reports on their way to another node, and the frames around them.
+import t from "tap";
+import { ByteWriter } from "../../src/actors/bytes.ts";
+import type { JsonObject, Report } from "../../src/actors/messages.ts";
+import { decodeFrame, encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
+import {
+  readProbe,
+  readReply,
+  readReportsBody,
+  writeReplyHead,
+  writeResult,
+} from "../../src/cluster/link-frames.ts";
+import { ReportWriter, readReports } from "../../src/cluster/report-codec.ts";
+import { fc } from "../support/seeded.ts";
+
+const plain = { noNullPrototype: true };
+const number = fc.double({ noNaN: true, noDefaultInfinity: true });
+const text = fc.oneof(fc.string({ unit: "grapheme", maxLength: 300 }), fc.constantFrom("vessel", "ais", ""));
+/** JSON has no −0. */
+const attributes = fc
+  .dictionary(text, fc.jsonValue(), plain)
+  .map((value) => JSON.parse(JSON.stringify(value)) as JsonObject);
+const report: fc.Arbitrary<Report> = fc
+  .record(
+    {
+      id: text,
+      t: number,
+      kind: text,
+      alt: number,
+      speed: number,
+      course: number,
+      heading: number,
+      accuracy: number,
+      attributes,
+      source: text,
+      seq: fc.maxSafeNat(),
+      place: fc.tuple(number, number),
+    },
+    { requiredKeys: ["id", "t"], ...plain },
+  )
+  .map(({ place, ...rest }) => (place === undefined ? rest : { ...rest, lon: place[0], lat: place[1] }));
+const shard = fc.integer({ min: 0, max: 255 });
+const epoch = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 0xffffffff }));
+const parcel = fc.array(fc.record({ report, shard, epoch }, plain), { maxLength: 20 });
+
+/** Without members that are undefined. */
+const bare = (report: Report) =>
+  Object.fromEntries(Object.entries(report).filter(([, value]) => value !== undefined));
+
+function encode(
+  out: ByteWriter,
+  writer: ReportWriter,
+  items: { report: Report; shard: number; epoch: number }[],
+) {
+  out.clear();
+  writer.begin();
+  for (const { report, shard, epoch } of items) writer.add(report, shard, epoch);
+  return out.copy();
+}
+
+t.test("[L1] reports read back as they were written, frame after frame", async (t) => {
+  const out = new ByteWriter(1);
+  const writer = new ReportWriter(out);
+  fc.assert(
+    fc.property(fc.array(parcel, { minLength: 1, maxLength: 3 }), (parcels) => {
+      for (const items of parcels) {
+        const bytes = encode(out, writer, items);
+        const { reports, epochs } = readReports(bytes, items.length);
+        t.strictSame(
+          reports.map(bare),
+          items.map(({ report }) => report),
+        );
+        t.strictSame(
+          [...epochs],
+          items.map(({ epoch }) => epoch),
+        );
+        for (const [i, { report }] of items.entries()) {
+          if (report.lon !== undefined && !Object.is(reports[i].lon, report.lon)) throw new Error("−0");
+        }
+      }
+    }),
+  );
+});
+
+t.test("[L1] what repeats in a frame is in it once", async (t) => {
+  const out = new ByteWriter(1);
+  const writer = new ReportWriter(out);
+  const one = {
+    report: { id: "a", t: 1, kind: "a-long-kind", source: "a-long-source" },
+    shard: 7,
+    epoch: 70_000,
+  };
+  const single = encode(out, writer, [one]).length;
+  t.equal(encode(out, writer, [one, one]).length - single, 1 + 2 + 8 + 2 + 1 + 1);
+});
+
+t.test("[L9] bytes that are no frame, or a damaged one, are told from frames", async (t) => {
+  const out = new ByteWriter(1);
+  const writer = new ReportWriter(out);
+  const read = (payload: Uint8Array) => {
+    const frame = decodeFrame(payload);
+    if (frame?.is !== "binary") return;
+    readReportsBody(frame.body);
+    readProbe(frame.body);
+    readReply(frame.body);
+  };
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (payload) => {
+      read(payload);
+      read(Uint8Array.of(1, 1, 1, 97, ...payload));
+    }),
+  );
+  fc.assert(
+    fc.property(parcel, fc.nat(), fc.nat(255), (items, at, value) => {
+      const bytes = encode(out, writer, items);
+      if (bytes.length === 0) return;
+      t.throws(() => readReports(bytes.subarray(0, bytes.length - 1), items.length), "cut");
+      t.throws(() => readReports(bytes, items.length + 1), "too many");
+      t.throws(() => readReports(bytes, items.length - 1), "too few");
+      bytes[at % bytes.length] = value;
+      const body = new Uint8Array(bytes.length + 4);
+      body.set(bytes, 4);
+      readReportsBody(body);
+    }),
+  );
+  const control = encodeControl(FIRST_CONTROL, "node-a", { a: [1] });
+  t.strictSame(decodeFrame(control), {
+    is: "control",
+    type: FIRST_CONTROL,
+    sender: "node-a",
+    body: { a: [1] },
+  });
+  t.equal(decodeFrame(control.subarray(0, -1)), undefined, "cut");
+  t.equal(decodeFrame(encodeControl(FIRST_CONTROL, "", {})), undefined, "nobody");
+  t.equal(decodeFrame(encodeControl(FIRST_CONTROL, "a", [])), undefined, "no object");
+  control[0] = 2;
+  t.equal(decodeFrame(control), undefined, "another version");
+  t.equal(decodeFrame(new Uint8Array()), undefined);
+});
+
+t.test("[L6] a result comes back as it was given, whatever was not accepted", async (t) => {
+  const detail = fc.string({ maxLength: 20 });
+  const type = fc.constantFrom("overloaded", "retry", "too-old");
+  const result = fc
+    .uniqueArray(fc.tuple(fc.nat(100_000), fc.boolean(), type, detail), { selector: ([index]) => index })
+    .map((entries) => entries.sort((a, b) => a[0] - b[0]))
+    .map((entries) => ({
+      number: 5,
+      moved: entries.filter(([, moved]) => moved).map(([index]) => index),
+      refused: entries
+        .filter(([, moved]) => !moved)
+        .map(([index, , type, detail]) => ({ index, type: type as "retry", detail })),
+    }));
+  fc.assert(
+    fc.property(fc.array(result, { maxLength: 3 }), (results) => {
+      const out = new ByteWriter(1);
+      writeReplyHead("owner", "sender", 9, out);
+      for (const one of results) writeResult(one, out);
+      const frame = decodeFrame(out.copy())!;
+      t.strictSame(readReply(frame.body as Uint8Array), { sender: "sender", received: 9, results });
+    }),
+  );
+});

@@ -1,0 +1,66 @@
+/** The model test as a property of the feed, and what it says of a feed that is broken on purpose. */
+import { AssertionError } from "node:assert/strict";
+import { Picture } from "../../src/picture/picture.ts";
+import type { Verdict } from "../support/mutant.ts";
+import { fc } from "../support/seeded.ts";
+import { History } from "./model.ts";
+import { crowdSteps, heldSteps, type Step, slowSteps, steps } from "./model-steps.ts";
+
+/** Of all histories, one after the other: to make one takes longer than a history. */
+export let picture = new Picture();
+
+export const HISTORIES = 8_000;
+
+const arbitraries = [
+  fc.oneof(
+    { weight: 4, arbitrary: steps },
+    { weight: 1, arbitrary: slowSteps },
+    { weight: 1, arbitrary: heldSteps },
+    { weight: 1, arbitrary: crowdSteps },
+  ),
+  fc.constantFrom(1, 2, 512),
+  fc.constantFrom(0, 4),
+] as const;
+
+function tryHistory(steps: readonly Step[], partRecords: number, privateViews: number): void {
+  const run = new History(picture, { partRecords, privateViews });
+  try {
+    run.run(steps);
+  } finally {
+    run.end();
+  }
+  run.checkEnd();
+}
+
+export const histories = fc.property(...arbitraries, tryHistory);
+
+/** A mutant that throws so often in other ways does nothing else. */
+const MAX_STRAYS = 50;
+
+/** Whether the model notices what is broken, by what it asserts itself: that something else throws says nothing. */
+export function judge(): Verdict {
+  let strays = 0;
+  const noticed = fc.property(...arbitraries, (...history) => {
+    try {
+      tryHistory(...history);
+    } catch (error) {
+      // Nobody knows what is left of the one before.
+      picture = new Picture();
+      if (isOwn(error) || ++strays > MAX_STRAYS) throw error;
+    }
+  });
+  // The same seed always, so that what was noticed once is noticed each time.
+  const details = fc.check(noticed, { seed: 1, numRuns: HISTORIES, endOnFailure: true });
+  const { numRuns: runs, errorInstance: error } = details;
+  if (isOwn(error)) return { is: "killed", by: error.message.split("\n", 1)[0], runs };
+  if (details.failed)
+    return { is: "broken", by: error instanceof Error ? (error.stack ?? "") : String(error) };
+  return { is: "survived", runs };
+}
+
+/** Whether an assertion of the model or its clients failed. */
+function isOwn(error: unknown): error is AssertionError {
+  if (!(error instanceof AssertionError)) return false;
+  const thrower = /^\s+at .*$/m.exec(error.stack ?? "")?.[0];
+  return thrower?.includes("/test/feed/") === true;
+}

@@ -1,0 +1,173 @@
+// Three processes on a real PostgreSQL and a real Redis.
+import { setTimeout as sleep } from "node:timers/promises";
+import t, { type Test } from "tap";
+import { connect } from "../../client/connection.ts";
+import type { ClusterStatus } from "../../src/cluster/status.ts";
+import { SHARDS } from "../../src/limits.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { testRedis } from "../support/redis.ts";
+import { type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
+
+t.setTimeout(180_000);
+
+/** Names of clusters, so that a shared Redis keeps them apart. */
+let clusters = 0;
+
+async function startCluster(t: Test, count: number) {
+  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
+  const env = {
+    DATABASE_URL: url,
+    REDIS_URL: redis,
+    MUSTER_CLUSTER: `test-${process.pid}-${++clusters}`,
+    LOG_LEVEL: "info",
+  };
+  const start = async () => serve(t, { dataDir: await temporaryFolder(t), env });
+  const nodes = await Promise.all(Array.from({ length: count }, start));
+  return { nodes, start };
+}
+
+async function status(node: Serving): Promise<ClusterStatus> {
+  return (await (await fetch(`${node.url}/v1/cluster`, { headers: node.headers })).json()) as ClusterStatus;
+}
+
+/** Waits until `done` says so of the node's cluster. */
+async function until(node: Serving, done: (cluster: ClusterStatus) => boolean): Promise<ClusterStatus> {
+  for (;;) {
+    const cluster = await status(node);
+    if (done(cluster)) return cluster;
+    await sleep(50);
+  }
+}
+
+const allOpen = ({ shards }: ClusterStatus) => shards.every(({ state }) => state === "open");
+
+interface List {
+  features: {
+    id: string;
+    geometry: { coordinates: [number, number] };
+    properties: Record<string, unknown>;
+  }[];
+  numberReturned: number;
+}
+
+async function list(node: Serving): Promise<List> {
+  for (;;) {
+    const response = await fetch(`${node.url}/v1/entities?limit=10000`, { headers: node.headers });
+    if (response.status === 200) return (await response.json()) as List;
+    await sleep(50);
+  }
+}
+
+const ids = Array.from({ length: 600 }, (_, i) => `truck-${i}`);
+const reports = (n: number) =>
+  ids.map((id, i) => ({
+    id,
+    t: new Date().toISOString(),
+    kind: "truck",
+    lon: 24 + i / 1_000,
+    lat: 60 + n / 1_000,
+    source: "test",
+    seq: n,
+  }));
+
+t.test("[O4] whichever node takes a report, its owner decides, and all nodes show it", async (t) => {
+  const { nodes } = await startCluster(t, 3);
+  await Promise.all(nodes.map((node) => until(node, allOpen)));
+  const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
+  t.teardown(() => feeds.map((feed) => feed.close()));
+  const views = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5] }));
+  await Promise.all(views.map((view) => view.ready));
+  for (let n = 1; n <= 6; n++)
+    t.match(await feeds[n % 3].report(reports(n)), { accepted: ids.length, refused: [] });
+  const lists = await Promise.all(nodes.map(list));
+  for (const { numberReturned } of lists) t.equal(numberReturned, ids.length);
+  t.strictSame(lists[1].features, lists[0].features);
+  t.strictSame(lists[2].features, lists[0].features);
+  t.ok(lists[0].features.every(({ properties }) => properties.source === "test"));
+  for (const [i, view] of views.entries()) {
+    while ([...view.entities.values()].filter(({ lat }) => lat === 60.006).length < ids.length)
+      await sleep(20);
+    t.equal(view.entities.size, ids.length, `node ${i} shows what all nodes own`);
+    const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({
+      id,
+      state,
+      epoch,
+      lon,
+      lat,
+    }));
+    const told = lists[0].features.map(({ id, properties, geometry }) => {
+      const [lon, lat] = geometry.coordinates;
+      return { id, state: properties.state, epoch: properties.epoch, lon, lat };
+    });
+    shown.sort((a, b) => (a.id < b.id ? -1 : 1));
+    t.strictSame(shown, told, "the picture is the REST answer");
+  }
+
+  const { nodes: members } = await status(nodes[0]);
+  t.equal(members.length, 3);
+  const response = await fetch(`${nodes[0].url}/v1/entities/truck-7`, { headers: nodes[0].headers });
+  t.match(await response.json(), { id: "truck-7", properties: { kind: "truck" } });
+
+  // Everybody leaves in order, one after the other; the last has all.
+  const ended = performance.now();
+  t.equal(await nodes[0].end("SIGTERM"), 0);
+  t.ok(performance.now() - ended < 10_000, "gone within 10 s");
+  t.notMatch(nodes[0].output(), /"level":(50|60)/);
+  const left = await until(nodes[1], (cluster) => allOpen(cluster) && cluster.nodes.length === 2);
+  t.equal(left.shards.filter(({ epoch }) => epoch > 0).length, SHARDS);
+  t.equal((await list(nodes[1])).numberReturned, ids.length);
+  t.equal(await nodes[1].end("SIGTERM"), 0);
+  await until(nodes[2], (cluster) => allOpen(cluster) && cluster.nodes.length === 1);
+  t.strictSame(
+    (await list(nodes[2])).features.map(({ id }) => id),
+    lists[0].features.map(({ id }) => id),
+  );
+  t.match(await feeds[2].report(reports(7)), { accepted: ids.length });
+});
+
+t.test(
+  "[O5] what a killed node had is another's within seconds, and nothing acknowledged is lost",
+  async (t) => {
+    const { nodes, start } = await startCluster(t, 2);
+    const [survivor, victim] = nodes;
+    await until(survivor, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0));
+    const feed = connect(survivor.url, { token: TOKEN });
+    t.teardown(() => feed.close());
+    t.match(await feed.report(reports(1)), { accepted: ids.length });
+    t.equal(await victim.end("SIGKILL"), "SIGKILL");
+    // The owners of some of these are gone: they wait for the next, and are not refused.
+    t.match(await feed.report(reports(2)), { accepted: ids.length, refused: [] });
+    const cluster = await until(survivor, (now) => allOpen(now) && now.nodes.length === 1);
+    t.ok(cluster.shards.some(({ epoch }) => epoch > 1));
+    const { features } = await list(survivor);
+    t.equal(features.length, ids.length);
+
+    const again = await start();
+    await until(again, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 60));
+    t.match(await feed.report(reports(3)), { accepted: ids.length, refused: [] });
+    t.equal((await list(again)).numberReturned, ids.length);
+  },
+);
+
+t.test("[O6] a node that stood still for longer than its lease is evicted, and joins anew", async (t) => {
+  const { nodes } = await startCluster(t, 2);
+  const [survivor, sleeper] = nodes;
+  const before = await until(
+    survivor,
+    (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0),
+  );
+  // Only a node that has renewed for a whole lease may evict.
+  await sleep(5_500);
+  sleeper.child.kill("SIGSTOP");
+  const alone = await until(survivor, (cluster) => allOpen(cluster) && cluster.nodes.length === 1);
+  t.equal(alone.evictions, 1);
+  sleeper.child.kill("SIGCONT");
+  const after = await until(survivor, (cluster) => cluster.nodes.length === 2);
+  const incarnations = (cluster: ClusterStatus) => cluster.nodes.map(({ incarnation }) => incarnation);
+  t.equal(
+    incarnations(after).filter((node) => incarnations(before).includes(node)).length,
+    1,
+    "as another incarnation",
+  );
+  while (!/joins anew[\s\S]*serving/.test(sleeper.output())) await sleep(50);
+});
