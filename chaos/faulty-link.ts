@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+/**
+ * `pass`: as if it were not there.
+ * `stall`: bytes are taken and held back both ways, and arrive later, all of them: a network that is gone for a while.
+ * `half-open`: bytes are taken and thrown away, and so are the connections when the link is mended: a peer that vanished without a word.
+ */
+export type LinkMode = "pass" | "stall" | "half-open";
+
+interface Pair {
+  client: Socket;
+  server: Socket;
+  /** Bytes were thrown away: it can never go on. */
+  hurt: boolean;
+}
+
+/** A TCP proxy between a client and a server that can be told to behave badly. */
+export class FaultyLink {
+  readonly #server: Server;
+  readonly #target: URL;
+  readonly #pairs = new Set<Pair>();
+  #mode: LinkMode = "pass";
+  #delayMs = 0;
+  /** Bytes held back, in order. */
+  readonly #held: (() => void)[] = [];
+  /** When the last bytes that are under way arrive: a smaller delay does not overtake. */
+  #lastDue = 0;
+
+  private constructor(target: URL) {
+    this.#target = target;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  static async start(target: string): Promise<FaultyLink> {
+    const link = new FaultyLink(new URL(target));
+    link.#server.listen(0, "127.0.0.1");
+    await once(link.#server, "listening");
+    return link;
+  }
+
+  /** The target's URL by way of this. */
+  get url(): string {
+    const url = new URL(this.#target);
+    url.hostname = "127.0.0.1";
+    url.port = String((this.#server.address() as { port: number }).port);
+    return url.href;
+  }
+
+  set mode(mode: LinkMode) {
+    this.#mode = mode;
+    if (mode === "half-open") return;
+    for (const pair of this.#pairs) if (pair.hurt) destroy(pair);
+    if (mode === "pass") for (const deliver of this.#held.splice(0)) deliver();
+  }
+
+  /** From now on bytes take so much longer, each way. 0 = no longer than they must. */
+  set delayMs(delayMs: number) {
+    this.#delayMs = delayMs;
+  }
+
+  /** Ends all connections, without a goodbye. */
+  cut(): void {
+    for (const pair of this.#pairs) destroy(pair);
+  }
+
+  async stop(): Promise<void> {
+    this.#held.length = 0;
+    this.cut();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  #accept(client: Socket): void {
+    const server = connect(Number(this.#target.port), this.#target.hostname);
+    const pair: Pair = { client, server, hurt: false };
+    this.#pairs.add(pair);
+    for (const socket of [client, server]) {
+      socket.setNoDelay(true);
+      // The other end tells the one that asks.
+      socket.on("error", () => {});
+      socket.on("close", () => this.#carry(pair, () => this.#end(pair)));
+    }
+    client.on("data", (chunk) => this.#carry(pair, () => server.write(chunk)));
+    server.on("data", (chunk) => this.#carry(pair, () => client.write(chunk)));
+  }
+
+  /** That one end has closed is news that travels like bytes. */
+  #end(pair: Pair): void {
+    this.#pairs.delete(pair);
+    destroy(pair);
+  }
+
+  #carry(pair: Pair, deliver: () => void): void {
+    if (this.#mode === "half-open") {
+      pair.hurt = true;
+    } else if (this.#mode === "stall" || this.#held.length > 0) {
+      this.#held.push(deliver);
+    } else {
+      const now = performance.now();
+      const due = Math.max(this.#lastDue, now + this.#delayMs);
+      if (due <= now) {
+        deliver();
+        return;
+      }
+      this.#lastDue = due;
+      setTimeout(deliver, due - now);
+    }
+  }
+}
+
+function destroy({ client, server }: Pair): void {
+  client.resetAndDestroy();
+  server.resetAndDestroy();
+}
