@@ -38,6 +38,8 @@ const CONTROL = {
   resync: FIRST_CONTROL + 3,
 } as const;
 
+const NO_SHARDS: ReadonlyMap<number, number> = new Map();
+
 export interface ClusterOptions {
   name: string;
   store: ClusterStore;
@@ -134,7 +136,8 @@ export class Cluster {
       scatter: new Scatter({
         picture: system.picture,
         clock,
-        open: () => this.member.ledger.mine("open"),
+        // A node that stands still may have been evicted already.
+        open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
         others: () => this.#others(),
         send: (node, message) => this.#publishControl(inboxOf(name, node), CONTROL.query, message),
       }),
