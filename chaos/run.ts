@@ -159,7 +159,7 @@ class Run {
       return new Producer({
         ...{ fleet: this.#fleet, indices, sender, history: this.#history, random },
         nextBatch: () => ++this.#batches,
-        onAccepted: ({ report, since }) => waits.accepted(report.id, since, Date.now()),
+        onAccepted: ({ report, entries, since }) => waits.accepted(report.id, entries, since, Date.now()),
       });
     });
   }
