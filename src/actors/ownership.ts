@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { MAX_REPLAY_FACTS } from "../limits.ts";
 import { Picture } from "../picture/picture.ts";
+import { NO_INDEX } from "../picture/spatial-index.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { EntityTable } from "./entity-table.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -86,7 +87,7 @@ export class Ownership {
       recover(table, shards, this.#store.recover(shards), () => this.#breathe());
     if (mirroring === undefined) return into(this.#table);
     // Viewers see mirrors of these entities, newer ones than the checkpoints: they must not go back in time while the journal is folded in.
-    const shadow = new EntityTable(new Picture());
+    const shadow = new EntityTable(new Picture(NO_INDEX));
     const recovered = await into(shadow);
     for (const index of shards) {
       const shard = this.#table.shards[index];

@@ -8,6 +8,7 @@ import type { Mirroring } from "../actors/ownership.ts";
 import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
+import type { Announcement } from "./announcement.ts";
 import { ClusterRouter } from "./cluster-router.ts";
 import {
   decodeFrame,
@@ -21,7 +22,7 @@ import {
 } from "./frames.ts";
 import { InterestMap } from "./interest.ts";
 import { LinkReceiver } from "./link-receiver.ts";
-import { type Announcement, Member, type MemberLog } from "./member.ts";
+import { Member, type MemberLog } from "./member.ts";
 import { MirrorSource } from "./mirror-source.ts";
 import { Mirrors } from "./mirrors.ts";
 import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from "./ports.ts";
@@ -123,7 +124,12 @@ export class Cluster {
     const link = { cluster: name, self, bus, clock, random };
     this.#made = {
       system,
-      router: new ClusterRouter({ ...link, routing: this.routing, local: system.router }),
+      router: new ClusterRouter({
+        ...link,
+        routing: this.routing,
+        local: system.router,
+        misplaced: () => this.member.lookSoon(),
+      }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
         picture: system.picture,
@@ -291,11 +297,12 @@ export class Cluster {
   #membersAre(members: readonly MemberState[]): void {
     const others = new Set(members.map(({ incarnation }) => incarnation));
     others.delete(this.#node);
-    const { router, receiver, mirrors } = this.parts;
+    const { router, receiver, mirrors, source } = this.parts;
     for (const node of this.#known) {
       if (others.has(node)) continue;
       router.gone(node);
       receiver.forget(node);
+      source.forget(node);
       this.#silent.delete(node);
     }
     this.#known = others;

@@ -88,8 +88,9 @@ export class Ledger {
   given(epochs: ReadonlyMap<number, number>, now: number): void {
     this.#changedAt = now;
     for (const [shard, epoch] of epochs) {
+      if (this.#mine.get(shard)?.epoch === epoch) this.#mine.delete(shard);
+      // Another may have claimed it already.
       if (this.#epoch[shard] !== epoch) continue;
-      this.#mine.delete(shard);
       this.#owner[shard] = undefined;
       this.#freeSince[shard] = now;
     }
@@ -114,6 +115,11 @@ export class Ledger {
       this.#owner[shard] = undefined;
       this.#freeSince[shard] = now;
     }
+  }
+
+  /** Whether it is a member. */
+  knows(incarnation: string): boolean {
+    return this.#members.some((member) => member.incarnation === incarnation);
   }
 
   draining(incarnation: string): void {
@@ -141,7 +147,7 @@ export class Ledger {
 
   /**
    * Shards that the authority gives to this node and that it does not know of (a claim or a release whose answer was lost), and such as it has
-   * and should not have, which cannot be.
+   * and should not have, which cannot be. What is leaving may be released already, and the answer on its way.
    */
   disagreements(): { unknown: Map<number, number>; wrong: number[] } {
     const unknown = new Map<number, number>();
@@ -150,7 +156,12 @@ export class Ledger {
       const held = this.#mine.get(shard);
       const isOurs = this.#owner[shard] === this.incarnation;
       if (isOurs && held === undefined) unknown.set(shard, this.#epoch[shard]);
-      else if (held !== undefined && (!isOurs || held.epoch !== this.#epoch[shard])) wrong.push(shard);
+      else if (
+        held !== undefined &&
+        held.phase !== "leaving" &&
+        (!isOurs || held.epoch !== this.#epoch[shard])
+      )
+        wrong.push(shard);
     }
     return { unknown, wrong };
   }

@@ -97,17 +97,19 @@ export class MirrorSource {
   /** This node has opened a shard; its entities are in the table. */
   opened(shard: number, epoch: number): void {
     this.#epochs[shard] = epoch;
-    for (const slot of this.#options.table.shards[shard].slots()) {
-      for (const subscriber of this.#subscribers.values()) subscriber.letGo(slot);
-      this.#queue.touched(slot, FULL);
-    }
+    for (const slot of this.#options.table.shards[shard].slots()) this.#queue.touched(slot, FULL);
     this.#claimed[shard] = this.#queue.put;
     for (const subscriber of this.#subscribers.values()) subscriber.incomplete[shard] = 1;
   }
 
-  /** This node has a shard no longer, or may not say anything about it. What others have of it stays as it is until its next owner tells them. */
+  /**
+   * This node has a shard no longer, or may not say anything about it. What others have of it stays as it is until its next owner tells them.
+   * Call it before the table lets go of the entities: if a number came back to this node, nobody must be told that what had it before is gone.
+   */
   closed(shard: number): void {
     this.#epochs[shard] = 0;
+    for (const slot of this.#options.table.shards[shard].slots())
+      for (const subscriber of this.#subscribers.values()) subscriber.letGo(slot);
   }
 
   /** A message `interest` of another node. What is none is ignored. */
@@ -189,11 +191,7 @@ export class MirrorSource {
     const { picture } = this.#options.table;
     const { columns } = picture;
     const epoch = this.#epochs[columns.shard[slot]];
-    if (epoch === 0) {
-      // Its next owner tells it anew, or this node when it has it again.
-      for (const subscriber of subscribers) subscriber.letGo(slot);
-      return;
-    }
+    if (epoch === 0) return;
     const removal = picture.removal(slot);
     const hasPlace = (columns.flags[slot] & HAS_PLACE) !== 0;
     const key = columns.key[slot];

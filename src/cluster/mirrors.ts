@@ -243,7 +243,7 @@ export class Mirrors {
 
   #complete(other: Other, frame: FrameReader): void {
     // Of an older interest: what is in the new one only, and an earlier owner told, is still to come.
-    if (other.k !== this.#told.k) return;
+    if (other.k !== this.#options.interest.current().k) return;
     for (const { shard, epoch } of frame.shards)
       this.#weigh(other, shard, this.table.complete(other.stamp, shard, epoch));
   }

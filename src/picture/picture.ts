@@ -33,7 +33,7 @@ export interface Watcher {
 
 export class Picture {
   readonly columns = new Columns();
-  readonly index = new SpatialIndex();
+  readonly index: SpatialIndex;
   readonly #slotOf = new Map<string, number>();
   readonly #free: number[] = [];
   readonly #removed = new Map<number, RemovalReason>();
@@ -41,6 +41,11 @@ export class Picture {
   #changedCount = 0;
   #what = new Uint8Array(0);
   #watcher: Watcher | undefined;
+
+  /** @param index `NO_INDEX` if it is not asked where anything is. */
+  constructor(index = new SpatialIndex()) {
+    this.index = index;
+  }
 
   /** How many entities there are, expired ones included. */
   get size(): number {

@@ -12,16 +12,13 @@ const BUCKETS = 2 ** (32 - BUCKET_SHIFT);
 const NONE = 0xffffffff;
 
 export class SpatialIndex {
+  /** Of occupied buckets; what it has for others means nothing, so that 16 MB need not be written first. */
   #head = new Uint32Array(BUCKETS);
   #occupied = new Uint32Array(BUCKETS / 32);
   #next = new Uint32Array(0);
   #previous = new Uint32Array(0);
   /** Key of each slot that is in the index. */
   #key = new Uint32Array(0);
-
-  constructor() {
-    this.#head.fill(NONE);
-  }
 
   grow(capacity: number): void {
     if (capacity <= this.#next.length) return;
@@ -33,11 +30,13 @@ export class SpatialIndex {
   /** Adds a slot that is not in the index. */
   insert(slot: number, key: number): void {
     const bucket = key >>> BUCKET_SHIFT;
-    const head = this.#head[bucket];
+    const word = bucket >>> 5;
+    const bit = 1 << (bucket & 31);
+    const head = this.#occupied[word] & bit ? this.#head[bucket] : NONE;
     this.#key[slot] = key;
     this.#next[slot] = head;
     this.#previous[slot] = NONE;
-    if (head === NONE) this.#occupied[bucket >>> 5] |= 1 << (bucket & 31);
+    if (head === NONE) this.#occupied[word] |= bit;
     else this.#previous[head] = slot;
     this.#head[bucket] = slot;
   }
@@ -106,3 +105,14 @@ export class SpatialIndex {
     return bucket > last ? high + 1 : Math.max(low, bucket * BUCKET_KEYS);
   }
 }
+
+/** Holds nothing. */
+class NoIndex extends SpatialIndex {
+  override grow(): void {}
+  override insert(): void {}
+  override remove(): void {}
+  override move(): void {}
+}
+
+/** For pictures in which nobody looks for places: an index takes 16 MB. */
+export const NO_INDEX: SpatialIndex = new NoIndex();

@@ -9,26 +9,13 @@ import { emptyReported } from "../../src/actors/fact-codec.ts";
 import { EXPIRED } from "../../src/actors/messages.ts";
 import { adopt, recover } from "../../src/actors/recovery.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { InterestMap, isInside } from "../../src/cluster/interest.ts";
-import { MirrorSource, ROUND_MS } from "../../src/cluster/mirror-source.ts";
-import { LOOK_MS, Mirrors } from "../../src/cluster/mirrors.ts";
+import { isInside } from "../../src/cluster/interest.ts";
+import { ROUND_MS } from "../../src/cluster/mirror-source.ts";
+import { LOOK_MS } from "../../src/cluster/mirrors.ts";
 import { HAS_PLACE, MIRROR } from "../../src/picture/columns.ts";
-import { type Box, type Cover, coverOf, NOTHING } from "../../src/picture/cover.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-
-/** Pictures are large; runs share them. */
-const pool: Picture[] = [];
-
-function emptied(picture: Picture): Picture {
-  picture.watch({ touched: () => {}, isDirty: () => false });
-  for (let slot = 0; slot < picture.columns.extent; slot++)
-    if (picture.columns.id[slot] !== undefined && picture.removal(slot) === undefined)
-      picture.remove(slot, "left");
-  picture.clearChanges();
-  picture.releaseRemoved(() => true);
-  return picture;
-}
+import { emptied, type Limits, seen, TestNode } from "./mirror-node.ts";
 
 const shadowPicture = new Picture();
 
@@ -41,124 +28,6 @@ export interface Faults {
   delay: number;
 }
 export const NO_FAULTS: Faults = { lost: 0, doubled: 0, refused: 0, delay: 0 };
-
-export interface Limits {
-  maxChangeBytes?: number;
-  maxRoundBytes?: number;
-}
-
-/** What one entity looks like, without its slot. */
-export function seen(picture: Picture, slot: number) {
-  const c = picture.columns;
-  return {
-    id: c.id[slot],
-    kind: c.kinds.name(c.kind[slot]),
-    state: c.states.name(c.state[slot]),
-    source: c.sources.name(c.source[slot]),
-    liveness: c.liveness[slot],
-    flags: c.flags[slot] & ~MIRROR,
-    lon: c.lon[slot],
-    lat: c.lat[slot],
-    key: c.flags[slot] & HAS_PLACE ? c.key[slot] : 0,
-    t: c.t[slot],
-    received: c.received[slot],
-    alt: c.alt[slot],
-    speed: c.speed[slot],
-    course: c.course[slot],
-    heading: c.heading[slot],
-    accuracy: c.accuracy[slot],
-    epoch: c.epoch[slot],
-    seq: c.seq[slot],
-    shard: c.shard[slot],
-    attributes: c.attributes.get(slot) ?? "",
-    labels: c.labels.get(slot) ?? [],
-  };
-}
-
-export class TestNode {
-  readonly name: string;
-  readonly picture: Picture;
-  readonly table: EntityTable;
-  readonly interest = new InterestMap();
-  readonly source: MirrorSource;
-  readonly mirrors: Mirrors;
-  /** Shard → epoch, as this node believes. */
-  readonly owned = new Map<number, number>();
-  readonly silences: string[] = [];
-  cover: Cover = NOTHING;
-  ids: readonly string[] = [];
-  /** Id → the newest (epoch, seq) that its picture showed. */
-  readonly #shown = new Map<string, { epoch: number; seq: number }>();
-
-  constructor(name: string, cluster: TestCluster, limits: Limits) {
-    this.name = name;
-    this.picture = pool.pop() ?? new Picture();
-    this.table = new EntityTable(this.picture);
-    const { clock } = cluster;
-    this.source = new MirrorSource({
-      node: name,
-      table: this.table,
-      clock,
-      publish: (node, payload) => cluster.publish(name, node, payload),
-      ...limits,
-    });
-    this.mirrors = new Mirrors({
-      picture: this.picture,
-      clock,
-      interest: this.interest,
-      tell: (node, type, message) => cluster.tell(name, node, type, message),
-      onSilent: (node, silent) => this.silences.push(`${node} ${silent ? "silent" : "heard"}`),
-    });
-  }
-
-  look(box: Box | undefined): void {
-    const cover = box === undefined ? NOTHING : coverOf(box);
-    this.interest.moved(this.cover, cover);
-    this.cover = cover;
-  }
-
-  want(ids: readonly string[]): void {
-    this.interest.wanted(ids);
-    this.interest.unwanted(this.ids);
-    this.ids = ids;
-  }
-
-  /** The entity as it is in this node's picture. */
-  entity(id: string) {
-    const slot = this.picture.find(id);
-    return slot < 0 ? undefined : seen(this.picture, slot);
-  }
-
-  /** @param removed id → why, of what left since it was checked last */
-  check(removed?: Map<string, string>): void {
-    const { columns } = this.picture;
-    for (let slot = 0; slot < columns.extent; slot++) {
-      const id = columns.id[slot];
-      if (id === undefined) continue;
-      const reason = this.picture.removal(slot);
-      if (reason !== undefined) {
-        removed?.set(id, reason);
-        continue;
-      }
-      const epoch = columns.epoch[slot];
-      const seq = columns.seq[slot];
-      const before = this.#shown.get(id);
-      if (before !== undefined)
-        assert.ok(
-          epoch > before.epoch || (epoch === before.epoch && seq >= before.seq),
-          `${id} at ${this.name} goes back from (${before.epoch}, ${before.seq}) to (${epoch}, ${seq})`,
-        );
-      this.#shown.set(id, { epoch, seq });
-    }
-    // As the feed does at each base tick.
-    this.picture.clearChanges();
-    this.picture.releaseRemoved(() => true);
-  }
-
-  end(): void {
-    pool.push(emptied(this.picture));
-  }
-}
 
 type Message = { at: number; to: string; give: (node: TestNode) => void };
 
@@ -220,7 +89,7 @@ export class TestCluster {
   }
 
   /** Moves on, 20 ms at a time. */
-  async pass(ms: number, removed?: Map<string, string>): Promise<void> {
+  async pass(ms: number): Promise<void> {
     const end = this.clock.monotonic() + ms;
     while (this.clock.monotonic() < end) {
       this.clock.pass(ROUND_MS);
@@ -231,7 +100,7 @@ export class TestCluster {
         if (now % LOOK_MS === 0) node.mirrors.look();
       }
       this.#deliver(now);
-      for (const node of this.nodes.values()) node.check(removed);
+      for (const node of this.nodes.values()) node.check();
       for (let i = 0; i < 3; i++) await undefined;
     }
   }

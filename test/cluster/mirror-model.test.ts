@@ -45,9 +45,9 @@ type Step =
 
 const NODES = 3;
 const index = (count: number) => fc.nat(count - 1);
-const step: fc.Arbitrary<Step> = fc.oneof(
+const calmSteps: fc.MaybeWeightedArbitrary<unknown>[] = [
   {
-    weight: 10,
+    weight: 24,
     arbitrary: fc.record({
       do: fc.constant("report"),
       id: index(IDS.length),
@@ -78,22 +78,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({ do: fc.constant("pass"), ms: fc.constantFrom(20, 40, 100, 300, 1_200) }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant("faults"),
-      faults: fc.constantFrom<Faults[]>(
-        NO_FAULTS,
-        NO_FAULTS,
-        { lost: 20, doubled: 0, refused: 0, delay: 0 },
-        { lost: 0, doubled: 30, refused: 0, delay: 300 },
-        { lost: 10, doubled: 10, refused: 10, delay: 50 },
-        { lost: 0, doubled: 0, refused: 30, delay: 0 },
-        { lost: 0, doubled: 0, refused: 0, delay: 1_000 },
-      ),
-    }),
-  },
-) as fc.Arbitrary<Step>;
+];
+const faults = {
+  weight: 3,
+  arbitrary: fc.record({
+    do: fc.constant("faults"),
+    faults: fc.constantFrom<Faults[]>(
+      NO_FAULTS,
+      NO_FAULTS,
+      { lost: 20, doubled: 0, refused: 0, delay: 0 },
+      { lost: 0, doubled: 30, refused: 0, delay: 300 },
+      { lost: 10, doubled: 10, refused: 10, delay: 50 },
+      { lost: 0, doubled: 0, refused: 30, delay: 0 },
+      { lost: 0, doubled: 0, refused: 0, delay: 1_000 },
+    ),
+  }),
+};
+const history = (steps: fc.MaybeWeightedArbitrary<unknown>[]) =>
+  fc.array(fc.oneof(...steps) as fc.Arbitrary<Step>, { minLength: 10, maxLength: 100, size: "max" });
 
 class History {
   readonly cluster: TestCluster;
@@ -110,7 +112,11 @@ class History {
   }
 
   async begin(): Promise<void> {
-    for (let shard = 0; shard < 3; shard++) await this.cluster.claim(this.names[shard % 2], shard);
+    const { cluster, names } = this;
+    for (let shard = 0; shard < 3; shard++) await cluster.claim(names[shard % 2], shard);
+    cluster.node("a0").look(BOXES[4]);
+    cluster.node("c0").look(BOXES[5]);
+    await cluster.pass(200);
   }
 
   async do(step: Step): Promise<void> {
@@ -192,7 +198,8 @@ class History {
 }
 
 const histories = fc.asyncProperty(
-  fc.array(step, { maxLength: 60 }),
+  // Without faults nothing starts a stream again, which mends everything.
+  fc.oneof(history(calmSteps), history([...calmSteps, faults])),
   fc.nat(),
   fc.boolean(),
   async (steps, seed, tight) => {
@@ -208,8 +215,8 @@ const histories = fc.asyncProperty(
 );
 
 t.test(
-  "[V1, V2] whatever happens, nothing goes back, and at rest mirrors are what the owners have",
+  "[U1, U2] whatever happens, nothing goes back, and at rest mirrors are what the owners have",
   async () => {
-    await fc.assert(histories, { numRuns: Number(process.env.RUNS ?? 300) });
+    await fc.assert(histories, { numRuns: 200 });
   },
 );

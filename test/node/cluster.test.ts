@@ -41,6 +41,10 @@ async function until(node: Serving, done: (cluster: ClusterStatus) => boolean): 
 
 const allOpen = ({ shards }: ClusterStatus) => shards.every(({ state }) => state === "open");
 
+/** Two nodes, and both have shards. */
+const shared = (cluster: ClusterStatus) =>
+  allOpen(cluster) && cluster.nodes.length === 2 && cluster.nodes.every(({ shards }) => shards > 0);
+
 interface List {
   features: {
     id: string;
@@ -72,7 +76,7 @@ const reports = (n: number) =>
 
 t.test("[O4] whichever node takes a report, its owner decides, and all nodes show it", async (t) => {
   const { nodes } = await startCluster(t, 3);
-  await Promise.all(nodes.map((node) => until(node, allOpen)));
+  await Promise.all(nodes.map((node) => until(node, (now) => allOpen(now) && now.nodes.length === 3)));
   const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
   t.teardown(() => feeds.map((feed) => feed.close()));
   const views = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5] }));
@@ -130,7 +134,7 @@ t.test(
   async (t) => {
     const { nodes, start } = await startCluster(t, 2);
     const [survivor, victim] = nodes;
-    await until(survivor, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0));
+    await until(survivor, shared);
     const feed = connect(survivor.url, { token: TOKEN });
     t.teardown(() => feed.close());
     t.match(await feed.report(reports(1)), { accepted: ids.length });
@@ -152,10 +156,7 @@ t.test(
 t.test("[O6] a node that stood still for longer than its lease is evicted, and joins anew", async (t) => {
   const { nodes } = await startCluster(t, 2);
   const [survivor, sleeper] = nodes;
-  const before = await until(
-    survivor,
-    (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0),
-  );
+  const before = await until(survivor, shared);
   // Only a node that has renewed for a whole lease may evict.
   await sleep(5_500);
   sleeper.child.kill("SIGSTOP");

@@ -192,6 +192,7 @@ export class MemoryClusterStore
     if (row.down) return undefined;
     const now = clock.monotonic();
     tx.write(() => {
+      this.#database.watch.renewed?.(row);
       row.leaseUntil = clock.monotonic() + LEASE_MS;
     });
     const alive = [...nodes.values()].filter(({ down }) => !down);
@@ -232,6 +233,7 @@ export class MemoryClusterStore
         evicted.add(row.incarnation);
         tx.write(() => {
           row.down = true;
+          this.#database.watch.evicted?.(row.incarnation, this.incarnation);
         });
       }
       this.#bury(tx);
@@ -268,6 +270,7 @@ export class MemoryClusterStore
       tx.write(() => {
         shard.owner = this.incarnation;
         shard.epoch = epoch;
+        this.#database.watch.claimed?.(id, epoch, this.incarnation);
       });
     }
     return epochs;
@@ -297,6 +300,7 @@ export class MemoryClusterStore
     tx.write(() => {
       const at = database.journal.findLastIndex((other) => other.id < id);
       database.journal.splice(at + 1, 0, row);
+      database.watch.appended?.(row);
     });
     return id;
   }

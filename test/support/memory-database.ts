@@ -51,14 +51,24 @@ export interface NodeRow {
   readonly fence: RowLock;
 }
 
-interface JournalRow {
+export interface JournalRow {
   id: number;
   incarnation: string;
   batch: Batch;
 }
 
+/** Told of what commits, in order. */
+export interface Watch {
+  appended?(row: JournalRow): void;
+  /** `renewed` sees the row as it was before. */
+  renewed?(row: NodeRow): void;
+  claimed?(shard: number, epoch: number, incarnation: string): void;
+  evicted?(incarnation: string, by: string): void;
+}
+
 export class MemoryDatabase {
   readonly clock: Clock;
+  watch: Watch = {};
   readonly nodes = new Map<string, NodeRow>();
   readonly shards = Array.from({ length: SHARDS }, () => ({
     owner: undefined as string | undefined,

@@ -15,9 +15,9 @@ export class LocalBusHub {
     this.#clock = clock;
   }
 
-  /** One node's end. */
-  open(): Bus {
-    const inbox = new Inbox(this.#clock);
+  /** One node's end. @param clock of that node, if it has one of its own. */
+  open(clock: Clock = this.#clock): Bus {
+    const inbox = new Inbox(clock);
     this.#inboxes.add(inbox);
     return new LocalBus(inbox, this.#inboxes);
   }
