@@ -24,8 +24,8 @@ export class FaultyLink {
   #delayMs = 0;
   /** Bytes held back, in order. */
   readonly #held: (() => void)[] = [];
-  /** When the last bytes that are under way arrive: a smaller delay does not overtake. */
-  #lastDue = 0;
+  /** Bytes under way, in order, and when they arrive: a smaller delay does not overtake. */
+  readonly #late: { due: number; deliver: () => void }[] = [];
 
   private constructor(target: URL) {
     this.#target = target;
@@ -66,6 +66,7 @@ export class FaultyLink {
 
   async stop(): Promise<void> {
     this.#held.length = 0;
+    this.#late.length = 0;
     this.cut();
     this.#server.close();
     await once(this.#server, "close");
@@ -96,20 +97,24 @@ export class FaultyLink {
       pair.hurt = true;
     } else if (this.#mode === "stall" || this.#held.length > 0) {
       this.#held.push(deliver);
-    } else {
-      const now = performance.now();
-      const due = Math.max(this.#lastDue, now + this.#delayMs);
-      if (due <= now) {
-        deliver();
-        return;
-      }
-      this.#lastDue = due;
-      setTimeout(deliver, due - now);
-    }
+    } else if (this.#delayMs > 0 || this.#late.length > 0) {
+      this.#late.push({ due: performance.now() + this.#delayMs, deliver });
+      if (this.#late.length === 1) setTimeout(() => this.#arrive(), this.#delayMs);
+    } else deliver();
+  }
+
+  /** Timers of different lengths may fire in another order than they are due: there is one at a time. */
+  #arrive(): void {
+    const now = performance.now();
+    while (this.#late.length > 0 && this.#late[0].due <= now) this.#late.shift()!.deliver();
+    if (this.#late.length > 0) setTimeout(() => this.#arrive(), Math.max(1, this.#late[0].due - now));
   }
 }
 
 function destroy({ client, server }: Pair): void {
-  client.resetAndDestroy();
-  server.resetAndDestroy();
+  for (const socket of [client, server]) {
+    // A reset of a socket that is being shut down fails, and leaves its handle open for ever.
+    if (socket.writableEnded || socket.readableEnded) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 }

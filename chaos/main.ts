@@ -95,13 +95,14 @@ function summary({ verdict, waits, settledMs, ...numbers }: Outcome): string[] {
     `${accepted} reports accepted, ${refused} refused for good, ${repeated} sent again, ${heldBack} not made because too many were open`,
     `${faults} faults, ${deaths} nodes ended by themselves, ${settled}`,
     "longest wait of a report, ms:",
-    `  ${"fault".padEnd(widest)}  times  shards of the node hit  other shards`,
-    ...waits.map(({ fault, count, hitMs, otherMs }) =>
+    `  ${"fault".padEnd(widest)}  times  shards of the node hit  other shards  sent to the node hit`,
+    ...waits.map(({ fault, count, hitMs, otherMs, enteredMs }) =>
       [
         `  ${fault.padEnd(widest)}`,
         `${count}`.padStart(5),
         `${hitMs}`.padStart(22),
         `${otherMs}`.padStart(12),
+        `${enteredMs}`.padStart(20),
       ].join("  "),
     ),
     "",

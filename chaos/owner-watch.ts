@@ -33,6 +33,14 @@ export class OwnerWatch {
     return this.#ownerNames[shard];
   }
 
+  /** Whether each node owns at least half of its share. */
+  get balanced(): boolean {
+    const owned = new Map<string | undefined, number>();
+    for (const name of this.#ownerNames) owned.set(name, (owned.get(name) ?? 0) + 1);
+    const share = this.#ownerNames.length / this.#nodes.length;
+    return share > 0 && this.#nodes.every(({ name }) => (owned.get(name) ?? 0) >= share / 2);
+  }
+
   /** Looks again and again until `end`. */
   async run(): Promise<void> {
     while (!this.#ended) {

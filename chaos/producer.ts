@@ -27,6 +27,8 @@ export interface OpenReport {
   report: Reported;
   /** When it was sent first, Unix ms. */
   since: number;
+  /** Names of the nodes that it was sent to. */
+  entries: Set<string>;
 }
 
 export interface ProducerOptions {
@@ -111,7 +113,13 @@ export class Producer {
     const number = ++tracked.made;
     const since = Date.now();
     const t = new Date(since).toISOString();
-    return { tracked, number, report: fleet.report(index, number, t, sender.whole), since };
+    return {
+      tracked,
+      number,
+      report: fleet.report(index, number, t, sender.whole),
+      since,
+      entries: new Set(),
+    };
   }
 
   async #send(batch: readonly OpenReport[], repeated: boolean): Promise<void> {
@@ -119,6 +127,7 @@ export class Producer {
     const number = nextBatch();
     const to = sender.next();
     if (repeated) this.stats.repeated += batch.length;
+    for (const { entries } of batch) entries.add(to);
     const reports = batch.map(({ report, number }): [string, number] => [report.id, number]);
     history.write({ is: "sent", at: Date.now(), batch: number, to, reports });
     this.#batches++;

@@ -55,6 +55,7 @@ const MAX_SETTLE_MS = 40_000;
 const PICTURE_MS = 15_000;
 /** The table `entity` follows a checkpoint, which is each 10 s. */
 const ROWS_MS = 40_000;
+const BALANCE_MS = 20_000;
 const VIEW_ENTITIES = 150;
 const VIEWS_PER_NODE = 2;
 const MAX_LINE_ENTITIES = 1_000;
@@ -124,6 +125,7 @@ class Run {
     const perSecond = this.#options.rate / producers.length;
     const running = [watch.run(), ...producers.map((producer) => producer.run(perSecond, making.signal))];
     try {
+      if (redis) await this.#balance(watch);
       await this.#break(cluster, waits);
       making.abort();
       const settledMs = await this.#settle(cluster, watch, producers);
@@ -159,7 +161,7 @@ class Run {
       return new Producer({
         ...{ fleet: this.#fleet, indices, sender, history: this.#history, random },
         nextBatch: () => ++this.#batches,
-        onAccepted: ({ report, since }) => waits.accepted(report.id, since, Date.now()),
+        onAccepted: ({ report, entries, since }) => waits.accepted(report.id, entries, since, Date.now()),
       });
     });
   }
@@ -171,6 +173,13 @@ class Run {
         return openViewer(`${node.name} view ${k + 1}`, node, token, box, this.#history);
       }),
     );
+  }
+
+  /** Until all nodes own something: else most faults hit nothing. Not part of what is judged. */
+  async #balance(watch: OwnerWatch): Promise<void> {
+    this.#options.say("waiting for shards to be spread");
+    const end = performance.now() + BALANCE_MS;
+    while (!watch.balanced && performance.now() < end) await sleep(100);
   }
 
   async #break(cluster: LocalCluster, waits: Waits): Promise<void> {
@@ -197,8 +206,9 @@ class Run {
       });
       waits.ended(Date.now());
       this.#note(`${fault.name} is over`, "all");
-      // What comes next is on time: how long the last one is felt is to be seen.
-      if (performance.now() < end) await sleep(between(random, 500, 5_000));
+      // Shards are spread again only when no node has come or gone for 5 s: now and then there is time for it.
+      const pause = random() < 0.3 ? between(random, 8_000, 15_000) : between(random, 500, 5_000);
+      await sleep(Math.max(0, Math.min(pause, end - performance.now())));
     }
   }
 

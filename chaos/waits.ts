@@ -7,16 +7,18 @@ interface Met {
   from: number;
   /** Infinity while it lasts. */
   to: number;
-  /** Longest wait of a report for a shard of the node that was hit, and of the others, ms. */
   hitMs: number;
   otherMs: number;
+  enteredMs: number;
 }
 
+/** Longest waits of reports, ms: those for shards of the node that was hit, those for others, and those that were sent to the node that was hit. */
 export interface WaitRow {
   fault: string;
   count: number;
   hitMs: number;
   otherMs: number;
+  enteredMs: number;
 }
 
 export class Waits {
@@ -33,7 +35,7 @@ export class Waits {
 
   began(name: string, target: string, at: number): void {
     this.#owners = Array.from({ length: 256 }, (_, shard) => this.#ownerOf(shard));
-    this.#faults.push({ name, target, from: at, to: Infinity, hitMs: 0, otherMs: 0 });
+    this.#faults.push({ name, target, from: at, to: Infinity, hitMs: 0, otherMs: 0, enteredMs: 0 });
   }
 
   ended(at: number): void {
@@ -42,7 +44,7 @@ export class Waits {
   }
 
   /** A report was accepted. It is put down to the first fault that lasted when it was sent or began while it waited. */
-  accepted(id: string, since: number, at: number): void {
+  accepted(id: string, entries: ReadonlySet<string>, since: number, at: number): void {
     const ms = at - since;
     const fault = this.#faults.find(({ from, to }) => to >= since && from <= at);
     if (fault === undefined) {
@@ -50,20 +52,22 @@ export class Waits {
       return;
     }
     const isHit = fault.target === "all" || this.#owners[shardOf(id)] === fault.target;
-    if (isHit) fault.hitMs = Math.max(fault.hitMs, ms);
+    if (entries.has(fault.target)) fault.enteredMs = Math.max(fault.enteredMs, ms);
+    else if (isHit) fault.hitMs = Math.max(fault.hitMs, ms);
     else fault.otherMs = Math.max(fault.otherMs, ms);
   }
 
   rows(): WaitRow[] {
     const rows = new Map<string, WaitRow>();
-    for (const { name, hitMs, otherMs } of this.#faults) {
-      const row = rows.get(name) ?? { fault: name, count: 0, hitMs: 0, otherMs: 0 };
+    for (const { name, hitMs, otherMs, enteredMs } of this.#faults) {
+      const row = rows.get(name) ?? { fault: name, count: 0, hitMs: 0, otherMs: 0, enteredMs: 0 };
       row.count++;
       row.hitMs = Math.max(row.hitMs, hitMs);
       row.otherMs = Math.max(row.otherMs, otherMs);
+      row.enteredMs = Math.max(row.enteredMs, enteredMs);
       rows.set(name, row);
     }
-    const calm = { fault: "none", count: 0, hitMs: 0, otherMs: this.#calmMs };
+    const calm = { fault: "none", count: 0, hitMs: 0, otherMs: this.#calmMs, enteredMs: 0 };
     return [...rows.values(), calm];
   }
 }
