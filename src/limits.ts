@@ -194,6 +194,8 @@ export const JOURNAL_PART_ROWS = 20_000;
 export const CLUSTER_WAIT_MS = 10_000;
 /** How often it is looked whose time is over. */
 export const CLUSTER_SWEEP_MS = 100;
+/** After an owner has refused reports as not its own, until they are tried there again if nobody knows of a newer one: it may have been wrong. */
+export const CLUSTER_DOUBT_MS = 2_000;
 /** Encoded reports in one frame of a link, about: 1,000 reports take the owner 0.3 ms to decode. */
 export const LINK_FRAME_BYTES = 64 * 2 ** 10;
 /** Encoded reports without an answer on one link: some 60,000. Beyond it reports are refused. */
@@ -211,4 +213,5 @@ export const MAX_LINK_DETAIL_LENGTH = 256;
 export const MAX_RELEASED_REPORTS = 1_024;
 assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
 assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
+assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");

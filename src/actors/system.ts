@@ -21,6 +21,8 @@ import { TimingWheel } from "./timing-wheel.ts";
 
 /** How often timers are looked at. */
 const TIMER_MS = 100;
+/** Between two looks whether all that was taken is decided. Not at each turn of the loop: while the gate is closed that may take seconds. */
+const SETTLE_LOOK_MS = 2;
 /** Timers fired before other work has its turn. */
 const TIMERS_PER_SLICE = 500;
 
@@ -128,7 +130,8 @@ export class ActorSystem {
     this.router.close();
     this.#cancelTimer();
     this.#stopped = true;
-    while (!this.router.idle) await new Promise<void>((resolve) => this.#clock.yield(resolve));
+    while (!this.router.idle)
+      await new Promise<void>((resolve) => this.#clock.schedule(SETTLE_LOOK_MS, resolve));
     await this.commit.drained();
   }
 

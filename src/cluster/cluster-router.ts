@@ -8,7 +8,13 @@
  */
 import type { Ingest, IngestResult, Report } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
-import { CLUSTER_SWEEP_MS, CLUSTER_WAIT_MS, MAX_QUEUED_REPORTS, SHARDS } from "../limits.ts";
+import {
+  CLUSTER_DOUBT_MS,
+  CLUSTER_SWEEP_MS,
+  CLUSTER_WAIT_MS,
+  MAX_QUEUED_REPORTS,
+  SHARDS,
+} from "../limits.ts";
 import { Batch, Consignment } from "./consignment.ts";
 import { divide } from "./divide.ts";
 import { expire } from "./expire.ts";
@@ -233,6 +239,7 @@ export class ClusterRouter implements Ingest {
         if (this.#isNewest(shard)) {
           misplaced ??= new Set();
           misplaced.add(shard);
+          lanes.doubtUntil[shard] = this.#options.clock.monotonic() + CLUSTER_DOUBT_MS;
         }
         lanes.block(shard);
         this.#again(batch, index);
@@ -295,7 +302,8 @@ export class ClusterRouter implements Ingest {
   #reconsider(shard: number): void {
     if (!this.#lanes.isBlocked(shard)) return;
     const known = this.#options.routing.place(shard);
-    if (known.is === "nowhere" || !this.#lanes.mayOpen(shard, known.epoch)) return;
+    if (known.is === "nowhere") return;
+    if (!this.#lanes.mayOpen(shard, known.epoch, this.#options.clock.monotonic())) return;
     const number = known.is === "here" ? HERE : this.#places.numberOf(known.node);
     if (number === undefined) return;
     this.#lanes.open(shard, number, known.epoch);
@@ -306,7 +314,10 @@ export class ClusterRouter implements Ingest {
     if (this.#stopped) return;
     this.#cancelSweep ??= this.#options.clock.schedule(CLUSTER_SWEEP_MS, () => {
       this.#cancelSweep = undefined;
-      this.#expire(this.#options.clock.monotonic());
+      const now = this.#options.clock.monotonic();
+      this.#expire(now);
+      for (let shard = 0; shard < SHARDS; shard++)
+        if (this.#lanes.doubtUntil[shard] <= now) this.#reconsider(shard);
       if (this.#lanes.waiting > 0 || this.#places.busy) this.#sweepSoon();
     });
   }

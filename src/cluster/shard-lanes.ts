@@ -5,7 +5,8 @@
  * - releasing: the same, but first those that waited, in their order; new ones wait behind them;
  * - blocked: something of it came back, or its place changed, or nobody is known to have it. Nothing of it is sent. It opens when nothing of
  *   it is under way any more and it is somewhere under a newer epoch. If nothing of it waits either, the same epoch will do: then nothing
- *   can be overtaken.
+ *   can be overtaken. It will do too if what came back was refused as moved long enough ago: the owner decides nothing under an epoch that
+ *   it has given up, so that it can only refuse again.
  *
  * So all reports of a shard that are under way are in one place, under one epoch.
  */
@@ -23,6 +24,8 @@ export class ShardLanes {
   readonly epoch = new Uint32Array(SHARDS);
   /** Reports under way. */
   readonly underWay = new Uint32Array(SHARDS);
+  /** From when on what was refused as moved may go to the same owner again, monotonic ms; ∞ = nothing was. */
+  readonly doubtUntil = new Float64Array(SHARDS).fill(Infinity);
   readonly #blocked = new Uint8Array(SHARDS).fill(1);
   readonly #waiting: Item[][] = Array.from({ length: SHARDS }, () => []);
   readonly #unsorted = new Uint8Array(SHARDS);
@@ -41,10 +44,11 @@ export class ShardLanes {
     this.blocked += 1;
   }
 
-  /** @returns whether what is at `place` under `epoch` may have its reports now. */
-  mayOpen(shard: number, epoch: number): boolean {
+  /** @param now monotonic ms. @returns whether what is at `place` under `epoch` may have its reports now. */
+  mayOpen(shard: number, epoch: number, now: number): boolean {
     if (this.#blocked[shard] === 0 || this.underWay[shard] > 0) return false;
-    return epoch > this.epoch[shard] || (epoch === this.epoch[shard] && !this.isWaiting(shard));
+    if (epoch > this.epoch[shard]) return true;
+    return epoch === this.epoch[shard] && (!this.isWaiting(shard) || now >= this.doubtUntil[shard]);
   }
 
   open(shard: number, place: number, epoch: number): void {
@@ -52,6 +56,7 @@ export class ShardLanes {
     this.blocked -= 1;
     this.at[shard] = place;
     this.epoch[shard] = epoch;
+    this.doubtUntil[shard] = Infinity;
     this.released(shard);
   }
 

@@ -1,7 +1,7 @@
 // Where reports go when their shard is here, elsewhere, nowhere, or on its way. The owners are models; the links are real.
 import t from "tap";
 import type { IngestResult, Report } from "../../src/actors/messages.ts";
-import { CLUSTER_SWEEP_MS, CLUSTER_WAIT_MS, MAX_QUEUED_REPORTS } from "../../src/limits.ts";
+import { CLUSTER_DOUBT_MS, CLUSTER_SWEEP_MS, CLUSTER_WAIT_MS, MAX_QUEUED_REPORTS } from "../../src/limits.ts";
 import { idIn, ModelCluster, SELF } from "./model-cluster.ts";
 
 const A = 3;
@@ -119,6 +119,24 @@ t.test("[L13] after `moved` nothing goes on until a newer epoch is known", async
     [2, 2],
   ]);
   t.same(cluster.misplaced, [A]);
+});
+
+t.test("[L13] an owner that refused for no reason is tried again after a while", async (t) => {
+  const cluster = start({ [A]: "b" });
+  cluster.authority.owner.set(A, "c");
+  const first = submit(cluster, [report(A, 1)]);
+  await cluster.clock.advance(CLUSTER_DOUBT_MS);
+  t.same(sent(cluster, "b"), [[1, 1]]);
+  await cluster.clock.advance(CLUSTER_DOUBT_MS + CLUSTER_SWEEP_MS);
+  t.same(sent(cluster, "b"), [
+    [1, 1],
+    [1, 1],
+  ]);
+  cluster.authority.owner.set(A, "b");
+  const later = submit(cluster, [report(A, 3)]);
+  await cluster.clock.advance(CLUSTER_DOUBT_MS + CLUSTER_SWEEP_MS);
+  t.same([first.result, later.result], [accepted(1), accepted(1)]);
+  t.same(cluster.authority.applied.get(A), [1, 3]);
 });
 
 t.test("[L13] an owner that refused for no reason gets reports again when none waits any more", async (t) => {

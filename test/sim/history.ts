@@ -81,6 +81,11 @@ export class History {
     else known.times += 1;
   }
 
+  /** A report is refused as moved although nothing has: what comes after it may overtake it. */
+  mistreated(id: string, n: number): void {
+    this.#submissions.get(id)!.get(n)!.times += 1;
+  }
+
   /** C3: what a node calls accepted is durable by then. */
   acknowledged(id: string, n: number, by: string): void {
     this.acknowledgements += 1;

@@ -16,8 +16,8 @@ export const PLACES: readonly (readonly [lon: number, lat: number])[] = [
 ];
 /** Around a place, degrees. */
 export const AREA = 0.3;
-/** Of one entity, without an acknowledgement: what a node remembers of duplicates must be enough. */
-const MAX_OPEN = 12;
+/** From the oldest report of an entity that is not acknowledged to its newest: owners know duplicates by their numbers within a window of 64. */
+const MAX_OPEN = 40;
 const ENTITIES = 6;
 const MAX_BATCH = 8;
 
@@ -29,7 +29,7 @@ export class Producer {
   #node: SimNode;
   readonly #numbers = new Array<number>(ENTITIES).fill(0);
   /** Reports of each entity that are not acknowledged. */
-  readonly #open = new Map<string, number>();
+  readonly #open = new Map<string, Set<number>>();
   /** To be sent again. */
   #again: Report[] = [];
   /** Under way, by the incarnation that was asked. */
@@ -61,7 +61,7 @@ export class Producer {
   /** Without an acknowledgement. */
   get open(): number {
     let open = 0;
-    for (const count of this.#open.values()) open += count;
+    for (const { size } of this.#open.values()) open += size;
     return open;
   }
 
@@ -85,9 +85,11 @@ export class Producer {
     for (let i = this.#chance.whole(1, MAX_BATCH); i > 0; i--) {
       const number = this.#chance.whole(0, ENTITIES - 1);
       const id = `${this.#name}-${number}`;
-      const open = this.#open.get(id) ?? 0;
-      if (open >= MAX_OPEN) continue;
-      this.#open.set(id, open + 1);
+      const open = this.#open.get(id) ?? new Set();
+      this.#open.set(id, open);
+      const [oldest = Infinity] = open;
+      if (this.#numbers[number] - oldest >= MAX_OPEN) continue;
+      open.add(this.#numbers[number]);
       reports.push(this.#make(id, this.#numbers[number]++));
     }
     this.#send(reports);
@@ -156,7 +158,7 @@ export class Producer {
       const type = refusals.get(index);
       if (type === undefined) {
         history.acknowledged(id, seq!, by);
-        if (waited) this.#open.set(id, this.#open.get(id)! - 1);
+        if (waited) this.#open.get(id)!.delete(seq!);
       } else {
         ensure(REFUSALS[type].retry, "C3", () => `${by} refuses ${id} ${seq} for good: ${type}`);
         again.push(report);

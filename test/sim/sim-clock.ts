@@ -1,6 +1,9 @@
 /** Virtual time: one clock for the whole world, and one for each process, which can stand still or end. */
 import type { Clock } from "../../src/clock.ts";
 
+/** More events in one moment are a loop that never ends. */
+const MAX_AT_ONCE = 100_000;
+
 interface Timer {
   at: number;
   order: number;
@@ -15,6 +18,8 @@ export class WorldClock implements Clock {
   readonly #begin = Date.UTC(2026, 0, 1);
   #elapsed = 0;
   #order = 0;
+  /** Events of this moment. */
+  #atOnce = 0;
   /** A heap by time and order. */
   readonly #timers: Timer[] = [];
   events = 0;
@@ -59,6 +64,11 @@ export class WorldClock implements Clock {
         if (timer === undefined) {
           this.#elapsed = end;
           resolve();
+          return;
+        }
+        this.#atOnce = timer.at === this.#elapsed ? this.#atOnce + 1 : 0;
+        if (this.#atOnce > MAX_AT_ONCE) {
+          reject(new Error(`time stands still at ${this.#elapsed}: ${timer.fire}`));
           return;
         }
         this.#elapsed = timer.at;

@@ -183,6 +183,7 @@ export class SimNode {
     system.router.submitPlaced = (reports, epochs) => {
       if (!falseMoved.is(world.falseMoved)) return submitPlaced.call(system.router, reports, epochs);
       trace.note(`${this.name} says that ${reports.length} reports have moved`);
+      for (const { id, seq } of reports) world.history.mistreated(id, seq!);
       return Promise.resolve({ accepted: 0, refused: [], moved: reports.map((_, index) => index) });
     };
     cluster.attach(system);
