@@ -24,6 +24,7 @@ const USAGE = `usage: npm run chaos -- --minutes N [--rate N] [--nodes N] [--see
 Needs PostgreSQL 15+ with PostGIS 3.3+ and Redis 7+ (or Valkey) installed, not running.`;
 
 const MISUSED = 2;
+const MAX_SPREAD_MS = 30_000;
 
 function parse(args: string[]): (ChaosOptions & { kept: boolean }) | undefined {
   const { values } = parseArgs({
@@ -52,7 +53,7 @@ function parse(args: string[]): (ChaosOptions & { kept: boolean }) | undefined {
   const nodes = number("nodes", 1, 20);
   return {
     ...{ seconds: number("minutes", 0.05, 10_000, false) * 60, rate: number("rate", 100, 200_000), nodes },
-    ...{ redis: nodes > 1, seed: number("seed", 0, 2 ** 32 - 1), only: values.only },
+    ...{ spreadMs: MAX_SPREAD_MS, redis: nodes > 1, seed: number("seed", 0, 2 ** 32 - 1), only: values.only },
     history: values.history ?? join(mkdtempSync(join(tmpdir(), "muster-chaos-")), "history.ndjson"),
     kept: values.history !== undefined,
     say: (text) => console.log(`${new Date().toISOString().slice(11, 23)} ${text}`),

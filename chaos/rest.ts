@@ -1,9 +1,13 @@
 /** What REST says of entities. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FullRecord } from "../src/transport/feed/protocol.ts";
 import type { Target } from "./senders.ts";
 
 const PAGE = 10_000;
 const TIMEOUT_MS = 10_000;
+/** Shards that are handed over cannot be asked for a moment: a node says 503 then. */
+const UNAVAILABLE_MS = 15_000;
+const RETRY_MS = 200;
 
 interface Collection {
   features: {
@@ -25,17 +29,24 @@ export async function listEntities(
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (box !== undefined) query.set("bbox", box.join());
     if (after !== undefined) query.set("after", after);
-    const response = await fetch(`${url}/v1/entities?${query}`, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    const { features, links } = (await response.json()) as Collection;
+    const { features, links } = await ask(`${url}/v1/entities?${query}`, token);
     for (const { id, geometry, properties } of features) {
       const [lon, lat] = geometry?.coordinates ?? [];
       found.push({ ...properties, id, lon, lat });
     }
     after = features.at(-1)?.id;
     if (after === undefined || !links.some(({ rel }) => rel === "next")) return found;
+  }
+}
+
+async function ask(address: string, token: string): Promise<Collection> {
+  const headers = { authorization: `Bearer ${token}` };
+  const end = performance.now() + UNAVAILABLE_MS;
+  for (;;) {
+    const response = await fetch(address, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.ok) return (await response.json()) as Collection;
+    const problem = await response.text();
+    if (response.status !== 503 || performance.now() > end) throw new Error(`${response.status} ${problem}`);
+    await sleep(RETRY_MS);
   }
 }

@@ -26,6 +26,8 @@ export interface ChaosOptions {
   seed: number;
   /** File for the history. */
   history: string;
+  /** Waited for shards to be spread over all nodes before anything breaks, at most, ms. */
+  spreadMs: number;
   /** Only faults of these names; absent = all. */
   only?: readonly string[];
   say(text: string): void;
@@ -55,7 +57,6 @@ const MAX_SETTLE_MS = 40_000;
 const PICTURE_MS = 15_000;
 /** The table `entity` follows a checkpoint, which is each 10 s. */
 const ROWS_MS = 40_000;
-const BALANCE_MS = 20_000;
 const VIEW_ENTITIES = 150;
 const VIEWS_PER_NODE = 2;
 const MAX_LINE_ENTITIES = 1_000;
@@ -178,7 +179,7 @@ class Run {
   /** Until all nodes own something: else most faults hit nothing. Not part of what is judged. */
   async #balance(watch: OwnerWatch): Promise<void> {
     this.#options.say("waiting for shards to be spread");
-    const end = performance.now() + BALANCE_MS;
+    const end = performance.now() + this.#options.spreadMs;
     while (!watch.balanced && performance.now() < end) await sleep(100);
   }
 

@@ -22,8 +22,8 @@ export interface Target {
   url: string;
 }
 
-/** A node that does not answer for so long is given up, and asked for nothing more until it has answered another. */
-const HTTP_TIMEOUT_MS = 8_000;
+/** Shorter than a paused node sleeps: when it wakes it takes what was taken elsewhere meanwhile, and must know it again. */
+const HTTP_TIMEOUT_MS = 3_000;
 
 /**
  * The SDK, on one node: batches are binary, and what the connection loses is sent again on the next by itself, so that a call is answered sooner or

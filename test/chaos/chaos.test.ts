@@ -14,17 +14,12 @@ t.test(
   async (t) => {
     const said: string[] = [];
     const outcome = await runChaos({
-      ...{ seconds: 10, rate: 600, nodes: 3, redis: true, seed: SEED },
+      ...{ seconds: 12, spreadMs: 8_000, rate: 600, nodes: 3, redis: true, seed: SEED },
       history: join(await temporaryFolder(t), "history.ndjson"),
       say: (text) => said.push(text),
     });
     const { verdict, accepted, faults, refused } = outcome;
-    const rows = verdict.violations.filter(({ rule }) => rule === "stored-differs");
-    const others = verdict.violations.filter(({ rule }) => rule !== "stored-differs");
-    t.same(others, [], [...said, ...verdictLines(verdict)].join("\n"));
-    t.same(rows, [], {
-      todo: "rows of shards that are handed over while nothing is reported are not written",
-    });
+    t.same(verdict.violations, [], [...said, ...verdictLines(verdict)].join("\n"));
     t.ok(accepted > 600, `${accepted} reports accepted`);
     t.ok(faults > 0, `${faults} faults`);
     t.equal(refused, 0, "nothing is refused for good");
