@@ -115,7 +115,8 @@ const ARROWS: Arrows = {
   client: ["client", ...SHARED_WITH_SDK, "types:src"],
   web: ["web", "client", ...SHARED_WITH_SDK, "types:src"],
   "web/build.ts": ["web", "node:*"],
-  bench: ["bench", "client", "src", "node:*"],
+  // The nodes that `cluster` measures are started, and their shards looked at, as those that chaos breaks.
+  bench: ["bench", "chaos/local-cluster.ts", "chaos/database-side.ts", "client", "src", "node:*"],
   chaos: ["chaos", "client", "src", "test/support", "node:*"],
   test: ["*"],
 };
