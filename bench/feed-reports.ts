@@ -2,8 +2,9 @@
 import type { Socket } from "node:net";
 import { type Ack, type ErrorMessage, PROTOCOL_BINARY } from "../src/transport/feed/protocol.ts";
 import type { BinaryBatches } from "./binary-batches.ts";
-import { FrameReader, type FrameSink, TEXT_FRAME } from "./frame-reader.ts";
+import { FrameReader } from "./frame-reader.ts";
 import type { ReportRoute } from "./report-client.ts";
+import { TextMessages } from "./text-messages.ts";
 import { openWebSocket } from "./web-socket.ts";
 
 interface Waiting {
@@ -30,7 +31,7 @@ export class FeedReports implements ReportRoute {
     const reports = new FeedReports(batches);
     const upgrade = { url, token, path: "/v1/feed", protocol: PROTOCOL_BINARY };
     for (let i = 0; i < connections; i++) {
-      const reader = new FrameReader(new Texts((text) => reports.#answer(text)));
+      const reader = new FrameReader(new TextMessages((text) => reports.#answer(text)));
       const take = (chunk: Buffer) => reports.#guard(() => reader.push(chunk));
       const ended = () => reports.#fail(new Error("a feed ended before the benchmark did"));
       reports.#sockets.push(await openWebSocket(upgrade, i, take, ended));
@@ -73,29 +74,5 @@ export class FeedReports implements ReportRoute {
     if (this.#closed) return;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
-  }
-}
-
-/** Text messages, whole. */
-class Texts implements FrameSink {
-  readonly #take: (text: string) => void;
-  #isText = false;
-  #parts: Buffer[] = [];
-
-  constructor(take: (text: string) => void) {
-    this.#take = take;
-  }
-
-  begin(kind: number): void {
-    this.#isText = kind === TEXT_FRAME;
-    this.#parts = [];
-  }
-
-  payload(part: Buffer): void {
-    if (this.#isText) this.#parts.push(Buffer.from(part));
-  }
-
-  end(): void {
-    if (this.#isText) this.#take(Buffer.concat(this.#parts).toString());
   }
 }

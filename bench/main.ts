@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
+import { cluster } from "./cluster.ts";
 import { clusters } from "./clusters.ts";
 import { connections } from "./connections.ts";
 import { fanout } from "./fanout.ts";
@@ -21,6 +22,7 @@ const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--proto
   connections  memory of a connection with an idle view
   latency      from a report being due to a viewer having it
   clusters     what clients cost that look at the whole world
+  cluster      what forwarding to other nodes costs, how old their views are, how long shards that move are closed
   peers        fan-out of Muster beside ws, Socket.IO and NATS (which is left out where it is not installed)
 
   --small              a few seconds, to see that it works; its figures say nothing
@@ -30,12 +32,16 @@ const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--proto
   --data-dir FOLDER    start from a copy of it, instead of a new database
   --node-flags=FLAGS   for the server's Node.js, as --cpu-prof
 
-  DATABASE_URL         a PostgreSQL server, which is filled with entities; without it the embedded database`;
+  DATABASE_URL         a PostgreSQL server, which is filled with entities; without it the embedded database
+
+cluster starts nodes as they are, on a PostgreSQL and a Redis of its own, of installed programs: it takes only --small and --json.`;
 
 interface Scenario {
   run(options: Options): Promise<Measured>;
   /** Whether it can be told to measure one protocol only. */
   hasProtocols: boolean;
+  /** It starts its own servers, on a PostgreSQL of its own: nothing can be chosen. */
+  hasOwnServers?: true;
 }
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   ingest: { run: ingest, hasProtocols: true },
@@ -43,6 +49,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   connections: { run: connections, hasProtocols: false },
   latency: { run: latency, hasProtocols: false },
   clusters: { run: clusters, hasProtocols: false },
+  cluster: { run: cluster, hasProtocols: false, hasOwnServers: true },
   peers: { run: peers, hasProtocols: false },
 };
 
@@ -56,7 +63,7 @@ function parse(args: string[]) {
       protocol: { type: "string" },
       server: { type: "string" },
       "data-dir": { type: "string" },
-      "node-flags": { type: "string", default: "" },
+      "node-flags": { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -67,6 +74,9 @@ function parse(args: string[]) {
   const scenario = SCENARIOS[name];
   if (values.protocol !== undefined && !scenario.hasProtocols)
     throw new Error(`${name} has no protocols to choose from`);
+  const chosen = [values.server, values["data-dir"], values["node-flags"]];
+  if (scenario.hasOwnServers && chosen.some((value) => value !== undefined))
+    throw new Error(`${name} has no servers to choose`);
   const protocol = oneOf("--protocol", values.protocol, ["json", "bin"]);
   const server = oneOf("--server", values.server, ["uws", "ws"]);
   return { ...values, name, scenario, protocol, server };
@@ -107,14 +117,16 @@ async function main(args: string[]): Promise<number> {
     size: parsed.small ? "small" : "full",
     databaseUrl: process.env.DATABASE_URL || undefined,
     dataDir: parsed["data-dir"],
-    nodeFlags: parsed["node-flags"].split(" ").filter((flag) => flag !== ""),
+    nodeFlags: parsed["node-flags"]?.split(" ").filter((flag) => flag !== "") ?? [],
     server: chosen(parsed.server),
     protocol: parsed.protocol,
   };
   const measured = await parsed.scenario.run(options);
   const { size } = options;
+  const ranOn = machine(options);
+  if (parsed.scenario.hasOwnServers) ranOn.store = "postgresql";
   const result: Result = {
-    ...{ scenario: parsed.name, size, commit: commit(), machine: machine(options) },
+    ...{ scenario: parsed.name, size, commit: commit(), machine: ranOn },
     ...measured,
   };
   print(result);

@@ -98,7 +98,9 @@ const Environment = z.object({
       .string()
       .refine(hasProtocol(/^https?:$/), "must be an http:// or https:// address")
       .optional(),
-    { text: "Where other nodes and operators reach this one; without it http://HOST:PORT." },
+    {
+      text: "Where other nodes and operators reach this one; without it http://HOST:PORT. A cluster needs it if HOST is a wildcard.",
+    },
   ),
   MUSTER_CLUSTER: described(
     z
@@ -181,6 +183,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     );
   if (given.REDIS_URL !== undefined && given.DATABASE_URL === undefined)
     mistakes.push("REDIS_URL makes this node part of a cluster, which needs DATABASE_URL.");
+  if (given.REDIS_URL !== undefined && given.MUSTER_URL === undefined && isWildcard(host ?? ""))
+    mistakes.push("MUSTER_URL must say how other nodes reach this one, because HOST is a wildcard.");
   const ages = ["MUSTER_STALE_AFTER", "MUSTER_LOST_AFTER", "MUSTER_EXPIRED_AFTER"] as const;
   for (const [i, name] of ages.entries()) {
     const earlier = i > 0 ? (sound(ages[i - 1]) as number | undefined) : undefined;
@@ -236,6 +240,11 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length];
+}
+
+/** Whether it stands for all addresses of the machine, however it is written: `0`, `0.0.0.0`, `::`, `::0`. */
+export function isWildcard(host: string): boolean {
+  return /^[0.:]+$/.test(host);
 }
 
 function isLoopback(host: string): boolean {

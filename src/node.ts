@@ -17,7 +17,7 @@ import { type Clock, systemClock, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
-import type { Config } from "./config.ts";
+import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
@@ -95,13 +95,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   await using opened = new AsyncDisposableStack();
   const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
   const { databaseUrl, dataDir, redisUrl } = config;
-  const url = config.publicUrl ?? `http://${reachable(config.host)}:${config.port}`;
+  const urlAt = (port: number) => `http://${reachable(config.host)}:${port}`;
+  let publicUrl = config.publicUrl ?? urlAt(config.port);
   const bus =
     redisUrl === undefined
       ? undefined
       : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
-  const storeOptions = { databaseUrl, dataDir, url, clock, log };
+  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log };
   const store: NodeStore = opened.use(
     options.store ??
       (await (bus === undefined ? openStore(storeOptions) : openStore({ ...storeOptions, clustered: true }))),
@@ -186,7 +187,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ingest,
     picture,
     cluster: cluster?.queries,
-    clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), url),
+    clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
     health,
     metrics,
     checkToken,
@@ -208,6 +209,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   feed.start();
   opened.defer(() => feed.stop());
   const port = await server.listen(config.host, config.port);
+  publicUrl = config.publicUrl ?? urlAt(port);
+  store.cluster?.setUrl(publicUrl);
   const kept = opened.move();
 
   const stop = async (): Promise<boolean> => {
@@ -231,7 +234,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     return stopped;
   };
   return {
-    url: `http://${reachable(config.host)}:${port}`,
+    url: urlAt(port),
     token: admin.token,
     tokenCreated: admin.created,
     system,
@@ -289,6 +292,6 @@ function within(clock: Clock, ms: number, promise: Promise<void>): Promise<boole
 
 /** A host that a client can connect to: not the one that stands for all. */
 function reachable(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  if (isWildcard(host)) return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
 }

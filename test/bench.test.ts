@@ -44,6 +44,7 @@ t.test("[B6] a wrong command line starts nothing", async (t) => {
     ["ingest", "--protocol", "xml"],
     ["fanout", "--server", "nginx"],
     ["latency", "--protocol", "json"],
+    ["cluster", "--server", "ws"],
   ];
   for (const { code, output } of await Promise.all(wrong.map((args) => run(t, args)))) {
     t.equal(code, 2);

@@ -173,3 +173,24 @@ t.test("[C11] addresses of nodes are web addresses, names of clusters can stand 
   for (const url of ["http://bus", "bus:6379", "/run/redis.sock"])
     t.equal(mistakes({ ...database, REDIS_URL: url }).length, 1, url);
 });
+
+t.test("[C12] a node of a cluster says where it is", async (t) => {
+  const cluster = {
+    DATABASE_URL: "postgres://db/muster",
+    REDIS_URL: "redis://bus",
+    MUSTER_ADMIN_TOKEN: "x".repeat(16),
+  };
+  for (const HOST of ["0.0.0.0", "::", "0", "::0", "0:0:0:0:0:0:0:0"]) {
+    t.strictSame(
+      mistakes({ ...cluster, HOST }),
+      ["MUSTER_URL must say how other nodes reach this one, because HOST is a wildcard."],
+      HOST,
+    );
+    t.strictSame(mistakes({ ...cluster, HOST, MUSTER_URL: "http://node-1:8080" }), [], HOST);
+    t.strictSame(mistakes({ ...cluster, HOST, REDIS_URL: "" }), [], "alone");
+  }
+  for (const HOST of ["127.0.0.1", "::1", "10.0.0.7", "100.0.0.1", "fd00::1", "node-1"])
+    t.strictSame(mistakes({ ...cluster, HOST }), [], HOST);
+  t.equal(mistakes({ ...cluster, HOST: "::", MUSTER_URL: "node-1" }).length, 1);
+  t.equal(mistakes({ REDIS_URL: "redis://bus", HOST: "::" }).length, 3, "with the other mistakes");
+});

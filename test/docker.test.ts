@@ -1,4 +1,4 @@
-// The Dockerfile and compose.yaml, by reading them. `npm run docker:dry` runs the Dockerfile's lines.
+// The Dockerfile, by reading it. `npm run docker:dry` runs the Dockerfile's lines.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
@@ -82,16 +82,6 @@ t.test("[Y12] the image runs as a user without rights, keeps its data, and says 
   const commands = dependencies?.instructions.filter(({ name }) => name === "RUN").map(({ text }) => text);
   t.equal(commands?.[0], "npm ci --omit=dev");
   t.match(commands?.[1], /^find node_modules\/uWebSockets\.js .* -delete$/, "one binary of many stays");
-});
-
-t.test("[Y12] compose.yaml wants a token and waits for the database", async (t) => {
-  const compose = text("compose.yaml");
-  t.match(compose, /MUSTER_ADMIN_TOKEN: \$\{MUSTER_ADMIN_TOKEN:\?/);
-  t.match(compose, /DATABASE_URL: postgres:\/\/muster:\$\{POSTGRES_PASSWORD:\?[^}]*\}@database:5432\/muster/);
-  t.match(compose, /condition: service_healthy/);
-  t.match(compose, /image: postgis\/postgis:/);
-  t.match(compose, /"127\.0\.0\.1:8080:8080"/, "published on loopback");
-  t.notOk(compose.includes("\t"), "YAML has no tabs");
 });
 
 t.test("[Y12] the reader of Dockerfiles notices what it does not understand", async (t) => {

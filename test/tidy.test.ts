@@ -115,7 +115,9 @@ const ARROWS: Arrows = {
   client: ["client", ...SHARED_WITH_SDK, "types:src"],
   web: ["web", "client", ...SHARED_WITH_SDK, "types:src"],
   "web/build.ts": ["web", "node:*"],
-  bench: ["bench", "client", "src", "node:*"],
+  // The nodes that `cluster` measures are started, and their shards looked at, as those that chaos breaks.
+  bench: ["bench", "chaos/local-cluster.ts", "chaos/database-side.ts", "client", "src", "node:*"],
+  chaos: ["chaos", "client", "src", "test/support", "node:*"],
   test: ["*"],
 };
 
@@ -129,10 +131,11 @@ const READS_TIME = [
   "client",
   "web",
   "bench",
+  "chaos",
   "test",
 ];
 /** What people or the shell read directly. */
-const WRITES_CONSOLE = ["src/main.ts", "src/uws-relink.ts", "web", "bench", "test"];
+const WRITES_CONSOLE = ["src/main.ts", "src/uws-relink.ts", "web", "bench", "chaos", "test"];
 const READS_ENVIRONMENT = [
   "src/main.ts",
   "src/config.ts",
@@ -140,6 +143,7 @@ const READS_ENVIRONMENT = [
   "src/transport/server/load-uws.ts",
   "web/build.ts",
   "bench",
+  "chaos",
   "test",
 ];
 /** What runs without being imported. */
@@ -150,6 +154,9 @@ const ENTRIES = [
   "web/vite.config.ts",
   "web/main.ts",
   "bench/main.ts",
+  "chaos/check-history.ts",
+  "chaos/cluster-command.ts",
+  "chaos/main.ts",
   "test/docker/dry-run.ts",
   "test/sim/main.ts",
 ];
@@ -175,7 +182,7 @@ const files = listFiles(ROOT);
 const sources = files
   .filter(
     (path) =>
-      /^(src|client|web|migrations|bench|test)\//.test(path) &&
+      /^(src|client|web|migrations|bench|chaos|test)\//.test(path) &&
       path.endsWith(".ts") &&
       !path.endsWith(".d.ts"),
   )
@@ -314,7 +321,7 @@ t.test("[Y8] the README's table of configuration is what the code reads", async 
   t.same(documents.checkSame("variable", describeConfig().map(shown), documented), []);
   const elsewhere = [...describeConfig().map(({ name }) => name), "PATH", "HOME"];
   const read = sources
-    .filter(({ path }) => under(path, ["test", "bench"]))
+    .filter(({ path }) => under(path, ["test", "bench", "chaos"]))
     .flatMap((source) => documents.environmentNames(source.text));
   const script = documents.shellNames(text(".ci/run")).filter((name) => /^(TEST|MUSTER)_/.test(name));
   const contributing = documents.tableRows(text("CONTRIBUTING.md"), "Variables").map(([name]) => name);

@@ -8,6 +8,7 @@ import type { View } from "../client/view.ts";
 import type { Bbox } from "../src/transport/feed/protocol.ts";
 import { hasPosition, readAddress, takeToken, writeAddress } from "./address.ts";
 import { loadAtlas, styleOf, themeOf } from "./basemap.ts";
+import { ClusterPanel } from "./cluster-panel.ts";
 import { type Details, DetailsPanel, type Gone } from "./details.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
@@ -76,6 +77,7 @@ async function start(): Promise<void> {
   followMap(map, view);
   showStatus(connection, view);
   connectFilterField(view);
+  showCluster(connection);
 
   const panel = new DetailsPanel({
     close: () => select(undefined),
@@ -211,6 +213,14 @@ function showStatus(connection: Connection, view: View): void {
   connection.on("problem", (problem) => console.warn(problem.message));
   setInterval(show, PANEL_MS);
   show();
+}
+
+/** Asked at each new connection: it may be to another node, or to one that has joined a cluster. */
+function showCluster(connection: Connection): void {
+  const panel = new ClusterPanel(() => rest.cluster());
+  connection.on("state", ({ name }) => {
+    if (name === "open") void panel.look();
+  });
 }
 
 start().catch((error) => {

@@ -1,4 +1,8 @@
 import type { Entity } from "../client/replica.ts";
+import type { ClusterStatus } from "../src/cluster/status.ts";
+
+/** A question that is asked again and again is not waited for any longer. */
+const STATUS_MS = 5_000;
 
 interface Feature {
   id: string;
@@ -35,8 +39,14 @@ export class Rest {
     return { ...properties, id: name, lon, lat } as Entity;
   }
 
-  async #get(path: string, alsoFine?: number): Promise<Response> {
-    const response = await fetch(path, { headers: this.#headers });
+  /** The cluster as the node that answers knows it. @throws {Unauthorized | Error} */
+  async cluster(): Promise<ClusterStatus> {
+    const response = await this.#get("/v1/cluster", undefined, AbortSignal.timeout(STATUS_MS));
+    return (await response.json()) as ClusterStatus;
+  }
+
+  async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {
+    const response = await fetch(path, { headers: this.#headers, signal });
     if (response.status === 401)
       throw new Unauthorized("a token is needed: open the URL that the node printed");
     if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);

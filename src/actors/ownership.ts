@@ -9,7 +9,7 @@ import { NO_INDEX } from "../picture/spatial-index.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { EntityTable } from "./entity-table.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
+import { type Checkpoint, type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
 import { adopt, type Recovered, recover } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
@@ -36,8 +36,10 @@ export class Ownership {
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
   readonly #mirroring: Mirroring | undefined;
+  readonly #written: (checkpoint: Checkpoint) => void;
   #stopped = false;
 
+  /** @param written is told of the checkpoints of hand-overs, once they are durable. */
   constructor(
     table: EntityTable,
     store: ShardStore & CheckpointStore,
@@ -45,7 +47,8 @@ export class Ownership {
     actors: Actors,
     wheel: TimingWheel,
     clock: Clock,
-    mirroring?: Mirroring,
+    mirroring: Mirroring | undefined,
+    written: (checkpoint: Checkpoint) => void,
   ) {
     this.#table = table;
     this.#store = store;
@@ -54,6 +57,7 @@ export class Ownership {
     this.#wheel = wheel;
     this.#clock = clock;
     this.#mirroring = mirroring;
+    this.#written = written;
   }
 
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
@@ -144,9 +148,11 @@ export class Ownership {
         const shard = this.#table.shards[index];
         const body = encodeCheckpoint(this.#table, shard);
         const checkpoint = { shard: index, epoch: shard.epoch, mark: this.#commit.lastJournalId, body };
-        await this.#store.write(checkpoint).catch((error) => {
+        try {
+          if (await this.#store.write(checkpoint)) this.#written(checkpoint);
+        } catch (error) {
           if (!(error instanceof StoreAway)) throw error;
-        });
+        }
       }
     };
     await Promise.all(Array.from({ length: CHECKPOINTS_AT_ONCE }, next));

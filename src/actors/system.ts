@@ -101,6 +101,7 @@ export class ActorSystem {
       this.#wheel,
       clock,
       options.mirroring,
+      (checkpoint) => options.onCheckpoint(checkpoint),
     );
     this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error), gate);
   }

@@ -8,6 +8,7 @@ import type { Mirroring } from "../actors/ownership.ts";
 import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
+import type { Announcement } from "./announcement.ts";
 import { ClusterRouter } from "./cluster-router.ts";
 import {
   decodeFrame,
@@ -21,7 +22,7 @@ import {
 } from "./frames.ts";
 import { InterestMap } from "./interest.ts";
 import { LinkReceiver } from "./link-receiver.ts";
-import { type Announcement, Member, type MemberLog } from "./member.ts";
+import { Member, type MemberLog } from "./member.ts";
 import { MirrorSource } from "./mirror-source.ts";
 import { Mirrors } from "./mirrors.ts";
 import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from "./ports.ts";
@@ -37,8 +38,7 @@ const CONTROL = {
   resync: FIRST_CONTROL + 3,
 } as const;
 
-/** Between two looks at the authority because owners did not want what came to them. */
-const LOOK_PAUSE_MS = 200;
+const NO_SHARDS: ReadonlyMap<number, number> = new Map();
 
 export interface ClusterOptions {
   name: string;
@@ -130,13 +130,14 @@ export class Cluster {
         ...link,
         routing: this.routing,
         local: system.router,
-        misplaced: () => this.#lookSoon(),
+        misplaced: () => this.member.lookSoon(),
       }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
         picture: system.picture,
         clock,
-        open: () => this.member.ledger.mine("open"),
+        // A node that stands still may have been evicted already.
+        open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
         others: () => this.#others(),
         send: (node, message) => this.#publishControl(inboxOf(name, node), CONTROL.query, message),
       }),
@@ -313,18 +314,6 @@ export class Cluster {
   }
 
   #known: ReadonlySet<string> = new Set();
-
-  /** Who owns what is asked for now, and not at the next renewal. */
-  #lookSoon(): void {
-    if (this.#looking) return;
-    this.#looking = true;
-    this.#options.clock.schedule(LOOK_PAUSE_MS, () => {
-      this.#looking = false;
-    });
-    void this.member.lease.look();
-  }
-
-  #looking = false;
 
   #publishControl(channel: string, type: number, message: object): void {
     this.stats.published += 1;

@@ -7,7 +7,7 @@
  */
 import { type Cover, covers, NOTHING } from "../picture/cover.ts";
 
-/** Ids of one node's interest; further ones are not asked for. */
+/** Ids of one node's interest: it is one message, told again and again. Views that name further ones are refused. */
 export const MAX_INTEREST_IDS = 20_000;
 /** Ranges of one interest: each is looked for at each change of each entity. */
 export const MAX_INTEREST_RANGES = 64;
@@ -80,9 +80,13 @@ export class InterestMap {
     }
   }
 
-  wanted(ids: readonly string[]): void {
+  /** Ids are looked at. False if there are too many, and then none of them is. */
+  wanted(ids: readonly string[]): boolean {
+    const more = new Set(ids.filter((id) => !this.#ids.has(id)));
+    if (this.#ids.size + more.size > MAX_INTEREST_IDS) return false;
     for (const id of ids) this.#ids.set(id, (this.#ids.get(id) ?? 0) + 1);
     this.#changed = true;
+    return true;
   }
 
   /** The end of what was `wanted`. */
@@ -100,11 +104,7 @@ export class InterestMap {
     if (!this.#changed) return this.#current;
     this.#changed = false;
     const cover = closeGaps(this.#ranges(), MAX_INTEREST_RANGES);
-    const ids = new Set<string>();
-    for (const id of this.#ids.keys()) {
-      if (ids.size === MAX_INTEREST_IDS) break;
-      ids.add(id);
-    }
+    const ids = new Set(this.#ids.keys());
     const before = this.#current;
     if (!sameCover(before.cover, cover) || !sameIds(before.ids, ids))
       this.#current = { k: before.k + 1, cover, ids };

@@ -117,6 +117,11 @@ export class Ledger {
     }
   }
 
+  /** Whether it is a member. */
+  knows(incarnation: string): boolean {
+    return this.#members.some((member) => member.incarnation === incarnation);
+  }
+
   draining(incarnation: string): void {
     for (const member of this.#members) if (member.incarnation === incarnation) member.draining = true;
   }

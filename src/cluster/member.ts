@@ -5,50 +5,27 @@
  */
 import { StoreAway } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
+import type { Announcement } from "./announcement.ts";
 import { Lease, RENEW_MS } from "./lease.ts";
 import { Ledger } from "./ledger.ts";
 import type { ClusterState, ClusterStore, Member as MemberState } from "./ports.ts";
 import type { Routing } from "./routing.ts";
+import { portionOf, type ShardHost } from "./shard-host.ts";
 
 /** Shards are moved only when nobody has come or gone for so long. */
 const STABLE_MS = 5_000;
 /** A tenth of the shards: moved in a round, a hand-over after the other. */
 const SHARDS_PER_ROUND = 26;
-/** Shards handed over together: they pause together. */
-const SHARDS_PER_HAND_OVER = 8;
-const BYTES_PER_HAND_OVER = 8 * 2 ** 20;
 const ROUND_MS = 2_000;
 /** Between two lists of what is open here: who missed an announcement waits so long at most. */
 const ANNOUNCE_MS = 1_000;
 const LOAD_RETRY_MS = 500;
+/** Between two looks that somebody asked for. */
+const LOOK_PAUSE_MS = 200;
 /** After the moment at which a lease runs out. */
 const LOOK_MARGIN_MS = 20;
 /** How long the newest hand-overs took. */
 const KEPT_PAUSES = 256;
-
-/** The shards of this node, for the member to open and to close. */
-export interface ShardHost {
-  /** Loads what is durable, and opens. @throws StoreAway; nothing is open then. */
-  load(epochs: ReadonlyMap<number, number>): Promise<unknown>;
-  /**
-   * Closes, makes all durable, calls `release` between flushes with those that were not lost meanwhile, forgets.
-   * @throws StoreAway; closed and forgotten all the same.
-   */
-  handOver(shards: readonly number[], release: (shards: readonly number[]) => Promise<void>): Promise<void>;
-  /** Forgets shards that were lost. */
-  forget(shards: readonly number[]): void;
-  /** What a shard takes in memory, bytes. */
-  bytes(shard: number): number;
-}
-
-/** What nodes tell each other, `[shard, epoch]` each. Hints: all of it may be lost. */
-export type Announcement =
-  /** Open at the sender. */
-  | { is: "open"; shards: [number, number][] }
-  /** Released by the sender: free. */
-  | { is: "released"; shards: [number, number][] }
-  /** The sender hands over all it has. */
-  | { is: "leaving" };
 
 export interface MemberLog {
   info(details: object, message: string): void;
@@ -84,6 +61,7 @@ export class Member {
   #claimAgain = false;
   #handingOver = false;
   #nextRound = -Infinity;
+  #lookedAt = -Infinity;
   #stopped = false;
   #cancelLook = () => {};
   #cancelAnnounce = () => {};
@@ -127,7 +105,7 @@ export class Member {
     announce({ is: "leaving" });
     while (!this.#stopped && this.#hasTakers()) {
       const open = [...this.ledger.mine("open").keys()];
-      if (open.length > 0 && !this.#handingOver) await this.#handOver(this.#portion(open));
+      if (open.length > 0 && !this.#handingOver) await this.#handOver(portionOf(open, this.#options.host));
       else if (open.length === 0 && this.ledger.mine("leaving").size === 0) return;
       else await this.#pause(10);
     }
@@ -158,6 +136,7 @@ export class Member {
   heard(from: string, announcement: Announcement): void {
     const { routing, store } = this.#options;
     if (from === store.incarnation || this.#stopped) return;
+    if (!this.ledger.knows(from)) this.lookSoon();
     switch (announcement.is) {
       case "open":
         routing.elsewhere(from, new Map(announcement.shards));
@@ -175,6 +154,14 @@ export class Member {
       default:
         announcement satisfies never;
     }
+  }
+
+  /** Asks the authority now, and not at the next renewal. */
+  lookSoon(): void {
+    const now = this.#now;
+    if (now - this.#lookedAt < LOOK_PAUSE_MS) return;
+    this.#lookedAt = now;
+    void this.lease.look();
   }
 
   get #now(): number {
@@ -319,23 +306,10 @@ export class Member {
   async #handOverAll(shards: readonly number[]): Promise<void> {
     let left = shards;
     while (left.length > 0 && !this.#stopped && !this.#leaving) {
-      const next = this.#portion(left);
+      const next = portionOf(left, this.#options.host);
       left = left.slice(next.length);
       await this.#handOver(next);
     }
-  }
-
-  /** The first of `shards`, as many as may pause together. */
-  #portion(shards: readonly number[]): number[] {
-    const portion: number[] = [];
-    let bytes = 0;
-    for (const shard of shards) {
-      bytes += this.#options.host.bytes(shard);
-      if (portion.length > 0 && (portion.length >= SHARDS_PER_HAND_OVER || bytes > BYTES_PER_HAND_OVER))
-        break;
-      portion.push(shard);
-    }
-    return portion;
   }
 
   async #handOver(wanted: readonly number[]): Promise<void> {

@@ -59,6 +59,8 @@ export interface ClusterStore {
    * before the call. @returns `undefined` if this incarnation is down: it can never own or write anything again.
    */
   renew(): Promise<ClusterState | undefined>;
+  /** Where others reach this node, from the next renewal on: a port may be known only after joining. */
+  setUrl(url: string): void;
   /**
    * Claims of the given shards those that nobody owns or one that is down, each with its epoch raised; only after this resolves may they be
    * loaded. Rows that another node is about to claim are left out. @param evict first takes down all others whose lease has run out.

@@ -37,6 +37,7 @@ export class Cluster implements ClusterStore {
   readonly #fence: Fence;
   readonly #down: () => void;
   #draining = false;
+  #url: string | undefined;
 
   /** @param down is called when the authority says that this incarnation is down. */
   constructor(context: StoreContext, lease: pg.Pool, fence: Fence, down: () => void) {
@@ -48,7 +49,9 @@ export class Cluster implements ClusterStore {
   }
 
   async renew(): Promise<ClusterState | undefined> {
-    const state = await withinDeadline(this.#lease, (client) => renewLease(client, this.incarnation));
+    const state = await withinDeadline(this.#lease, (client) =>
+      renewLease(client, this.incarnation, this.#url),
+    );
     if (state === undefined) this.#down();
     else {
       const own = state.shards.flatMap(({ owner, epoch }, shard): [number, number][] =>
@@ -57,6 +60,10 @@ export class Cluster implements ClusterStore {
       this.#fence.holds(own);
     }
     return state;
+  }
+
+  setUrl(url: string): void {
+    this.#url = url;
   }
 
   async claimFree(shards: readonly number[], evict: boolean): Promise<Map<number, number> | undefined> {

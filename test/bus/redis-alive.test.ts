@@ -12,7 +12,12 @@ t.test("[X12] a quiet bus is not cut, nor one that is busy with large messages",
   const large = new Uint8Array(4 * 2 ** 20);
   const end = performance.now() + 2_500;
   let listened = true;
-  while (performance.now() < end) listened &&= (await subject.bus.publish("a", large)) === 1;
+  // One after the other: Redis cuts those who lag too far behind, which is another matter.
+  for (let sent = 1; performance.now() < end; sent++) {
+    listened &&= (await subject.bus.publish("a", large)) === 1;
+    while (subject.received.length < sent) await turn();
+    subject.received[sent - 1] = "";
+  }
   t.ok(listened);
   t.equal(subject.losses, 0);
 });

@@ -67,7 +67,20 @@ t.test("[U3] its number rises only when it is another one", async (t) => {
   map.unwanted(["a", "b"]);
   t.same([...map.current().ids], []);
   t.equal(map.current().k, k + 3);
-  map.wanted(Array.from({ length: MAX_INTEREST_IDS + 1 }, (_, i) => `e${i}`));
+});
+
+t.test("[U3] ids beyond the most are refused, whole", async (t) => {
+  const map = new InterestMap();
+  const most = Array.from({ length: MAX_INTEREST_IDS }, (_, i) => `e${i}`);
+  t.notOk(map.wanted([...most, "more"]));
+  t.equal(map.current().ids.size, 0);
+  t.ok(map.wanted(most));
+  t.notOk(map.wanted(["e0", "more"]));
+  t.ok(map.wanted(["e0", "e1"]), "what is there already takes no room");
+  t.ok(map.current().ids.size === MAX_INTEREST_IDS && !map.current().ids.has("more"));
+  map.unwanted(["e0", "e1"]);
+  map.unwanted(["e1"]);
+  t.ok(map.wanted(["more", "more"]), "it counts once");
   t.equal(map.current().ids.size, MAX_INTEREST_IDS);
 });
 
@@ -112,6 +125,9 @@ t.test("[U3] the feed tells what its views look at", async (t) => {
   t.ok(looksAt(120, 10) && !looksAt(100, 10), "it goes with its target");
   send({ op: "unsubscribe", view: "ids" });
   t.same([...interest.current().ids], ["target"]);
+  send({ op: "subscribe", view: "late", follow: { id: "not here yet", radius: 1_000 } });
+  t.same([...interest.current().ids], ["target", "not here yet"]);
+  send({ op: "unsubscribe", view: "late" });
   picture.remove(target, "deleted");
   feed.tick();
   t.notOk(looksAt(120, 10), "ended with its target");

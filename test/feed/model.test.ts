@@ -98,8 +98,8 @@ const BREAKAGES: Record<string, () => () => void> = {
     }),
   "a view goes on following what is hidden": () => {
     const aim = Follow.prototype.aim;
-    return replaced(Follow.prototype, "aim", function (this: Follow, view) {
-      return aim.call(this, view, everything);
+    return replaced(Follow.prototype, "aim", function (this: Follow, view, _lens, now) {
+      return aim.call(this, view, everything, now);
     });
   },
   "a view of ids goes on where it was": () => replaced(IdsView.prototype, "restart", () => {}),

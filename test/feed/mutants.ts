@@ -90,7 +90,7 @@ const ticks: Mutant[] = [
       this.#bbox = bbox;
       this.#moved = true;
       if (this.#state !== "live") return;
-      this.#aim();
+      this.#aim(bbox);
       this.#entityTurn({ ...turn, publication: undefined }, true);
     };
 `,

@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { connect } from "../../client/connection.ts";
+import { ProblemError } from "../../client/errors.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
 import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { SHARDS } from "../../src/limits.ts";
 import { testDatabase } from "../support/postgres.ts";
@@ -41,6 +43,13 @@ async function until(node: Serving, done: (cluster: ClusterStatus) => boolean): 
 
 const allOpen = ({ shards }: ClusterStatus) => shards.every(({ state }) => state === "open");
 
+/** Their ports are taken when they have joined already. */
+const knowsPorts = ({ nodes }: ClusterStatus) => nodes.every(({ url }) => !url.endsWith(":0"));
+
+/** Two nodes, and both have shards. */
+const shared = (cluster: ClusterStatus) =>
+  allOpen(cluster) && cluster.nodes.length === 2 && cluster.nodes.every(({ shards }) => shards > 0);
+
 interface List {
   features: {
     id: string;
@@ -70,9 +79,16 @@ const reports = (n: number) =>
     seq: n,
   }));
 
+/** One of the ids that a node owns, or does not own. */
+async function oneOf({ url }: Serving, isOwned: boolean, node: Serving): Promise<string> {
+  const { nodes, shards } = await status(node);
+  const { incarnation } = nodes.find((member) => member.url === url)!;
+  return ids.find((id) => (shards[shardOf(id)].owner === incarnation) === isOwned)!;
+}
+
 t.test("[O4] whichever node takes a report, its owner decides, and all nodes show it", async (t) => {
   const { nodes } = await startCluster(t, 3);
-  await Promise.all(nodes.map((node) => until(node, allOpen)));
+  await Promise.all(nodes.map((node) => until(node, (now) => allOpen(now) && now.nodes.length === 3)));
   const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
   t.teardown(() => feeds.map((feed) => feed.close()));
   const views = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5] }));
@@ -103,8 +119,19 @@ t.test("[O4] whichever node takes a report, its owner decides, and all nodes sho
     t.strictSame(shown, told, "the picture is the REST answer");
   }
 
-  const { nodes: members } = await status(nodes[0]);
-  t.equal(members.length, 3);
+  const { nodes: members } = await until(nodes[0], knowsPorts);
+  t.strictSame(members.map(({ url }) => url).sort(), nodes.map(({ url }) => url).sort(), "true ports");
+
+  // Each node follows what another one owns, and looks at nothing else.
+  for (const view of views) view.close();
+  await until(nodes[0], (cluster) => cluster.nodes.every(({ shards }) => shards > 0));
+  const targets = await Promise.all(nodes.map((node) => oneOf(node, false, nodes[0])));
+  const followers = feeds.map((feed, i) => feed.view({ follow: { id: targets[i], radius: 1 } }));
+  await Promise.all(followers.map((view) => view.ready));
+  for (const [i, { entities }] of followers.entries()) t.ok(entities.has(targets[i]), targets[i]);
+  const nobody = feeds[0].view({ follow: { id: "nobody", radius: 1 } });
+  await t.rejects(nobody.ready, ProblemError);
+  t.equal(nobody.state, "failed");
   const response = await fetch(`${nodes[0].url}/v1/entities/truck-7`, { headers: nodes[0].headers });
   t.match(await response.json(), { id: "truck-7", properties: { kind: "truck" } });
 
@@ -130,10 +157,14 @@ t.test(
   async (t) => {
     const { nodes, start } = await startCluster(t, 2);
     const [survivor, victim] = nodes;
-    await until(survivor, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0));
+    await until(survivor, shared);
     const feed = connect(survivor.url, { token: TOKEN });
     t.teardown(() => feed.close());
     t.match(await feed.report(reports(1)), { accepted: ids.length });
+    await until(survivor, knowsPorts);
+    const target = await oneOf(victim, true, survivor);
+    const follower = feed.view({ follow: { id: target, radius: 1 } });
+    await follower.ready;
     t.equal(await victim.end("SIGKILL"), "SIGKILL");
     // The owners of some of these are gone: they wait for the next, and are not refused.
     t.match(await feed.report(reports(2)), { accepted: ids.length, refused: [] });
@@ -141,6 +172,8 @@ t.test(
     t.ok(cluster.shards.some(({ epoch }) => epoch > 1));
     const { features } = await list(survivor);
     t.equal(features.length, ids.length);
+    while (follower.entities.get(target)?.lat !== 60.002) await sleep(20);
+    t.equal(follower.state, "live", "what it follows has another owner");
 
     const again = await start();
     await until(again, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 60));
@@ -152,10 +185,7 @@ t.test(
 t.test("[O6] a node that stood still for longer than its lease is evicted, and joins anew", async (t) => {
   const { nodes } = await startCluster(t, 2);
   const [survivor, sleeper] = nodes;
-  const before = await until(
-    survivor,
-    (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 0),
-  );
+  const before = await until(survivor, shared);
   // Only a node that has renewed for a whole lease may evict.
   await sleep(5_500);
   sleeper.child.kill("SIGSTOP");

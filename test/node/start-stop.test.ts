@@ -9,7 +9,8 @@ import { connect } from "../../client/connection.ts";
 import { open } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { holding } from "../support/locks.ts";
-import { execute, testDatabase } from "../support/postgres.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { run, type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
 
 t.test("[N4] SIGTERM tells sockets to come again, frees the folder, keeps all, and exits 0", async (t) => {

@@ -83,6 +83,10 @@ export class FaultyStore implements ClusterStore, Journal, CheckpointStore, Shar
     return this.#answer("renew", this.#inner.renew());
   }
 
+  setUrl(url: string): void {
+    this.#inner.setUrl(url);
+  }
+
   claimFree(shards: readonly number[], evict: boolean): Promise<Map<number, number> | undefined> {
     return this.#answer("claimFree", this.#inner.claimFree(shards, evict));
   }

@@ -80,6 +80,18 @@ export async function clusterContract(t: Test, subject: ClusterSubject): Promise
     );
   });
 
+  await test("[D34] a renewal tells where the node is by now", async (t, [a, b]) => {
+    const url = async (of: ClusterNode, by: ClusterNode) =>
+      (await by.cluster.renew())!.members.find(({ incarnation }) => incarnation === of.incarnation)?.url;
+    const before = await url(a!, a!);
+    a!.cluster.setUrl("http://a:1");
+    t.equal(await url(a!, b!), before, "not before it");
+    t.equal(await url(a!, a!), "http://a:1", "to itself too");
+    t.equal(await url(a!, b!), "http://a:1");
+    t.equal(await url(b!, a!), before, "others stay where they are");
+    t.equal(await url(a!, a!), "http://a:1");
+  });
+
   await test("[D26] a claim takes what nobody owns, each with its epoch raised", async (t, [a, b], [
     x,
     y,

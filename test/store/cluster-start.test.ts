@@ -4,7 +4,8 @@ import { StoreAway } from "../../src/actors/ports.ts";
 import { bootId } from "../../src/store/process-identity.ts";
 import { CutProxy } from "../support/cut-proxy.ts";
 import { holding, waits } from "../support/locks.ts";
-import { execute, testDatabase } from "../support/postgres.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, KeptLog, open, openClustered, recovered } from "./fixture.ts";
 

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t from "tap";
 import { FakeClock } from "../support/fake-clock.ts";
-import { execute, testDatabase } from "../support/postgres.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, KeptLog, open } from "./fixture.ts";
 

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolClient } from "pg";
 import type { ClusteredStore } from "../../src/store/store.ts";
-import { execute } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { batchOf, openClustered } from "./fixture.ts";
 
 const [url = "", dataDir = "", time = "8000"] = process.argv.slice(2);

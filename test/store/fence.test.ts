@@ -1,7 +1,8 @@
 import t from "tap";
 import { raiseMarks } from "../../src/store/raise-marks.ts";
 import { holding, waits } from "../support/locks.ts";
-import { execute, testDatabase } from "../support/postgres.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, open, recovered } from "./fixture.ts";
 

@@ -2,7 +2,8 @@ import t from "tap";
 import type { StoreStartCode } from "../../src/store/errors.ts";
 import { LEASE_SECONDS } from "../../src/store/membership.ts";
 import { bootId } from "../../src/store/process-identity.ts";
-import { execute, testDatabase } from "../support/postgres.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, open, recovered } from "./fixture.ts";
 

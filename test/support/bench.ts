@@ -11,7 +11,8 @@ import { temporaryFolder } from "./serve.ts";
 const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 
 /** Units, and what is counted. */
-const UNIT = /(^|_)(s|ms|us|mb|cores|updates?|reports?|frames|viewers?|connections?|publications|ratio)$/;
+const UNIT =
+  /(^|_)(s|ms|us|mb|cores|updates?|reports?|frames|viewers?|connections?|publications|ratio|percent|shards|entities|acked)$/;
 
 /** Runs the command line. Resolves to its exit code and all that it wrote. */
 export function run(t: Test, args: string[]): Promise<{ code: number | null; output: string }> {
@@ -41,14 +42,18 @@ export async function small(t: Test, scenario: string): Promise<Run> {
 }
 
 /** Looks at what every result must have. @returns its figures. */
-export function looksRight(t: Test, { scenario, code, output, file }: Run): Result["figures"] {
+export function looksRight(
+  t: Test,
+  { scenario, code, output, file }: Run,
+  store: Result["machine"]["store"] = "embedded",
+): Result["figures"] {
   t.equal(code, 0, output);
   const result = JSON.parse(readFileSync(file, "utf8")) as Result;
   t.match(result, {
     scenario,
     size: "small",
     commit: /^([0-9a-f]{7,}(-dirty)?|unknown)$/,
-    machine: { cpu: /./, cores: Number, node: process.versions.node, store: "embedded" },
+    machine: { cpu: /./, cores: Number, node: process.versions.node, store },
     workload_hash: /^[0-9a-f]{12}$/,
   });
   for (const [name, value] of Object.entries(result.figures)) {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Test } from "tap";
-import { execute } from "./postgres.ts";
+import { execute } from "./postgres-server.ts";
 
 /** Takes a lock on a connection of its own. @returns what lets it go. */
 export async function holding(t: Test, url: string, lock: string): Promise<() => Promise<void>> {

@@ -34,6 +34,7 @@ export class MemoryClusterStore
   readonly #fence: Fence;
   #isDown = false;
   #draining = false;
+  #url: string | undefined;
   #down: ((error: Error) => void)[] = [];
 
   /** Joins as a new incarnation. */
@@ -60,6 +61,10 @@ export class MemoryClusterStore
       });
     }
     return state;
+  }
+
+  setUrl(url: string): void {
+    this.#url = url;
   }
 
   async claimFree(shards: readonly number[], evict: boolean): Promise<Map<number, number> | undefined> {
@@ -191,15 +196,17 @@ export class MemoryClusterStore
     await tx.share(row.fence);
     if (row.down) return undefined;
     const now = clock.monotonic();
+    const newUrl = this.#url;
     tx.write(() => {
       this.#database.watch.renewed?.(row);
+      row.url = newUrl ?? row.url;
       row.leaseUntil = clock.monotonic() + LEASE_MS;
     });
     const alive = [...nodes.values()].filter(({ down }) => !down);
     return {
       members: alive.map(({ incarnation, url, version, draining, leaseUntil }) => ({
         incarnation,
-        url,
+        url: incarnation === this.incarnation ? (newUrl ?? url) : url,
         version,
         draining,
         leaseLeftMs: incarnation === this.incarnation ? LEASE_MS : Math.max(0, leaseUntil - now),

@@ -1,24 +1,16 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chownSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import pg from "pg";
 import root, { type Test } from "tap";
+import { execute, findPostgres, OLDEST, TestServer, unprivilegedUser } from "./postgres-server.ts";
 import { canInstall, freePort, withApt } from "./programs.ts";
 
 const run = promisify(execFile);
-const OLDEST = 15;
 /** With PostGIS, which takes a second to create and a tenth to copy. */
 const TEMPLATE = "muster_template";
-const START_MS = 60_000;
-/** PostgreSQL does not run as root; these users are on most systems. */
-const UNPRIVILEGED = ["postgres", "nobody"];
-/** Ends the server when this process is gone, however it ended: then the shell's standard input is at its end. */
-const GUARD = '"$@" & server=$!; cat > /dev/null; kill -INT $server 2> /dev/null; wait $server';
 
 export interface TestDatabase {
   /** Of a superuser. Nothing is in the database but PostGIS. */
@@ -59,90 +51,6 @@ function newName(): string {
   return `muster_test_${randomUUID().replaceAll("-", "")}`;
 }
 
-/** Runs statements on a connection of their own. @returns the rows of the last. */
-export async function execute<R>(url: string, sql: string, values?: unknown[]): Promise<R[]> {
-  const client = new pg.Client({ connectionString: url });
-  // A server that is stopped says so on idle connections too.
-  client.on("error", () => {});
-  await client.connect();
-  try {
-    return (await client.query(sql, values)).rows as R[];
-  } finally {
-    await client.end();
-  }
-}
-
-export class TestServer {
-  readonly #bin: string;
-  readonly #folder: string;
-  readonly #port: number;
-  readonly #user: { uid: number; gid: number } | undefined;
-  #guard: ChildProcess | undefined;
-  #output = "";
-
-  constructor(bin: string, folder: string, port: number, user: { uid: number; gid: number } | undefined) {
-    this.#bin = bin;
-    this.#folder = folder;
-    this.#port = port;
-    this.#user = user;
-  }
-
-  url(database: string): string {
-    return `postgresql://postgres@127.0.0.1:${this.#port}/${database}`;
-  }
-
-  async initialise(): Promise<void> {
-    const args = ["-D", this.#data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"];
-    await run(join(this.#bin, "initdb"), args, { ...this.#user, cwd: this.#folder });
-  }
-
-  /** Starts it and waits until it answers. */
-  async start(): Promise<void> {
-    // Nothing here survives a loss of power; a killed client or server loses nothing without fsync either.
-    const settings = ["fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${this.#folder}`];
-    const options = settings.flatMap((setting) => ["-c", setting]);
-    const command = [join(this.#bin, "postgres"), "-D", this.#data, "-p", String(this.#port), ...options];
-    const guard = spawn("sh", ["-c", GUARD, "sh", ...command], {
-      ...this.#user,
-      cwd: this.#folder,
-      stdio: ["pipe", "ignore", "pipe"],
-    });
-    guard.stderr.on("data", (chunk) => {
-      this.#output += chunk;
-    });
-    this.#guard = guard;
-    const end = Date.now() + START_MS;
-    for (;;) {
-      try {
-        await execute(this.url("postgres"), "SELECT 1");
-        return;
-      } catch (error) {
-        if (Date.now() > end) throw new Error(`PostgreSQL does not start: ${this.#output}`, { cause: error });
-        await sleep(50);
-      }
-    }
-  }
-
-  /** Stops it as an operator would (fast: connections are ended). */
-  async stop(): Promise<void> {
-    const guard = this.#guard;
-    if (guard === undefined) return;
-    this.#guard = undefined;
-    const exited = once(guard, "exit");
-    guard.stdin?.end();
-    await exited;
-  }
-
-  async dispose(): Promise<void> {
-    await this.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  get #data(): string {
-    return join(this.#folder, "data");
-  }
-}
-
 let server: Promise<TestServer> | undefined;
 
 /** One server for this process. */
@@ -152,7 +60,7 @@ function ownServer(): Promise<TestServer> {
 }
 
 async function startServer(): Promise<TestServer> {
-  const bin = findPrograms() ?? (await installPrograms());
+  const bin = findPostgres() ?? (await installPrograms());
   const folder = mkdtempSync(join(tmpdir(), "muster-test-postgres-"));
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
@@ -165,30 +73,6 @@ async function startServer(): Promise<TestServer> {
   return started;
 }
 
-/** The folder of the newest installed PostgreSQL programs that have PostGIS. */
-function findPrograms(): string | undefined {
-  const places = (process.env.PATH ?? "").split(":");
-  const debian = "/usr/lib/postgresql";
-  if (existsSync(debian)) places.push(...readdirSync(debian).map((version) => join(debian, version, "bin")));
-  const found = places
-    .filter((place) => existsSync(join(place, "postgres")) && existsSync(join(place, "initdb")))
-    .map((place) => ({ place, version: versionOf(place) }))
-    .filter(({ place, version }) => version >= OLDEST && hasPostgis(place, version));
-  return found.sort((a, b) => b.version - a.version)[0]?.place;
-}
-
-function versionOf(bin: string): number {
-  const text = execFileSync(join(bin, "postgres"), ["--version"], { encoding: "utf8" });
-  return Number(/\d+/.exec(text)?.[0] ?? 0);
-}
-
-function hasPostgis(bin: string, version: number): boolean {
-  const shares = [`/usr/share/postgresql/${version}`];
-  const config = join(bin, "pg_config");
-  if (existsSync(config)) shares.push(execFileSync(config, ["--sharedir"], { encoding: "utf8" }).trim());
-  return shares.some((share) => existsSync(join(share, "extension", "postgis.control")));
-}
-
 /** Installs the programs with apt. */
 async function installPrograms(): Promise<string> {
   if (!canInstall()) {
@@ -198,7 +82,7 @@ async function installPrograms(): Promise<string> {
     );
   }
   const installed = await withApt(async (aptGet) => {
-    const there = findPrograms();
+    const there = findPostgres();
     if (there !== undefined) return there;
     await aptGet("update", "-q");
     const { stdout } = await run("apt-cache", ["search", "--names-only", "^postgresql-[0-9]+-postgis-3$"]);
@@ -209,24 +93,9 @@ async function installPrograms(): Promise<string> {
     if (!(version >= OLDEST)) throw new Error("apt offers no postgresql-NN-postgis-3 of 15 or newer");
     const packages = [`postgresql-${version}`, `postgresql-${version}-postgis-3`];
     await aptGet("install", "-q", "-y", "--no-install-recommends", ...packages);
-    return findPrograms();
+    return findPostgres();
   });
   if (installed === undefined)
     throw new Error("PostgreSQL and PostGIS were installed with apt and are not found");
   return installed;
-}
-
-function unprivilegedUser(): { uid: number; gid: number } {
-  for (const name of UNPRIVILEGED) {
-    try {
-      const id = (flag: string) =>
-        Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: "pipe" }));
-      return { uid: id("-u"), gid: id("-g") };
-    } catch {
-      // No such user here: the next.
-    }
-  }
-  throw new Error(
-    `PostgreSQL does not run as root, and there is no user ${UNPRIVILEGED.join(" or ")} to run it as`,
-  );
 }

@@ -22,7 +22,7 @@ export async function testRedis(t: Test): Promise<string> {
 
 /** A Redis of this test's own, whatever TEST_REDIS_URL says: for tests that stop it. It keeps nothing. */
 export async function ownRedis(t: Test, ...settings: string[]): Promise<TestRedis> {
-  const program = findProgram() ?? (await installProgram());
+  const program = findRedis() ?? (await installProgram());
   const redis = new TestRedis(
     program,
     mkdtempSync(join(tmpdir(), "muster-test-redis-")),
@@ -70,6 +70,8 @@ export class TestRedis {
     const guard = spawn("sh", ["-c", GUARD, "sh", ...command], {
       cwd: this.#folder,
       stdio: ["pipe", "pipe", "ignore"],
+      // A Ctrl-C is for this process, which may still need the server.
+      detached: true,
     });
     this.#guard = guard;
     const [id] = await once(createInterface(guard.stdout), "line");
@@ -125,7 +127,8 @@ export class TestRedis {
   }
 }
 
-function findProgram(): string | undefined {
+/** The newest enough program that is installed. */
+export function findRedis(): string | undefined {
   const places = (process.env.PATH ?? "").split(":").concat("/usr/bin", "/usr/local/bin");
   return ["redis-server", "valkey-server"]
     .flatMap((name) => places.map((place) => join(place, name)))
@@ -143,11 +146,11 @@ async function installProgram(): Promise<string> {
       "this test needs Redis 7 or newer, or Valkey: install it (Debian, Ubuntu: apt-get install redis-server)",
     );
   const installed = await withApt(async (aptGet) => {
-    const there = findProgram();
+    const there = findRedis();
     if (there !== undefined) return there;
     await aptGet("update", "-q");
     await aptGet("install", "-q", "-y", "--no-install-recommends", "redis-server");
-    return findProgram();
+    return findRedis();
   });
   if (installed === undefined) throw new Error(`apt has no Redis ${OLDEST} or newer: install one, or Valkey`);
   return installed;

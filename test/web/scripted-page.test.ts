@@ -1,39 +1,21 @@
 // The page against a scripted server that speaks muster.v1.bin: what the demo cannot show at will.
 import { execFile } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { chromium, type WebSocketRoute } from "playwright-core";
 import t from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
 import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
+import { servePage } from "./serve-page.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
-const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 /** Software rendering on a busy machine. */
 const SLOW_MS = 60_000;
 
 t.setTimeout(2 * SLOW_MS);
-
-/** The files of the page, and no entities to look at first. */
-async function servePage(t: { teardown(end: () => unknown): void }): Promise<string> {
-  const server = createServer(async ({ url = "/" }, response) => {
-    const path = new URL(url, "http://page").pathname;
-    if (path === "/v1/entities") return void response.end('{"features":[]}');
-    const file = path === "/" ? "index.html" : path.slice(1);
-    const body = await readFile(join(ROOT, "web/dist", file)).catch(() => undefined);
-    response.statusCode = body === undefined ? 404 : 200;
-    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-    response.end(body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 /** A feed of one view: clusters without a filter, one ship with one, and a mistake at 14 with another. */
 function play(socket: WebSocketRoute): void {

@@ -5,6 +5,8 @@
  * - `filling`: parts of the snapshot are sent; deltas are sliced by what was sent so far.
  * - `live`: the snapshot was completed. A pan leaves it live: what is new comes as deltas, in parts too.
  * - `clusters`: the client holds cells in place of entities, since there are more than it wants.
+ *
+ * It may have no box at first: then it waits for one, and nothing is sent.
  */
 import { BACK_TO_ENTITIES_SHARE, CLUSTER_TICKS, MAX_PRIVATE_ENTITIES } from "../../limits.ts";
 import { clusterLevel } from "../../picture/clusters.ts";
@@ -31,7 +33,8 @@ export interface BoxViewOptions {
   name: string;
   /** Unique on its connection. */
   number: number;
-  bbox: Bbox;
+  /** Absent = it comes with the first `move`. */
+  bbox?: Bbox;
   /** More entities than this become clusters. */
   max: number;
   /** Records in one part of a snapshot, about. */
@@ -51,7 +54,7 @@ export class BoxView implements View {
   /** Frames sent. */
   #n = 0;
   /** Its cover is computed at the turn: clients pan more often than that. */
-  #bbox: Bbox;
+  #bbox: Bbox | undefined;
   #target: Cover = NOTHING;
   /** What the client holds. */
   #sent: Cover = NOTHING;
@@ -90,7 +93,7 @@ export class BoxView implements View {
   }
 
   get isGrowing(): boolean {
-    if (this.#state === "clusters" || this.#held > this.#max) return false;
+    if (this.#bbox === undefined || this.#state === "clusters" || this.#held > this.#max) return false;
     return this.#state !== "live" || this.#lacking.length > 0;
   }
 
@@ -130,8 +133,9 @@ export class BoxView implements View {
   }
 
   turn(turn: Turn): void {
+    if (this.#bbox === undefined) return;
     const moved = this.#moved;
-    if (moved) this.#aim();
+    if (moved) this.#aim(this.#bbox);
     if (this.#state === "clusters") this.#clusterTurn(turn, moved);
     else if (this.#mayBeTooMuch(turn, moved) && this.#isTooMuch(turn)) this.#toClusters(turn);
     else {
@@ -148,16 +152,16 @@ export class BoxView implements View {
   }
 
   /** Takes over the new box, and tells the client what it is promised. */
-  #aim(): void {
+  #aim(bbox: Bbox): void {
     this.#moved = false;
     const before = this.#target;
-    this.#target = coverOf(this.#bbox);
+    this.#target = coverOf(bbox);
     this.#interest?.moved(before, this.#target);
     this.#sink.sendMessage({
       op: "view",
       view: this.name,
       ...(this.#sink.format.isBinary ? { number: this.#frameName.number } : {}),
-      bbox: this.#bbox,
+      bbox,
       cover: coverBoxes(this.#target),
       filters: this.#filters,
     });

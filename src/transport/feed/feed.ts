@@ -119,7 +119,7 @@ export class Feed {
     const tick = ++this.#tick;
     const now = clock.monotonic();
     for (const session of this.#sessions.values()) this.#broadcast.guard(session, () => session.look(now));
-    this.#subscriptions.follow();
+    this.#subscriptions.follow(now);
     const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
     for (const { view, session } of this.#broadcast.tick(time))
       this.#broadcast.guard(session, () => this.#subscriptions.expel(session, view));

@@ -1,4 +1,8 @@
-/** A view that follows an entity: a box around it, aimed anew at each base tick. */
+/**
+ * A view that follows an entity: a box around it, aimed anew at each base tick. Its target is
+ * - `awaited`: not in the picture, but its owner may tell of it;
+ * - `found`: where it is, is where the view is.
+ */
 import { EXPIRED } from "../../actors/messages.ts";
 import { HAS_PLACE } from "../../picture/columns.ts";
 import type { Lens } from "../../picture/lens.ts";
@@ -7,27 +11,60 @@ import { boxAround } from "../../picture/sphere.ts";
 import type { DepartureReason } from "../../picture/tick.ts";
 import type { BoxView } from "./box-view.ts";
 
+/**
+ * In a cluster a target is waited for so long. The interest is told within 100 ms, again each second if the bus has lost that, and answered
+ * within a round of the owner: this is for two losses in a row. Who misspelt an id waits as long.
+ */
+export const FOLLOW_WAIT_MS = 3_000;
+
+export interface FollowOptions {
+  id: string;
+  /** Metres. */
+  radius: number;
+  /** For so long a target is waited for, ms; 0 = what is not in the picture does not exist. */
+  waitMs: number;
+  /** Monotonic ms. */
+  now: number;
+}
+
 export class Follow {
-  readonly #picture: Picture;
-  readonly #slot: number;
   readonly id: string;
+  readonly #picture: Picture;
   readonly #radius: number;
+  readonly #waitMs: number;
+  /** Of the target; −1 = it is awaited. */
+  #slot: number;
+  #awaitedSince: number;
+  #wasFound: boolean;
   #lon = NaN;
   #lat = NaN;
 
-  /** @param slot of the target. @param radius metres */
-  constructor(picture: Picture, slot: number, radius: number) {
+  constructor(picture: Picture, { id, radius, waitMs, now }: FollowOptions) {
+    this.id = id;
     this.#picture = picture;
-    this.#slot = slot;
-    this.id = picture.columns.id[slot]!;
     this.#radius = radius;
+    this.#waitMs = waitMs;
+    this.#awaitedSince = now;
+    this.#slot = picture.find(id);
+    this.#wasFound = this.#slot !== -1;
   }
 
-  /** Moves the view to where the target is. @returns why there is no target any more, if so. */
-  aim(view: BoxView, lens: Lens): DepartureReason | undefined {
+  /** Moves the view to where the target is. @param now monotonic ms @returns why there is no target (any more), if so. */
+  aim(view: BoxView, lens: Lens, now: number): DepartureReason | "not-found" | undefined {
     const { columns } = this.#picture;
-    const slot = this.#slot;
-    if (this.#picture.find(this.id) !== slot) return this.#picture.removal(slot) ?? "deleted";
+    const slot = this.#picture.find(this.id);
+    if (slot !== this.#slot && this.#slot !== -1) {
+      const reason = this.#picture.removal(this.#slot) ?? "deleted";
+      // A mirror that an earlier interest held leaves late, when this one is on its way to the owner.
+      if (reason !== "left" || this.#waitMs === 0) return reason;
+      this.#awaitedSince = now;
+    }
+    this.#slot = slot;
+    if (slot === -1) {
+      if (now - this.#awaitedSince < this.#waitMs) return undefined;
+      return this.#wasFound ? "left" : "not-found";
+    }
+    this.#wasFound = true;
     if ((columns.flags[slot] & HAS_PLACE) === 0) return "left";
     if (columns.liveness[slot] === EXPIRED) return "expired";
     if (!lens.test(slot)) return "filter";

@@ -25,7 +25,10 @@ export interface Place {
   bbox?: Bbox;
   /** These entities, wherever they are; 1 … 1,000 of them. */
   ids?: string[];
-  /** A box around an entity that moves with it; the view ends with the entity. `radius` in metres, above 0. */
+  /**
+   * A box around an entity that moves with it; the view ends with the entity. `radius` in metres, above 0. In a cluster the answer may take some
+   * seconds if there is no such entity.
+   */
   follow?: { id: string; radius: number };
 }
 /** Opens a view: a snapshot of its cover, then deltas. A view name that is in use is an error. */

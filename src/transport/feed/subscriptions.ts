@@ -1,4 +1,5 @@
 /** The views of connections: opened, moved, filtered anew, ended. */
+import type { Clock } from "../../clock.ts";
 import { DEFAULT_VIEW_ENTITIES, MAX_VIEWS_PER_CONNECTION, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
 import { ExpressionError } from "../../picture/cel.ts";
 import type { ChannelSpec } from "../../picture/channels.ts";
@@ -7,13 +8,15 @@ import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { BoxView } from "./box-view.ts";
 import type { Broadcast } from "./broadcast.ts";
-import { Follow } from "./follow.ts";
+import { FOLLOW_WAIT_MS, Follow } from "./follow.ts";
 import { IdsView } from "./ids-view.ts";
 import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { InterestSink, View } from "./view.ts";
 
 const NO_CHANNEL = "too many different filters are in use";
+const NO_IDS = "the views of this node name as many entities as it can ask other nodes for";
+const NO_TARGET = "there is nothing to follow";
 
 /** What a view was opened with, as far as an update may change or needs it. */
 interface Opened {
@@ -25,6 +28,7 @@ interface Opened {
 
 export interface SubscriptionsOptions {
   picture: Picture;
+  clock: Clock;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
   /** Is told what views look at: in a cluster. */
@@ -42,10 +46,10 @@ export class Subscriptions {
     this.#broadcast = broadcast;
   }
 
-  /** Aims the views that follow something. Once a base tick, before they are served. */
-  follow(): void {
+  /** Aims the views that follow something. Once a base tick, before they are served. @param now monotonic ms */
+  follow(now: number): void {
     for (const [view, session] of this.#following)
-      this.#broadcast.guard(session, () => this.#aim(view, session));
+      this.#broadcast.guard(session, () => this.#aim(view, session, now));
   }
 
   /** A connection has ended. */
@@ -71,14 +75,20 @@ export class Subscriptions {
     const spec = { lens, rate, tolerance: tolerance && { name: tolerance, ...TOLERANCES[tolerance] } };
     const made = this.#view(session, message);
     if (made === undefined) return;
+    const { interest } = this.#options;
+    const ids = idsOf(made);
+    if (interest?.wanted(ids) === false) {
+      session.refuse({ type: "unavailable", detail: NO_IDS, view: name });
+      return;
+    }
     if (!this.#broadcast.join(made.view, session, spec)) {
+      interest?.unwanted(ids);
       session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: name });
       return;
     }
     session.views.set(name, made.view);
     this.#opened.set(made.view, { ...made, filter, spec });
     if (made.follow !== undefined) this.#following.set(made.view as BoxView, session);
-    this.#options.interest?.wanted(idsOf(made));
   }
 
   /** The view that a message asks for, in no channel yet. */
@@ -86,21 +96,18 @@ export class Subscriptions {
     session: Session,
     { view: name, bbox, ids, follow, max = DEFAULT_VIEW_ENTITIES }: Subscribe,
   ): { view: View; follow: Follow | undefined } | undefined {
-    const { picture, partRecords = SNAPSHOT_PART_RECORDS, interest } = this.#options;
+    const { picture, clock, partRecords = SNAPSHOT_PART_RECORDS, interest } = this.#options;
     const number = session.nextViewNumber();
     if (ids !== undefined)
       return { view: new IdsView(session, picture, { name, number, ids }), follow: undefined };
-    const options = { name, number, max, partRecords, interest };
-    if (bbox !== undefined) return { view: new BoxView(session, { ...options, bbox }), follow: undefined };
-    const slot = picture.find(follow!.id);
-    if (slot === -1) {
-      session.refuse({ type: "entity-not-found", detail: "there is nothing to follow", view: name });
+    const view = new BoxView(session, { name, number, bbox, max, partRecords, interest });
+    if (bbox !== undefined) return { view, follow: undefined };
+    const waitMs = interest === undefined ? 0 : FOLLOW_WAIT_MS;
+    if (waitMs === 0 && picture.find(follow!.id) === -1) {
+      session.refuse({ type: "entity-not-found", detail: NO_TARGET, view: name });
       return undefined;
     }
-    return {
-      view: new BoxView(session, { ...options, bbox: [0, 0, 0, 0] }),
-      follow: new Follow(picture, slot, follow!.radius),
-    };
+    return { view, follow: new Follow(picture, { ...follow!, waitMs, now: clock.monotonic() }) };
   }
 
   /** The lens of a filter; `undefined` if it is none, which the client is told. */
@@ -173,13 +180,15 @@ export class Subscriptions {
   }
 
   /** Has a view follow its target, or ends it. */
-  #aim(view: BoxView, session: Session): void {
+  #aim(view: BoxView, session: Session, now: number): void {
     const { follow, spec } = this.#opened.get(view)!;
-    const reason = follow!.aim(view, spec.lens);
+    const reason = follow!.aim(view, spec.lens, now);
     if (reason === undefined) return;
-    session.views.delete(view.name);
+    const { name } = view;
+    session.views.delete(name);
     this.#forget(view);
-    session.sendMessage({ op: "ended", view: view.name, reason });
+    if (reason !== "not-found") session.sendMessage({ op: "ended", view: name, reason });
+    else session.refuse({ type: "entity-not-found", detail: NO_TARGET, view: name, ended: true });
   }
 
   #forget(view: View): void {

@@ -39,8 +39,8 @@ export interface View {
 export interface InterestSink {
   /** A view has moved; a new one moves from nothing, one that ends to nothing. */
   moved(from: Cover, to: Cover): void;
-  /** Ids are looked at, wherever they are. */
-  wanted(ids: readonly string[]): void;
+  /** Ids are looked at, wherever they are. False if that would be too many, and then none of them is. */
+  wanted(ids: readonly string[]): boolean;
   /** The end of what was `wanted`. */
   unwanted(ids: readonly string[]): void;
 }

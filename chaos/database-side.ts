@@ -1,0 +1,50 @@
+/** What the database says, asked directly and not by way of nodes. */
+import { execute } from "../test/support/postgres-server.ts";
+import type { AtRest, Recorded } from "./history.ts";
+
+export interface StoredShard {
+  id: number;
+  epoch: number;
+  owner: string | null;
+  /** Address of the owner; null if there is none, or it is down. */
+  url: string | null;
+  /** The owner's lease has not run out. */
+  alive: boolean;
+}
+
+/** Who owns what. Rejects while the database is away. */
+export function readShards(databaseUrl: string): Promise<StoredShard[]> {
+  return execute<StoredShard>(
+    databaseUrl,
+    `SELECT s.id, s.epoch, s.owner, CASE WHEN NOT f.down THEN n.url END AS url,
+       coalesce(n.lease_until > clock_timestamp() AND NOT f.down, false) AS alive
+     FROM shard s LEFT JOIN node n ON n.incarnation = s.owner LEFT JOIN fence f USING (incarnation) ORDER BY s.id`,
+  );
+}
+
+/** The table `entity`, which follows behind. */
+export async function readEntities(databaseUrl: string): Promise<AtRest[]> {
+  const rows = await execute<{ id: string; alt: number | null; epoch: number; seq: string; state: string }>(
+    databaseUrl,
+    "SELECT id, alt, epoch, seq, state FROM entity ORDER BY id",
+  );
+  return rows.map(({ id, alt, epoch, seq, state }) => [id, alt ?? 0, epoch, Number(seq), state]);
+}
+
+/** Changes of state and liveness, in the order in which they were recorded. */
+export async function readRecorded(databaseUrl: string): Promise<Recorded["rows"]> {
+  const rows = await execute<{ id: string; subject: string; type: string; from: string; to: string }>(
+    databaseUrl,
+    `SELECT id, subject, type, data ->> 'from' AS from, data ->> 'to' AS to
+     FROM event WHERE type IN ('state.changed', 'liveness.changed') ORDER BY id`,
+  );
+  return rows.map(({ id, subject, type, from, to }) => [Number(id), subject, type, from, to]);
+}
+
+/** Ends all connections of nodes, as an operator or a fail-over does. */
+export async function terminateBackends(databaseUrl: string): Promise<void> {
+  await execute(
+    databaseUrl,
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+  );
+}

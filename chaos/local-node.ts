@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { FaultyLink } from "./faulty-link.ts";
+
+const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+/** A first start makes a database: on a busy machine that takes a while. */
+const START_MS = 90_000;
+/** Longer than a node takes to stop in order, at worst. */
+const STOP_MS = 40_000;
+/**
+ * Kills the node when this process is gone, however it ended: then the shell's standard input is at its end. Says the node's id first, and
+ * keeps no hold of its output.
+ */
+const GUARD =
+  '"$@" & server=$!; echo $server; exec > /dev/null 2>&1; cat > /dev/null; kill -KILL $server 2> /dev/null; wait $server';
+
+/** Between a node and what it needs; absent if it reaches them directly, or there is none. */
+export interface NodeLinks {
+  postgres?: FaultyLink;
+  redis?: FaultyLink;
+}
+
+export interface LocalNodeOptions {
+  name: string;
+  port: number;
+  /** Everything beside PATH. */
+  env: Record<string, string>;
+  links: NodeLinks;
+  /** A line of its output. */
+  onLine(line: string): void;
+  /** It ended, and nobody had asked for it. */
+  onDeath(): void;
+}
+
+/** `muster serve` as a process of its own, which may be started again and again. */
+export class LocalNode {
+  readonly name: string;
+  readonly url: string;
+  readonly links: NodeLinks;
+  readonly #options: LocalNodeOptions;
+  #guard: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #pid = 0;
+  #expected = false;
+
+  constructor(options: LocalNodeOptions) {
+    this.name = options.name;
+    this.url = `http://127.0.0.1:${options.port}`;
+    this.links = options.links;
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#guard !== undefined;
+  }
+
+  /** Starts it, and waits until it listens. Rejects if it ends before. */
+  async start(): Promise<void> {
+    const { env, onLine, onDeath } = this.#options;
+    const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, MAIN, "serve"], {
+      env: { PATH: process.env.PATH ?? "", ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+      // A Ctrl-C is for this process, which stops the nodes in order.
+      detached: true,
+    });
+    this.#guard = guard;
+    this.#expected = false;
+    const lines = createInterface(guard.stdout);
+    createInterface(guard.stderr).on("line", onLine);
+    const exited = once(guard, "exit");
+    const last: string[] = [];
+    const listening = Promise.withResolvers<void>();
+    let first = true;
+    lines.on("line", (line) => {
+      if (first) {
+        this.#pid = Number(line);
+        first = false;
+        return;
+      }
+      last.push(line);
+      if (last.length > 5) last.shift();
+      if (/Muster is at\s/.test(line)) listening.resolve();
+      onLine(line);
+    });
+    this.#ended = once(lines, "close").then(async () => {
+      guard.stdin.end();
+      await exited;
+      this.#guard = undefined;
+      listening.reject(new Error(`${this.name} ended:\n${last.join("\n")}`));
+      if (!this.#expected) onDeath();
+    });
+    const timer = setTimeout(() => listening.reject(new Error(`${this.name} does not start`)), START_MS);
+    await listening.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Sends a signal; nothing happens if it does not run. */
+  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
+    if (this.#guard !== undefined) process.kill(this.#pid, signal);
+  }
+
+  /** SIGKILL. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#expected = true;
+    this.#guard?.stdin?.end();
+    await this.#ended;
+  }
+
+  /** Asks it to stop in order, and waits; kills it if it takes too long. */
+  async stop(): Promise<void> {
+    this.#expected = true;
+    this.signal("SIGCONT");
+    this.signal("SIGTERM");
+    const timer = setTimeout(() => this.#guard?.stdin?.end(), STOP_MS);
+    await this.#ended.finally(() => clearTimeout(timer));
+  }
+
+  /** Whether it says that it can serve. */
+  async ready(withinMs = 1_000): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(withinMs) });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Resolves when it says that it can serve. Rejects if it does not do so in time. */
+  async becomesReady(withinMs: number): Promise<void> {
+    const end = performance.now() + withinMs;
+    while (!(await this.ready())) {
+      if (performance.now() > end) throw new Error(`${this.name} is not ready after ${withinMs} ms`);
+      await sleep(100);
+    }
+  }
+}

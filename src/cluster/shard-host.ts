@@ -1,0 +1,28 @@
+/** The shards of this node, for the member to open and to close. */
+export interface ShardHost {
+  /** Loads what is durable, and opens. @throws StoreAway; nothing is open then. */
+  load(epochs: ReadonlyMap<number, number>): Promise<unknown>;
+  /**
+   * Closes, makes all durable, calls `release` between flushes with those that were not lost meanwhile, forgets.
+   * @throws StoreAway; closed and forgotten all the same.
+   */
+  handOver(shards: readonly number[], release: (shards: readonly number[]) => Promise<void>): Promise<void>;
+  /** Forgets shards that were lost. */
+  forget(shards: readonly number[]): void;
+  /** What a shard takes in memory, bytes. */
+  bytes(shard: number): number;
+}
+
+/** Shards handed over together: they pause together. */
+const SHARDS_PER_HAND_OVER = 8;
+const BYTES_PER_HAND_OVER = 8 * 2 ** 20;
+
+/** The first of `shards`, as many as may pause together. */
+export function portionOf(shards: readonly number[], host: ShardHost): number[] {
+  let bytes = 0;
+  const end = shards.findIndex((shard, i) => {
+    bytes += host.bytes(shard);
+    return i > 0 && (i >= SHARDS_PER_HAND_OVER || bytes > BYTES_PER_HAND_OVER);
+  });
+  return shards.slice(0, end < 0 ? shards.length : end);
+}
