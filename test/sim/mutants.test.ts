@@ -5,12 +5,14 @@ import { type Mutant, tryMutant } from "../support/mutant.ts";
 import { HARDSHIPS, MUTANTS } from "./mutants.ts";
 
 const PROGRAM = "test/sim/sim-property.ts";
-const FEW = "test/sim/few-seeds.ts";
 const AT_ONCE = Math.min(2, availableParallelism());
 
 t.setTimeout(600_000);
 
-async function tryAll(mutants: readonly Mutant[], tried: (mutant: Mutant) => Promise<void>): Promise<void> {
+async function tryAll<Some extends Mutant>(
+  mutants: readonly Some[],
+  tried: (mutant: Some) => Promise<void>,
+): Promise<void> {
   const waiting = [...mutants];
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
@@ -21,7 +23,7 @@ async function tryAll(mutants: readonly Mutant[], tried: (mutant: Mutant) => Pro
 
 t.test("a cluster that lacks what keeps its data whole fails in a simulation", async (t) => {
   await tryAll(MUTANTS, async (mutant) => {
-    const verdict = await tryMutant(mutant, PROGRAM);
+    const verdict = await tryMutant(mutant, PROGRAM, mutant.kind);
     t.equal(verdict.is, "killed", mutant.name, verdict);
     if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
   });
@@ -29,7 +31,7 @@ t.test("a cluster that lacks what keeps its data whole fails in a simulation", a
 
 t.test("a cluster that only has a hard time does not", async (t) => {
   await tryAll(HARDSHIPS, async (mutant) => {
-    const verdict = await tryMutant(mutant, FEW);
+    const verdict = await tryMutant(mutant, PROGRAM, "few");
     t.equal(verdict.is, "survived", mutant.name, verdict);
   });
 });

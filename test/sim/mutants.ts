@@ -1,66 +1,82 @@
 /** What keeps a cluster's data whole, each taken out: mutants that the simulation has to notice. */
 import type { Mutant } from "../support/mutant.ts";
+import type { Kind } from "./scenario.ts";
 
 const STORE = "test/support/memory-cluster-store.ts";
 const COMMIT = "src/actors/group-commit.ts";
 
-export const MUTANTS: readonly Mutant[] = [
+interface ClusterMutant extends Mutant {
+  /** Of the faults that show it. */
+  kind: Kind;
+}
+
+export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "a flush does not hold its fence: no FOR SHARE",
+    kind: "freeze",
     file: STORE,
     from: "    await tx.share(row.fence);\n    return !row.down &&",
     to: "    return !row.down &&",
   },
   {
     name: "the gate is not asked before work is decided",
+    kind: "pause",
     file: "src/actors/router.ts",
     from: "    if (!this.#gate.open) {",
     to: "    if (!this.#gate.open && this.#closed) {",
   },
   {
     name: "the gate is not asked before timers fire",
+    kind: "pause",
     file: "src/actors/system.ts",
     from: "      !this.#gate.open ||\n",
     to: "",
   },
   {
     name: "the gate is not asked before a flush",
+    kind: "all",
     file: COMMIT,
     from: "      if (!this.#gate.open) await this.#gate.passed();\n      if",
     to: "      if",
   },
   {
     name: "the gate is not asked before an answer",
+    kind: "freeze",
     file: COMMIT,
     from: "    if (!this.#gate.open) await this.#gate.passed();\n    //",
     to: "    //",
   },
   {
     name: "a flush is let in under any generation",
+    kind: "store",
     file: STORE,
     from: "!row.down && row.gen === key.gen",
     to: "!row.down",
   },
   {
     name: "a release is let in under any generation",
+    kind: "all",
     file: STORE,
     from: "    if (row.down || row.gen !== key.gen) return undefined;",
     to: "    if (row.down) return undefined;",
   },
   {
     name: "a flush whose outcome is unknown gets a new number",
+    kind: "store",
     file: COMMIT,
     from: "await this.#journal.append(part, attempt)",
     to: "await this.#journal.append({ ...part, flushNo: attempt > 1 ? ++this.#flushNo : part.flushNo }, attempt)",
   },
   {
     name: "duplicates are not remembered",
+    kind: "kill",
     file: "src/actors/receive.ts",
     from: "      if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;\n",
     to: "      void newest;\n      void number;\n",
   },
   {
     name: "state is loaded before the claim commits",
+    kind: "freeze",
     file: STORE,
     from: "    const wanted = this.#draining ? [] : shards;\n",
     to: `    const wanted = this.#draining ? [] : shards;
@@ -74,18 +90,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "who is not steady evicts",
+    kind: "store",
     file: "src/cluster/member.ts",
     from: "    if (this.lease.isSteady)\n      for",
     to: "    if (this.lease.open)\n      for",
   },
   {
     name: "frames of a link are taken in any order",
+    kind: "bus",
     file: "src/cluster/link-receiver.ts",
     from: "if (body.number === sender.received + 1)",
     to: "if (body.number > sender.received)",
   },
   {
     name: "entities keep their old epoch when their shard is opened",
+    kind: "freeze",
     file: "src/actors/recovery.ts",
     from: "picture.columns.epoch[slot] = shard.epoch;",
     to: "picture.columns.epoch[slot] = shard.epoch - 1;",

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { registerHooks } from "node:module";
 import type { Given, Verdict } from "./mutant.ts";
 
-const [{ url, source, program }] = (await once(process, "message")) as [Given];
+const [{ url, source, program, argument }] = (await once(process, "message")) as [Given];
 let changed = 0;
 registerHooks({
   load(loaded, context, next) {
@@ -14,7 +14,9 @@ registerHooks({
     return { ...result, source };
   },
 });
-const { judge } = (await import(program)) as { judge(): Verdict | Promise<Verdict> };
+const { judge } = (await import(program)) as {
+  judge(argument?: string): Verdict | Promise<Verdict>;
+};
 assert.equal(changed, 1, "the program uses the changed file");
-const verdict = await judge();
+const verdict = await judge(argument);
 process.send!(verdict, () => process.disconnect());

@@ -36,13 +36,14 @@ export function mutate(source: string, { file, from, to, name }: Mutant): string
   return source.replace(from, () => to);
 }
 
-/** Tries a mutant with a program, given as a path from the project's root. */
-export async function tryMutant(mutant: Mutant, program: string): Promise<Verdict> {
+/** Tries a mutant with a program, given as a path from the project's root. @param argument of its `judge`. */
+export async function tryMutant(mutant: Mutant, program: string, argument?: string): Promise<Verdict> {
   const target = new URL(mutant.file, ROOT);
   const given: Given = {
     url: target.href,
     source: mutate(readFileSync(target, "utf8"), mutant),
     program: pathToFileURL(fileURLToPath(new URL(program, ROOT))).href,
+    argument,
   };
   // Whatever watches this process is not to watch that one: it would only cost time.
   const { NODE_OPTIONS: _, ...env } = process.env;
@@ -69,4 +70,5 @@ export interface Given {
   source: string;
   /** URL of the program. */
   program: string;
+  argument: string | undefined;
 }
