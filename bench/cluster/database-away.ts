@@ -60,6 +60,10 @@ export async function databaseAway(
         backlog.map(({ at }) => at),
         Math.max,
       ),
+      database_away_longest_answer_ms: load.answered.reduce(
+        (most, { sentAt, at }) => Math.max(most, at - sentAt),
+        0,
+      ),
       database_away_backlog_acked: sum(backlog.map(({ accepted }) => accepted)),
       database_away_sent_reports: load.sentReports,
       database_away_acked_reports: sum(load.answered.map(({ accepted }) => accepted)),

@@ -17,6 +17,7 @@ export async function handOver(
   const first = await cluster.shards();
   // Its start takes the processor from the others, and moves nothing.
   await joining.start();
+  const load = await ProbeLoad.begin(cluster, prober);
   prober.mark();
   const incarnation = await cluster.incarnation(joining);
   await cluster.until("a node that joined has shards", async () => {
@@ -26,6 +27,7 @@ export async function handOver(
   if (whole) await cluster.balanced();
   await sleep(SETTLE_MS);
   const second = await cluster.shards();
+  const probing = await load.end();
   const join = waits(prober, (shard) => second[shard].epoch !== first[shard].epoch && second[shard].alive);
 
   prober.mark();
@@ -46,9 +48,44 @@ export async function handOver(
     hand_over_leave_max_ms: percentile(leave.moved, 1),
     // What the machine does to those that did not move.
     hand_over_others_p99_ms: percentile(others, 0.99),
+    ...probing,
     hand_over_joined_shards: join.moved.length,
     hand_over_left_shards: leave.moved.length,
   };
+}
+
+/** What the probes are themselves: of fewer than asked for, or with no processor left, the waits are the machine's. */
+class ProbeLoad {
+  readonly #cluster: ClusterUnderTest;
+  readonly #prober: ShardProber;
+  readonly #before: { cpuS: number; probes: number; own: NodeJS.CpuUsage; at: number };
+
+  private constructor(cluster: ClusterUnderTest, prober: ShardProber, cpuS: number) {
+    this.#cluster = cluster;
+    this.#prober = prober;
+    this.#before = { cpuS, probes: prober.accepted, own: process.cpuUsage(), at: performance.now() };
+  }
+
+  static async begin(cluster: ClusterUnderTest, prober: ShardProber): Promise<ProbeLoad> {
+    return new ProbeLoad(cluster, prober, await cpuOf(cluster));
+  }
+
+  async end(): Promise<Record<string, number>> {
+    const { cpuS, probes, own, at } = this.#before;
+    const { user, system } = process.cpuUsage(own);
+    const elapsedS = (performance.now() - at) / 1_000;
+    return {
+      hand_over_probes_per_s: (this.#prober.accepted - probes) / elapsedS,
+      hand_over_nodes_cores: ((await cpuOf(this.#cluster)) - cpuS) / elapsedS,
+      hand_over_client_cores: (user + system) / 1e6 / elapsedS,
+    };
+  }
+}
+
+/** CPU seconds of all running nodes. */
+async function cpuOf(cluster: ClusterUnderTest): Promise<number> {
+  const metrics = await Promise.all(cluster.running.map((node) => cluster.metrics(node)));
+  return metrics.reduce((total, { cpuS }) => total + cpuS, 0);
 }
 
 /** Longest wait of each shard, ms, ascending. */
