@@ -66,7 +66,7 @@ export async function cluster({ size: name }: Options): Promise<Measured> {
   return { workload_hash, figures: { ...staying, ...(await (moving ?? shardsMove(size.move))) } };
 }
 
-/** The runs in which shards stay where they are. What makes no reports is first: entities that fall silent change their state. */
+/** The runs in which shards stay where they are. Views are first: entities of the other runs fall silent, and would be old news in them. */
 async function shardsStay({ view, forward, away, balanced }: Size): Promise<Record<string, number>> {
   await using cluster = await ClusterUnderTest.start(2, 2);
   if (balanced) await cluster.balanced();

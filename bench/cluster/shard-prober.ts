@@ -31,7 +31,7 @@ export class ShardProber {
     this.#timer = setInterval(() => this.#sendDue(), TICK_MS);
   }
 
-  /** Probes so far. */
+  /** Probes that were accepted so far. */
   get accepted(): number {
     return this.#accepted;
   }
@@ -53,6 +53,7 @@ export class ShardProber {
     return Array.from(this.#acceptedAfter);
   }
 
+  /** Sends no more; those under way may still be answered. */
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
@@ -69,16 +70,16 @@ export class ShardProber {
   }
 
   async #probe(shard: number, sentAt: number): Promise<void> {
-    let again = sentAt;
+    let lastSentAt = sentAt;
     while ((await this.#feed.send(shard, [this.#report(shard)])).accepted === 0) {
       await sleep(this.#everyMs);
       if (this.#stopped) return;
-      again = performance.now();
+      lastSentAt = performance.now();
     }
     const now = performance.now();
     this.#longest[shard] = Math.max(this.#longest[shard], now - sentAt);
     // What was decided before the mark may be acknowledged after it.
-    if (again >= this.#markedAt)
+    if (lastSentAt >= this.#markedAt)
       this.#acceptedAfter[shard] = Math.min(this.#acceptedAfter[shard], now - this.#markedAt);
     this.#accepted += 1;
     this.#underWay.delete(shard);
