@@ -4,14 +4,12 @@
  */
 import type { Clock } from "../clock.ts";
 import { MAX_REPLAY_FACTS } from "../limits.ts";
-import { Picture } from "../picture/picture.ts";
-import { NO_INDEX } from "../picture/spatial-index.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
-import { EntityTable } from "./entity-table.ts";
+import type { EntityTable } from "./entity-table.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { type Checkpoint, type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
-import { adopt, type Recovered, recover } from "./recovery.ts";
+import { type Recovered, recover, recoverUnseen } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 const RETRY_MS = 500;
@@ -86,20 +84,14 @@ export class Ownership {
     }
   }
 
-  async #recover(shards: readonly number[], mirroring: Mirroring | undefined): Promise<Recovered> {
-    const into = (table: EntityTable) =>
-      recover(table, shards, this.#store.recover(shards), () => this.#breathe());
-    if (mirroring === undefined) return into(this.#table);
-    // Viewers see mirrors of these entities, newer ones than the checkpoints: they must not go back in time while the journal is folded in.
-    const shadow = new EntityTable(new Picture(NO_INDEX));
-    const recovered = await into(shadow);
-    for (const index of shards) {
-      const shard = this.#table.shards[index];
-      adopt(this.#table, shadow, shard);
-      mirroring.opened(index, shard.epoch);
-      await this.#breathe();
-    }
-    return recovered;
+  #recover(shards: readonly number[], mirroring: Mirroring | undefined): Promise<Recovered> {
+    const items = this.#store.recover(shards);
+    const breathe = () => this.#breathe();
+    return mirroring === undefined
+      ? recover(this.#table, shards, items, breathe)
+      : recoverUnseen(this.#table, shards, items, breathe, ({ index, epoch }) =>
+          mirroring.opened(index, epoch),
+        );
   }
 
   /** Forgets shards now and opens them again, trying until it succeeds or `stop` is called. */

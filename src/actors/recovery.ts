@@ -1,9 +1,10 @@
 /** Brings shards back to memory: their checkpoints, and over them the facts of the journal, applied by the same `apply` as live. */
 import assert from "node:assert/strict";
 import { HAS_PLACE } from "../picture/columns.ts";
-import { FULL } from "../picture/picture.ts";
+import { FULL, Picture } from "../picture/picture.ts";
+import { NO_INDEX } from "../picture/spatial-index.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
-import type { EntityTable } from "./entity-table.ts";
+import { EntityTable } from "./entity-table.ts";
 import { readFacts } from "./fact-codec.ts";
 import type { Checkpoint, RecoveryItem, Section } from "./ports.ts";
 import type { Shard } from "./shard.ts";
@@ -46,6 +47,59 @@ export async function recover(
     }
   }
   return result;
+}
+
+/**
+ * As `recover`, for a table in which viewers see mirrors of these entities, newer than the checkpoints: they must not go back in time while the
+ * journal is folded in. So each shard goes in at once. One whose checkpoint is all that there is, as after a hand-over, goes in as it is; others are
+ * put together in a table of their own first.
+ * @param opened is told of each shard right after.
+ */
+export async function recoverUnseen(
+  table: EntityTable,
+  shards: readonly number[],
+  items: AsyncIterable<RecoveryItem>,
+  breathe: () => Promise<void>,
+  opened: (shard: Shard) => void,
+): Promise<Recovered> {
+  const whole = new Map<number, Checkpoint>();
+  const shadow = new EntityTable(new Picture(NO_INDEX));
+  const result = await recover(shadow, shards, withoutWhole(items, whole), breathe);
+  const { columns } = table.picture;
+  for (const index of shards) {
+    const shard = table.shards[index];
+    const checkpoint = whole.get(index);
+    if (checkpoint === undefined) adopt(table, shadow, shard);
+    else {
+      load(table, checkpoint, (id) => table.picture.find(id));
+      result.journalId = Math.max(result.journalId, checkpoint.mark);
+      for (const slot of shard.slots()) {
+        columns.epoch[slot] = shard.epoch;
+        result.entities += 1;
+      }
+    }
+    opened(shard);
+    await breathe();
+  }
+  return result;
+}
+
+/** Keeps back, in `whole`, the checkpoints after which nothing comes. */
+async function* withoutWhole(
+  items: AsyncIterable<RecoveryItem>,
+  whole: Map<number, Checkpoint>,
+): AsyncIterable<RecoveryItem> {
+  for await (const item of items) {
+    if (item.is === "checkpoint") {
+      whole.set(item.checkpoint.shard, item.checkpoint);
+      continue;
+    }
+    const { shard } = item.section;
+    const checkpoint = whole.get(shard);
+    if (checkpoint !== undefined) yield { is: "checkpoint", checkpoint };
+    whole.delete(shard);
+    yield item;
+  }
 }
 
 /**

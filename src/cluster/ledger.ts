@@ -106,6 +106,16 @@ export class Ledger {
     }
   }
 
+  /** Another node has opened shards, as it says itself: the authority will say so too. */
+  opened(node: string, epochs: ReadonlyMap<number, number>): void {
+    for (const [shard, epoch] of epochs) {
+      if (epoch <= this.#epoch[shard] || this.#mine.has(shard)) continue;
+      this.#owner[shard] = node;
+      this.#epoch[shard] = epoch;
+      this.#freeSince[shard] = Infinity;
+    }
+  }
+
   /** These nodes were evicted. */
   evicted(nodes: ReadonlySet<string>, now: number): void {
     this.#members = this.#members.filter(({ incarnation }) => !nodes.has(incarnation));

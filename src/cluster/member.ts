@@ -20,6 +20,9 @@ const ROUND_MS = 2_000;
 /** Between two lists of what is open here: who missed an announcement waits so long at most. */
 const ANNOUNCE_MS = 1_000;
 const LOAD_RETRY_MS = 500;
+/** A hand-over waits so long at most for the one before to be opened elsewhere. */
+const LONGEST_LOAD_MS = 400;
+const LOAD_LOOK_MS = 5;
 /** Between two looks that somebody asked for. */
 const LOOK_PAUSE_MS = 200;
 /** After the moment at which a lease runs out. */
@@ -138,9 +141,12 @@ export class Member {
     if (from === store.incarnation || this.#stopped) return;
     if (!this.ledger.knows(from)) this.lookSoon();
     switch (announcement.is) {
-      case "open":
-        routing.elsewhere(from, new Map(announcement.shards));
+      case "open": {
+        const epochs = new Map(announcement.shards);
+        routing.elsewhere(from, epochs);
+        this.ledger.opened(from, epochs);
         return;
+      }
       case "released": {
         const epochs = new Map(announcement.shards);
         routing.vacant(epochs);
@@ -341,6 +347,15 @@ export class Member {
     this.stats.pauses.push(this.#now - began);
     if (this.stats.pauses.length > KEPT_PAUSES) this.stats.pauses.shift();
     announce({ is: "released", shards: released });
+    await this.#taken(released);
+  }
+
+  /** Waits until others have opened what was released, but not for long: what is released faster than it is loaded pauses the longer. */
+  async #taken(released: readonly [number, number][]): Promise<void> {
+    const { routing } = this.#options;
+    const end = this.#now + LONGEST_LOAD_MS;
+    const isOpen = ([shard]: readonly [number, number]) => routing.place(shard).is !== "nowhere";
+    while (!this.#stopped && this.#now < end && !released.every(isOpen)) await this.#pause(LOAD_LOOK_MS);
   }
 
   /** A look at the moment at which the next lease runs out, or a free shard becomes anybody's, if that is before the next renewal. */
