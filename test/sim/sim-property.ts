@@ -2,10 +2,11 @@
 import { AssertionError } from "node:assert/strict";
 import type { Verdict } from "../support/mutant.ts";
 import { KINDS, type Kind } from "./scenario.ts";
-import { simulate, TEST_STEPS } from "./simulation.ts";
+import { simulate } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
 const MUTANT_SEEDS = 200;
+const STEPS = 14;
 
 /**
  * The seeds in their order, so that what was noticed once is noticed each time.
@@ -14,7 +15,7 @@ const MUTANT_SEEDS = 200;
 export async function judge(kind: Kind | "few"): Promise<Verdict> {
   const runs = kind === "few" ? 2 * KINDS.length : MUTANT_SEEDS;
   for (let seed = 1; seed <= runs; seed++) {
-    const outcome = await simulate({ seed, steps: TEST_STEPS, kind: kind === "few" ? undefined : kind });
+    const outcome = await simulate({ seed, steps: STEPS, kind: kind === "few" ? undefined : kind });
     const { failure } = outcome;
     if (failure === undefined) continue;
     const by = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);

@@ -41,7 +41,7 @@ export interface Outcome {
 
 export const DEFAULT_STEPS = 20;
 /** Of those that run with all tests. */
-export const TEST_STEPS = 14;
+export const TEST_STEPS = 12;
 const STEP_MS = [200, 1_500] as const;
 const PRODUCERS = 3;
 /** C8: after the faults. */

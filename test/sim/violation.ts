@@ -3,7 +3,7 @@ export class Violation extends Error {
   override readonly name = "Violation";
   readonly invariant: string;
 
-  /** @param invariant its number in `docs/architecture.md`, or a word. */
+  /** @param invariant its number among those of the cluster protocol, or a word. */
   constructor(invariant: string, message: string) {
     super(`${invariant}: ${message}`);
     this.invariant = invariant;
