@@ -6,11 +6,13 @@ import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
 import { openAdminToken } from "./auth/admin-token.ts";
 import { systemClock } from "./clock.ts";
+import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
 import { type Node, startNode } from "./node.ts";
 import { BadRecording, replay } from "./replay.ts";
 import { StoreStartError } from "./store/errors.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
+import { BusStartError } from "./transport/bus/redis-connection.ts";
 import { ServerStartError } from "./transport/server/choose-server.ts";
 
 const USAGE = `muster: a real-time coordination server
@@ -52,7 +54,15 @@ class ConfigError extends Error {
 }
 
 /** What says in its message all that there is to know. */
-const EXPECTED = [ConfigError, StoreStartError, ServerStartError, BadRecording, ConnectionClosed];
+const EXPECTED = [
+  ConfigError,
+  StoreStartError,
+  BusStartError,
+  BusAway,
+  ServerStartError,
+  BadRecording,
+  ConnectionClosed,
+];
 
 const COMMANDS: Record<string, (args: string[], config: () => Config) => Promise<number>> = {
   serve,

@@ -40,7 +40,8 @@ const COMMIT_GRACE_MS = 10_000;
 /** The last checkpoints of a stop get so long; the next start replays what is missing. All three together stay below 30 s. */
 const CHECKPOINT_GRACE_MS = 15_000;
 
-/** A node that leaves a cluster is gone within 10 s: its reports are answered, then its shards handed over. */
+/** A node that leaves a cluster is gone within 10 s, whatever does not answer: its reports are answered, then its shards handed over, then all as above. */
+const LEAVE_GRACE_MS = 9_000;
 const FORWARD_GRACE_MS = 1_500;
 const HAND_OVER_GRACE_MS = 4_500;
 
@@ -215,15 +216,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const stop = async (): Promise<boolean> => {
     stopping = true;
+    const end = clock.monotonic() + (cluster === undefined ? Infinity : LEAVE_GRACE_MS);
+    const atMost = (ms: number) => Math.max(0, Math.min(ms, end - clock.monotonic()));
     if (cluster !== undefined && !failed) {
       cluster.close();
       await within(clock, FORWARD_GRACE_MS, cluster.answered());
       await within(clock, HAND_OVER_GRACE_MS, cluster.leave());
     }
     // Of a node that cannot go on nothing more will be committed.
-    const settled = !failed && (await within(clock, COMMIT_GRACE_MS, system.settle()));
-    await server.close(SERVER_GRACE_MS);
-    if (settled && !failed) await within(clock, CHECKPOINT_GRACE_MS, system.stop());
+    const settled = !failed && (await within(clock, atMost(COMMIT_GRACE_MS), system.settle()));
+    await server.close(atMost(SERVER_GRACE_MS));
+    if (settled && !failed) await within(clock, atMost(CHECKPOINT_GRACE_MS), system.stop());
     const clean = system.router.idle && system.commit.idle;
     await kept.disposeAsync();
     return clean;

@@ -58,7 +58,7 @@ function clusterReadings(cluster: Cluster): Reading[] {
     gauge("muster_cluster_silent_nodes", "Nodes of which nothing is heard.", () => mirrors.silentNodes),
     counter("muster_cluster_claimed_total", "Shards claimed.", () => member.stats.claimed),
     counter("muster_cluster_evicted_total", "Nodes evicted by this one.", () => member.stats.evicted),
-    counter("muster_cluster_handed_over_total", "Shards handed over.", () => member.stats.handedOver),
+    counter("muster_cluster_handed_over_total", "Shards handed over.", () => member.handOverStats.handedOver),
     counter(
       "muster_cluster_bus_losses_total",
       "Times that messages of the bus may have been lost.",

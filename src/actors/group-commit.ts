@@ -273,7 +273,7 @@ export class GroupCommit implements FactSink {
     this.stats.flushes += 1;
     this.stats.bytes += batch.bytes;
     this.stats.events += batch.events.length;
-    if (outcome.journalId > 0) this.lastJournalId = outcome.journalId;
+    this.lastJournalId = Math.max(this.lastJournalId, outcome.journalId);
     const lost = [...new Set([...outcome.fenced, ...outcome.poisoned.keys()])];
     const { checkpoint } = batch;
     if (checkpoint !== undefined) {

@@ -13,6 +13,8 @@ import { type Recovered, recover, recoverUnseen } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 const RETRY_MS = 500;
+/** A hand-over that waits longer for the commit is given up: shards must not stand still while the database does. */
+const HAND_OVER_COMMIT_MS = 2_000;
 /** Of a hand-over: each takes a connection. */
 const CHECKPOINTS_AT_ONCE = 3;
 /** Entities woken before other work has its turn. */
@@ -111,20 +113,37 @@ export class Ownership {
   /**
    * Closes shards, makes all that they decided durable, and gives them away: when `release` has resolved they are another node's to claim.
    * The pause of a shard is from here to the claimer's opening it.
+   * @returns whether it came to that; if what they decided does not become durable soon, they are opened again as they were.
    * @throws StoreAway; the shards are closed and forgotten all the same, and may or may not be this node's.
    */
   async handOver(
     shards: readonly number[],
     release: (shards: readonly number[]) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    const open = shards.filter((index) => this.#table.shards[index].status === "open");
     for (const index of shards) this.#table.shards[index].status = "closing";
     try {
-      await new Promise<void>((resolve) => this.#commit.join(() => resolve()));
+      if (!(await this.#isDurableSoon())) {
+        for (const index of this.#closing(open)) this.#table.shards[index].status = "open";
+        return false;
+      }
       await this.#writeCheckpoints(this.#closing(shards));
       await this.#commit.exclusive(() => release(this.#closing(shards)));
+      return true;
     } finally {
       this.forget(this.#closing(shards));
     }
+  }
+
+  /** Whether all that was decided until now is committed before the time of a hand-over is up. */
+  #isDurableSoon(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.schedule(HAND_OVER_COMMIT_MS, () => resolve(false));
+      this.#commit.join(() => {
+        cancel();
+        resolve(true);
+      });
+    });
   }
 
   /** Without those that were lost meanwhile: they are forgotten already, and perhaps open again. */

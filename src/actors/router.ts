@@ -70,6 +70,11 @@ export class Router implements Ingest, LocalIngest {
   }
 
   #take(reports: readonly Report[], epochs: Entry["epochs"], resolve: Entry["resolve"]): void {
+    if (this.#closed && epochs !== undefined) {
+      // Another node is about to have their shards.
+      resolve({ accepted: 0, refused: [], moved: reports.map((_, index) => index) });
+      return;
+    }
     if (this.overloaded) {
       this.stats.refused += reports.length;
       const detail = this.#closed

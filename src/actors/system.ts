@@ -121,8 +121,11 @@ export class ActorSystem {
   }
 
   /** Loads and opens shards that were claimed. @throws StoreAway; they are closed then. */
-  load(epochs: ReadonlyMap<number, number>): Promise<Recovered> {
-    return this.ownership.load(epochs);
+  async load(epochs: ReadonlyMap<number, number>): Promise<Recovered> {
+    const recovered = await this.ownership.load(epochs);
+    // A checkpoint of what was loaded includes all rows that were: with an older mark the store would not take it.
+    this.commit.lastJournalId = Math.max(this.commit.lastJournalId, recovered.journalId);
+    return recovered;
   }
 
   /** Takes nothing new and fires no timers; resolves when all that was taken is decided, and committed or refused. */
@@ -130,7 +133,7 @@ export class ActorSystem {
     this.router.close();
     this.#cancelTimer();
     this.#stopped = true;
-    while (!this.router.idle)
+    while (!this.router.idle && !this.#abandoned)
       await new Promise<void>((resolve) => this.#clock.schedule(SETTLE_LOOK_MS, resolve));
     await this.commit.drained();
   }

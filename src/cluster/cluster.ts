@@ -64,6 +64,7 @@ export class Cluster {
   readonly #unsubscribe: (() => Promise<void>)[] = [];
   #made: ClusterParts | undefined;
   #suspended = false;
+  #stopped = false;
   readonly #silent = new Set<string>();
   readonly stats = { published: 0, unheard: 0, lost: 0, malformed: 0 };
 
@@ -207,7 +208,8 @@ export class Cluster {
   /** Resolves when all that clients sent is answered. */
   async answered(): Promise<void> {
     const { router } = this.parts;
-    while (!router.idle) await new Promise<void>((resolve) => this.#options.clock.schedule(10, resolve));
+    while (!router.idle && !this.#stopped)
+      await new Promise<void>((resolve) => this.#options.clock.schedule(10, resolve));
   }
 
   /** Hands over all shards. */
@@ -217,6 +219,7 @@ export class Cluster {
 
   /** Stops listening and renewing. The bus and the store are their makers' to close. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.member.stop();
     const parts = this.#made;
     parts?.router.stop();
@@ -226,7 +229,7 @@ export class Cluster {
   }
 
   status(): ClusterStatus {
-    const { ledger, lease, stats } = this.member;
+    const { ledger, lease, stats, handOverStats } = this.member;
     const mirrors = this.parts.mirrors;
     const shards = Array.from({ length: SHARDS }, (_, shard): ShardStatus => {
       const owner = ledger.owner(shard);
@@ -236,7 +239,7 @@ export class Cluster {
     });
     const owned = new Map<string, number>();
     for (const { owner } of shards) if (owner !== undefined) owned.set(owner, (owned.get(owner) ?? 0) + 1);
-    const pauses = [...stats.pauses].sort((a, b) => a - b);
+    const pauses = [...handOverStats.pauses].sort((a, b) => a - b);
     const at = (share: number) => Math.round(pauses[Math.floor((pauses.length - 1) * share)]);
     return {
       name: this.#options.name,
@@ -255,7 +258,7 @@ export class Cluster {
       })),
       shards,
       handOvers: {
-        count: stats.handedOver,
+        count: handOverStats.handedOver,
         ...(pauses.length > 0 && { p50Ms: at(0.5), p99Ms: at(0.99) }),
       },
       claims: stats.claimed,

@@ -104,7 +104,19 @@ export class Lease implements Gate {
     else this.#hooks.fatal(error);
   }
 
-  async #renew(): Promise<void> {
+  /**
+   * One after the other: of two under way, the answer that comes last may be of an older state, in which a node that has just joined is missing.
+   */
+  #renew(): Promise<void> {
+    const next = this.#last.then(() => this.#renewNow());
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  #last: Promise<void> = Promise.resolve();
+
+  async #renewNow(): Promise<void> {
+    if (this.#down || this.#stopped) return;
     const sent = this.#clock.monotonic();
     const state = await this.#store.renew();
     if (this.#down || this.#stopped) return;

@@ -38,6 +38,10 @@ export class Ledger {
     return this.#epoch[shard];
   }
 
+  epochs(shards: readonly number[]): Map<number, number> {
+    return new Map(shards.map((shard) => [shard, this.#epoch[shard]]));
+  }
+
   phase(shard: number): Phase | undefined {
     return this.#mine.get(shard)?.phase;
   }

@@ -6,11 +6,12 @@
 import { StoreAway } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
 import type { Announcement } from "./announcement.ts";
+import { HandOvers } from "./hand-overs.ts";
 import { Lease, RENEW_MS } from "./lease.ts";
 import { Ledger } from "./ledger.ts";
 import type { ClusterState, ClusterStore, Member as MemberState } from "./ports.ts";
 import type { Routing } from "./routing.ts";
-import { portionOf, type ShardHost } from "./shard-host.ts";
+import type { ShardHost } from "./shard-host.ts";
 
 /** Shards are moved only when nobody has come or gone for so long. */
 const STABLE_MS = 5_000;
@@ -20,15 +21,10 @@ const ROUND_MS = 2_000;
 /** Between two lists of what is open here: who missed an announcement waits so long at most. */
 const ANNOUNCE_MS = 1_000;
 const LOAD_RETRY_MS = 500;
-/** A hand-over waits so long at most for the one before to be opened elsewhere. */
-const LONGEST_LOAD_MS = 400;
-const LOAD_LOOK_MS = 5;
 /** Between two looks that somebody asked for. */
 const LOOK_PAUSE_MS = 200;
 /** After the moment at which a lease runs out. */
 const LOOK_MARGIN_MS = 20;
-/** How long the newest hand-overs took. */
-const KEPT_PAUSES = 256;
 
 export interface MemberLog {
   info(details: object, message: string): void;
@@ -56,23 +52,27 @@ export class Member {
   readonly lease: Lease;
   readonly ledger: Ledger;
   readonly #options: MemberOptions;
+  readonly #handOvers: HandOvers;
   #memberKey = "";
   #stableSince = Infinity;
   #leaving = false;
-  #claiming = false;
+  /** Under way. */
+  #claims = 0;
   /** Something became free while a claim was under way. */
   #claimAgain = false;
-  #handingOver = false;
+  /** Nodes that this one asked to be evicted; the next look tells whether they are. */
+  readonly #accused = new Set<string>();
   #nextRound = -Infinity;
   #lookedAt = -Infinity;
   #stopped = false;
   #cancelLook = () => {};
   #cancelAnnounce = () => {};
-  readonly stats = { claimed: 0, evicted: 0, handedOver: 0, lost: 0, pauses: [] as number[] };
+  readonly stats = { claimed: 0, evicted: 0, lost: 0 };
 
   constructor(options: MemberOptions) {
     this.#options = options;
     this.ledger = new Ledger(options.store.incarnation);
+    this.#handOvers = new HandOvers(options, this.ledger);
     this.lease = new Lease(options.store, options.clock, {
       renewed: (state, askedAt) => this.#renewed(state, askedAt),
       suspended: (suspended) => options.onSuspended(suspended),
@@ -108,7 +108,8 @@ export class Member {
     announce({ is: "leaving" });
     while (!this.#stopped && this.#hasTakers()) {
       const open = [...this.ledger.mine("open").keys()];
-      if (open.length > 0 && !this.#handingOver) await this.#handOver(portionOf(open, this.#options.host));
+      if (open.length > 0 && !this.#handOvers.busy && this.lease.open)
+        await this.#handOvers.some(this.#handOvers.portion(open));
       else if (open.length === 0 && this.ledger.mine("leaving").size === 0) return;
       else await this.#pause(10);
     }
@@ -118,7 +119,7 @@ export class Member {
   async reopen(shards: readonly number[]): Promise<void> {
     const { host, store, routing } = this.#options;
     this.stats.lost += shards.length;
-    const epochs = this.#epochs(shards);
+    const epochs = this.ledger.epochs(shards);
     routing.vacant(epochs);
     host.forget(shards);
     this.ledger.move(shards, "leaving");
@@ -170,6 +171,11 @@ export class Member {
     void this.lease.look();
   }
 
+  /** Of the newest hand-overs, from closing to released and taken note of, ms; and how many shards there were in all. */
+  get handOverStats(): HandOvers["stats"] {
+    return this.#handOvers.stats;
+  }
+
   get #now(): number {
     return this.#options.clock.monotonic();
   }
@@ -178,6 +184,7 @@ export class Member {
     const whole = this.ledger.take(state, askedAt, this.#now);
     if (this.#leaving) this.ledger.draining(this.ledger.incarnation);
     this.#noteMembers();
+    this.#noteEvicted();
     if (whole) {
       this.#route(state);
       this.#reconcile();
@@ -199,6 +206,12 @@ export class Member {
     this.#options.onMembers?.(members);
   }
 
+  /** Those that had renewed meanwhile were spared. */
+  #noteEvicted(): void {
+    for (const node of this.#accused) if (!this.ledger.knows(node)) this.stats.evicted += 1;
+    this.#accused.clear();
+  }
+
   /** Brings the routing up to what the authority says. */
   #route({ shards }: ClusterState): void {
     const claimed = new Map<number, number>();
@@ -218,10 +231,10 @@ export class Member {
       onFatal(new Error(`shards ${wrong} are in memory here, and another's by the database`));
       return;
     }
-    if (unknown.size === 0 || this.#handingOver || this.#claiming) return;
+    if (unknown.size === 0 || this.#handOvers.busy || this.#claims > 0) return;
     const shards = [...unknown.keys()];
     log.warn({ shards }, "this node owns shards that it did not know of, and releases them");
-    this.#handingOver = true;
+    this.#handOvers.busy = true;
     host
       .handOver(shards, (left) => store.release(left))
       .then(() => {
@@ -230,13 +243,13 @@ export class Member {
       })
       .catch((error) => this.#unlessAway(error))
       .finally(() => {
-        this.#handingOver = false;
+        this.#handOvers.busy = false;
       });
   }
 
   #claimFree(): void {
     if (this.#leaving || this.#stopped || !this.lease.open) return;
-    if (this.#claiming) {
+    if (this.#claims > 0) {
       this.#claimAgain = true;
       return;
     }
@@ -252,7 +265,7 @@ export class Member {
 
   /** @param gone nodes to evict first. */
   async #claim(shards: readonly number[], gone: ReadonlySet<string>): Promise<void> {
-    this.#claiming = true;
+    this.#claims += 1;
     try {
       const epochs = await this.#options.store.claimFree(shards, gone.size > 0);
       if (this.#stopped) return;
@@ -262,13 +275,13 @@ export class Member {
       }
       this.ledger.evicted(gone, this.#now);
       this.ledger.claimed(epochs, this.#now);
-      this.stats.evicted += gone.size;
+      for (const node of gone) this.#accused.add(node);
       this.stats.claimed += epochs.size;
       if (epochs.size > 0) void this.#load(epochs);
     } catch (error) {
       this.#unlessAway(error);
     } finally {
-      this.#claiming = false;
+      this.#claims -= 1;
     }
     if (this.#claimAgain) {
       this.#claimAgain = false;
@@ -298,7 +311,13 @@ export class Member {
   /** Moves shards to the nodes that should have them, once the cluster is calm. */
   #rebalance(): void {
     const now = this.#now;
-    if (this.#leaving || this.#handingOver || this.#stopped || now < this.#nextRound) return;
+    if (
+      this.#leaving ||
+      this.#handOvers.busy ||
+      this.#stopped ||
+      now < Math.max(this.#nextRound, this.#handOvers.notBefore)
+    )
+      return;
     if (now - this.#stableSince < STABLE_MS || !this.lease.isSteady) return;
     const { ledger } = this;
     if (new Set(ledger.members.map(({ version }) => version)).size > 1) return;
@@ -306,56 +325,7 @@ export class Member {
     const misplaced = ledger.misplaced();
     if (misplaced.length === 0) return;
     this.#nextRound = now + ROUND_MS;
-    void this.#handOverAll(misplaced.slice(0, SHARDS_PER_ROUND));
-  }
-
-  async #handOverAll(shards: readonly number[]): Promise<void> {
-    let left = shards;
-    while (left.length > 0 && !this.#stopped && !this.#leaving) {
-      const next = portionOf(left, this.#options.host);
-      left = left.slice(next.length);
-      await this.#handOver(next);
-    }
-  }
-
-  async #handOver(wanted: readonly number[]): Promise<void> {
-    const { host, routing, store, announce, log } = this.#options;
-    const shards = wanted.filter((shard) => this.ledger.phase(shard) === "open");
-    if (shards.length === 0) return;
-    const began = this.#now;
-    const epochs = this.#epochs(shards);
-    const released: [number, number][] = [];
-    this.#handingOver = true;
-    this.ledger.move(shards, "leaving");
-    routing.vacant(epochs);
-    try {
-      await host.handOver(shards, async (left) => {
-        await store.release(left);
-        for (const shard of left) released.push([shard, epochs.get(shard)!]);
-      });
-    } catch (error) {
-      if (this.#unlessAway(error))
-        log.warn(
-          { shards, reason: String(error) },
-          "a hand-over failed: the next renewal tells whose the shards are",
-        );
-    }
-    this.#handingOver = false;
-    this.ledger.given(epochs, this.#now);
-    if (released.length === 0) return;
-    this.stats.handedOver += released.length;
-    this.stats.pauses.push(this.#now - began);
-    if (this.stats.pauses.length > KEPT_PAUSES) this.stats.pauses.shift();
-    announce({ is: "released", shards: released });
-    await this.#taken(released);
-  }
-
-  /** Waits until others have opened what was released, but not for long: what is released faster than it is loaded pauses the longer. */
-  async #taken(released: readonly [number, number][]): Promise<void> {
-    const { routing } = this.#options;
-    const end = this.#now + LONGEST_LOAD_MS;
-    const isOpen = ([shard]: readonly [number, number]) => routing.place(shard).is !== "nowhere";
-    while (!this.#stopped && this.#now < end && !released.every(isOpen)) await this.#pause(LOAD_LOOK_MS);
+    void this.#handOvers.all(misplaced.slice(0, SHARDS_PER_ROUND), () => !this.#stopped && !this.#leaving);
   }
 
   /** A look at the moment at which the next lease runs out, or a free shard becomes anybody's, if that is before the next renewal. */
@@ -373,10 +343,6 @@ export class Member {
 
   #hasTakers(): boolean {
     return this.ledger.members.some(({ draining, leaseLeftMs }) => !draining && leaseLeftMs > 0);
-  }
-
-  #epochs(shards: readonly number[]): Map<number, number> {
-    return new Map(shards.map((shard) => [shard, this.ledger.epoch(shard)]));
   }
 
   /** @returns whether it was the store's being away; anything else ends the node. */

@@ -6,7 +6,10 @@ export interface ShardHost {
    * Closes, makes all durable, calls `release` between flushes with those that were not lost meanwhile, forgets.
    * @throws StoreAway; closed and forgotten all the same.
    */
-  handOver(shards: readonly number[], release: (shards: readonly number[]) => Promise<void>): Promise<void>;
+  handOver(
+    shards: readonly number[],
+    release: (shards: readonly number[]) => Promise<void>,
+  ): Promise<boolean>;
   /** Forgets shards that were lost. */
   forget(shards: readonly number[]): void;
   /** What a shard takes in memory, bytes. */

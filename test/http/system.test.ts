@@ -54,6 +54,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
     "/healthz",
     "/metrics",
     "/readyz",
+    "/v1/cluster",
     "/v1/entities",
     "/v1/entities/{id}",
     "/v1/reports",
@@ -63,7 +64,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
   const parameters = api.paths["/v1/entities"].get.parameters!;
   t.strictSame(
     parameters.map(({ name }) => name),
-    ["bbox", "near", "radius", "k", "kind", "state", "limit", "after"],
+    ["bbox", "near", "radius", "k", "kind", "state", "limit", "after", "partial"],
   );
   t.equal(parameters.find(({ name }) => name === "limit")?.schema.type, "integer");
   const text = JSON.stringify(api);
