@@ -75,14 +75,17 @@ t.test(
         }
       }
     };
-    await Promise.all(
-      writers.map(async (writer) => {
-        for (let i = 0; i < 500; i++) await act(writer);
-      }),
-    );
-
-    const [ring] = await execute<{ turns: number }>(url, "SELECT turns::int FROM journal_ring");
-    t.ok(ring!.turns >= 4, `the ring turned ${ring!.turns} times, ${marks} checkpoints`);
+    const turns = async () =>
+      (await execute<{ turns: number }>(url, "SELECT turns::int FROM journal_ring"))[0]!.turns;
+    // A turn that was not possible is tried again after a second, so how many actions it takes depends on the machine.
+    do {
+      await Promise.all(
+        writers.map(async (writer) => {
+          for (let i = 0; i < 500; i++) await act(writer);
+        }),
+      );
+    } while ((await turns()) < 4);
+    t.comment(`the ring turned ${await turns()} times, ${marks} checkpoints`);
     for (let shard = 0; shard < SHARDS; shard++) {
       const found = (await recovered(writers[0]!.store, [shard])).filter((text) =>
         text.startsWith("section"),
