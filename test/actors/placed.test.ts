@@ -128,6 +128,77 @@ t.test(
   },
 );
 
+t.test(
+  "[O9] a hand-over that waits too long for the commit is given up, and the shard goes on",
+  async (t) => {
+    const { system, store, clock } = await startSystem();
+    const shard = shardOf("a");
+    const { epoch } = system.table.shards[shard];
+    let answer = () => {};
+    store.gate = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const before = system.router.submitPlaced([report("a", 0)], [epoch]);
+    await clock.advance(10);
+    const handOver = system.ownership.handOver([shard], async () => t.fail("released"));
+    await clock.advance(2_100);
+    t.equal(await handOver, false);
+    const after = system.router.submitPlaced([report("a", 1)], [epoch]);
+    await clock.advance(10);
+    store.gate = undefined;
+    answer();
+    await clock.advance(100);
+    t.strictSame([await before, await after], Array(2).fill({ accepted: 1, refused: [], moved: [] }));
+  },
+);
+
+t.test("[O9] what was not open does not become so by a hand-over that is given up", async (t) => {
+  const { system, store, clock } = await startSystem();
+  const shard = shardOf("a");
+  system.ownership.forget([shard]);
+  store.gate = new Promise(() => {});
+  void system.router.submit([report("b", 0)]);
+  await clock.advance(10);
+  const handOver = system.ownership.handOver([shard], async () => {});
+  await clock.advance(2_100);
+  t.equal(await handOver, false);
+  t.not(system.table.shards[shard].status, "open");
+});
+
+t.test(
+  "[O1] a router that is closed refuses no other node's reports: their shards are on their way",
+  async (t) => {
+    const { system, clock } = await startSystem();
+    system.router.close();
+    const placed = system.router.submitPlaced([report("a", 0), report("b", 0)], [1, 1]);
+    await clock.advance(10);
+    t.strictSame(await placed, { accepted: 0, refused: [], moved: [0, 1] });
+  },
+);
+
+t.test("[O10] a checkpoint of what was only loaded counts for all rows that were loaded", async (t) => {
+  const { system, store, clock } = await startSystem();
+  for (const seconds of [0, 1]) {
+    void system.router.submit([report("a", seconds)]);
+    await clock.advance(100);
+  }
+  t.equal(store.batches.length, 2);
+  const fresh = new ActorSystem({
+    receive: RECEIVE,
+    machine: compileMachine(TRACKED),
+    store,
+    clock,
+    onCheckpoint: () => {},
+    onLost: () => {},
+    onAway: () => {},
+    onFatal: (error) => t.fail(String(error)),
+  });
+  const loaded = fresh.load(new Map([[shardOf("a"), 2]]));
+  await clock.advance(10);
+  await loaded;
+  t.equal(fresh.commit.lastJournalId, 2);
+});
+
 class HandGate implements Gate {
   open = true;
   #waiting: (() => void)[] = [];
