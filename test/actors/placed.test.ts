@@ -140,7 +140,7 @@ t.test(
     });
     const before = system.router.submitPlaced([report("a", 0)], [epoch]);
     await clock.advance(10);
-    const handOver = system.ownership.handOver([shard], async () => t.fail("released"));
+    const handOver = system.ownership.handOver([shard], async () => void t.fail("released"));
     await clock.advance(2_100);
     t.equal(await handOver, false);
     const after = system.router.submitPlaced([report("a", 1)], [epoch]);
