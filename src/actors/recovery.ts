@@ -37,16 +37,18 @@ export async function recover(
     }
     await breathe();
   }
-  const { columns } = table.picture;
-  for (const index of shards) {
-    const shard = table.shards[index];
-    for (const slot of shard.slots()) {
-      // What viewers saw ahead of the last commit is older truth now: the new epoch makes it win.
-      columns.epoch[slot] = shard.epoch;
-      result.entities += 1;
-    }
-  }
+  for (const index of shards) result.entities += enterEpoch(table, table.shards[index]);
   return result;
+}
+
+/** What viewers saw ahead of the last commit is older truth now: the new epoch makes it win. @returns how many entities the shard has. */
+function enterEpoch({ picture }: EntityTable, shard: Shard): number {
+  let entities = 0;
+  for (const slot of shard.slots()) {
+    picture.columns.epoch[slot] = shard.epoch;
+    entities += 1;
+  }
+  return entities;
 }
 
 /**
@@ -65,7 +67,6 @@ export async function recoverUnseen(
   const whole = new Map<number, Checkpoint>();
   const shadow = new EntityTable(new Picture(NO_INDEX));
   const result = await recover(shadow, shards, withoutWhole(items, whole), breathe);
-  const { columns } = table.picture;
   for (const index of shards) {
     const shard = table.shards[index];
     const checkpoint = whole.get(index);
@@ -73,10 +74,7 @@ export async function recoverUnseen(
     else {
       load(table, checkpoint, (id) => table.picture.find(id));
       result.journalId = Math.max(result.journalId, checkpoint.mark);
-      for (const slot of shard.slots()) {
-        columns.epoch[slot] = shard.epoch;
-        result.entities += 1;
-      }
+      result.entities += enterEpoch(table, shard);
     }
     opened(shard);
     await breathe();
@@ -111,7 +109,7 @@ export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): vo
   const from = shadow.shards[shard.index];
   const { picture } = table;
   load(table, { shard: shard.index, body: encodeCheckpoint(shadow, from) }, (id) => picture.find(id));
-  for (const slot of shard.slots()) picture.columns.epoch[slot] = shard.epoch;
+  enterEpoch(table, shard);
   shard.factsSinceCheckpoint = from.factsSinceCheckpoint;
   shard.dirtySince = from.dirtySince;
 }
