@@ -1,5 +1,6 @@
 import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
+import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
 import { SHARDS } from "../../src/limits.ts";
 import { Picture } from "../../src/picture/picture.ts";
@@ -145,6 +146,23 @@ t.test("[Q1] an answer that is too long for a message is cut, and nothing is lef
   }
   t.ok(pages > 0, "it was cut");
   t.strictSame(seen, all.map(({ id }) => id).sort());
+});
+
+t.test("[Q1] an answer is as long as its JSON, whatever characters are in it", async (t) => {
+  for (const character of ["船", "\u0001", '"']) {
+    const all = Array.from({ length: 3_000 }, (_, n) => ({
+      id: character.repeat(250) + n,
+      lon: 25,
+      lat: 60,
+      kind: character.repeat(60),
+      weight: n % 2 === 0 ? 0 : 7_000,
+    }));
+    const { scatters } = cluster(1, all);
+    const answer = scatters[0].answer({ is: "list", limit: 10_000 });
+    t.ok(answer.more && answer.records.length > 100);
+    const size = encodeControl(FIRST_CONTROL, "o", { is: "answer", n: 1, answer }).length;
+    t.ok(size < 2 * 2 ** 20 + 10_000, `${size}`);
+  }
 });
 
 t.test("[Q3] what nobody answers for is told as missing", async (t) => {
