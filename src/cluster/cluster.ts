@@ -26,8 +26,9 @@ import { Member, type MemberLog } from "./member.ts";
 import { MirrorSource } from "./mirror-source.ts";
 import { Mirrors } from "./mirrors.ts";
 import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from "./ports.ts";
+import type { QueryMessage } from "./query-message.ts";
 import { Routing } from "./routing.ts";
-import { type EntityQueries, type QueryMessage, Scatter } from "./scatter.ts";
+import { type EntityQueries, Scatter } from "./scatter.ts";
 import type { ClusterStatus, ShardStatus } from "./status.ts";
 
 /** Types of control messages. */

@@ -220,3 +220,60 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
     [[2, 3]],
   );
 });
+
+t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => {
+  const { scatters, settled, silent, whole } = cluster(2, [
+    { id: "e7", lon: 25, lat: 60, kind: "truck", weight: 0 },
+  ]);
+  const [scatter] = scatters;
+  silent.add("1");
+  const asked = scatter.list({ limit: 10 });
+  const record = fullRecord(whole, whole.find("e7"));
+  const answer = { records: [record], more: false, shards: [[1, 1]] };
+  const near = { is: "near", lon: 1, lat: 2, k: 3 };
+  const list = { is: "list", limit: 3 };
+  const bodies: unknown[] = [
+    {},
+    null,
+    { is: "answer", n: 1 },
+    { is: "other", n: 1, query: list, answer },
+    { is: "query", n: -1, query: list },
+    { is: "answer", n: "1", answer },
+    ...[
+      null,
+      {},
+      { is: "other" },
+      { is: "one" },
+      { ...near, lon: "1" },
+      { ...near, lat: null },
+      { ...near, k: 0 },
+      { ...near, radius: "1" },
+      { ...near, kinds: [1] },
+      { ...near, states: "a" },
+      { ...near, kinds: Array(65).fill("a") },
+      { ...list, limit: 10_001 },
+      { ...list, bbox: [1, 2, 3] },
+      { ...list, bbox: [1, 2, 3, null] },
+      { ...list, after: 1 },
+    ].map((query) => ({ is: "query", n: 1, query })),
+    ...[
+      null,
+      { ...answer, shards: undefined },
+      { ...answer, shards: [1] },
+      { ...answer, shards: [[256, 1]] },
+      { ...answer, shards: [[1, 1, 1]] },
+      { ...answer, more: undefined },
+      { ...answer, records: {} },
+      { ...answer, records: [null] },
+      { ...answer, records: [{ ...record, id: 1 }] },
+      { ...answer, records: [{ ...record, epoch: "1" }] },
+      { ...answer, records: [{ ...record, seq: null }] },
+      { ...answer, distances: [] },
+      { ...answer, distances: ["1"] },
+    ].map((answer) => ({ is: "answer", n: 1, answer })),
+  ];
+  for (const body of bodies) scatter.heard("1", body);
+  t.equal(scatter.stats.malformed, bodies.length);
+  const { missing } = await settled(asked);
+  t.equal(missing.length, SHARDS / 2, "like a node that said nothing");
+});
