@@ -25,6 +25,8 @@ export interface Bus {
   subscribe(channel: string, receive: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
   /** `lost` is called when messages to this node may have been lost: the connection was cut, or made again. */
   onLoss(lost: () => void): void;
+  /** Messages do not go out or do not come in now, as far as is known: other nodes cannot be reached. So it is after `close`. */
+  readonly away: boolean;
   close(): Promise<void>;
 }
 

@@ -212,6 +212,16 @@ export function busContract(t: Test, open: OpenBus): void {
     );
   });
 
+  t.test("[X17] an open bus is not away, and a closed one is", async (t) => {
+    const [a, b] = [await open(t), await open(t)];
+    t.equal(a.away, false);
+    await collect(a, newChannel());
+    t.equal(a.away, false);
+    await a.close();
+    t.equal(a.away, true);
+    t.equal(b.away, false);
+  });
+
   t.test("[X6] a closed bus takes and delivers nothing", async (t) => {
     const [a, b] = [await open(t), await open(t)];
     const channel = newChannel();

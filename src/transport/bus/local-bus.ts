@@ -59,6 +59,10 @@ class LocalBus implements Bus {
     return async () => end();
   }
 
+  get away(): boolean {
+    return !this.#all.has(this.#inbox);
+  }
+
   onLoss(lost: () => void): void {
     this.#inbox.onLoss(lost);
   }
@@ -69,6 +73,6 @@ class LocalBus implements Bus {
   }
 
   #refuseClosed(): void {
-    if (!this.#all.has(this.#inbox)) throw new BusAway("the bus is closed");
+    if (this.away) throw new BusAway("the bus is closed");
   }
 }

@@ -99,6 +99,10 @@ class RedisBus implements Bus {
     return unsubscribe;
   }
 
+  get away(): boolean {
+    return !this.#publisher.usable || !this.#subscriber.usable;
+  }
+
   onLoss(lost: () => void): void {
     this.#inbox.onLoss(lost);
   }
