@@ -26,6 +26,11 @@ export function healthOf(
     };
     if (cluster !== undefined) {
       const { open } = cluster.member.lease;
+      const { busAway } = cluster;
+      checks.bus = {
+        ok: !busAway,
+        detail: busAway ? "Redis does not answer: other nodes' shards cannot be reached" : "answers",
+      };
       checks.lease = { ok: open, detail: open ? "renewed" : "not renewed: the node stands still" };
     }
     return { ready: Object.values(checks).every((check) => check.ok), checks };

@@ -200,6 +200,8 @@ export const CLUSTER_DOUBT_MS = 2_000;
 export const LINK_FRAME_BYTES = 64 * 2 ** 10;
 /** Encoded reports without an answer on one link: some 60,000. Beyond it reports are refused. */
 export const LINK_WINDOW_BYTES = 4 * 2 ** 20;
+/** What a frame takes beside its bytes until it is forgotten, reports or not: 16,000 empty ones fill the window, and go out anew in one go. */
+export const LINK_FRAME_OVERHEAD_BYTES = 256;
 /** Without progress for so long a link repeats itself; while nothing answers the time doubles up to the longest. */
 export const LINK_RESEND_MS = 250;
 export const LINK_RESEND_LONGEST_MS = 2_000;
@@ -212,6 +214,11 @@ export const MAX_LINK_DETAIL_LENGTH = 256;
 /** Reports that waited and go to one place in one go, between looks at the clock. */
 export const MAX_RELEASED_REPORTS = 1_024;
 assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
+assert.ok(
+  (LINK_WINDOW_BYTES / LINK_FRAME_OVERHEAD_BYTES) * (BUS_MESSAGE_OVERHEAD_BYTES + 256) <
+    MAX_BUS_UNANSWERED_BYTES,
+  "a window of empty frames can be repeated",
+);
 assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
 assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");

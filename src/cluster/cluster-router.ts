@@ -3,8 +3,10 @@
  * came here, and whatever is acknowledged is durable, however often and whenever the shard moves meanwhile.
  *
  * Reports go to a place (0 = this node, others = a link), or wait. When a shard moves, those under way on a link are withdrawn: what comes
- * of them later is ignored, because they are sent again under the new epoch and recognised there if they were decided before. Those under
- * way in this node cannot be withdrawn, so their answers are waited for. `ShardLanes` says when reports may go on.
+ * of them later is ignored, because they are sent again under the new epoch and recognised there if they were decided before. An entity
+ * remembers only so much: of which more may have been decided (`recognised.ts`) is refused `retry`, and whether to send it again is for the
+ * client to say, who is told of duplicates. Those under way in this node cannot be withdrawn, so their answers are waited for. `ShardLanes`
+ * says when reports may go on.
  */
 import type { Ingest, IngestResult, Report } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
@@ -15,7 +17,7 @@ import {
   MAX_QUEUED_REPORTS,
   SHARDS,
 } from "../limits.ts";
-import { Batch, Consignment } from "./consignment.ts";
+import { Batch, Consignment, type Item } from "./consignment.ts";
 import { divide } from "./divide.ts";
 import { expire } from "./expire.ts";
 import { FRAME, type Frame } from "./frames.ts";
@@ -23,6 +25,7 @@ import type { Refused } from "./link-frames.ts";
 import type { LinkOptions, LinkSender } from "./link-sender.ts";
 import { HERE, type Place, Places } from "./places.ts";
 import type { LocalIngest } from "./ports.ts";
+import { unrecognised } from "./recognised.ts";
 import { Release } from "./release.ts";
 import type { Routing } from "./routing.ts";
 import { NOWHERE, ShardLanes } from "./shard-lanes.ts";
@@ -37,6 +40,7 @@ export interface ClusterRouterOptions extends LinkOptions {
 const OVERLOADED = "more work waits than the node may hold; try again later";
 const CLOSED = "the node is shutting down";
 const WINDOW_FULL = "more work waits for the owner of its shard than may; try again later";
+const DOUBTFUL = "the owner of its shard is gone or another one now, it may have been stored: send it again";
 const LATE = "the owner of its shard did not answer in time, it may have been stored: send it again";
 
 export class ClusterRouter implements Ingest {
@@ -49,7 +53,7 @@ export class ClusterRouter implements Ingest {
   #cancelSweep: (() => void) | undefined;
   #closed = false;
   #stopped = false;
-  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, late: 0, overloaded: 0, dropped: 0 };
+  readonly stats = { forwarded: 0, moved: 0, withdrawn: 0, doubtful: 0, late: 0, overloaded: 0, dropped: 0 };
 
   constructor(options: ClusterRouterOptions) {
     this.#options = options;
@@ -283,7 +287,9 @@ export class ClusterRouter implements Ingest {
     for (const shard of shards) this.#reconsider(shard);
   }
 
+  /** What becomes of it there is unknown: it waits for the next owner, except what that one might take twice. */
   #withdraw(place: Place, shards: ReadonlySet<number>): void {
+    const withdrawn: Item[] = [];
     for (const cargo of place.cargo) {
       for (let position = 0; position < cargo.count; position++) {
         if (!cargo.has(position)) continue;
@@ -291,10 +297,17 @@ export class ClusterRouter implements Ingest {
         if (!shards.has(shard)) continue;
         cargo.remove(position);
         this.#lanes.underWay[shard] -= 1;
-        this.stats.withdrawn += 1;
-        this.#again(cargo.batchOf(position), cargo.indexOf(position));
+        withdrawn.push({ batch: cargo.batchOf(position), index: cargo.indexOf(position) });
       }
       if (cargo.left === 0) place.cargo.delete(cargo);
+    }
+    this.stats.withdrawn += withdrawn.length;
+    const doubtful = unrecognised(withdrawn.map(({ batch, index }) => batch.reports[index]));
+    for (const [i, { batch, index }] of withdrawn.entries()) {
+      if (doubtful.has(i)) {
+        this.stats.doubtful += 1;
+        batch.refuse(index, "retry", DOUBTFUL);
+      } else this.#again(batch, index);
     }
   }
 

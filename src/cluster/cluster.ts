@@ -7,7 +7,7 @@ import type { Ingest } from "../actors/messages.ts";
 import type { Mirroring } from "../actors/ownership.ts";
 import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
-import { SHARDS } from "../limits.ts";
+import { MAX_BUS_MESSAGE_BYTES, SHARDS } from "../limits.ts";
 import type { Announcement } from "./announcement.ts";
 import { ClusterRouter } from "./cluster-router.ts";
 import {
@@ -26,8 +26,9 @@ import { Member, type MemberLog } from "./member.ts";
 import { MirrorSource } from "./mirror-source.ts";
 import { Mirrors } from "./mirrors.ts";
 import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from "./ports.ts";
+import type { QueryMessage } from "./query-message.ts";
 import { Routing } from "./routing.ts";
-import { type EntityQueries, type QueryMessage, Scatter } from "./scatter.ts";
+import { type EntityQueries, Scatter } from "./scatter.ts";
 import type { ClusterStatus, ShardStatus } from "./status.ts";
 
 /** Types of control messages. */
@@ -66,7 +67,7 @@ export class Cluster {
   #suspended = false;
   #stopped = false;
   readonly #silent = new Set<string>();
-  readonly stats = { published: 0, unheard: 0, lost: 0, malformed: 0 };
+  readonly stats = { published: 0, unheard: 0, lost: 0, malformed: 0, tooLarge: 0 };
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -200,6 +201,11 @@ export class Cluster {
     source.start();
   }
 
+  /** Other nodes cannot be reached. */
+  get busAway(): boolean {
+    return this.#options.bus.away;
+  }
+
   /** Takes no new reports from clients; those of other nodes are still decided. */
   close(): void {
     this.parts.router.close();
@@ -319,8 +325,14 @@ export class Cluster {
   #known: ReadonlySet<string> = new Set();
 
   #publishControl(channel: string, type: number, message: object): void {
+    const payload = encodeControl(type, this.#node, message);
+    // Lost like any other: whoever made it has its own limits, and one that fails must not stop the node.
+    if (payload.length > MAX_BUS_MESSAGE_BYTES) {
+      this.stats.tooLarge += 1;
+      return;
+    }
     this.stats.published += 1;
-    this.#options.bus.publish(channel, encodeControl(type, this.#node, message)).then((listeners) => {
+    this.#options.bus.publish(channel, payload).then((listeners) => {
       if (listeners === 0) this.stats.unheard += 1;
     }, ignoreAway);
   }

@@ -5,10 +5,13 @@
  * as a difference array over Morton keys: a pan costs a few additions, whatever the size of the view, and the cover is one pass over
  * 262,144 sums (0.2 ms), taken at most ten times a second. A union of the views' own covers would have to sort 80,000 ranges for 5,000 views.
  */
+import { Buffer } from "node:buffer";
 import { type Cover, covers, NOTHING } from "../picture/cover.ts";
 
 /** Ids of one node's interest: it is one message, told again and again. Views that name further ones are refused. */
 export const MAX_INTEREST_IDS = 20_000;
+/** And their bytes as JSON, 20,000 of 100 bytes: one of 256 characters can take 1,536, and a message has an end. */
+export const MAX_INTEREST_IDS_BYTES = 2 * 2 ** 20;
 /** Ranges of one interest: each is looked for at each change of each entity. */
 export const MAX_INTEREST_RANGES = 64;
 
@@ -63,6 +66,7 @@ export class InterestMap {
   readonly #starts = new Int32Array(CELLS + 1);
   /** By id: the views that want it. */
   readonly #ids = new Map<string, number>();
+  #idsBytes = 0;
   #changed = false;
   #current: Interest = NO_INTEREST;
 
@@ -80,10 +84,14 @@ export class InterestMap {
     }
   }
 
-  /** Ids are looked at. False if there are too many, and then none of them is. */
+  /** Ids are looked at. False if there are too many or they are too long, and then none of them is. */
   wanted(ids: readonly string[]): boolean {
     const more = new Set(ids.filter((id) => !this.#ids.has(id)));
     if (this.#ids.size + more.size > MAX_INTEREST_IDS) return false;
+    let bytes = this.#idsBytes;
+    for (const id of more) bytes += jsonBytes(id);
+    if (bytes > MAX_INTEREST_IDS_BYTES) return false;
+    this.#idsBytes = bytes;
     for (const id of ids) this.#ids.set(id, (this.#ids.get(id) ?? 0) + 1);
     this.#changed = true;
     return true;
@@ -93,8 +101,10 @@ export class InterestMap {
   unwanted(ids: readonly string[]): void {
     for (const id of ids) {
       const views = this.#ids.get(id)! - 1;
-      if (views === 0) this.#ids.delete(id);
-      else this.#ids.set(id, views);
+      if (views === 0) {
+        this.#ids.delete(id);
+        this.#idsBytes -= jsonBytes(id);
+      } else this.#ids.set(id, views);
     }
     this.#changed = true;
   }
@@ -148,6 +158,11 @@ export function closeGaps(ranges: ArrayLike<number>, most: number): Cover {
 /** Whether an interest holds an entity that is at `key`; `hasPlace` false: that is nowhere. */
 export function isInside(interest: Interest, id: string, hasPlace: boolean, key: number): boolean {
   return (hasPlace && covers(interest.cover, key)) || (interest.ids.size > 0 && interest.ids.has(id));
+}
+
+/** In a list. */
+function jsonBytes(id: string): number {
+  return Buffer.byteLength(JSON.stringify(id)) + 1;
 }
 
 function sameCover(a: Cover, b: Cover): boolean {

@@ -6,12 +6,15 @@
  * after a while without progress, from the first such frame on; if results are missing, a probe asks for them. While nothing answers
  * only one frame is repeated, less and less often: an owner that is back answers it, and gets the rest then.
  *
- * A frame whose reports are all answered otherwise (their time is over) keeps its number and loses its reports.
+ * A frame keeps its number until all before it are settled, but its reports only as long as somebody waits for them: not when it is settled,
+ * nor when they are answered otherwise (their time is over). What is left of it counts too, so that an owner that says nothing for hours
+ * fills the window and not the memory.
  */
 import { ByteWriter } from "../actors/bytes.ts";
 import type { Clock } from "../clock.ts";
 import {
   LINK_FRAME_BYTES,
+  LINK_FRAME_OVERHEAD_BYTES,
   LINK_JITTER,
   LINK_RESEND_LONGEST_MS,
   LINK_RESEND_MS,
@@ -78,6 +81,8 @@ export class LinkSender {
   readonly #listener: LinkListener;
   readonly #channel: string;
   readonly #head: Uint8Array;
+  /** A frame without reports, for all that have lost theirs: whoever publishes a frame may reuse it. */
+  readonly #empty: Uint8Array;
   readonly #out = new ByteWriter(2 * LINK_FRAME_BYTES);
   readonly #writer = new ReportWriter(this.#out);
   #parts: Part[] = [];
@@ -86,7 +91,7 @@ export class LinkSender {
   #acked = 0;
   #received = 0;
   #published = 0;
-  /** Of frames that are not settled. */
+  /** Of all frames. */
   #bytes = 0;
   #refusing = false;
   #flushing = false;
@@ -105,6 +110,8 @@ export class LinkSender {
     this.#listener = listener;
     this.#channel = inboxOf(options.cluster, owner);
     this.#head = reportsHead(options.self, owner);
+    this.#empty = new Uint8Array(this.#head.length + REPORTS_NUMBERS_BYTES);
+    this.#empty.set(this.#head);
     this.#begin();
   }
 
@@ -115,7 +122,7 @@ export class LinkSender {
     let position = 0;
     for (; position < cargo.count; position++) {
       if (this.#bytes + out.length >= LINK_WINDOW_BYTES) {
-        this.#refusing = true;
+        this.#refuse();
         break;
       }
       const shard = cargo.shardOf(position);
@@ -133,7 +140,7 @@ export class LinkSender {
     return position;
   }
 
-  /** Encoded reports without an answer. */
+  /** Encoded reports without an answer, and what is kept of frames without any. */
   get unansweredBytes(): number {
     return this.#bytes;
   }
@@ -162,11 +169,7 @@ export class LinkSender {
   /** Lets go of reports that nobody waits for any more. */
   trim(): void {
     for (const frame of this.#frames) {
-      if (frame.settled || frame.bytes.length === this.#emptyBytes || !isAnswered(frame)) continue;
-      this.#bytes -= frame.bytes.length;
-      frame.bytes = new Uint8Array(this.#emptyBytes);
-      frame.bytes.set(this.#head);
-      this.#bytes += frame.bytes.length;
+      if (frame.bytes !== this.#empty && isAnswered(frame)) this.#strip(frame);
     }
     this.#tellRoom();
   }
@@ -177,6 +180,7 @@ export class LinkSender {
     this.#disarm?.();
     this.#disarm = undefined;
     this.#frames = [];
+    this.#parts = [];
   }
 
   #begin(): void {
@@ -194,13 +198,21 @@ export class LinkSender {
     const { count } = this.#writer;
     patchCount(bytes, this.#head.length, count);
     this.#frames.push({ number, count, bytes, parts: this.#parts, settled: false });
-    this.#bytes += bytes.length;
+    this.#bytes += bytes.length + LINK_FRAME_OVERHEAD_BYTES;
     this.#begin();
   }
 
-  /** Of a frame without reports. */
-  get #emptyBytes(): number {
-    return this.#head.length + REPORTS_NUMBERS_BYTES;
+  #strip(frame: SentFrame): void {
+    if (frame.bytes === this.#empty) return;
+    this.#bytes -= frame.bytes.length;
+    frame.bytes = this.#empty;
+    frame.parts = NONE;
+  }
+
+  /** Until there is room. It must be looked for, also if nobody waits for what fills the window. */
+  #refuse(): void {
+    this.#refusing = true;
+    if (this.#disarm === undefined && !this.#closed) this.#arm(this.#interval());
   }
 
   #flush(): void {
@@ -234,8 +246,8 @@ export class LinkSender {
   /** The two waits are apart: under steady traffic frames are received all the time, and the result of one may be lost. */
   #look(): void {
     this.trim();
-    // What nobody waits for is repeated when something follows it.
-    if (!this.#frames.some((frame) => !frame.settled && !isAnswered(frame))) return;
+    // What nobody waits for is repeated when something follows it, or would if it had room.
+    if (!this.#refusing && !this.#frames.some((frame) => frame.bytes !== this.#empty)) return;
     const now = this.#options.clock.monotonic();
     const interval = this.#interval();
     const repeatIn = this.#received < this.#published ? this.#receivedAt + interval - now : Infinity;
@@ -294,16 +306,17 @@ export class LinkSender {
       return;
     }
     frame.settled = true;
-    this.#bytes -= frame.bytes.length;
+    const { parts } = frame;
+    this.#strip(frame);
     const { refused, moved } = result;
     if (refused.length === 0 && moved.length === 0) {
-      for (const { cargo, from, to } of frame.parts) this.#listener.settle(cargo, from, to, NONE, NONE);
+      for (const { cargo, from, to } of parts) this.#listener.settle(cargo, from, to, NONE, NONE);
       return;
     }
     let start = 0;
     let nextRefused = 0;
     let nextMoved = 0;
-    for (const { cargo, from, to } of frame.parts) {
+    for (const { cargo, from, to } of parts) {
       const end = start + to - from;
       const shift = from - start;
       const itsRefused: Refused[] = [];
@@ -325,6 +338,7 @@ export class LinkSender {
     const count = first < 0 ? this.#frames.length : first;
     if (count === 0) return;
     this.#frames.splice(0, count);
+    this.#bytes -= count * LINK_FRAME_OVERHEAD_BYTES;
     this.#acked += count;
     this.#ackedAt = this.#options.clock.monotonic();
   }

@@ -6,7 +6,6 @@
  * said, and stays until the new one has told all that it has of the shard (`complete`), so that the death of a node makes nothing leave.
  * Nothing goes back: what comes under an older epoch than one known of the shard is ignored, and so is an older `(epoch, seq)` of an entity.
  */
-import assert from "node:assert/strict";
 import type { EntityTable } from "../actors/entity-table.ts";
 import { MAX_ENTITIES, SHARDS } from "../limits.ts";
 import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts";
@@ -17,12 +16,16 @@ import type { FrameReader } from "./mirror-codec.ts";
 export type Outcome =
   /** Taken, or older than what is known. */
   | "done"
-  /** Of something that this stream has not told yet. */
+  /** Of something that this stream has not told yet, or that is not a mirror here. */
   | "unknown"
   /** This node believes to own the shard; the sender has a newer epoch of it. */
   | "ours"
   /** There is no room for it. */
   | "full";
+
+/** In place of a slot. */
+const FULL_TABLE = -1;
+const UNKNOWN = -2;
 
 export class MirrorTable {
   readonly #picture: Picture;
@@ -60,7 +63,8 @@ export class MirrorTable {
     const source = columns.sources.number(record.source);
     if (kind < 0 || state < 0 || source < 0) return "full";
     const slot = this.#slotFor(record);
-    if (slot < 0) return "full";
+    if (slot === UNKNOWN) return "unknown";
+    if (slot === FULL_TABLE) return "full";
     this.#stamp[slot] = stamp;
     if (!isNewer(record, columns.epoch[slot], columns.seq[slot])) return "done";
     columns.kind[slot] = kind;
@@ -161,7 +165,7 @@ export class MirrorTable {
     return true;
   }
 
-  /** The slot of a record's entity, a new one if need be; −1 if there is no room. */
+  /** The slot of a record's entity, a new one if need be. `UNKNOWN`: it is no mirror, though its shard is not this node's. */
   #slotFor({ shard, number, id }: FrameReader): number {
     const slots = this.#slots[shard];
     const { columns } = this.#picture;
@@ -173,10 +177,11 @@ export class MirrorTable {
     }
     let slot = this.#picture.find(id);
     if (slot >= 0) {
-      assert.ok(this.isMirror(slot) && columns.shard[slot] === shard, `${id} is in one shard only`);
+      // It says what cannot be, or this node has something that it should not: another node's word must not end it.
+      if (!this.isMirror(slot) || columns.shard[slot] !== shard) return UNKNOWN;
       slots.delete(this.#number[slot]);
     } else {
-      if (this.#picture.size >= this.#maxEntities) return -1;
+      if (this.#picture.size >= this.#maxEntities) return FULL_TABLE;
       slot = this.#picture.add(id, shard);
       columns.flags[slot] |= MIRROR;
       this.#grow();

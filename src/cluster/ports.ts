@@ -18,12 +18,15 @@ export interface Bus {
    */
   publish(channel: string, payload: Uint8Array): Promise<number>;
   /**
-   * Resolves when messages published from now on are received. `receive` may keep the payload; it must not throw.
+   * Resolves when messages published from now on are received. `receive` may keep the payload. At what it throws
+   * the message is lost to it, and that is logged.
    * After a loss of the connection the subscription is made again by itself. @returns ends the subscription.
    */
   subscribe(channel: string, receive: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
   /** `lost` is called when messages to this node may have been lost: the connection was cut, or made again. */
   onLoss(lost: () => void): void;
+  /** Messages do not go out or do not come in now, as far as is known: other nodes cannot be reached. So it is after `close`. */
+  readonly away: boolean;
   close(): Promise<void>;
 }
 

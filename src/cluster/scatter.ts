@@ -2,36 +2,20 @@
  * Queries over all nodes: each answers for the shards that it has open, and the answers are merged. A shard that nobody answers for makes the result
  * partial, which the caller is told; nothing is left out silently.
  */
+import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
 import { type EntityRecord, fullRecord } from "../picture/record.ts";
+import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
 /** How long other nodes may take. */
 const DEADLINE_MS = 2_000;
-/** Records of one answer, as JSON: beyond it the answer is cut, and says so. */
+/** Records of one answer, as JSON in UTF-8: beyond it the answer is cut, and says so. */
 const MAX_ANSWER_BYTES = 2 * 2 ** 20;
 /** Queries of other nodes and to other nodes that are under way. */
 const MAX_QUERIES = 1_000;
-
-/** A query as it goes to other nodes. */
-export type EntityQuery =
-  | ({ is: "list" } & Omit<BboxQuery, "only">)
-  | ({ is: "near" } & Omit<NearQuery, "only">)
-  | { is: "one"; id: string };
-
-/** What one node says. */
-export interface Answer {
-  /** In order of id, or of distance. */
-  records: EntityRecord[];
-  /** Metres, of `near`. */
-  distances?: number[];
-  /** There are others beyond the last record. */
-  more: boolean;
-  /** Shards it answered for, with their epochs. */
-  shards: [number, number][];
-}
 
 /** What all nodes say together. */
 export interface Gathered {
@@ -48,11 +32,6 @@ export interface EntityQueries {
   near(query: NearQuery): Promise<Gathered>;
   one(id: string): Promise<Gathered>;
 }
-
-/** A question to another node, or its answer. */
-export type QueryMessage =
-  | { is: "query"; n: number; query: EntityQuery }
-  | { is: "answer"; n: number; answer: Answer };
 
 export interface ScatterOptions {
   picture: Picture;
@@ -75,6 +54,7 @@ export class Scatter implements EntityQueries {
   readonly #options: ScatterOptions;
   readonly #pending = new Map<number, Pending>();
   #n = 0;
+  readonly stats = { malformed: 0 };
 
   constructor(options: ScatterOptions) {
     this.#options = options;
@@ -92,8 +72,13 @@ export class Scatter implements EntityQueries {
     return this.#ask({ is: "one", id }, (answers) => mergeById(answers, 1));
   }
 
-  /** A message of another node. */
-  heard(from: string, message: QueryMessage): void {
+  /** A message of another node, whatever is in it. */
+  heard(from: string, body: unknown): void {
+    const message = readQueryMessage(body);
+    if (message === undefined) {
+      this.stats.malformed += 1;
+      return;
+    }
     if (message.is === "query") {
       this.#options.send(from, { is: "answer", n: message.n, answer: this.answer(message.query) });
       return;
@@ -169,7 +154,8 @@ function cut(
   let bytes = 0;
   for (const slot of slots) {
     const record = fullRecord(picture, slot);
-    bytes += 300 + (picture.columns.attributes.get(slot)?.length ?? 0);
+    // Once more than needed, 1 µs for a usual record: an estimate would have to take each character for six bytes.
+    bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
     if (bytes > MAX_ANSWER_BYTES && records.length > 0) return { records, more: true };
     records.push(record);
   }

@@ -196,6 +196,32 @@ export function busContract(t: Test, open: OpenBus): void {
     t.strictSame(received, ["first", "late"]);
   });
 
+  t.test("[X16] a message at which a receiver throws is lost to that one only", async (t) => {
+    const bus = await open(t);
+    const channel = newChannel();
+    await bus.subscribe(channel, (payload) => {
+      if (payload.length === 1) throw new Error("of a test");
+    });
+    await bus.publish(channel, bytes("x"));
+    const { texts } = await collect(bus, channel);
+    for (const content of ["y", "zz"]) await bus.publish(channel, bytes(content));
+    await until("the others came", () => texts().includes("zz"));
+    t.strictSame(
+      texts().filter((content) => content !== "x"),
+      ["y", "zz"],
+    );
+  });
+
+  t.test("[X17] an open bus is not away, and a closed one is", async (t) => {
+    const [a, b] = [await open(t), await open(t)];
+    t.equal(a.away, false);
+    await collect(a, newChannel());
+    t.equal(a.away, false);
+    await a.close();
+    t.equal(a.away, true);
+    t.equal(b.away, false);
+  });
+
   t.test("[X6] a closed bus takes and delivers nothing", async (t) => {
     const [a, b] = [await open(t), await open(t)];
     const channel = newChannel();

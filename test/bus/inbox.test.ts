@@ -4,9 +4,11 @@ import { BUS_MESSAGE_OVERHEAD_BYTES, MAX_BUS_INBOX_BYTES, SLICE_MS } from "../..
 import { Inbox } from "../../src/transport/bus/inbox.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
+const NO_LOG = { error: ({ err }: { err: unknown }) => t.fail(String(err)) };
+
 t.test("[X7] messages are handed over in order, and never while they come in", async (t) => {
   const clock = new FakeClock();
-  const inbox = new Inbox(clock);
+  const inbox = new Inbox(clock, NO_LOG);
   const received: number[] = [];
   inbox.add("c", (payload) => received.push(Buffer.from(payload).readUInt16LE()));
   // Far more than stay in the array before its begin is cut off.
@@ -21,7 +23,7 @@ t.test("[X7] messages are handed over in order, and never while they come in", a
 
 t.test("[X7] other work has its turn between two slices", async (t) => {
   const clock = new FakeClock();
-  const inbox = new Inbox(clock);
+  const inbox = new Inbox(clock, NO_LOG);
   const order: string[] = [];
   inbox.add("c", (payload) => {
     order.push(String(payload[0]));
@@ -37,7 +39,7 @@ t.test(
   "[X7] beyond its bound the oldest are dropped, and the loss is told before what is newer",
   async (t) => {
     const clock = new FakeClock();
-    const inbox = new Inbox(clock);
+    const inbox = new Inbox(clock, NO_LOG);
     const order: (string | number)[] = [];
     inbox.add("c", (payload) => order.push(payload[0]));
     inbox.onLoss(() => order.push("lost"));
@@ -57,7 +59,7 @@ t.test(
 
 t.test("[X7] a message for nobody takes no room, and small ones count with what they cost", async (t) => {
   const clock = new FakeClock();
-  const inbox = new Inbox(clock);
+  const inbox = new Inbox(clock, NO_LOG);
   let received = 0;
   let lost = 0;
   inbox.onLoss(() => lost++);
@@ -68,4 +70,29 @@ t.test("[X7] a message for nobody takes no room, and small ones count with what 
   for (let n = 0; n < most + 10; n++) inbox.push("c", new Uint8Array(0));
   await clock.advance(1);
   t.strictSame([received, lost], [most, 1]);
+});
+
+t.test("[X16] what a receiver throws is counted, and logged once a second", async (t) => {
+  const clock = new FakeClock();
+  const logged: object[] = [];
+  const inbox = new Inbox(clock, { error: (details) => logged.push(details) });
+  const err = new Error("of another node");
+  const others: number[] = [];
+  inbox.add("c", () => {
+    throw err;
+  });
+  const push = async () => {
+    for (let n = 0; n < 3; n++) inbox.push("c", Uint8Array.of(n));
+    await clock.advance(1);
+  };
+  await push();
+  t.strictSame(logged.splice(0), [{ err, channel: "c", failures: 1 }]);
+  inbox.add("c", (payload) => others.push(payload[0]));
+  await clock.advance(990);
+  await push();
+  t.strictSame(logged, []);
+  await clock.advance(10);
+  await push();
+  t.strictSame(logged, [{ err, channel: "c", failures: 7 }]);
+  t.strictSame(others, [0, 1, 2, 0, 1, 2]);
 });

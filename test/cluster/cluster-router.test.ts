@@ -245,7 +245,7 @@ t.test("[L4] reports to a silent owner are given up after 10 s, and the link for
   t.match(first.result!.refused[0], { type: "retry", detail: /in time/ });
   t.match(first.result!.refused.at(-1), { type: "overloaded" });
   const [link] = cluster.router.links;
-  t.ok(link.unansweredBytes < 10_000, "empty frames");
+  t.ok(link.unansweredBytes < 20_000, "empty frames");
   const third = submit(cluster, [report(A, 2_000)]);
   await cluster.clock.advance(CLUSTER_WAIT_MS + 5_000);
   t.ok(third.result, "there is room again");

@@ -1,9 +1,17 @@
 // A link on its own: one sender, one owner, and the frames between them.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import t from "tap";
 import type { Report } from "../../src/actors/messages.ts";
 import { encodeControl, FIRST_CONTROL, FRAME, inboxOf, repliesOf } from "../../src/cluster/frames.ts";
 import { encodeProbe } from "../../src/cluster/link-frames.ts";
-import { CLUSTER_WAIT_MS, LINK_RESEND_LONGEST_MS, LINK_RESEND_MS } from "../../src/limits.ts";
+import {
+  CLUSTER_WAIT_MS,
+  LINK_FRAME_OVERHEAD_BYTES,
+  LINK_RESEND_LONGEST_MS,
+  LINK_RESEND_MS,
+  LINK_WINDOW_BYTES,
+} from "../../src/limits.ts";
 import { CALM } from "./lossy-bus.ts";
 import { CLUSTER, idIn, ModelCluster, SELF } from "./model-cluster.ts";
 
@@ -36,6 +44,15 @@ function start() {
   };
   const times = (type: number) => log.filter((one) => one.type === type).map(({ at }) => at);
   return { cluster, clock, bus, log, lose, submit, answers, times, receiver: cluster.receivers.get("b")! };
+}
+
+/** How many of these the collector of garbage does not take. */
+async function stillThere(all: readonly WeakRef<object>[]): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  // A reference that was read stays until the end of its turn of the loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  (runInNewContext("gc") as () => void)();
+  return all.filter((one) => one.deref() !== undefined).length;
 }
 
 t.test("[L5] what goes to one node in one turn is one frame, cut at 64 KiB", async (t) => {
@@ -142,6 +159,60 @@ t.test(
     t.equal(clock.pending, 0);
   },
 );
+
+t.test("[L8] an owner that says nothing for hours fills the window, not the memory", async (t) => {
+  const { cluster, clock, log, lose, submit, answers } = start();
+  lose.next = (channel) => channel === INBOX;
+  const kept: WeakRef<Report>[] = [];
+  const send = () => {
+    const one = report(-1);
+    kept.push(new WeakRef(one));
+    return cluster.router.submit([one]);
+  };
+  const first = send();
+  await clock.advance(CLUSTER_WAIT_MS + 1_000);
+  t.match(await first, { refused: [{ type: "retry" }] });
+  const [link] = cluster.router.links;
+  t.equal(link.unansweredBytes, LINK_FRAME_OVERHEAD_BYTES, "what is left of it counts");
+  for (let round = 0; round < 20; round++) {
+    for (let i = 0; i < 1_000; i++) {
+      void send();
+      await clock.advance(1);
+    }
+    await clock.advance(CLUSTER_WAIT_MS + 1_000);
+    log.length = 0;
+    t.ok(link.unansweredBytes <= LINK_WINDOW_BYTES + 1_000);
+  }
+  t.match(await send(), { refused: [{ type: "overloaded" }] });
+  t.ok((await stillThere(kept)) < 10, "no report is kept");
+  lose.next = () => false;
+  await clock.advance(LINK_RESEND_LONGEST_MS * 2);
+  t.equal(link.unansweredBytes, 0, "all that is owed is an empty frame each");
+  submit();
+  await clock.advance(10);
+  t.equal(answers.at(-1)!.accepted, 1);
+});
+
+t.test("[L8] a frame that is settled before its turn keeps nothing of its reports", async (t) => {
+  const { cluster, clock, lose, submit } = start();
+  lose.next = (channel) => channel === REPLIES;
+  submit(1_000);
+  await clock.advance(10);
+  lose.next = () => false;
+  const [link] = cluster.router.links;
+  const first = link.unansweredBytes;
+  const kept: WeakRef<Report>[] = [];
+  const send = () => {
+    const reports = [report(-1), report(-2)];
+    kept.push(...reports.map((one) => new WeakRef(one)));
+    return cluster.router.submit(reports);
+  };
+  t.match(await Promise.all([send(), clock.advance(10)]), [{ accepted: 2 }]);
+  t.equal(link.unansweredBytes, first + LINK_FRAME_OVERHEAD_BYTES);
+  t.equal(await stillThere(kept), 0);
+  await clock.advance(LINK_RESEND_MS * 2);
+  t.equal(link.unansweredBytes, 0);
+});
 
 t.test("[L6] the owner keeps results until the sender has them", async (t) => {
   const { clock, submit, receiver } = start();

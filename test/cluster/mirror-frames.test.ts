@@ -135,6 +135,23 @@ t.test("[U7] bytes that are no frame do no harm", async (t) => {
   t.ok(told.some(([, type]) => type === "resync"));
 });
 
+t.test("[U7] an entity that this node has and not as a mirror breaks the stream, and no more", async (t) => {
+  const { picture, mirrors, frame, full, told, shown } = alone();
+  picture.add(A, shardOf(A));
+  told.length = 0;
+  mirrors.receive(
+    frame({ n: 1 }, (out) => {
+      full(A, 4, 1, 10)(out);
+      full(B, 5, 1, 1)(out);
+    }),
+  );
+  t.same(told, [["o", "resync", { stream: 1 }]]);
+  t.same(shown(A), [0, 0], "it is as it was");
+  t.equal(shown(B), undefined);
+  mirrors.receive(frame({ stream: 2, n: 1 }, full(B, 5, 1, 1)));
+  t.same(shown(B), [1, 1], "another stream is as good as ever");
+});
+
 t.test("[U12] a frame that went nowhere ends the stream until the node is heard", async (t) => {
   const clock = new FakeClock();
   const picture = new Picture();

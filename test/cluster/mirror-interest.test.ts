@@ -1,12 +1,15 @@
 import t from "tap";
+import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import {
   closeGaps,
   decodeInterest,
   encodeInterest,
   InterestMap,
   MAX_INTEREST_IDS,
+  MAX_INTEREST_IDS_BYTES,
   MAX_INTEREST_RANGES,
 } from "../../src/cluster/interest.ts";
+import { MAX_BUS_MESSAGE_BYTES } from "../../src/limits.ts";
 import { type Cover, coverDifference, coverOf, EVERYWHERE, NOTHING } from "../../src/picture/cover.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
@@ -82,6 +85,26 @@ t.test("[U3] ids beyond the most are refused, whole", async (t) => {
   map.unwanted(["e1"]);
   t.ok(map.wanted(["more", "more"]), "it counts once");
   t.equal(map.current().ids.size, MAX_INTEREST_IDS);
+});
+
+t.test("[U3] ids of more than 2 MiB are refused, whole, as long as they are to be told", async (t) => {
+  for (const character of ["船", "\u0001", "a", "\ud800"]) {
+    const map = new InterestMap();
+    const ids = (view: number) =>
+      Array.from(
+        { length: 1_000 },
+        (_, i) => character.repeat(249) + String(view * 1_000 + i).padStart(5, "0"),
+      );
+    let views = 0;
+    while (views < 20 && map.wanted(ids(views))) views += 1;
+    const size = encodeControl(FIRST_CONTROL, "v", encodeInterest(map.current())).length;
+    t.ok(size < MAX_INTEREST_IDS_BYTES + 10_000 && size < MAX_BUS_MESSAGE_BYTES / 2);
+    t.ok(size > MAX_INTEREST_IDS_BYTES - 1_600_000, `${views} views`);
+    t.equal(map.current().ids.size, views * 1_000);
+    map.unwanted(ids(0));
+    t.ok(map.wanted(ids(30)), "there is room again");
+    t.notOk(map.wanted(ids(31)));
+  }
 });
 
 t.test("[U3] the feed tells what its views look at", async (t) => {

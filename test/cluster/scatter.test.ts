@@ -1,5 +1,6 @@
 import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
+import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
 import { SHARDS } from "../../src/limits.ts";
 import { Picture } from "../../src/picture/picture.ts";
@@ -147,6 +148,23 @@ t.test("[Q1] an answer that is too long for a message is cut, and nothing is lef
   t.strictSame(seen, all.map(({ id }) => id).sort());
 });
 
+t.test("[Q1] an answer is as long as its JSON, whatever characters are in it", async (t) => {
+  for (const character of ["船", "\u0001", '"']) {
+    const all = Array.from({ length: 3_000 }, (_, n) => ({
+      id: character.repeat(250) + n,
+      lon: 25,
+      lat: 60,
+      kind: character.repeat(60),
+      weight: n % 2 === 0 ? 0 : 7_000,
+    }));
+    const { scatters } = cluster(1, all);
+    const answer = scatters[0].answer({ is: "list", limit: 10_000 });
+    t.ok(answer.more && answer.records.length > 100);
+    const size = encodeControl(FIRST_CONTROL, "o", { is: "answer", n: 1, answer }).length;
+    t.ok(size < 2 * 2 ** 20 + 10_000, `${size}`);
+  }
+});
+
 t.test("[Q3] what nobody answers for is told as missing", async (t) => {
   const all = Array.from({ length: 100 }, (_, n) => ({
     id: `e${n}`,
@@ -201,4 +219,61 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
     records.map(({ epoch, seq }) => [epoch, seq]),
     [[2, 3]],
   );
+});
+
+t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => {
+  const { scatters, settled, silent, whole } = cluster(2, [
+    { id: "e7", lon: 25, lat: 60, kind: "truck", weight: 0 },
+  ]);
+  const [scatter] = scatters;
+  silent.add("1");
+  const asked = scatter.list({ limit: 10 });
+  const record = fullRecord(whole, whole.find("e7"));
+  const answer = { records: [record], more: false, shards: [[1, 1]] };
+  const near = { is: "near", lon: 1, lat: 2, k: 3 };
+  const list = { is: "list", limit: 3 };
+  const bodies: unknown[] = [
+    {},
+    null,
+    { is: "answer", n: 1 },
+    { is: "other", n: 1, query: list, answer },
+    { is: "query", n: -1, query: list },
+    { is: "answer", n: "1", answer },
+    ...[
+      null,
+      {},
+      { is: "other" },
+      { is: "one" },
+      { ...near, lon: "1" },
+      { ...near, lat: null },
+      { ...near, k: 0 },
+      { ...near, radius: "1" },
+      { ...near, kinds: [1] },
+      { ...near, states: "a" },
+      { ...near, kinds: Array(65).fill("a") },
+      { ...list, limit: 10_001 },
+      { ...list, bbox: [1, 2, 3] },
+      { ...list, bbox: [1, 2, 3, null] },
+      { ...list, after: 1 },
+    ].map((query) => ({ is: "query", n: 1, query })),
+    ...[
+      null,
+      { ...answer, shards: undefined },
+      { ...answer, shards: [1] },
+      { ...answer, shards: [[256, 1]] },
+      { ...answer, shards: [[1, 1, 1]] },
+      { ...answer, more: undefined },
+      { ...answer, records: {} },
+      { ...answer, records: [null] },
+      { ...answer, records: [{ ...record, id: 1 }] },
+      { ...answer, records: [{ ...record, epoch: "1" }] },
+      { ...answer, records: [{ ...record, seq: null }] },
+      { ...answer, distances: [] },
+      { ...answer, distances: ["1"] },
+    ].map((answer) => ({ is: "answer", n: 1, answer })),
+  ];
+  for (const body of bodies) scatter.heard("1", body);
+  t.equal(scatter.stats.malformed, bodies.length);
+  const { missing } = await settled(asked);
+  t.equal(missing.length, SHARDS / 2, "like a node that said nothing");
 });

@@ -224,7 +224,7 @@ t.test("[F51] more entities than a node can ask for are refused, whole", async (
     t.match(client.last("error"), {
       type: "urn:muster:problem:unavailable",
       status: 503,
-      detail: /as many entities as it can ask/,
+      detail: /as many entities, or as long ids, as it can ask/,
       view,
     });
     client.received.length = 0;

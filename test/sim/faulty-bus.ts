@@ -95,6 +95,10 @@ export class FaultyBus implements Bus {
     });
   }
 
+  get away(): boolean {
+    return this.#faults.away.has(this.#node) || this.#inner.away;
+  }
+
   onLoss(lost: () => void): void {
     this.#lost.push(lost);
     this.#inner.onLoss(lost);

@@ -2,6 +2,14 @@
 import type { Clock } from "../../clock.ts";
 import { BUS_MESSAGE_OVERHEAD_BYTES, MAX_BUS_INBOX_BYTES, SLICE_MS } from "../../limits.ts";
 
+/** Failures of receivers are logged at most so often, with their number: the cause of one is in every message of its kind. */
+const LOG_FAILURES_MS = 1_000;
+
+/** What is logged of a receiver that throws. */
+export interface InboxLog {
+  error(details: { err: unknown; channel: string; failures: number }, message: string): void;
+}
+
 type Receive = (payload: Uint8Array) => void;
 
 interface Waiting {
@@ -14,9 +22,12 @@ const TAKEN: Waiting = { channel: "", payload: new Uint8Array(0) };
 /**
  * Idle, or with messages: then a slice of them is handed over each turn of the loop, so that sockets are drained first. Redis cuts a
  * subscriber that reads too slowly, which would lose more than a node that works off too slowly loses here.
+ *
+ * What another node sends must not end this one: a message at which its receiver throws is lost to that receiver, as the bus may lose any.
  */
 export class Inbox {
   readonly #clock: Clock;
+  readonly #log: InboxLog;
   readonly #receivers = new Map<string, Set<Receive>>();
   readonly #lossListeners: (() => void)[] = [];
   /** From `#head` on; what is before was handed over. */
@@ -25,9 +36,13 @@ export class Inbox {
   #bytes = 0;
   #scheduled = false;
   #dropped = false;
+  #failures = 0;
+  /** Monotonic ms. */
+  #loggedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, log: InboxLog) {
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** Channels that somebody receives. */
@@ -108,10 +123,27 @@ export class Inbox {
       if (receivers === undefined) continue;
       if (receivers.size === 1) {
         const [receive] = receivers;
-        receive(payload);
+        this.#give(receive, channel, payload);
       }
       // Each may keep and change what it gets, and end itself or another one.
-      else for (const receive of [...receivers]) if (receivers.has(receive)) receive(payload.slice());
+      else
+        for (const receive of [...receivers])
+          if (receivers.has(receive)) this.#give(receive, channel, payload.slice());
+    }
+  }
+
+  #give(receive: Receive, channel: string, payload: Uint8Array): void {
+    try {
+      receive(payload);
+    } catch (err) {
+      this.#failures += 1;
+      const now = this.#clock.monotonic();
+      if (now - this.#loggedAt < LOG_FAILURES_MS) return;
+      this.#loggedAt = now;
+      this.#log.error(
+        { err, channel, failures: this.#failures },
+        "a message of another node could not be worked off and is lost",
+      );
     }
   }
 

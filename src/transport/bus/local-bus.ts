@@ -3,21 +3,30 @@ import assert from "node:assert/strict";
 import type { Clock } from "../../clock.ts";
 import { type Bus, BusAway } from "../../cluster/ports.ts";
 import { MAX_BUS_MESSAGE_BYTES } from "../../limits.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, type InboxLog } from "./inbox.ts";
+
+/** A test wants to know. */
+const THROWS: InboxLog = {
+  error({ err }) {
+    throw err;
+  },
+};
 
 /** What the nodes of one process have in common. */
 export class LocalBusHub {
   readonly #clock: Clock;
+  readonly #log: InboxLog;
   readonly #inboxes = new Set<Inbox>();
 
-  /** @param clock its `yield` paces the handing over. */
-  constructor(clock: Clock) {
+  /** @param clock its `yield` paces the handing over. @param log gets what receivers throw; without one it is thrown on, and ends the process. */
+  constructor(clock: Clock, log: InboxLog = THROWS) {
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** One node's end. @param clock of that node, if it has one of its own. */
   open(clock: Clock = this.#clock): Bus {
-    const inbox = new Inbox(clock);
+    const inbox = new Inbox(clock, this.#log);
     this.#inboxes.add(inbox);
     return new LocalBus(inbox, this.#inboxes);
   }
@@ -50,6 +59,10 @@ class LocalBus implements Bus {
     return async () => end();
   }
 
+  get away(): boolean {
+    return !this.#all.has(this.#inbox);
+  }
+
   onLoss(lost: () => void): void {
     this.#inbox.onLoss(lost);
   }
@@ -60,6 +73,6 @@ class LocalBus implements Bus {
   }
 
   #refuseClosed(): void {
-    if (!this.#all.has(this.#inbox)) throw new BusAway("the bus is closed");
+    if (this.away) throw new BusAway("the bus is closed");
   }
 }

@@ -43,7 +43,7 @@ class RedisBus implements Bus {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#inbox = new Inbox(options.clock);
+    this.#inbox = new Inbox(options.clock, options.log);
     this.#publisher = new RedisConnection(options, "publish", {
       lost: () => {},
       restore: async () => {},
@@ -97,6 +97,10 @@ class RedisBus implements Bus {
       throw error;
     }
     return unsubscribe;
+  }
+
+  get away(): boolean {
+    return !this.#publisher.usable || !this.#subscriber.usable;
   }
 
   onLoss(lost: () => void): void {

@@ -15,7 +15,7 @@ import type { Session } from "./session.ts";
 import type { InterestSink, View } from "./view.ts";
 
 const NO_CHANNEL = "too many different filters are in use";
-const NO_IDS = "the views of this node name as many entities as it can ask other nodes for";
+const NO_IDS = "the views of this node name as many entities, or as long ids, as it can ask other nodes for";
 const NO_TARGET = "there is nothing to follow";
 
 /** What a view was opened with, as far as an update may change or needs it. */

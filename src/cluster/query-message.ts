@@ -1,0 +1,88 @@
+/** What nodes ask each other for queries over all of them, and answer; as JSON, of which `undefined` is left out. */
+import { MAX_LIST_LIMIT, MAX_QUERY_NAMES, SHARDS } from "../limits.ts";
+import type { BboxQuery, NearQuery } from "../picture/query.ts";
+import type { EntityRecord } from "../picture/record.ts";
+
+/** A query as it goes to other nodes. */
+export type EntityQuery =
+  | ({ is: "list" } & Omit<BboxQuery, "only">)
+  | ({ is: "near" } & Omit<NearQuery, "only">)
+  | { is: "one"; id: string };
+
+/** What one node says. */
+export interface Answer {
+  /** In order of id, or of distance. */
+  records: EntityRecord[];
+  /** Metres, of `near`; one for each record. */
+  distances?: number[];
+  /** There are others beyond the last record. */
+  more: boolean;
+  /** Shards it answered for, with their epochs. */
+  shards: [number, number][];
+}
+
+/** A question to another node, or its answer. */
+export type QueryMessage =
+  | { is: "query"; n: number; query: EntityQuery }
+  | { is: "answer"; n: number; answer: Answer };
+
+/** Reads a message of another node; `undefined` if it is none. Of records only what decides where they go is looked at. */
+export function readQueryMessage(body: unknown): QueryMessage | undefined {
+  if (!isObject(body) || !isCount(body.n)) return undefined;
+  const fits =
+    (body.is === "query" && isQuery(body.query)) || (body.is === "answer" && isAnswer(body.answer));
+  return fits ? (body as QueryMessage) : undefined;
+}
+
+function isQuery(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
+  if (is === "one") return typeof id === "string";
+  if (!isNames(kinds) || !isNames(states)) return false;
+  if (is === "list") {
+    const fits = bbox === undefined || (isListOf(bbox, isNumber) && bbox.length === 4);
+    return fits && isLimit(limit) && (after === undefined || typeof after === "string");
+  }
+  if (is !== "near") return false;
+  return isNumber(lon) && isNumber(lat) && isLimit(k) && (radius === undefined || isNumber(radius));
+}
+
+function isAnswer(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { records, distances, more, shards } = value;
+  if (typeof more !== "boolean" || !isListOf(records, isRecord) || !isListOf(shards, isShard)) return false;
+  return distances === undefined || (isListOf(distances, isNumber) && distances.length === records.length);
+}
+
+function isRecord(value: unknown): boolean {
+  return isObject(value) && typeof value.id === "string" && isCount(value.epoch) && isCount(value.seq);
+}
+
+function isShard(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && value.every(isCount) && value[0] < SHARDS;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isListOf(value: unknown, fits: (item: unknown) => boolean): value is unknown[] {
+  return Array.isArray(value) && value.every(fits);
+}
+
+function isNames(value: unknown): boolean {
+  const isName = (name: unknown) => typeof name === "string";
+  return value === undefined || (isListOf(value, isName) && value.length <= MAX_QUERY_NAMES);
+}
+
+function isNumber(value: unknown): boolean {
+  return Number.isFinite(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isLimit(value: unknown): boolean {
+  return isCount(value) && (value as number) >= 1 && (value as number) <= MAX_LIST_LIMIT;
+}
