@@ -69,6 +69,17 @@ function clusterReadings(cluster: Cluster): Reading[] {
       "Messages of the bus that could not be read.",
       () => stats.malformed,
     ),
+    gauge("muster_cluster_bus_away", "1 while Redis does not answer.", () => Number(cluster.busAway)),
+    counter(
+      "muster_cluster_too_large_total",
+      "Messages not sent because they were too large.",
+      () => stats.tooLarge,
+    ),
+    counter(
+      "muster_link_doubtful_total",
+      "Reports refused because they might have been taken twice.",
+      () => router.stats.doubtful,
+    ),
     gauge(
       "muster_link_waiting_reports",
       "Reports that wait for the owner of their shard.",
