@@ -8,7 +8,7 @@
  * client to say, who is told of duplicates. Those under way in this node cannot be withdrawn, so their answers are waited for. `ShardLanes`
  * says when reports may go on.
  */
-import type { Ingest, IngestResult, Report } from "../actors/messages.ts";
+import type { Ingest, IngestResult, LocalIngest, Report } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import {
   CLUSTER_DOUBT_MS,
@@ -24,7 +24,6 @@ import { FRAME, type Frame } from "./frames.ts";
 import type { Refused } from "./link-frames.ts";
 import type { LinkOptions, LinkSender } from "./link-sender.ts";
 import { HERE, type Place, Places } from "./places.ts";
-import type { LocalIngest } from "./ports.ts";
 import { unrecognised } from "./recognised.ts";
 import { Release } from "./release.ts";
 import type { Routing } from "./routing.ts";

@@ -1,8 +1,7 @@
 /** Gives shards of this node to others: a few at a time, since they pause together. */
-import { StoreAway } from "../actors/ports.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemberOptions } from "./member.ts";
-import { portionOf } from "./shard-host.ts";
+import { isAway, portionOf } from "./shard-host.ts";
 
 /** After a hand-over that was given up. */
 const GIVEN_UP_MS = 10_000;
@@ -47,7 +46,7 @@ export class HandOvers {
 
   /** Hands over those that are open. Does not reject; what could not be handed over is still open, or nobody's. */
   async some(wanted: readonly number[]): Promise<void> {
-    const { host, routing, store, announce, log } = this.#options;
+    const { host, routing, store, announce, log, onFatal } = this.#options;
     const shards = wanted.filter((shard) => this.#ledger.phase(shard) === "open");
     if (shards.length === 0) return;
     const began = this.#now;
@@ -63,7 +62,7 @@ export class HandOvers {
         for (const shard of left) released.push([shard, epochs.get(shard)!]);
       });
     } catch (error) {
-      if (this.#unlessAway(error))
+      if (isAway(error, onFatal))
         log.warn(
           { shards, reason: String(error) },
           "a hand-over failed: the next renewal tells whose the shards are",
@@ -102,13 +101,6 @@ export class HandOvers {
     const end = this.#now + LONGEST_LOAD_MS;
     const isOpen = ([shard]: readonly [number, number]) => routing.place(shard).is !== "nowhere";
     while (this.#now < end && !released.every(isOpen)) await this.#pause(LOAD_LOOK_MS);
-  }
-
-  /** @returns whether it was the store's being away; anything else ends the node. */
-  #unlessAway(error: unknown): boolean {
-    if (error instanceof StoreAway) return true;
-    this.#options.onFatal(error);
-    return false;
   }
 
   #pause(ms: number): Promise<void> {

@@ -6,7 +6,9 @@
  * is not taken again, but a sign that the sender lacks replies: all it may lack is sent again. One that comes ahead of its turn is dropped;
  * the sender repeats everything from the first that was not received.
  */
+
 import { ByteWriter } from "../actors/bytes.ts";
+import type { LocalIngest } from "../actors/messages.ts";
 import type { Clock } from "../clock.ts";
 import { LINK_FRAME_BYTES, MAX_LINK_SENDERS } from "../limits.ts";
 import { FRAME, type Frame, repliesOf } from "./frames.ts";
@@ -18,7 +20,7 @@ import {
   writeReplyHead,
   writeResult,
 } from "./link-frames.ts";
-import { type Bus, BusAway, type LocalIngest } from "./ports.ts";
+import { type Bus, BusAway } from "./ports.ts";
 
 export interface ReceiverOptions {
   cluster: string;

@@ -11,7 +11,7 @@ import { Lease, RENEW_MS } from "./lease.ts";
 import { Ledger } from "./ledger.ts";
 import type { ClusterState, ClusterStore, Member as MemberState } from "./ports.ts";
 import type { Routing } from "./routing.ts";
-import type { ShardHost } from "./shard-host.ts";
+import { isAway, type ShardHost } from "./shard-host.ts";
 
 /** Shards are moved only when nobody has come or gone for so long. */
 const STABLE_MS = 5_000;
@@ -241,7 +241,7 @@ export class Member {
         this.ledger.given(unknown, this.#now);
         this.#claimFree();
       })
-      .catch((error) => this.#unlessAway(error))
+      .catch((error) => isAway(error, this.#options.onFatal))
       .finally(() => {
         this.#handOvers.busy = false;
       });
@@ -279,7 +279,7 @@ export class Member {
       this.stats.claimed += epochs.size;
       if (epochs.size > 0) void this.#load(epochs);
     } catch (error) {
-      this.#unlessAway(error);
+      isAway(error, this.#options.onFatal);
     } finally {
       this.#claims -= 1;
     }
@@ -297,7 +297,7 @@ export class Member {
         await host.load(epochs);
         break;
       } catch (error) {
-        if (!this.#unlessAway(error)) return;
+        if (!isAway(error, this.#options.onFatal)) return;
         await this.#pause(LOAD_RETRY_MS);
       }
     }
@@ -343,13 +343,6 @@ export class Member {
 
   #hasTakers(): boolean {
     return this.ledger.members.some(({ draining, leaseLeftMs }) => !draining && leaseLeftMs > 0);
-  }
-
-  /** @returns whether it was the store's being away; anything else ends the node. */
-  #unlessAway(error: unknown): boolean {
-    if (error instanceof StoreAway) return true;
-    this.#options.onFatal(error);
-    return false;
   }
 
   #pause(ms: number): Promise<void> {

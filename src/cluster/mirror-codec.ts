@@ -54,20 +54,9 @@ export function writeHead(out: ByteWriter, { owner, stream, n, k, t }: FrameHead
 export function writeFull(out: ByteWriter, columns: Columns, slot: number, number: number): void {
   out.reserve(FULL_BYTES);
   out.u8(FULL_RECORD);
-  out.u8(columns.shard[slot]);
-  out.u32(number);
-  out.u32(columns.epoch[slot]);
-  out.u32(columns.seq[slot]);
-  out.u8(columns.flags[slot] & TOLD_FLAGS);
+  writeStart(out, columns, slot, number);
   out.u8(columns.liveness[slot]);
-  out.f64(columns.t[slot]);
-  out.f64(columns.received[slot]);
-  out.f64(columns.lon[slot]);
-  out.f64(columns.lat[slot]);
-  out.f32(columns.alt[slot]);
-  out.f32(columns.speed[slot]);
-  out.f32(columns.course[slot]);
-  out.f32(columns.heading[slot]);
+  writePlace(out, columns, slot);
   out.f32(columns.accuracy[slot]);
   out.string(columns.id[slot]!);
   out.string(columns.kinds.name(columns.kind[slot]));
@@ -81,11 +70,19 @@ export function writeFull(out: ByteWriter, columns: Columns, slot: number, numbe
 export function writeMotion(out: ByteWriter, columns: Columns, slot: number, number: number): void {
   out.reserve(MOTION_BYTES);
   out.u8(MOTION_RECORD);
+  writeStart(out, columns, slot, number);
+  writePlace(out, columns, slot);
+}
+
+function writeStart(out: ByteWriter, columns: Columns, slot: number, number: number): void {
   out.u8(columns.shard[slot]);
   out.u32(number);
   out.u32(columns.epoch[slot]);
   out.u32(columns.seq[slot]);
   out.u8(columns.flags[slot] & TOLD_FLAGS);
+}
+
+function writePlace(out: ByteWriter, columns: Columns, slot: number): void {
   out.f64(columns.t[slot]);
   out.f64(columns.received[slot]);
   out.f64(columns.lon[slot]);

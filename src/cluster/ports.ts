@@ -1,5 +1,4 @@
 /** What the cluster wants of the outside: a bus between nodes, and the authority over who owns what. Implemented in `transport/bus/` and `store/`. */
-import type { IngestResult, Report } from "../actors/messages.ts";
 
 /** The bus does not take or deliver messages now. Whether a message went out is unknown. */
 export class BusAway extends Error {
@@ -81,22 +80,3 @@ export interface ClusterStore {
 
 /** How long a lease lasts, ms. */
 export const LEASE_MS = 5_000;
-
-export interface PlacedResult extends IngestResult {
-  /**
-   * Ascending indices which this node does not own under the given epoch (any more). Nothing of them is or becomes durable under it.
-   */
-  moved: number[];
-}
-
-/** The reports of a batch for the actors of this node, for routers here and elsewhere. */
-export interface LocalIngest {
-  /**
-   * Decides reports in order: those of one call, and those of successive calls. Resolves after the commit of all that it accepts, and never
-   * rejects. While overloaded it refuses all of them `overloaded`, at once. After a shard is lost or handed over all later reports with
-   * its old epoch are `moved`.
-   * @param epochs by index of the report: the epoch under which the caller takes this node for the owner of its shard.
-   */
-  submitPlaced(reports: readonly Report[], epochs: ArrayLike<number>): Promise<PlacedResult>;
-  readonly overloaded: boolean;
-}

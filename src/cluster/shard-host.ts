@@ -1,3 +1,5 @@
+import { StoreAway } from "../actors/ports.ts";
+
 /** The shards of this node, for the member to open and to close. */
 export interface ShardHost {
   /** Loads what is durable, and opens. @throws StoreAway; nothing is open then. */
@@ -29,4 +31,11 @@ export function portionOf(shards: readonly number[], host: ShardHost): number[] 
     return i > 0 && (i >= SHARDS_PER_HAND_OVER || bytes > BYTES_PER_HAND_OVER);
   });
   return shards.slice(0, end < 0 ? shards.length : end);
+}
+
+/** @returns whether an error is the store's being away; any other ends the node. */
+export function isAway(error: unknown, onFatal: (error: unknown) => void): boolean {
+  if (error instanceof StoreAway) return true;
+  onFatal(error);
+  return false;
 }

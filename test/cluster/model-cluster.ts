@@ -1,10 +1,9 @@
 // A cluster of models around the real router and the real links: owners that refuse what is not theirs, and an authority that cannot err.
-import type { Report } from "../../src/actors/messages.ts";
+import type { LocalIngest, PlacedResult, Report } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { ClusterRouter } from "../../src/cluster/cluster-router.ts";
 import { decodeFrame, inboxOf, repliesOf } from "../../src/cluster/frames.ts";
 import { LinkReceiver } from "../../src/cluster/link-receiver.ts";
-import type { LocalIngest, PlacedResult } from "../../src/cluster/ports.ts";
 import { Routing } from "../../src/cluster/routing.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { LossyBus } from "./lossy-bus.ts";
