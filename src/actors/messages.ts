@@ -88,10 +88,10 @@ export interface PlacedResult extends IngestResult {
 export interface LocalIngest {
   /**
    * Takes reports in order, each under the epoch in which its shard is believed to be this node's. Answers as `Ingest.submit` does; once a report of
-   * a shard has moved, all later ones of that epoch have moved.
-   * @param epochs by report.
+   * a shard has moved, all later ones of that epoch have moved, until `outdate`.
+   * @param epochs by report; the callee's from now on.
    */
-  submitPlaced(reports: readonly Report[], epochs: ArrayLike<number>): Promise<PlacedResult>;
+  submitPlaced(reports: readonly Report[], epochs: Uint32Array): Promise<PlacedResult>;
   readonly overloaded: boolean;
 }
 

@@ -113,18 +113,22 @@ export class Ownership {
   /**
    * Closes shards, makes all that they decided durable, and gives them away: when `release` has resolved they are another node's to claim.
    * The pause of a shard is from here to the claimer's opening it.
-   * @returns whether it came to that; if what they decided does not become durable soon, they are opened again as they were.
+   * @param keeping what they decided does not become durable soon: those which are still here are opened again as they were, right after this.
+   * @returns whether it came to the release.
    * @throws StoreAway; the shards are closed and forgotten all the same, and may or may not be this node's.
    */
   async handOver(
     shards: readonly number[],
     release: (shards: readonly number[]) => Promise<void>,
+    keeping: (epochs: ReadonlyMap<number, number>) => void = () => {},
   ): Promise<boolean> {
     const open = shards.filter((index) => this.#table.shards[index].status === "open");
     for (const index of shards) this.#table.shards[index].status = "closing";
     try {
       if (!(await this.#isDurableSoon())) {
-        for (const index of this.#closing(open)) this.#table.shards[index].status = "open";
+        const kept = this.#closing(open).map((index) => this.#table.shards[index]);
+        keeping(new Map(kept.map(({ index, epoch }) => [index, epoch])));
+        for (const shard of kept) shard.status = "open";
         return false;
       }
       await this.#writeCheckpoints(this.#closing(shards));

@@ -66,6 +66,8 @@ const SILENCE_EVENTS: readonly MachineEvent[] = [
 export const MOVED = "moved";
 /** For `receive`: whatever the shard's epoch is. */
 export const ANY_EPOCH = -1;
+/** Under which no shard ever is. */
+export const NO_EPOCH = 0;
 /** Timers of one entity worked off in one go: each may arm another that is due at once. */
 const MAX_FIRINGS = 32;
 /** A deadline that comes before all of its shard are awake is looked at again so much later. */

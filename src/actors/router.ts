@@ -7,7 +7,7 @@ import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
 import type { GroupCommit, Verdict } from "./group-commit.ts";
 import type { Ingest, IngestResult, LocalIngest, PlacedResult, Report } from "./messages.ts";
 import { ALWAYS_OPEN, type Gate } from "./ports.ts";
-import { type Actors, ANY_EPOCH, DUPLICATE, MOVED } from "./receive.ts";
+import { type Actors, ANY_EPOCH, DUPLICATE, MOVED, NO_EPOCH } from "./receive.ts";
 import { shardOf } from "./shard-hash.ts";
 
 /** How often the slice looks at the clock. */
@@ -16,7 +16,7 @@ const REPORTS_PER_LOOK = 16;
 interface Entry {
   reports: readonly Report[];
   /** By report: the epoch of its shard; absent = whatever it is. */
-  epochs: ArrayLike<number> | undefined;
+  epochs: Uint32Array | undefined;
   /** Reports decided so far. */
   next: number;
   /** Decided, and not joined to a batch of the commit yet: from here to `next`. */
@@ -63,7 +63,7 @@ export class Router implements Ingest, LocalIngest {
     return new Promise((resolve) => this.#take(reports, undefined, resolve));
   }
 
-  submitPlaced(reports: readonly Report[], epochs: ArrayLike<number>): Promise<PlacedResult> {
+  submitPlaced(reports: readonly Report[], epochs: Uint32Array): Promise<PlacedResult> {
     return new Promise((resolve) =>
       this.#take(reports, epochs, ({ moved = [], ...result }) => resolve({ ...result, moved })),
     );
@@ -102,6 +102,18 @@ export class Router implements Ingest, LocalIngest {
     });
     this.#queued += reports.length;
     if (!this.#pumping) this.#start();
+  }
+
+  /**
+   * What has come in for these shards under an epoch and is not decided yet will have moved, also if they are open by then: some that came before it
+   * may have.
+   */
+  outdate(shards: ReadonlySet<number>): void {
+    for (const { reports, epochs, next } of this.#queue) {
+      if (epochs === undefined) continue;
+      for (let i = next; i < reports.length; i++)
+        if (shards.has(shardOf(reports[i].id))) epochs[i] = NO_EPOCH;
+    }
   }
 
   /** Takes no new batches; those taken are still worked off. */

@@ -80,7 +80,8 @@ export class Cluster {
       log,
       host: {
         load: (epochs) => this.parts.system.load(epochs),
-        handOver: (shards, release) => this.parts.system.ownership.handOver(shards, release),
+        handOver: (shards, release) =>
+          this.parts.system.ownership.handOver(shards, release, (epochs) => this.#keeping(epochs)),
         forget: (shards) => this.parts.system.ownership.forget(shards),
         bytes: (shard) => this.parts.system.table.shards[shard].bytes,
       },
@@ -282,6 +283,13 @@ export class Cluster {
     return this.member.ledger.members
       .map(({ incarnation }) => incarnation)
       .filter((incarnation) => incarnation !== this.#node);
+  }
+
+  /** Shards refused reports for a while, and will take some again under the same epochs: none may overtake one that was refused. */
+  #keeping(epochs: ReadonlyMap<number, number>): void {
+    const { system, receiver } = this.parts;
+    system.router.outdate(new Set(epochs.keys()));
+    receiver.keeping(epochs);
   }
 
   #takeFrame(frame: Frame): void {

@@ -1,7 +1,7 @@
 /**
  * The bodies of a link's frames. A link is (incarnation of the sender, incarnation of the owner); it numbers its frames from 1.
  *
- * - reports: owner string, number f64, acked f64, count u32, the reports.
+ * - reports: owner string, number f64, acked f64 (as of the frame's first report), count u32, the reports.
  * - probe: owner string, acked f64. The owner repeats what it has beyond `acked`.
  * - reply: sender string, received f64, then results of frames to the end of the body.
  *
@@ -41,7 +41,7 @@ export interface Reply {
   results: FrameResult[];
 }
 
-/** What comes before the reports of every frame of one link; the three numbers after it are patched in when it is published. */
+/** What comes before the reports of every frame of one link; the three numbers after it are patched in when they are known. */
 export function reportsHead(sender: string, owner: string): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(256);
   writeEnvelope(FRAME.reports, sender, out);
@@ -52,7 +52,7 @@ export function reportsHead(sender: string, owner: string): Uint8Array<ArrayBuff
 /** Room for number, acked and count after `reportsHead`. */
 export const REPORTS_NUMBERS_BYTES = 20;
 
-export function patchReports(frame: Uint8Array, head: number, number: number, acked: number): void {
+export function patchNumber(frame: Uint8Array, head: number, number: number, acked: number): void {
   const view = new DataView(frame.buffer, frame.byteOffset + head, REPORTS_NUMBERS_BYTES);
   view.setFloat64(0, number, true);
   view.setFloat64(8, acked, true);

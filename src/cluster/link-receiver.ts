@@ -5,10 +5,15 @@
  * A frame is unknown → taken (it is the next one) → finished (its result is there, and sent once) → acked (forgotten). One that comes again
  * is not taken again, but a sign that the sender lacks replies: all it may lack is sent again. One that comes ahead of its turn is dropped;
  * the sender repeats everything from the first that was not received.
+ *
+ * A shard that refused reports as moved and is open again under the same epoch (`keeping`) must not take any that were sent before the
+ * sender knew of that: they would overtake those refused. They have moved too.
  */
 
 import { ByteWriter } from "../actors/bytes.ts";
-import type { LocalIngest } from "../actors/messages.ts";
+import type { LocalIngest, Report } from "../actors/messages.ts";
+import { NO_EPOCH } from "../actors/receive.ts";
+import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { LINK_FRAME_BYTES, MAX_LINK_SENDERS } from "../limits.ts";
 import { FRAME, type Frame, repliesOf } from "./frames.ts";
@@ -37,6 +42,8 @@ interface Sender {
   /** Highest frame taken. */
   received: number;
   acked: number;
+  /** By shard: of an epoch, nothing is taken that was sent before the sender had all results up to this frame. */
+  readonly kept: Map<number, { epoch: number; received: number }>;
   /** By frame beyond `acked`, in the order in which they were finished. */
   readonly results: Map<number, FrameResult>;
   /** Finished, and not sent yet. */
@@ -71,6 +78,12 @@ export class LinkReceiver {
     if (this.#gone.size <= MAX_LINK_SENDERS) return;
     const [oldest] = this.#gone;
     this.#gone.delete(oldest);
+  }
+
+  /** Shards are about to open again under epochs under which they refused reports as moved. */
+  keeping(epochs: ReadonlyMap<number, number>): void {
+    for (const { kept, received } of this.#senders.values())
+      for (const [shard, epoch] of epochs) kept.set(shard, { epoch, received });
   }
 
   /** Frames whose results are kept. */
@@ -118,6 +131,7 @@ export class LinkReceiver {
       channel: repliesOf(this.#options.cluster, incarnation),
       received: 0,
       acked: 0,
+      kept: new Map(),
       results: new Map(),
       fresh: [],
       repeat: false,
@@ -127,8 +141,10 @@ export class LinkReceiver {
     return sender;
   }
 
-  #submit(sender: Sender, { number, reports, epochs }: ReportsBody): void {
+  #submit(sender: Sender, { number, acked, reports, epochs }: ReportsBody): void {
     sender.received = number;
+    for (const [shard, { received }] of sender.kept) if (received <= acked) sender.kept.delete(shard);
+    if (sender.kept.size > 0) outdate(reports, epochs, sender.kept);
     this.stats.frames += 1;
     if (reports.length === 0) {
       this.#finish(sender, { number, refused: [], moved: [] });
@@ -189,5 +205,11 @@ export class LinkReceiver {
     this.#options.bus.publish(sender.channel, payload).catch((error: unknown) => {
       if (!(error instanceof BusAway)) throw error;
     });
+  }
+}
+
+function outdate(reports: readonly Report[], epochs: Uint32Array, kept: Sender["kept"]): void {
+  for (const [i, { id }] of reports.entries()) {
+    if (kept.get(shardOf(id))?.epoch === epochs[i]) epochs[i] = NO_EPOCH;
   }
 }

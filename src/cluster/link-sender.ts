@@ -26,7 +26,7 @@ import {
   encodeProbe,
   type FrameResult,
   patchCount,
-  patchReports,
+  patchNumber,
   REPORTS_NUMBERS_BYTES,
   type Refused,
   readReply,
@@ -67,6 +67,8 @@ interface Part {
 
 interface SentFrame {
   number: number;
+  /** Up to which the sender had all results when it got its first report. */
+  acked: number;
   count: number;
   bytes: Uint8Array;
   parts: readonly Part[];
@@ -85,7 +87,9 @@ export class LinkSender {
   readonly #empty: Uint8Array;
   readonly #out = new ByteWriter(2 * LINK_FRAME_BYTES);
   readonly #writer = new ReportWriter(this.#out);
+  /** Of the open frame. */
   #parts: Part[] = [];
+  #ackedAtFirst = 0;
   /** All beyond `#acked`, ascending without gaps. */
   #frames: SentFrame[] = [];
   #acked = 0;
@@ -125,6 +129,7 @@ export class LinkSender {
         this.#refuse();
         break;
       }
+      if (this.#writer.count === 0) this.#ackedAtFirst = this.#acked;
       const shard = cargo.shardOf(position);
       this.#writer.add(cargo.reportOf(position), shard, epochs[shard]);
       if (out.length < LINK_FRAME_BYTES) continue;
@@ -197,7 +202,14 @@ export class LinkSender {
     const number = this.#acked + this.#frames.length + 1;
     const { count } = this.#writer;
     patchCount(bytes, this.#head.length, count);
-    this.#frames.push({ number, count, bytes, parts: this.#parts, settled: false });
+    this.#frames.push({
+      number,
+      acked: this.#ackedAtFirst,
+      count,
+      bytes,
+      parts: this.#parts,
+      settled: false,
+    });
     this.#bytes += bytes.length + LINK_FRAME_OVERHEAD_BYTES;
     this.#begin();
   }
@@ -275,8 +287,8 @@ export class LinkSender {
   }
 
   #publishFrame(number: number): void {
-    const { bytes } = this.#frames[number - this.#acked - 1];
-    patchReports(bytes, this.#head.length, number, this.#acked);
+    const { bytes, acked } = this.#frames[number - this.#acked - 1];
+    patchNumber(bytes, this.#head.length, number, acked);
     this.#publish(bytes);
   }
 

@@ -231,7 +231,7 @@ export class Member {
       onFatal(new Error(`shards ${wrong} are in memory here, and another's by the database`));
       return;
     }
-    if (unknown.size === 0 || this.#handOvers.busy || this.#claims > 0) return;
+    if (unknown.size === 0 || this.#handOvers.busy || this.#claims > 0 || !this.lease.open) return;
     const shards = [...unknown.keys()];
     log.warn({ shards }, "this node owns shards that it did not know of, and releases them");
     this.#handOvers.busy = true;
@@ -325,7 +325,10 @@ export class Member {
     const misplaced = ledger.misplaced();
     if (misplaced.length === 0) return;
     this.#nextRound = now + ROUND_MS;
-    void this.#handOvers.all(misplaced.slice(0, SHARDS_PER_ROUND), () => !this.#stopped && !this.#leaving);
+    void this.#handOvers.all(
+      misplaced.slice(0, SHARDS_PER_ROUND),
+      () => !this.#stopped && !this.#leaving && this.lease.open,
+    );
   }
 
   /** A look at the moment at which the next lease runs out, or a free shard becomes anybody's, if that is before the next renewal. */

@@ -13,7 +13,7 @@ t.test("[O1] reports are taken under the epoch that they come with, or have move
   const epoch = system.table.shards[shardOf("a")].epoch;
   const placed = system.router.submitPlaced(
     [report("a", 0), report("a", 1), report("a", 2)],
-    [epoch, epoch - 1, epoch],
+    Uint32Array.of(epoch, epoch - 1, epoch),
   );
   await clock.advance(100);
   t.strictSame(await placed, { accepted: 2, refused: [], moved: [1] });
@@ -31,13 +31,13 @@ t.test("[O2] a shard that is handed over has all it decided durable, and decides
   store.gate = new Promise((resolve) => {
     release = resolve;
   });
-  const before = system.router.submitPlaced([report("a", 0)], [epoch]);
+  const before = system.router.submitPlaced([report("a", 0)], Uint32Array.of(epoch));
   await clock.advance(10);
   const released: (readonly number[])[] = [];
   const handOver = system.ownership.handOver([shard], async (shards) => {
     released.push(shards);
   });
-  const after = system.router.submitPlaced([report("a", 1)], [epoch]);
+  const after = system.router.submitPlaced([report("a", 1)], Uint32Array.of(epoch));
   await clock.advance(50);
   t.strictSame(released, [], "not before its facts are durable");
   release();
@@ -60,7 +60,7 @@ t.test("[O2] a shard that was lost while it was handed over is not released", as
   const shard = shardOf("a");
   const { epoch } = system.table.shards[shard];
   store.poison = () => true;
-  const before = system.router.submitPlaced([report("a", 0)], [epoch]);
+  const before = system.router.submitPlaced([report("a", 0)], Uint32Array.of(epoch));
   await clock.advance(1);
   const released: (readonly number[])[] = [];
   const handOver = system.ownership.handOver([shard], async (shards) => {
@@ -138,12 +138,20 @@ t.test(
     store.gate = new Promise((resolve) => {
       answer = resolve;
     });
-    const before = system.router.submitPlaced([report("a", 0)], [epoch]);
+    const before = system.router.submitPlaced([report("a", 0)], Uint32Array.of(epoch));
     await clock.advance(10);
-    const handOver = system.ownership.handOver([shard], async () => void t.fail("released"));
+    const kept: [number, number, string][] = [];
+    const handOver = system.ownership.handOver(
+      [shard],
+      async () => void t.fail("released"),
+      (epochs) => {
+        for (const [index, epoch] of epochs) kept.push([index, epoch, system.table.shards[index].status]);
+      },
+    );
     await clock.advance(2_100);
     t.equal(await handOver, false);
-    const after = system.router.submitPlaced([report("a", 1)], [epoch]);
+    t.strictSame(kept, [[shard, epoch, "closing"]], "told before it is open again");
+    const after = system.router.submitPlaced([report("a", 1)], Uint32Array.of(epoch));
     await clock.advance(10);
     store.gate = undefined;
     answer();
@@ -151,6 +159,26 @@ t.test(
     t.strictSame([await before, await after], Array(2).fill({ accepted: 1, refused: [], moved: [] }));
   },
 );
+
+t.test("[L15] what came in before a shard opens again and is not decided has moved", async (t) => {
+  const { system, clock } = await startSystem();
+  const epochs = ["a", "b"].map((id) => system.table.shards[shardOf(id)].epoch);
+  const { monotonic } = clock;
+  let stolen = 0;
+  clock.monotonic = () => monotonic.call(clock) + 10 * stolen++;
+  const placed = system.router.submitPlaced([report("a", 0), report("b", 0)], Uint32Array.from(epochs));
+  const local = system.router.submit([report("a", 0)]);
+  clock.monotonic = monotonic;
+  t.notOk(system.router.idle, "its slice was over at once");
+  system.router.outdate(new Set([shardOf("a")]));
+  await clock.advance(100);
+  t.strictSame(await placed, { accepted: 1, refused: [], moved: [0] });
+  t.strictSame(
+    await local,
+    { accepted: 1, refused: [] },
+    "nothing was refused to those who ask for no epoch",
+  );
+});
 
 t.test("[O9] what was not open does not become so by a hand-over that is given up", async (t) => {
   const { system, store, clock } = await startSystem();
@@ -170,7 +198,7 @@ t.test(
   async (t) => {
     const { system, clock } = await startSystem();
     system.router.close();
-    const placed = system.router.submitPlaced([report("a", 0), report("b", 0)], [1, 1]);
+    const placed = system.router.submitPlaced([report("a", 0), report("b", 0)], Uint32Array.of(1, 1));
     await clock.advance(10);
     t.strictSame(await placed, { accepted: 0, refused: [], moved: [0, 1] });
   },

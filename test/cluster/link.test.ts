@@ -271,3 +271,39 @@ t.test("[L10] late frames of a sender that is down are dropped", async (t) => {
   t.equal(receiver.stats.dropped, 1);
   t.equal(bus.published.get(REPLIES), replies);
 });
+
+t.test(
+  "[L15] after a hand-over that was given up, nothing overtakes what was refused meanwhile",
+  async (t) => {
+    const { cluster, clock, lose, submit, answers, receiver } = start();
+    const { authority } = cluster;
+    const epoch = authority.epoch.get(SHARD)!;
+    authority.owner.set(SHARD, "nobody");
+    lose.next = (channel) => channel === REPLIES;
+    submit();
+    await clock.advance(10);
+    receiver.keeping(new Map([[SHARD, epoch]]));
+    authority.owner.set(SHARD, "b");
+    submit();
+    await clock.advance(10);
+    t.strictSame(authority.applied.get(SHARD), undefined, "the sender does not know of the first yet");
+    lose.next = () => false;
+    await clock.advance(5_000);
+    submit();
+    await clock.advance(10);
+    t.strictSame(authority.applied.get(SHARD), [0, 1, 2], "in their order");
+    t.equal(answers.length, 3);
+  },
+);
+
+t.test("[L15] what is of another epoch or shard is taken as ever", async (t) => {
+  const { cluster, clock, submit, answers, receiver } = start();
+  receiver.keeping(new Map([[SHARD + 1, cluster.authority.epoch.get(SHARD)!]]));
+  submit();
+  await clock.advance(10);
+  t.equal(answers.length, 1);
+  submit();
+  receiver.keeping(new Map([[SHARD, cluster.authority.epoch.get(SHARD)! - 1]]));
+  await clock.advance(10);
+  t.equal(answers.length, 2);
+});

@@ -103,6 +103,13 @@ export const MUTANTS: readonly ClusterMutant[] = [
     to: "if (body.number > sender.received)",
   },
   {
+    name: "after a hand-over that was given up, links go on as if nothing had been refused",
+    kind: "store",
+    file: "src/cluster/cluster.ts",
+    from: "    receiver.keeping(epochs);\n",
+    to: "    void receiver;\n",
+  },
+  {
     name: "entities keep their old epoch when their shard is opened",
     kind: "freeze",
     file: "src/actors/recovery.ts",

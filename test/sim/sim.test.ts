@@ -1,7 +1,7 @@
 // A whole cluster on virtual time, many times: what goes wrong is the seed's, and each seed repeats exactly. More of them: `npm run sim`.
 import t from "tap";
 import { KINDS } from "./scenario.ts";
-import { type Outcome, simulate, TEST_STEPS } from "./simulation.ts";
+import { DEFAULT_STEPS, type Outcome, simulate, TEST_STEPS } from "./simulation.ts";
 
 const SEEDS = 200;
 
@@ -27,6 +27,17 @@ t.test(
     t.ok(sum.fired > SEEDS, `${sum.fired} timers`);
   },
 );
+
+// Each found a fault that is mended, in a run of the full length.
+t.test("what went wrong once does not again", async (t) => {
+  for (const [seed, fault] of [
+    [194, "reports overtook others that a hand-over had refused before it was given up"],
+    [660, "hand-overs went on after the lease had run out"],
+  ] as const) {
+    const outcome = await simulate({ seed, steps: DEFAULT_STEPS });
+    t.equal(outcome.failure, undefined, fault, { detail: describe(outcome) });
+  }
+});
 
 t.test("a seed repeats exactly", async (t) => {
   for (const kind of KINDS) {
