@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { loadOrRelinkUws } from "../../src/transport/server/load-uws.ts";
+import { NODE } from "./node-program.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const TOKEN = "a-token-for-tests-only";
@@ -80,7 +81,8 @@ export async function serve(
 
 /** Runs the command line, or another program that takes the same. */
 export function run(t: Test, args: string[], env: Record<string, string> = {}, program = MAIN) {
-  const child = spawn(process.execPath, [program, ...args], {
+  const [command, ...before] = NODE;
+  const child = spawn(command, [...before, program, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
