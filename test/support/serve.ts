@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { loadOrRelinkUws } from "../../src/transport/server/load-uws.ts";
 import { NODE } from "./node-program.ts";
+import { testDatabase } from "./postgres.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const TOKEN = "a-token-for-tests-only";
@@ -77,6 +78,12 @@ export async function serve(
       return code ?? died;
     },
   };
+}
+
+/** As `serve`, on a PostgreSQL: it starts in a quarter of the time that the embedded database takes. */
+export async function serveOnPostgres(t: Test, env: Record<string, string> = {}): Promise<Serving> {
+  const { url } = await testDatabase(t);
+  return serve(t, { dataDir: await temporaryFolder(t), env: { DATABASE_URL: url, ...env } });
 }
 
 /** Runs the command line, or another program that takes the same. */
