@@ -112,6 +112,10 @@ export const ENTITY_BYTES = 2_304;
 
 /** A command's own id: a UUID, or a name that its sender can make again. In UTF-16 units. */
 export const MAX_COMMAND_ID_LENGTH = 64;
+/** One command over HTTP: its data, bounded as attributes, and room for the rest. */
+export const MAX_COMMAND_BODY_BYTES = 65_536;
+/** Commands that wait for their reply, per connection. */
+export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
 /** One that is sent again within this time is known: longer than any client tries. */
 export const COMMAND_MEMORY_MS = 600_000;
 /** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
@@ -119,6 +123,7 @@ export const MAX_COMMANDS_PER_SHARD = 4_096;
 /** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
 export const COMMAND_BYTES = 512;
 
+assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
 assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");

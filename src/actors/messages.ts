@@ -65,8 +65,8 @@ export const REFUSALS = {
   "clock-skew": { title: "The report is from the future", retry: false },
   "too-many-kinds": { title: "The limit of distinct kinds is reached", retry: false },
   "too-many-entities": { title: "The limit of entities is reached", retry: false },
-  "not-storable": { title: "The store refuses this report's data", retry: false },
-  retry: { title: "The shard was reloaded before the report was stored", retry: true },
+  "not-storable": { title: "The store refuses this data", retry: false },
+  retry: { title: "It may or may not have been stored", retry: true },
   overloaded: { title: "More work waits than the node may hold", retry: true },
 } as const;
 export type RefusalType = keyof typeof REFUSALS;
@@ -87,9 +87,9 @@ export const COMMAND_REFUSALS = {
   "command-refused": { title: "The entity does not take this command now", retry: false },
   "invalid-command": { title: "The command is not valid", retry: false },
   "entity-not-found": { title: "There is no entity with this id", retry: false },
-  "not-storable": { title: "The store refuses this command's data", retry: false },
-  retry: { title: "What became of the command is not known", retry: true },
-  overloaded: { title: "More work waits than the node may hold", retry: true },
+  "not-storable": REFUSALS["not-storable"],
+  retry: REFUSALS.retry,
+  overloaded: REFUSALS.overloaded,
 } as const;
 export type CommandRefusalType = keyof typeof COMMAND_REFUSALS;
 

@@ -15,6 +15,7 @@ import { SUSPEND_MS } from "../../src/cluster/lease.ts";
 import { BusAway, LEASE_MS } from "../../src/cluster/ports.ts";
 import { MIRROR } from "../../src/picture/columns.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
+import { NO_COMMANDS } from "../feed/harness.ts";
 import { FaultyBus } from "./faulty-bus.ts";
 import { FaultyStore } from "./faulty-store.ts";
 import { ProcessClock } from "./sim-clock.ts";
@@ -190,6 +191,7 @@ export class SimNode {
     const feed = new Feed({
       picture: system.picture,
       ingest: cluster.ingest,
+      ...NO_COMMANDS,
       clock,
       log: { error: (details) => world.fail(new Error(JSON.stringify(details))) },
       decodeReport: () => ({ type: "invalid-report", detail: "nobody reports by the feed" }),
