@@ -230,6 +230,10 @@ export const MAX_LINK_SENDERS = 1_024;
 export const MAX_LINK_DETAIL_LENGTH = 256;
 /** Reports that waited and go to one place in one go, between looks at the clock. */
 export const MAX_RELEASED_REPORTS = 1_024;
+/** Without an answer for so long a command is sent again: it is small, and known again. */
+export const COMMAND_RESEND_MS = 250;
+/** Commands of clients that are not answered, and those of other nodes, each: with the largest data some 32 MiB. */
+export const MAX_COMMANDS_UNDER_WAY = 4_096;
 assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
 assert.ok(
   (LINK_WINDOW_BYTES / LINK_FRAME_OVERHEAD_BYTES) * (BUS_MESSAGE_OVERHEAD_BYTES + 256) <

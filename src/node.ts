@@ -167,7 +167,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   cluster?.attach(system);
   const ingest = cluster?.ingest ?? system.router;
-  const commands = system.router;
+  const commands = cluster?.commands ?? system.router;
   const { picture } = system;
   const feed = new Feed({
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
