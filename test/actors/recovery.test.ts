@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import t from "tap";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/actors/checkpoint.ts";
 import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { readFacts } from "../../src/actors/fact-codec.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
@@ -234,6 +235,25 @@ t.test(
     );
   },
 );
+
+t.test("[V5] a checkpoint from before there were commands is read", async (t) => {
+  const h = await startSystem();
+  void h.system.router.submit([report("a", 0, { speed: 5 })]);
+  await h.clock.advance(10);
+  const shard = shardOf("a");
+  const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
+  // A version, and then no states and no commands before the duplicate memory of the one entity, which ends it.
+  const memory = 1 + 8 * 12 + 1;
+  const before = Buffer.concat([body.subarray(0, -memory - 2), body.subarray(-memory)]);
+  t.same([...body.subarray(-memory - 2, -memory)], [0, 0]);
+  before[0] = 1;
+  const bare = new MemoryStore();
+  bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
+  const again = await startSystem({ store: bare, clock: h.clock });
+  t.same(seen(again.system, "a"), seen(h.system, "a"));
+  before[0] = 3;
+  t.throws(() => decodeCheckpoint(before), /checkpoint of version 3, this program reads 1 to 2/);
+});
 
 t.test("[V3] a clean stop leaves nothing to replay", async (t) => {
   const h = await startSystem();
