@@ -1,6 +1,6 @@
 /** The ways by which commands get to a node. */
 import { connect } from "../client/connection.ts";
-import type { CommandRefusalType, CommandResult } from "../src/actors/messages.ts";
+import { COMMAND_REFUSALS, type CommandRefusalType, type CommandResult } from "../src/actors/messages.ts";
 import type { Target } from "./senders.ts";
 
 export interface CommandWay {
@@ -39,9 +39,10 @@ export function httpWay({ name: to, url }: Target, token: string): CommandWay {
       const body = await response.json();
       if (response.ok) return body as CommandResult;
       const { type, detail } = body as { type: string; detail: string };
-      // A proxy on the way may say anything.
-      if (!type.startsWith(URN) || response.status === 500) throw new Error(`status ${response.status}`);
-      return { accepted: false, type: type.slice(URN.length) as CommandRefusalType, detail };
+      const refusal = type.slice(URN.length);
+      // Other problems say nothing about the command.
+      if (!Object.hasOwn(COMMAND_REFUSALS, refusal)) throw new Error(`status ${response.status}`);
+      return { accepted: false, type: refusal as CommandRefusalType, detail };
     },
     close: () => ended.abort(),
   };

@@ -1,6 +1,6 @@
 /**
  * What an entity does with a report, and with silence: the ingest guard, then its machine. Synchronous and without I/O; every decision
- * is a fact, given to `FactSink` and applied at once. An exception in one entity's machine becomes an event, and the entity goes on.
+ * is a fact, given to `FactSink` and applied at once.
  */
 import { Commands } from "./commands.ts";
 import { reportHash } from "./duplicate-memory.ts";

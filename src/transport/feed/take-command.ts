@@ -10,7 +10,7 @@ import type { Session } from "./session.ts";
  */
 export async function takeCommand(
   session: Session,
-  { n, id: entity, command: id = "", name, data }: CommandMessage,
+  { n, id: entity, command: id, name, data }: CommandMessage,
   handler: CommandHandler,
   newId: () => string,
 ): Promise<void> {
@@ -19,7 +19,7 @@ export async function takeCommand(
     session.refuse({ type: "too-many-commands", detail, n });
     return;
   }
-  const command = { id: id || newId(), entity, name, data };
+  const command = { id: id ?? newId(), entity, name, data };
   session.pendingCommands++;
   try {
     const result = await handler.command(command);
