@@ -113,6 +113,20 @@ export const MAX_SHARD_BYTES = 56 * 2 ** 20;
 /** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */
 export const ENTITY_BYTES = 2_304;
 
+/** A command's own id: a UUID, or a name that its sender can make again. In UTF-16 units. */
+export const MAX_COMMAND_ID_LENGTH = 64;
+/** One command over HTTP: its data, bounded as attributes, and room for the rest. */
+export const MAX_COMMAND_BODY_BYTES = 65_536;
+/** Commands that wait for their reply, per connection. */
+export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
+/** One that is sent again within this time is known: longer than any client tries. */
+export const COMMAND_MEMORY_MS = 600_000;
+/** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
+export const MAX_COMMANDS_PER_SHARD = 4_096;
+/** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
+export const COMMAND_BYTES = 512;
+
+assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
 assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");
@@ -180,7 +194,10 @@ export const MAX_MACHINE_DELAY_MS = 366 * 86_400_000;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;
-assert.ok(MAX_SHARD_BYTES < MAX_UNIT_BYTES, "every checkpoint must fit a statement");
+assert.ok(
+  MAX_SHARD_BYTES + MAX_COMMANDS_PER_SHARD * COMMAND_BYTES < MAX_UNIT_BYTES,
+  "every checkpoint must fit a statement",
+);
 assert.ok(
   (MAX_ENTITIES / SHARDS) * ENTITY_BYTES < MAX_SHARD_BYTES * 0.75,
   "shards are not of equal size, and entities have attributes",
@@ -216,6 +233,10 @@ export const MAX_LINK_SENDERS = 1_024;
 export const MAX_LINK_DETAIL_LENGTH = 256;
 /** Reports that waited and go to one place in one go, between looks at the clock. */
 export const MAX_RELEASED_REPORTS = 1_024;
+/** Without an answer for so long a command is sent again: it is small, and known again. */
+export const COMMAND_RESEND_MS = 250;
+/** Commands of clients that are not answered, and those of other nodes, each: with the largest data some 32 MiB. */
+export const MAX_COMMANDS_UNDER_WAY = 4_096;
 assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
 assert.ok(
   (LINK_WINDOW_BYTES / LINK_FRAME_OVERHEAD_BYTES) * (BUS_MESSAGE_OVERHEAD_BYTES + 256) <

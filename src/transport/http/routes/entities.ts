@@ -21,6 +21,7 @@ import {
   gatheredResponse,
   type Link,
 } from "../feature.ts";
+import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
@@ -165,7 +166,7 @@ export function entitiesRoutes(
 
   app.openAPIRegistry.registerPath(oneRoute);
   app.get("/v1/entities/:id", async (c) => {
-    const id = decoded(new URL(c.req.url).pathname.slice("/v1/entities/".length));
+    const id = pathId(new URL(c.req.url).pathname);
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     let feature: Feature | undefined;
     if (cluster === undefined) {
@@ -243,12 +244,4 @@ function flatten(parameters: URLSearchParams): Record<string, string | string[]>
     flat.push([name, values.length === 1 ? values[0] : values]);
   }
   return Object.fromEntries(flat);
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
