@@ -229,6 +229,8 @@ export const LINK_RESEND_LONGEST_MS = 2_000;
 export const LINK_JITTER = 0.2;
 /** Links into one node; the senders of gone nodes that are remembered, so that what is late of them is not taken. */
 export const MAX_LINK_SENDERS = 1_024;
+/** Ids that a link knows by number, some 150 bytes each at both ends; with more it forgets them all and begins anew. */
+export const MAX_LINK_IDS = 250_000;
 /** Text of one refusal on its way back, in UTF-16 units: results are kept until the sender has them. */
 export const MAX_LINK_DETAIL_LENGTH = 256;
 /** Reports that waited and go to one place in one go, between looks at the clock. */
