@@ -212,6 +212,8 @@ export const JOURNAL_PART_ROWS = 20_000;
 // cluster
 /** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */
 export const CLUSTER_WAIT_MS = 10_000;
+/** The same, for a report that its owner has taken and cannot commit: it waits for the database, as those of the owner's own clients do. */
+export const CLUSTER_COMMIT_WAIT_MS = 60_000;
 /** How often it is looked whose time is over. */
 export const CLUSTER_SWEEP_MS = 100;
 /** After an owner has refused reports as not its own, until they are tried there again if nobody knows of a newer one: it may have been wrong. */
@@ -247,4 +249,5 @@ assert.ok(
 );
 assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
 assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
+assert.ok(CLUSTER_WAIT_MS < CLUSTER_COMMIT_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");

@@ -78,6 +78,8 @@ interface SentFrame {
 }
 
 const NONE: readonly never[] = [];
+/** Repetitions without an answer after which an owner may be gone: 2 s. */
+const HEARD_SILENCE = 3;
 
 export class LinkSender {
   readonly owner: string;
@@ -146,6 +148,11 @@ export class LinkSender {
     return position;
   }
 
+  /** Whether the owner has taken all of a consignment, and still answers: then the reports wait for its commit. */
+  hasTaken(cargo: Consignment): boolean {
+    return cargo.lastFrame <= this.#received && this.#silence <= HEARD_SILENCE;
+  }
+
   /** Encoded reports without an answer, and what is kept of frames without any. */
   get unansweredBytes(): number {
     return this.#bytes;
@@ -211,6 +218,7 @@ export class LinkSender {
     const number = this.#acked + this.#frames.length + 1;
     const { count } = this.#writer;
     patchCount(bytes, this.#head.length, count, reportsBytes);
+    for (const { cargo } of this.#parts) cargo.lastFrame = number;
     this.#frames.push({
       number,
       acked: this.#ackedAtFirst,
