@@ -77,6 +77,21 @@ function clusterReadings(cluster: Cluster): Reading[] {
       () => stats.malformed,
     ),
     gauge("muster_cluster_bus_away", "1 while Redis does not answer.", () => Number(cluster.busAway)),
+    gauge(
+      "muster_bus_published_bytes",
+      "Published, and not taken by Redis yet.",
+      () => cluster.busQueued.out,
+    ),
+    gauge(
+      "muster_bus_received_bytes",
+      "Received from Redis, and not worked off yet.",
+      () => cluster.busQueued.in,
+    ),
+    gauge(
+      "muster_link_unanswered_bytes",
+      "Of the fullest link: sent to an owner, and not answered yet.",
+      () => router.links.reduce((most, link) => Math.max(most, link.unansweredBytes), 0),
+    ),
     counter(
       "muster_cluster_too_large_total",
       "Messages not sent because they were too large.",

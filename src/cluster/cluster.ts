@@ -220,6 +220,11 @@ export class Cluster {
     source.start();
   }
 
+  /** Bytes that wait in this node's end of the bus. */
+  get busQueued(): Bus["queued"] {
+    return this.#options.bus.queued;
+  }
+
   /** Other nodes cannot be reached. */
   get busAway(): boolean {
     return this.#options.bus.away;
