@@ -5,12 +5,14 @@
  * new is taken, what was taken is committed and answered, then sockets, feed, actors and store close.
  */
 import { fileURLToPath } from "node:url";
+import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
 import { TRACKED } from "./actors/machine/tracked.ts";
 import { replayedTooMuch } from "./actors/ownership.ts";
 import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
 import type { Recovered } from "./actors/recovery.ts";
 import { ActorSystem } from "./actors/system.ts";
+import { TrackSource } from "./actors/track-source.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemRandom } from "./clock.ts";
@@ -25,6 +27,8 @@ import { nodeReadings } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { History } from "./tracks/history.ts";
+import type { TrackStore } from "./tracks/ports.ts";
 import { openRedisBus } from "./transport/bus/redis-bus.ts";
 import { Feed } from "./transport/feed/feed.ts";
 import { createApp } from "./transport/http/app.ts";
@@ -51,6 +55,9 @@ const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
 export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: string;
   readonly snapshot: RowSink;
+  /** Writes the tracks as rows. */
+  readonly tracks?: { start(rows: TrackSource): void };
+  readonly history?: TrackStore;
   /** Of a node of a cluster. */
   readonly cluster?: ClusterStore;
   readonly incarnation?: string | number;
@@ -180,6 +187,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     await cluster.start();
   }
 
+  store.tracks?.start(new TrackSource(system.table));
+  const tails = new LocalTails(system.table, clock);
+  const history = store.history === undefined ? undefined : new History(store.history, tails.alone);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
   const metrics = createMetrics(nodeReadings(system, feed, cluster));
@@ -188,6 +198,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ingest,
     picture,
     cluster: cluster?.queries,
+    history,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
     health,
     metrics,

@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../clock.ts";
 import { MAX_BACKLOG_BYTES, MAX_FLUSH_BYTES, MAX_FLUSH_EVENTS, MIN_FLUSH_INTERVAL_MS } from "../limits.ts";
+import type { TakenTail } from "../tracks/track-log.ts";
 import { type Bisection, bisect } from "./bisection.ts";
 import { ByteWriter } from "./bytes.ts";
 import { SECTION_VERSION, writeFact } from "./fact-codec.ts";
@@ -43,6 +44,7 @@ export interface TakenCheckpoint {
   shard: number;
   epoch: number;
   body: Uint8Array;
+  tail: TakenTail;
 }
 
 export interface CommitHooks {

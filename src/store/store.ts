@@ -26,10 +26,10 @@ import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
-import { makeEventPartitions } from "./event-partitions.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
+import { PartitionUpkeep } from "./partition-upkeep.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
@@ -38,17 +38,17 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredTracks } from "./track/stored-tracks.ts";
+import { TrackWriter } from "./track/track-writer.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
-const PARTITIONS_MS = 3_600_000;
-/** After a partition that could not be made for a lock: events of a day without one stay in the default partition. */
-const PARTITIONS_RETRY_MS = 60_000;
 /** A server that does not answer a flush in this time counts as away. Below the lease. */
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
 const EMBEDDED_DEADLINE_MS = 120_000;
-const SNAPSHOT_GRACE_MS = 3_000;
+/** What is to be written behind gets so long at a stop. */
+const GRACE_MS = 3_000;
 
 /** What the store says to a log; pino's loggers do. */
 export interface StoreLog {
@@ -125,7 +125,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (lease !== undefined) opened.defer(() => lease.end());
   const store = new Store({ context, kind, ...membership, ring, single, lease, log });
   opened.defer(() => store.leave());
-  await store.makeEventPartitions();
+  await store.partitions.make();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -158,6 +158,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
+  readonly tracks: TrackWriter;
+  readonly history: StoredTracks;
+  readonly partitions: PartitionUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -170,8 +173,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
   #cancelRenew = () => {};
-  #cancelPartitions = () => {};
-  #partitionsLocked = false;
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
   #closed: Promise<void> | undefined;
@@ -196,6 +197,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.snapshot = new SnapshotWriter(context, (error) =>
       log.error({ err: error }, "entity rows could not be written"),
     );
+    this.tracks = new TrackWriter(context, this.#fence, kind === "embedded", (error) =>
+      log.error({ err: error }, "rows of tracks could not be written"),
+    );
+    this.history = new StoredTracks(context);
+    this.partitions = new PartitionUpkeep(context, log);
   }
 
   /** Takes over what was opened, and starts what goes on behind. */
@@ -205,7 +211,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     upkeep: UpkeepLimits | undefined,
   ): void {
     this.#resources = resources;
-    this.#planPartitions();
+    this.partitions.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -305,9 +311,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async #close(): Promise<void> {
     this.#cancelRenew();
-    this.#cancelPartitions();
+    this.partitions.stop();
     await this.#stopUpkeep();
-    await this.snapshot.stop(SNAPSHOT_GRACE_MS);
+    await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
   }
 
@@ -337,33 +343,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
         .finally(() => {
           if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
-        });
-    });
-  }
-
-  /** Part of opening, and each hour from then on. */
-  async makeEventPartitions(): Promise<void> {
-    const { tooLate, locked } = await makeEventPartitions(this.context);
-    this.#partitionsLocked = locked.length > 0;
-    if (locked.length > 0)
-      this.#log.warn({ partitions: locked }, "someone holds a lock on event: its partitions are made later");
-    if (tooLate.length > 0) {
-      this.#log.warn(
-        { partitions: tooLate },
-        "events of these days are in the default partition and stay there",
-      );
-    }
-  }
-
-  #planPartitions(): void {
-    const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
-    this.#cancelPartitions = this.context.clock.schedule(delay, () => {
-      void this.makeEventPartitions()
-        .catch((error: Error) =>
-          this.#log.warn({ reason: error.message }, "event partitions could not be made"),
-        )
-        .finally(() => {
-          if (this.#closed === undefined) this.#planPartitions();
         });
     });
   }

@@ -8,6 +8,7 @@ import type { EntityQueries } from "../../cluster/scatter.ts";
 import type { ClusterStatus } from "../../cluster/status.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { History } from "../../tracks/history.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
@@ -15,6 +16,7 @@ import { clusterRoute } from "./routes/cluster.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
+import { tracksRoutes } from "./routes/tracks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
 
@@ -23,6 +25,8 @@ export interface AppOptions {
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
+  /** What was; absent = the store keeps none. */
+  history?: History;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;
@@ -65,7 +69,8 @@ export function createApp(options: AppOptions): App {
   for (const path of PROTECTED) app.use(path, guarded(guard));
   const postReports = createPostReports(options.ingest, clock);
   reportsRoute(app, postReports);
-  entitiesRoutes(app, picture, clock, options.cluster);
+  entitiesRoutes(app, picture, clock, options.cluster, options.history);
+  tracksRoutes(app, clock, options.history);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

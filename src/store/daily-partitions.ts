@@ -1,14 +1,20 @@
-/** Daily partitions of `event`, made ahead of time: a partition that is missing would send its rows to the default one for ever. */
+/** Daily partitions, made ahead of time: a partition that is missing would send its rows to the default one for ever. */
 import { DatabaseError, type PoolClient } from "pg";
 import { isLocked } from "./errors.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
+/** Events are dated by the clock of the database when they are recorded, segments of tracks by their first point. */
+const TABLES = { event: { daysBehind: 0 }, track: { daysBehind: 2 } };
+export type DailyTable = keyof typeof TABLES;
+export const DAILY_TABLES = Object.keys(TABLES) as DailyTable[];
+
 const DAYS_AHEAD = 2;
-/** The days, UTC, by the clock of the database, which dates the rows. */
-const MISSING = `
+/** The days, UTC, by the clock of the database. */
+const missingOf = (table: DailyTable) => `
 SELECT name, lower::text, upper::text FROM (
-  SELECT 'event_' || to_char(day, 'YYYYMMDD') AS name, day::date AS lower, (day + interval '1 day')::date AS upper
-  FROM generate_series((now() AT TIME ZONE 'UTC')::date::timestamp, (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
+  SELECT '${table}_' || to_char(day, 'YYYYMMDD') AS name, day::date AS lower, (day + interval '1 day')::date AS upper
+  FROM generate_series((now() AT TIME ZONE 'UTC')::date - interval '${TABLES[table].daysBehind} days',
+    (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
 ) AS days WHERE to_regclass(name) IS NULL`;
 const CHECK_VIOLATION = "23514";
 /** Another node made it between the look and the lock. */
@@ -23,28 +29,33 @@ interface Partition {
 }
 
 /**
- * Makes the partitions of today and the next days that are missing.
+ * Makes the partitions of today and the days around it that are missing.
  * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; and those
  * that cannot be made now because someone else holds the table.
  */
-export async function makeEventPartitions(
+export async function makeDailyPartitions(
   context: StoreContext,
+  table: DailyTable,
 ): Promise<{ tooLate: string[]; locked: string[] }> {
-  const missing = await withClient(context, (client) => client.query<Partition>(MISSING));
+  const missing = await withClient(context, (client) => client.query<Partition>(missingOf(table)));
   const failed = { tooLate: [] as string[], locked: [] as string[] };
   for (const partition of missing.rows) {
-    const outcome = await inTransaction(context, (client) => make(client, partition));
+    const outcome = await inTransaction(context, (client) => make(client, table, partition));
     if (outcome !== "made") failed[outcome].push(partition.name);
   }
   return failed;
 }
 
-async function make(client: PoolClient, partition: Partition): Promise<"made" | "tooLate" | "locked"> {
+async function make(
+  client: PoolClient,
+  table: DailyTable,
+  partition: Partition,
+): Promise<"made" | "tooLate" | "locked"> {
   const { name, lower, upper } = partition;
   await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
   try {
     await client.query(
-      `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF event FOR VALUES FROM ('${lower} 00:00+00') TO ('${upper} 00:00+00')`,
+      `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM ('${lower} 00:00+00') TO ('${upper} 00:00+00')`,
     );
     return "made";
   } catch (error) {
