@@ -188,8 +188,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
 
   store.tracks?.start(new TrackSource(system.table));
-  const tails = new LocalTails(system.table, clock);
-  const history = store.history === undefined ? undefined : new History(store.history, tails.alone);
+  const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
+  const history = store.history === undefined ? undefined : new History(store.history, tails);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
   const metrics = createMetrics(nodeReadings(system, feed, cluster));

@@ -56,7 +56,7 @@ export class LocalTails {
         if (segment === undefined) continue;
         const record = recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
-        else if (beganWithin(segment, query)) page.elsewhere.push(segment.id);
+        else if (this.#replaces(segment, query)) page.elsewhere.push(segment.id);
         if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
       }
     }
@@ -106,6 +106,13 @@ export class LocalTails {
     return { id, ...this.#table.describe(slot), recorded: log.recorded(number), hold: false, points };
   }
 
+  /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
+  #replaces({ points, recorded }: Segment, { bbox }: ThenQuery): boolean {
+    const { t, lon, lat } = points[0];
+    const within = bbox === undefined || isWithin(wrapLongitude(lon), lat, bbox);
+    return within && recorded - t >= this.#table.tracks.holdMs;
+  }
+
   #idOf(shard: Shard, number: number): string | undefined {
     const slot = shard.slot(number);
     return slot < 0 ? undefined : this.#table.picture.columns.id[slot];
@@ -116,14 +123,15 @@ export class LocalTails {
   }
 }
 
-/** Whether a row with the same first point may be one that the query finds. */
-function beganWithin({ points }: Segment, { bbox }: ThenQuery): boolean {
-  return bbox === undefined || isWithin(wrapLongitude(points[0].lon), points[0].lat, bbox);
-}
-
 function cut(page: TailPage, limit: number): void {
   page.records.sort((a: ThenRecord, b: ThenRecord) => compareIds(a.id, b.id));
-  if (page.records.length <= limit) return;
-  page.records.length = limit;
+  if (page.records.length > limit) shorten(page, limit);
+}
+
+/** Leaves the first `count` records, and of what is elsewhere what is before the last. */
+export function shorten(page: TailPage, count: number): void {
+  page.records.length = count;
   page.more = true;
+  const end = page.records[count - 1].id;
+  page.elsewhere = page.elsewhere.filter((id) => compareIds(id, end) <= 0);
 }
