@@ -23,7 +23,7 @@ import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
-import { nodeReadings } from "./readings.ts";
+import { nodeReadings, type TrackStats } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -56,7 +56,7 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   readonly kind: string;
   readonly snapshot: RowSink;
   /** Writes the tracks as rows. */
-  readonly tracks?: { start(rows: TrackSource): void };
+  readonly tracks?: { start(rows: TrackSource): void; readonly stats: TrackStats };
   readonly history?: TrackStore;
   /** Of a node of a cluster. */
   readonly cluster?: ClusterStore;
@@ -192,7 +192,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const history = store.history === undefined ? undefined : new History(store.history, tails);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
-  const metrics = createMetrics(nodeReadings(system, feed, cluster));
+  const metrics = createMetrics(nodeReadings(system, feed, cluster, store.tracks?.stats));
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,

@@ -36,6 +36,11 @@ export class Tracks {
     this.holdMs = Math.min(staleAfterMs, MAX_HOLD_MS);
   }
 
+  /** What is in memory. */
+  get bytes(): number {
+    return this.logs.reduce((sum, log) => sum + log.bytes, 0);
+  }
+
   /** Whether a shard has so much in no row yet that its reports must wait. */
   isFull(shard: number): boolean {
     return this.logs[shard].bytes >= MAX_SHARD_TRACK_BYTES;

@@ -36,7 +36,7 @@ export class TrackWriter {
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
   #wake = () => {};
-  readonly stats = { rows: 0, corrections: 0 };
+  readonly stats = { rows: 0, points: 0, corrections: 0 };
 
   /** @param failed is told of an error that trying again does not mend. @param embedded flushes wait behind each statement. */
   constructor(context: StoreContext, fence: Fence, embedded: boolean, failed: (error: unknown) => void) {
@@ -66,16 +66,19 @@ export class TrackWriter {
   async #run(): Promise<void> {
     while (this.#rows !== undefined) {
       let pause = LOOK_MS;
+      const { clock } = this.#context;
+      const began = clock.monotonic();
       try {
         const written = (await this.#writeSegments(this.#rows)) ?? (await this.#writeLate(this.#rows));
-        if (written !== undefined) pause = (written / TRACK_ROWS_PER_SECOND) * 1_000;
+        if (written !== undefined)
+          pause = (written / TRACK_ROWS_PER_SECOND) * 1_000 - (clock.monotonic() - began);
         else if (this.#stopped) return;
       } catch (error) {
         if (!(error instanceof StoreAway)) this.#failed(error);
         if (this.#stopped) return;
         pause = RETRY_MS;
       }
-      if (!this.#stopped) await this.#pause(pause);
+      if (!this.#stopped) await this.#pause(Math.max(0, pause));
     }
   }
 
@@ -86,6 +89,7 @@ export class TrackWriter {
     await this.#insert(batch.segments);
     batch.written();
     this.stats.rows += batch.segments.length;
+    for (const { points } of batch.segments) this.stats.points += points.length - 1;
     return batch.segments.length;
   }
 
