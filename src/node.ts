@@ -102,7 +102,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const chosen = chooseServer(config.server);
   await using opened = new AsyncDisposableStack();
   const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
-  const { databaseUrl, dataDir, redisUrl } = config;
+  const { databaseUrl, dataDir, redisUrl, retentionMs } = config;
   const urlAt = (port: number) => `http://${reachable(config.host)}:${port}`;
   let publicUrl = config.publicUrl ?? urlAt(config.port);
   const bus =
@@ -110,7 +110,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       ? undefined
       : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
-  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log };
+  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log, retentionMs };
   const store: NodeStore = opened.use(
     options.store ??
       (await (bus === undefined ? openStore(storeOptions) : openStore({ ...storeOptions, clustered: true }))),

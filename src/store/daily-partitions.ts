@@ -3,17 +3,12 @@ import { DatabaseError, type PoolClient } from "pg";
 import { isLocked } from "./errors.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
-/** Events are dated by the clock of the database when they are recorded, segments of tracks by their first point. */
-const TABLES = { event: { daysBehind: 0 }, track: { daysBehind: 2 } };
-export type DailyTable = keyof typeof TABLES;
-export const DAILY_TABLES = Object.keys(TABLES) as DailyTable[];
-
 const DAYS_AHEAD = 2;
 /** The days, UTC, by the clock of the database. */
-const missingOf = (table: DailyTable) => `
+const missingOf = (table: string, daysBehind: number) => `
 SELECT name, lower::text, upper::text FROM (
   SELECT '${table}_' || to_char(day, 'YYYYMMDD') AS name, day::date AS lower, (day + interval '1 day')::date AS upper
-  FROM generate_series((now() AT TIME ZONE 'UTC')::date - interval '${TABLES[table].daysBehind} days',
+  FROM generate_series((now() AT TIME ZONE 'UTC')::date - interval '${daysBehind} days',
     (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
 ) AS days WHERE to_regclass(name) IS NULL`;
 const CHECK_VIOLATION = "23514";
@@ -29,15 +24,18 @@ interface Partition {
 }
 
 /**
- * Makes the partitions of today and the days around it that are missing.
+ * Makes the partitions of a table that are missing: of today, so many days before, and the next days.
  * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; and those
  * that cannot be made now because someone else holds the table.
  */
 export async function makeDailyPartitions(
   context: StoreContext,
-  table: DailyTable,
+  table: string,
+  daysBehind: number,
 ): Promise<{ tooLate: string[]; locked: string[] }> {
-  const missing = await withClient(context, (client) => client.query<Partition>(missingOf(table)));
+  const missing = await withClient(context, (client) =>
+    client.query<Partition>(missingOf(table, daysBehind)),
+  );
   const failed = { tooLate: [] as string[], locked: [] as string[] };
   for (const partition of missing.rows) {
     const outcome = await inTransaction(context, (client) => make(client, table, partition));
@@ -48,7 +46,7 @@ export async function makeDailyPartitions(
 
 async function make(
   client: PoolClient,
-  table: DailyTable,
+  table: string,
   partition: Partition,
 ): Promise<"made" | "tooLate" | "locked"> {
   const { name, lower, upper } = partition;

@@ -26,10 +26,10 @@ import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
+import { makeEventPartitions } from "./event-partitions.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
-import { PartitionUpkeep } from "./partition-upkeep.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
@@ -39,10 +39,14 @@ import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
 import { StoredTracks } from "./track/stored-tracks.ts";
+import { TrackUpkeep } from "./track/track-upkeep.ts";
 import { TrackWriter } from "./track/track-writer.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
+const PARTITIONS_MS = 3_600_000;
+/** After a partition that could not be made for a lock: events of a day without one stay in the default partition. */
+const PARTITIONS_RETRY_MS = 60_000;
 /** A server that does not answer a flush in this time counts as away. Below the lease. */
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
@@ -67,6 +71,8 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
+  /** How old tracks may be. Default: they are kept for ever. */
+  retentionMs?: number;
   /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
   clustered?: boolean;
   /** When the embedded database is looked after. */
@@ -80,7 +86,7 @@ export type ClusteredStore = Store & { readonly cluster: ClusterStore };
 export async function openStore(options: StoreOptions & { clustered: true }): Promise<ClusteredStore>;
 export async function openStore(options: StoreOptions): Promise<Store>;
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, dataDir, clock, log, clustered = false } = options;
+  const { databaseUrl, dataDir, clock, log, clustered = false, retentionMs = Infinity } = options;
   assert.ok(databaseUrl !== undefined || !clustered, "many nodes need a server");
   await using opened = new AsyncDisposableStack();
   let embedded: EmbeddedDatabase | undefined;
@@ -123,9 +129,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await ring.open();
   const lease = databaseUrl !== undefined && clustered ? leasePool(databaseUrl) : undefined;
   if (lease !== undefined) opened.defer(() => lease.end());
-  const store = new Store({ context, kind, ...membership, ring, single, lease, log });
+  const store = new Store({ context, kind, ...membership, ring, single, lease, log, retentionMs });
   opened.defer(() => store.leave());
-  await store.partitions.make();
+  await store.makeEventPartitions();
+  await store.trackUpkeep.makePartitions();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -152,6 +159,7 @@ interface StoreParts {
   /** For renewals, if this is a node of a cluster. */
   lease: Pool | undefined;
   log: StoreLog;
+  retentionMs: number;
 }
 
 export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposable {
@@ -160,7 +168,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly snapshot: SnapshotWriter;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
-  readonly partitions: PartitionUpkeep;
+  readonly trackUpkeep: TrackUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -173,12 +181,14 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
   #cancelRenew = () => {};
+  #cancelPartitions = () => {};
+  #partitionsLocked = false;
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor({ context, kind, incarnation, era, ring, single, lease, log }: StoreParts) {
+  constructor({ context, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
     this.context = context;
     this.kind = kind;
     this.incarnation = incarnation;
@@ -201,7 +211,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       log.error({ err: error }, "rows of tracks could not be written"),
     );
     this.history = new StoredTracks(context);
-    this.partitions = new PartitionUpkeep(context, log);
+    this.trackUpkeep = new TrackUpkeep(context, log, retentionMs);
   }
 
   /** Takes over what was opened, and starts what goes on behind. */
@@ -211,7 +221,8 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     upkeep: UpkeepLimits | undefined,
   ): void {
     this.#resources = resources;
-    this.partitions.start();
+    this.#planPartitions();
+    this.trackUpkeep.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -311,7 +322,8 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async #close(): Promise<void> {
     this.#cancelRenew();
-    this.partitions.stop();
+    this.#cancelPartitions();
+    this.trackUpkeep.stop();
     await this.#stopUpkeep();
     await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
@@ -343,6 +355,33 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
         .finally(() => {
           if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
+        });
+    });
+  }
+
+  /** Part of opening, and each hour from then on. */
+  async makeEventPartitions(): Promise<void> {
+    const { tooLate, locked } = await makeEventPartitions(this.context);
+    this.#partitionsLocked = locked.length > 0;
+    if (locked.length > 0)
+      this.#log.warn({ partitions: locked }, "someone holds a lock on event: its partitions are made later");
+    if (tooLate.length > 0) {
+      this.#log.warn(
+        { partitions: tooLate },
+        "events of these days are in the default partition and stay there",
+      );
+    }
+  }
+
+  #planPartitions(): void {
+    const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
+    this.#cancelPartitions = this.context.clock.schedule(delay, () => {
+      void this.makeEventPartitions()
+        .catch((error: Error) =>
+          this.#log.warn({ reason: error.message }, "event partitions could not be made"),
+        )
+        .finally(() => {
+          if (this.#closed === undefined) this.#planPartitions();
         });
     });
   }
