@@ -31,12 +31,10 @@ export function writePath(points: readonly TrackPoint[], view: DataView, at: num
   }
 }
 
-/** The points of a path, with speed and course as the row has them. */
-export function readPath(
-  path: Uint8Array,
-  speed: readonly number[] | null,
-  course: readonly number[] | null,
-): TrackPoint[] {
+/** The points of a path. @param speed numbers with commas between them, as `course`; `null` = unknown at all points. */
+export function readPath(path: Uint8Array, speed: string | null, course: string | null): TrackPoint[] {
+  const speeds = speed?.split(",");
+  const courses = course?.split(",");
   const view = new DataView(path.buffer, path.byteOffset, path.byteLength);
   assert.equal(view.getUint32(1, true), LINE_STRING_ZM_SRID, "a path is a LineStringZM with an SRID");
   const count = view.getUint32(9, true);
@@ -47,14 +45,14 @@ export function readPath(
       lon: view.getFloat64(at, true),
       lat: view.getFloat64(at + 8, true),
       alt: view.getFloat64(at + 16, true),
-      speed: sample(speed, i),
-      course: sample(course, i),
+      speed: sample(speeds, i),
+      course: sample(courses, i),
     };
   });
 }
 
-function sample(samples: readonly number[] | null, i: number): number {
-  const value = samples?.[i] ?? -1;
+function sample(samples: readonly string[] | undefined, i: number): number {
+  const value = Number(samples?.[i] ?? -1);
   return value < 0 ? NaN : value / 10;
 }
 
