@@ -208,6 +208,9 @@ export const MAX_TRACK_SEGMENTS = 5_000;
 export const DEFAULT_TRACK_SEGMENTS = 1_000;
 /** Rows of a track in one read: 500 KB. */
 export const MAX_TRACK_PAGE = 200;
+/** Reads of tracks at once, of six connections to a server; more wait, and beyond this number are refused. */
+export const MAX_TRACK_READS = 2;
+export const MAX_WAITING_TRACK_READS = 100;
 /** Rows of tracks written a second, at most: those of a million reports, which must not fall behind. */
 export const TRACK_ROWS_PER_SECOND = 20_000;
 assert.ok(TRACK_ROWS_PER_SECOND * MAX_SEGMENT_POINTS > 1_000_000);

@@ -45,12 +45,14 @@ export class LocalTails {
     const page: TailPage = { records: [], more: false, elsewhere: [] };
     let end = this.#clock.monotonic() + SLICE_MS;
     for (const shard of this.#table.shards) {
+      if (!open(shard.index)) continue;
       const { nextNumber } = shard;
       const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
-      for (let number = 0; number < nextNumber && open(shard.index); number++) {
+      for (let number = 0; number < nextNumber; number++) {
         if (number % LOOK === 0 && this.#clock.monotonic() >= end) {
           await new Promise<void>((resolve) => this.#clock.yield(resolve));
           end = this.#clock.monotonic() + SLICE_MS;
+          if (!open(shard.index)) break;
         }
         const segment = this.#segmentAt(shard, number, closed.get(number) ?? NONE, query);
         if (segment === undefined) continue;
@@ -89,8 +91,13 @@ export class LocalTails {
     if (log.last(number) === -Infinity) return undefined;
     const id = this.#idOf(shard, number);
     if (id === undefined || (after !== undefined && compareIds(id, after) <= 0)) return undefined;
-    if (log.count(number) > 0 && log.first(number) <= t)
-      return log.recorded(number) <= known ? this.#openOf(log, shard, number) : undefined;
+    if (log.count(number) > 0 && log.first(number) <= t) {
+      const recorded = log.recorded(number);
+      if (recorded > known) return undefined;
+      const isNow =
+        log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
+      return this.#openOf(log, shard, number, isNow);
+    }
     for (const closed of ended) {
       const segment = segmentOf(log, id, closed);
       const { points } = segment;
@@ -99,10 +106,11 @@ export class LocalTails {
     return undefined;
   }
 
-  #openOf(log: TrackLog, shard: Shard, number: number): Segment {
+  /** @param isNow of its points only the last is wanted: nearly all that is asked is of now. */
+  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment {
     const slot = shard.slot(number);
     const id = this.#idOf(shard, number)!;
-    const points = inOrder(log.open(number));
+    const points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
     return { id, ...this.#table.describe(slot), recorded: log.recorded(number), hold: false, points };
   }
 

@@ -15,7 +15,8 @@ import { historyAway, withoutHistory } from "../then.ts";
 import { movingFeature, trackFeature } from "../track-features.ts";
 
 const NDJSON = "application/x-ndjson";
-const MOVING_FEATURES = "application/vnd.ogc.mf+json";
+/** None is registered for it. */
+const MOVING_FEATURES = "application/mf+json";
 const TYPES = { geojson: GEOJSON, "mf-json": MOVING_FEATURES, ndjson: NDJSON };
 type Format = keyof typeof TYPES;
 /** Simplification by more than a degree leaves nothing. */
