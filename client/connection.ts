@@ -1,3 +1,4 @@
+import type { JsonObject } from "../src/actors/messages.ts";
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
@@ -9,8 +10,11 @@ import {
 } from "../src/transport/feed/protocol.ts";
 import { backoff } from "./backoff.ts";
 import { type ClientClock, deviceClock } from "./clock.ts";
+import { CommandQueue, type CommandResult } from "./command-queue.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError } from "./errors.ts";
+import { feedUrl } from "./feed-url.ts";
+import { newId } from "./new-id.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -69,19 +73,6 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Connec
   return new Connection(feedUrl(url, options.token), options);
 }
 
-function feedUrl(url: string | URL, token: string | undefined): string {
-  const target = new URL(url);
-  if (target.protocol === "http:") target.protocol = "ws:";
-  else if (target.protocol === "https:") target.protocol = "wss:";
-  else if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new TypeError(`the URL of a node starts with http, https, ws or wss, not ${target.protocol}`);
-  }
-  if (target.pathname === "/") target.pathname = "/v1/feed";
-  if (token !== undefined) target.searchParams.set("token", token);
-  target.hash = "";
-  return target.href;
-}
-
 export class Connection extends Emitter<ConnectionEvents> {
   readonly #url: string;
   readonly #WebSocket: typeof WebSocket;
@@ -91,6 +82,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #clock: ClientClock;
   readonly #random: () => number;
   readonly #reports: ReportQueue;
+  readonly #commands = new CommandQueue((message) => this.#socket?.send(message));
+  /** Of messages that are answered by their number. */
+  #nextNumber = 1;
   readonly #views = new Set<View>();
   readonly #subscriptions = new Subscriptions();
   readonly #link: ViewLink;
@@ -113,8 +107,10 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#clock = options.clock ?? deviceClock;
     this.#serverClock = new ServerClock(this.#clock);
     this.#random = options.random ?? Math.random;
-    this.#reports = new ReportQueue(options.maxUnacknowledged ?? 100_000, (message) =>
-      this.#socket?.send(message),
+    this.#reports = new ReportQueue(
+      options.maxUnacknowledged ?? 100_000,
+      (message) => this.#socket?.send(message),
+      () => this.#nextNumber++,
     );
     this.#link = {
       clock: this.#clock,
@@ -179,7 +175,27 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#reports.add(reports);
   }
 
-  /** Closes for good. Reports that wait for their acknowledgement are rejected: await them first. */
+  /**
+   * Asks something of an entity: accepted or refused by its machine. Resolves when that is committed; while there is no connection it waits, and
+   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice.
+   *
+   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again. Default: one that nobody else has
+   * Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`.
+   */
+  command(
+    entity: string,
+    name: string,
+    data?: JsonObject,
+    { id = newId() }: { id?: string } = {},
+  ): Promise<CommandResult> {
+    if (this.#state.name === "closed") {
+      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
+    }
+    const n = this.#nextNumber++;
+    return this.#commands.add({ op: "command", n, id: entity, command: id, name, data });
+  }
+
+  /** Closes for good. Reports and commands that wait for their answer are rejected: await them first. */
   close(): void {
     if (this.#state.name === "closed") return;
     this.#end(1000, "closed by the client");
@@ -210,6 +226,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
       this.#reports.opened(this.protocol === "binary");
+      this.#commands.opened();
     });
   }
 
@@ -240,6 +257,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const why = reason || `the connection broke (${code})`;
     this.#become({ name: "waiting", attempt: this.#attempt, delayMs, reason: why }, () => {
       this.#reports.lost();
+      this.#commands.lost();
       for (const view of this.#views) view.lost();
     });
   }
@@ -249,6 +267,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const error = new ConnectionClosed(code, reason);
     this.#become({ name: "closed", code, reason }, () => {
       this.#reports.end(error);
+      this.#commands.end(error);
       for (const view of [...this.#views]) view.connectionClosed(error);
     });
   }
@@ -317,6 +336,10 @@ export class Connection extends Emitter<ConnectionEvents> {
           );
         }
         return;
+      case "reply":
+        if (!this.#commands.answer(message))
+          this.emit("problem", new Error(`the server replied to message ${message.n}, which does not wait`));
+        return;
       case "heartbeat":
         this.#receiveHeartbeat(message);
         return;
@@ -344,7 +367,8 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
-    if (message.n !== undefined) this.#reports.refuse(message.n, error);
+    if (message.n !== undefined && !this.#reports.refuse(message.n, error))
+      this.#commands.refuse(message.n, error);
     if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
     this.emit("problem", error);
   }

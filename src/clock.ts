@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+
 /**
  * Time as a value. Everything below `node.ts` gets a `Clock` and never reads one; the tests give one that
  * they move by hand.
@@ -15,6 +17,9 @@ export interface Clock {
 
 /** Chance as a value: 0 ≤ x < 1, for what must not happen in step everywhere. Not for secrets. */
 export const systemRandom = (): number => Math.random();
+
+/** A text that nobody else makes. */
+export const systemId = (): string => randomUUID();
 
 /** The clock of the machine: the only place that reads it. */
 export const systemClock: Clock = {

@@ -15,7 +15,7 @@ import { ActorSystem } from "./actors/system.ts";
 import { TrackSource } from "./actors/track-source.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
-import { type Clock, systemClock, systemRandom } from "./clock.ts";
+import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
@@ -174,8 +174,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   cluster?.attach(system);
   const ingest = cluster?.ingest ?? system.router;
+  const commands = cluster?.commands ?? system.router;
   const { picture } = system;
-  const feed = new Feed({ picture, ingest, clock, log, decodeReport, interest: cluster?.interest });
+  const feed = new Feed({
+    ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
+    interest: cluster?.interest,
+  });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
   if (cluster === undefined) {
@@ -196,6 +200,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,
+    commands,
+    newId: systemId,
     picture,
     cluster: cluster?.queries,
     history,

@@ -61,6 +61,9 @@ export class EntityTable {
           this.tracks.silent(shard.index, fact.number, columns.received[slot], this.describe(slot));
         this.picture.touch(slot, FULL);
         break;
+      case "commanded":
+        shard.commands.remember(fact);
+        break;
       case "kind":
         this.#describedOtherwise(slot);
         columns.kind[slot] = interned(columns.kinds.number(fact.kind));

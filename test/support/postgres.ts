@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
-import { execute, findPostgres, OLDEST, TestServer, unprivilegedUser } from "./postgres-server.ts";
+import { madeOnce } from "./made-once.ts";
+import {
+  execute,
+  findPostgres,
+  fingerprint,
+  OLDEST,
+  TestServer,
+  unprivilegedUser,
+} from "./postgres-server.ts";
 import { canInstall, freePort, withApt } from "./programs.ts";
 
 const run = promisify(execFile);
@@ -66,11 +74,25 @@ async function startServer(): Promise<TestServer> {
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   const started = new TestServer(bin, folder, await freePort(), user);
   root.teardown(() => started.dispose());
-  await started.initialise();
+  await run("cp", ["-a", join(await original(bin, user), "data"), folder]);
   await started.start();
-  await execute(started.url("postgres"), `CREATE DATABASE ${TEMPLATE}`);
-  await execute(started.url(TEMPLATE), "CREATE EXTENSION postgis");
   return started;
+}
+
+/** The files of a server with the template. */
+async function original(bin: string, user: { uid: number; gid: number } | undefined): Promise<string> {
+  return madeOnce(`postgresql-${fingerprint(bin)}`, async (folder) => {
+    if (user !== undefined) chownSync(folder, user.uid, user.gid);
+    const server = new TestServer(bin, folder, await freePort(), user);
+    await server.initialise();
+    await server.start();
+    try {
+      await execute(server.url("postgres"), `CREATE DATABASE ${TEMPLATE}`);
+      await execute(server.url(TEMPLATE), "CREATE EXTENSION postgis");
+    } finally {
+      await server.stop();
+    }
+  });
 }
 
 /** Installs the programs with apt. */

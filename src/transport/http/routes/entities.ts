@@ -17,8 +17,9 @@ import {
   type Link,
 } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
+import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { decoded, flatten, instant, NUMBER, names, numberText, wholeText } from "../query.ts";
+import { flatten, instant, NUMBER, names, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 import { listThen } from "../then.ts";
@@ -164,7 +165,7 @@ export function entitiesRoutes(
 
   app.openAPIRegistry.registerPath(oneRoute);
   app.get("/v1/entities/:id", async (c) => {
-    const id = decoded(new URL(c.req.url).pathname.slice("/v1/entities/".length));
+    const id = pathId(new URL(c.req.url).pathname);
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     let feature: Feature | undefined;
     if (cluster === undefined) {

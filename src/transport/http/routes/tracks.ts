@@ -7,8 +7,9 @@ import type { Segment } from "../../../tracks/segment.ts";
 import { clip, everyOf, simplify } from "../../../tracks/thin.ts";
 import { GEOJSON, type Link } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
+import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { decoded, flatten, instant, interval, numberText, wholeText } from "../query.ts";
+import { flatten, instant, interval, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
 import { historyAway, withoutHistory } from "../then.ts";
@@ -88,7 +89,7 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
   app.openAPIRegistry.registerPath(route);
   app.get("/v1/entities/:id/track", async (c) => {
     const url = new URL(c.req.url);
-    const id = decoded(url.pathname.split("/")[3]);
+    const id = pathId(url.pathname.slice(0, -"/track".length));
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     const parsed = Query.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error);
