@@ -4,7 +4,12 @@ import type { Reading } from "./telemetry/metrics.ts";
 import type { Feed } from "./transport/feed/feed.ts";
 
 /** What a node tells Prometheus, read when it asks. */
-export function nodeReadings(system: ActorSystem, feed: Feed, cluster: Cluster | undefined): Reading[] {
+export function nodeReadings(
+  system: ActorSystem,
+  feed: Feed,
+  cluster: Cluster | undefined,
+  tracks: TrackStats | undefined,
+): Reading[] {
   const { router, commit, checkpointer, picture } = system;
   return [
     gauge("muster_entities", "Entities in memory.", () => picture.size),
@@ -52,6 +57,23 @@ export function nodeReadings(system: ActorSystem, feed: Feed, cluster: Cluster |
       () => feed.stats.lagMs / 1_000,
     ),
     ...(cluster === undefined ? [] : clusterReadings(cluster)),
+    ...(tracks === undefined ? [] : trackReadings(system, tracks)),
+  ];
+}
+
+/** What was written of tracks. */
+export interface TrackStats {
+  rows: number;
+  points: number;
+  corrections: number;
+}
+
+function trackReadings({ table }: ActorSystem, stats: TrackStats): Reading[] {
+  return [
+    counter("muster_track_rows_total", "Segments of tracks written as rows.", () => stats.rows),
+    counter("muster_track_points_written_total", "Reports in them.", () => stats.points),
+    counter("muster_track_corrections_total", "Rows written for late reports.", () => stats.corrections),
+    gauge("muster_track_waiting_bytes", "Points of tracks that are in memory.", () => table.tracks.bytes),
   ];
 }
 

@@ -1,56 +1,7 @@
-/** Daily partitions of `event`, made ahead of time: a partition that is missing would send its rows to the default one for ever. */
-import { DatabaseError, type PoolClient } from "pg";
-import { isLocked } from "./errors.ts";
-import { inTransaction, type StoreContext, withClient } from "./session.ts";
+import { makeDailyPartitions } from "./daily-partitions.ts";
+import type { StoreContext } from "./session.ts";
 
-const DAYS_AHEAD = 2;
-/** The days, UTC, by the clock of the database, which dates the rows. */
-const MISSING = `
-SELECT name, lower::text, upper::text FROM (
-  SELECT 'event_' || to_char(day, 'YYYYMMDD') AS name, day::date AS lower, (day + interval '1 day')::date AS upper
-  FROM generate_series((now() AT TIME ZONE 'UTC')::date::timestamp, (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
-) AS days WHERE to_regclass(name) IS NULL`;
-const CHECK_VIOLATION = "23514";
-/** Another node made it between the look and the lock. */
-const THERE = new Set(["42P07", "23505"]);
-/** Making a partition locks the whole table. A backup may hold it for hours, and flushes must not queue up behind a lock that waits. */
-const LOCK_TIMEOUT_MS = 100;
-
-interface Partition {
-  name: string;
-  lower: string;
-  upper: string;
-}
-
-/**
- * Makes the partitions of today and the next days that are missing.
- * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; and those
- * that cannot be made now because someone else holds the table.
- */
-export async function makeEventPartitions(
-  context: StoreContext,
-): Promise<{ tooLate: string[]; locked: string[] }> {
-  const missing = await withClient(context, (client) => client.query<Partition>(MISSING));
-  const failed = { tooLate: [] as string[], locked: [] as string[] };
-  for (const partition of missing.rows) {
-    const outcome = await inTransaction(context, (client) => make(client, partition));
-    if (outcome !== "made") failed[outcome].push(partition.name);
-  }
-  return failed;
-}
-
-async function make(client: PoolClient, partition: Partition): Promise<"made" | "tooLate" | "locked"> {
-  const { name, lower, upper } = partition;
-  await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-  try {
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF event FOR VALUES FROM ('${lower} 00:00+00') TO ('${upper} 00:00+00')`,
-    );
-    return "made";
-  } catch (error) {
-    if (isLocked(error)) return "locked";
-    if (error instanceof DatabaseError && error.code === CHECK_VIOLATION) return "tooLate";
-    if (error instanceof DatabaseError && THERE.has(error.code ?? "")) return "made";
-    throw error;
-  }
+/** Events are dated by the clock of the database when they are recorded: none is of yesterday. */
+export function makeEventPartitions(context: StoreContext): Promise<{ tooLate: string[]; locked: string[] }> {
+  return makeDailyPartitions(context, "event", 0);
 }

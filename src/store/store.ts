@@ -38,6 +38,9 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredTracks } from "./track/stored-tracks.ts";
+import { TrackUpkeep } from "./track/track-upkeep.ts";
+import { TrackWriter } from "./track/track-writer.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
@@ -48,7 +51,8 @@ const PARTITIONS_RETRY_MS = 60_000;
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
 const EMBEDDED_DEADLINE_MS = 120_000;
-const SNAPSHOT_GRACE_MS = 3_000;
+/** What is to be written behind gets so long at a stop. */
+const GRACE_MS = 3_000;
 
 /** What the store says to a log; pino's loggers do. */
 export interface StoreLog {
@@ -67,6 +71,8 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
+  /** How old tracks may be. Default: they are kept for ever. */
+  retentionMs?: number;
   /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
   clustered?: boolean;
   /** When the embedded database is looked after. */
@@ -80,7 +86,7 @@ export type ClusteredStore = Store & { readonly cluster: ClusterStore };
 export async function openStore(options: StoreOptions & { clustered: true }): Promise<ClusteredStore>;
 export async function openStore(options: StoreOptions): Promise<Store>;
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, dataDir, clock, log, clustered = false } = options;
+  const { databaseUrl, dataDir, clock, log, clustered = false, retentionMs = Infinity } = options;
   assert.ok(databaseUrl !== undefined || !clustered, "many nodes need a server");
   await using opened = new AsyncDisposableStack();
   let embedded: EmbeddedDatabase | undefined;
@@ -123,9 +129,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await ring.open();
   const lease = databaseUrl !== undefined && clustered ? leasePool(databaseUrl) : undefined;
   if (lease !== undefined) opened.defer(() => lease.end());
-  const store = new Store({ context, kind, ...membership, ring, single, lease, log });
+  const store = new Store({ context, kind, ...membership, ring, single, lease, log, retentionMs });
   opened.defer(() => store.leave());
   await store.makeEventPartitions();
+  await store.trackUpkeep.makePartitions();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -152,12 +159,16 @@ interface StoreParts {
   /** For renewals, if this is a node of a cluster. */
   lease: Pool | undefined;
   log: StoreLog;
+  retentionMs: number;
 }
 
 export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
+  readonly tracks: TrackWriter;
+  readonly history: StoredTracks;
+  readonly trackUpkeep: TrackUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -177,7 +188,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor({ context, kind, incarnation, era, ring, single, lease, log }: StoreParts) {
+  constructor({ context, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
     this.context = context;
     this.kind = kind;
     this.incarnation = incarnation;
@@ -196,6 +207,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.snapshot = new SnapshotWriter(context, (error) =>
       log.error({ err: error }, "entity rows could not be written"),
     );
+    this.tracks = new TrackWriter(context, this.#fence, kind === "embedded", (error) =>
+      log.error({ err: error }, "rows of tracks could not be written"),
+    );
+    this.history = new StoredTracks(context);
+    this.trackUpkeep = new TrackUpkeep(context, log, retentionMs);
   }
 
   /** Takes over what was opened, and starts what goes on behind. */
@@ -206,6 +222,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   ): void {
     this.#resources = resources;
     this.#planPartitions();
+    this.trackUpkeep.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -306,8 +323,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   async #close(): Promise<void> {
     this.#cancelRenew();
     this.#cancelPartitions();
+    this.trackUpkeep.stop();
     await this.#stopUpkeep();
-    await this.snapshot.stop(SNAPSHOT_GRACE_MS);
+    await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
   }
 

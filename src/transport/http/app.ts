@@ -9,6 +9,7 @@ import type { ClusterStatus } from "../../cluster/status.ts";
 import { MAX_BODIES_BYTES } from "../../limits.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { History } from "../../tracks/history.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
@@ -18,6 +19,7 @@ import { commandsRoute } from "./routes/commands.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
+import { tracksRoutes } from "./routes/tracks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
 
@@ -29,6 +31,8 @@ export interface AppOptions {
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
+  /** What was; absent = the store keeps none. */
+  history?: History;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;
@@ -72,7 +76,8 @@ export function createApp(options: AppOptions): App {
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
   const postReports = createPostReports(options.ingest, clock, bodies);
   reportsRoute(app, postReports);
-  entitiesRoutes(app, picture, clock, options.cluster);
+  entitiesRoutes(app, picture, clock, options.cluster, options.history);
+  tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
