@@ -222,3 +222,7 @@ assert.ok(
 assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
 assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");
+
+// events
+/** Events of one read of the log: on the embedded store flushes wait behind it. */
+export const MAX_EVENT_ROWS = MAX_BACKGROUND_ROWS;

@@ -67,9 +67,20 @@ const ARROWS: Arrows = {
     "node:assert/strict",
     "node:buffer",
   ],
+  // The log of events and who reads it, over the port that it wants.
+  "src/events": [
+    "src/events",
+    "src/actors/messages.ts",
+    "src/actors/ports.ts",
+    "src/picture/cel.ts",
+    "src/clock.ts",
+    "src/limits.ts",
+  ],
   "src/store": [
     "src/store",
     "src/cluster/ports.ts",
+    "src/events/ports.ts",
+    "src/events/cursor.ts",
     "src/actors",
     "src/picture",
     "src/clock.ts",
@@ -84,6 +95,7 @@ const ARROWS: Arrows = {
     "src/actors",
     "src/cluster/ports.ts",
     "types:src/cluster",
+    "src/events",
     "src/picture",
     "src/auth",
     "src/telemetry",

@@ -4,6 +4,7 @@ import { MikroORM } from "@mikro-orm/postgresql";
 import type { Pool } from "pg";
 import { Initial } from "../../migrations/20261124000000_initial.ts";
 import { ManyNodes } from "../../migrations/20261126000000_cluster.ts";
+import { EventLog } from "../../migrations/20261127000000_events.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 
@@ -11,6 +12,7 @@ import { Cluster } from "./model/cluster.ts";
 export const MIGRATIONS = [
   { migrationName: "20261124000000_initial", class: Initial },
   { migrationName: "20261126000000_cluster", class: ManyNodes },
+  { migrationName: "20261127000000_events", class: EventLog },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

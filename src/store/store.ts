@@ -26,6 +26,7 @@ import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
+import { StoredEvents } from "./event-log.ts";
 import { makeEventPartitions } from "./event-partitions.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
@@ -158,6 +159,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
+  readonly events: StoredEvents;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -182,6 +184,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
+    this.events = new StoredEvents(context);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -318,6 +321,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       batch.sections.map((section) => section.shard),
       bytes,
     );
+    if (batch.events.length > 0) this.events.committed();
     try {
       const turn = await this.#ring.turn(this.#fence);
       if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");

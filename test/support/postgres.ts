@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chownSync, mkdtempSync } from "node:fs";
+import { chownSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
 import { execute, findPostgres, OLDEST, TestServer, unprivilegedUser } from "./postgres-server.ts";
@@ -45,6 +45,16 @@ export async function stoppableDatabase(): Promise<TestDatabase> {
   // It goes with the server.
   await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
   return { url: server.url(name), stop: () => server.stop(), start: () => server.start() };
+}
+
+/** An empty database on a server of its own, beside the one of the other tests: where something is moved to. */
+export async function otherServerDatabase(): Promise<TestDatabase & { bin: string }> {
+  const server = await startServer();
+  const name = newName();
+  await execute(server.url("postgres"), `CREATE DATABASE ${name}`);
+  // Who puts links to some of the programs elsewhere need not have put all there.
+  const bin = dirname(realpathSync(join(server.bin, "postgres")));
+  return { url: server.url(name), bin, stop: () => server.stop(), start: () => server.start() };
 }
 
 function newName(): string {

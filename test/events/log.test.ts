@@ -1,0 +1,237 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import pg from "pg";
+import t, { type Test } from "tap";
+import { type Cursor, compareCursors, START } from "../../src/events/cursor.ts";
+import type { EventLog, LoggedEvent } from "../../src/events/ports.ts";
+import { MAX_EVENT_ROWS } from "../../src/limits.ts";
+import type { Store } from "../../src/store/store.ts";
+import { batchOf, committed, open, rows } from "../store/fixture.ts";
+import { madeDataDir } from "../support/data-dir.ts";
+import { otherServerDatabase, stoppableDatabase, testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
+import { temporaryFolder } from "../support/serve.ts";
+
+const run = promisify(execFile);
+const STORES = { postgresql: openServer, embedded: openEmbedded };
+
+for (const [kind, openStore] of Object.entries(STORES)) {
+  t.test(`[EV1] events come once each and in order, page by page (${kind})`, async (t) => {
+    const store = await openStore(t);
+    const epochs = await store.claim([1]);
+    const subjects = ["a", "b"];
+    for (let flushNo = 1; flushNo <= 5; flushNo++)
+      await committed(store, batchOf(flushNo, epochs, { 1: "x" }, eventsOf(flushNo, subjects)));
+    t.same(textsOf(await readAll(store.events, START, 3)), [
+      "1a",
+      "1b",
+      "2a",
+      "2b",
+      "3a",
+      "3b",
+      "4a",
+      "4b",
+      "5a",
+      "5b",
+    ]);
+    t.same(textsOf(await readAll(store.events, START, 2, "b")), ["1b", "2b", "3b", "4b", "5b"]);
+    const [first] = await readAll(store.events, START, 200);
+    t.match(first, { type: "state.changed", subject: "a", time: 1_001, data: { n: "1a" } });
+    const { end } = await store.events.moment();
+    t.same(await readAll(store.events, end, 10), [], "nothing after the end");
+  });
+}
+
+t.test("[EV2] a cursor does not skip what commits late; `id > last` does", async (t) => {
+  const { url } = await testDatabase(t);
+  const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => store.close());
+  const writers = await Promise.all([0, 1, 2].map(() => connected(t, url)));
+  const seen: LoggedEvent[] = [];
+  const naive: number[] = [];
+  let cursor = START;
+  const look = async () => {
+    const page = await store.events.read(cursor, MAX_EVENT_ROWS);
+    seen.push(...page.events);
+    cursor = page.next;
+    const last = naive.at(-1) ?? 0;
+    const found = await rows<{ id: number }>(
+      store,
+      `SELECT id::int AS id FROM event WHERE id > ${last} ORDER BY id`,
+    );
+    naive.push(...found.map(({ id }) => id));
+  };
+  // Each writer begins before the one before it ends, and they end in the other order.
+  for (let round = 0; round < 10; round++) {
+    for (const writer of writers) {
+      await writer.query("BEGIN");
+      await insert(writer, `${round}`);
+    }
+    await look();
+    for (const writer of writers.toReversed()) {
+      await insert(writer, `${round}`);
+      await writer.query("COMMIT");
+      await look();
+    }
+  }
+  const [written] = await rows<{ n: number }>(store, "SELECT count(*)::int AS n FROM event");
+  t.equal(written!.n, 60);
+  t.ok(naive.length < 60, `by id alone ${60 - naive.length} events were lost`);
+  t.equal(seen.length, 60, "by transaction none");
+  t.equal(new Set(seen.map((event) => event.cursor.id)).size, 60, "and none came twice");
+  t.ok(isAscending(seen.map((event) => event.cursor)));
+});
+
+t.test("[EV3] a cursor survives a dump and its restore into another server", async (t) => {
+  const { url } = await stoppableDatabase();
+  // So that the ids of transactions of the other server begin below what the cursor has passed.
+  for (let i = 0; i < 20; i++) await execute(url, "SELECT pg_current_xact_id()");
+  const before = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  const writer = await connected(t, url);
+  for (let i = 0; i < 3_000; i++) await writer.query("SELECT pg_current_xact_id()");
+  const epochs = await before.claim([1]);
+  for (const flushNo of [1, 2, 3])
+    await committed(before, batchOf(flushNo, epochs, { 1: "x" }, eventsOf(flushNo, ["a"])));
+  const passed = await before.events.read(START, 2);
+  await before.close();
+
+  const other = await otherServerDatabase();
+  const { bin } = other;
+  const file = `${await temporaryFolder(t)}/dump`;
+  await run(`${bin}/pg_dump`, ["-Fc", "-f", file, url]);
+  await run(`${bin}/pg_restore`, ["--no-owner", "-d", other.url, file]);
+  const after = await open({ dataDir: await temporaryFolder(t), databaseUrl: other.url });
+  t.teardown(() => after.close());
+  const again = await after.claim([1]);
+  await committed(after, batchOf(1, again, { 1: "x" }, eventsOf(4, ["a"])));
+  const [newest] = await rows<{ xid: number }>(
+    after,
+    "SELECT max(xid)::text::int AS xid FROM event WHERE era > 1",
+  );
+  t.ok(newest!.xid < passed.next.xid, "the new server's transactions are numbered lower");
+  t.same(textsOf(await readAll(after.events, passed.next, 10)), ["3a", "4a"]);
+  t.equal((await readAll(after.events, START, 10)).length, 4);
+
+  await after.close();
+  const reopened = await open({ dataDir: await temporaryFolder(t), databaseUrl: other.url });
+  t.teardown(() => reopened.close());
+  t.same(
+    (await reopened.events.moment()).end.era,
+    newestEra(await readAll(reopened.events, START, 10)),
+    "once",
+  );
+});
+
+t.test("[EV3] when the era rises, nodes of the one before cannot write any more", async (t) => {
+  const { url } = await testDatabase(t);
+  const first = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => first.close());
+  const epochs = await first.claim([1]);
+  await committed(first, batchOf(1, epochs, { 1: "x" }, eventsOf(1, ["a"])));
+  // As if the database stood on another server now.
+  await execute(url, "UPDATE cluster SET server = 'elsewhere'");
+  const second = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => second.close());
+  t.same(await first.append(batchOf(2, epochs, { 1: "x" }, eventsOf(2, ["a"])), 1), { status: "fenced" });
+  const again = await second.claim([1]);
+  await committed(second, batchOf(1, again, { 1: "x" }, eventsOf(3, ["a"])));
+  const events = await readAll(second.events, START, 10);
+  t.same(textsOf(events), ["1a", "3a"]);
+  t.ok(events[1]!.cursor.era > events[0]!.cursor.era);
+});
+
+t.test("[EV4] reading after a cursor goes by the index, in each partition", async (t) => {
+  const { url } = await testDatabase(t);
+  const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => store.close());
+  for (const day of ["event_default", ...(await dayNames(store))])
+    await execute(
+      url,
+      `INSERT INTO event (recorded_at, era, shard, type, subject, time, data)
+       SELECT coalesce(to_timestamp(substring('${day}' from '\\d+$'), 'YYYYMMDD') + interval '13 hours', '2020-01-01'), 1, 1, 't', 's' || i % 100, now(), '{}'
+       FROM generate_series(1, 5000) AS i`,
+    );
+  await execute(url, "ANALYZE event");
+  const readThrough = async () => {
+    const [row] = await execute<{ rows: number }>(
+      url,
+      "SELECT sum(seq_tup_read)::int AS rows FROM pg_stat_user_tables WHERE relname ~ '^event_(default|\\d+)$'",
+    );
+    return row!.rows;
+  };
+  await execute(url, "SELECT pg_stat_force_next_flush()");
+  const before = await readThrough();
+  for (let turn = 0; turn < 8; turn++) {
+    await store.events.read(START, 10);
+    await store.events.read(START, 10, "s7");
+  }
+  await store.context.pool.query("SELECT pg_stat_force_next_flush()");
+  t.equal(await readThrough(), before, "no row was read but by an index");
+});
+
+async function openServer(t: Test): Promise<Store> {
+  const { url } = await testDatabase(t);
+  return opened(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
+}
+
+async function openEmbedded(t: Test): Promise<Store> {
+  return opened(t, await open({ dataDir: await madeDataDir(t) }));
+}
+
+function opened(t: Test, store: Store): Store {
+  t.teardown(() => store.close());
+  return store;
+}
+
+function eventsOf(n: number, subjects: readonly string[]) {
+  return subjects.map((subject) => ({
+    shard: 1,
+    type: "state.changed",
+    subject,
+    time: 1_000 + n,
+    data: { n: `${n}${subject}` },
+  }));
+}
+
+async function readAll(
+  log: EventLog,
+  after: Cursor,
+  limit: number,
+  subject?: string,
+): Promise<LoggedEvent[]> {
+  const events: LoggedEvent[] = [];
+  for (let cursor = after; ; ) {
+    const page = await log.read(cursor, limit, subject);
+    events.push(...page.events);
+    cursor = page.next;
+    if (!page.more) return events;
+  }
+}
+
+const textsOf = (events: readonly LoggedEvent[]) => events.map(({ data }) => data.n);
+const newestEra = (events: readonly LoggedEvent[]) => events.at(-1)!.cursor.era;
+const isAscending = (cursors: readonly Cursor[]) =>
+  cursors.every((cursor, i) => i === 0 || compareCursors(cursors[i - 1]!, cursor) < 0);
+
+async function connected(t: Test, url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  t.teardown(() => client.end());
+  return client;
+}
+
+async function insert(client: pg.Client, subject: string): Promise<void> {
+  await client.query(
+    "INSERT INTO event (era, shard, type, subject, time, data) VALUES (1, 1, 't', $1, now(), '{}')",
+    [subject],
+  );
+}
+
+async function dayNames(store: Store): Promise<string[]> {
+  const days = await rows<{ name: string }>(
+    store,
+    "SELECT relname AS name FROM pg_class WHERE relname ~ '^event_\\d{8}$' ORDER BY 1",
+  );
+  return days.map(({ name }) => name);
+}
