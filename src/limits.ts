@@ -226,3 +226,26 @@ assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost mu
 // events
 /** Events of one read of the log: on the embedded store flushes wait behind it. */
 export const MAX_EVENT_ROWS = MAX_BACKGROUND_ROWS;
+/** How often the log is looked at for what other nodes wrote. */
+export const EVENT_POLL_MS = 500;
+/** … and while older transactions are under way, behind which this node's own events may wait. */
+export const EVENT_POLL_BUSY_MS = 50;
+/** Between two looks, however many commits there are. */
+export const EVENT_POLL_LEAST_MS = 10;
+/** Newest events that are kept in memory for those who read at the end: 32 MB of the largest. */
+export const MAX_EVENT_WINDOW = 4_000;
+/** Reads by those that are behind, at once: each takes one of the few connections to the database. */
+export const MAX_EVENT_READS = 2;
+/** Readers woken in one turn of the loop; each may have as many events to filter as a read has. */
+export const EVENT_WAKE_READERS = 8;
+/** An end of the log that stands still for so long behind a transaction is told, and then again each minute. */
+export const EVENT_LAG_WARN_MS = 5_000;
+export const EVENT_LAG_REPEAT_MS = 60_000;
+/** Before a read is tried again while the database is away. */
+export const EVENT_RETRY_MS = 500;
+/** Events in one page over HTTP. */
+export const MAX_EVENT_PAGE = 1_000;
+/** Events that are looked at for one page: a filter that hardly any passes gets a short page and a link to go on. */
+export const MAX_EVENT_SCAN = 4_000;
+/** Streams of events of one node, by feed and by HTTP: each filters every event. */
+export const MAX_EVENT_STREAMS = 1_000;

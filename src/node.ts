@@ -19,6 +19,9 @@ import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
 import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
+import { EventEncoder } from "./events/cloud-event.ts";
+import type { EventLog } from "./events/ports.ts";
+import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
 import { nodeReadings } from "./readings.ts";
@@ -51,6 +54,8 @@ const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
 export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: string;
   readonly snapshot: RowSink;
+  /** Absent = events are written and not read. */
+  readonly eventLog?: EventLog;
   /** Of a node of a cluster. */
   readonly cluster?: ClusterStore;
   readonly incarnation?: string | number;
@@ -180,6 +185,22 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     await cluster.start();
   }
 
+  const tail =
+    store.eventLog === undefined
+      ? undefined
+      : new EventTail({
+          log: store.eventLog,
+          clock,
+          onHeld: (lagMs, holders) =>
+            log.warn({ lagMs: Math.round(lagMs), holders }, "a transaction keeps new events from being read"),
+          onFatal: fail,
+        });
+  if (tail !== undefined) {
+    tail.start();
+    opened.defer(() => tail.stop());
+  }
+  const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
+
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
   const metrics = createMetrics(nodeReadings(system, feed, cluster));
@@ -187,6 +208,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const app = createApp({
     ingest,
     picture,
+    events,
     cluster: cluster?.queries,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
     health,
@@ -225,6 +247,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     }
     // Of a node that cannot go on nothing more will be committed.
     const settled = !failed && (await within(clock, atMost(COMMIT_GRACE_MS), system.settle()));
+    // Streams end only so; the server waits for them.
+    await tail?.stop();
     await server.close(atMost(SERVER_GRACE_MS));
     if (settled && !failed) await within(clock, atMost(CHECKPOINT_GRACE_MS), system.stop());
     const clean = system.router.idle && system.commit.idle;

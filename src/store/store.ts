@@ -159,7 +159,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
-  readonly events: StoredEvents;
+  readonly eventLog: StoredEvents;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -184,7 +184,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
-    this.events = new StoredEvents(context);
+    this.eventLog = new StoredEvents(context);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -321,7 +321,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       batch.sections.map((section) => section.shard),
       bytes,
     );
-    if (batch.events.length > 0) this.events.committed();
+    if (batch.events.length > 0) this.eventLog.committed();
     try {
       const turn = await this.#ring.turn(this.#fence);
       if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");

@@ -22,7 +22,7 @@ for (const [kind, openStore] of Object.entries(STORES)) {
     const subjects = ["a", "b"];
     for (let flushNo = 1; flushNo <= 5; flushNo++)
       await committed(store, batchOf(flushNo, epochs, { 1: "x" }, eventsOf(flushNo, subjects)));
-    t.same(textsOf(await readAll(store.events, START, 3)), [
+    t.same(textsOf(await readAll(store.eventLog, START, 3)), [
       "1a",
       "1b",
       "2a",
@@ -34,11 +34,11 @@ for (const [kind, openStore] of Object.entries(STORES)) {
       "5a",
       "5b",
     ]);
-    t.same(textsOf(await readAll(store.events, START, 2, "b")), ["1b", "2b", "3b", "4b", "5b"]);
-    const [first] = await readAll(store.events, START, 200);
+    t.same(textsOf(await readAll(store.eventLog, START, 2, "b")), ["1b", "2b", "3b", "4b", "5b"]);
+    const [first] = await readAll(store.eventLog, START, 200);
     t.match(first, { type: "state.changed", subject: "a", time: 1_001, data: { n: "1a" } });
-    const { end } = await store.events.moment();
-    t.same(await readAll(store.events, end, 10), [], "nothing after the end");
+    const { end } = await store.eventLog.moment();
+    t.same(await readAll(store.eventLog, end, 10), [], "nothing after the end");
   });
 }
 
@@ -51,7 +51,7 @@ t.test("[EV2] a cursor does not skip what commits late; `id > last` does", async
   const naive: number[] = [];
   let cursor = START;
   const look = async () => {
-    const page = await store.events.read(cursor, MAX_EVENT_ROWS);
+    const page = await store.eventLog.read(cursor, MAX_EVENT_ROWS);
     seen.push(...page.events);
     cursor = page.next;
     const last = naive.at(-1) ?? 0;
@@ -92,7 +92,7 @@ t.test("[EV3] a cursor survives a dump and its restore into another server", asy
   const epochs = await before.claim([1]);
   for (const flushNo of [1, 2, 3])
     await committed(before, batchOf(flushNo, epochs, { 1: "x" }, eventsOf(flushNo, ["a"])));
-  const passed = await before.events.read(START, 2);
+  const passed = await before.eventLog.read(START, 2);
   await before.close();
 
   const other = await otherServerDatabase();
@@ -109,15 +109,15 @@ t.test("[EV3] a cursor survives a dump and its restore into another server", asy
     "SELECT max(xid)::text::int AS xid FROM event WHERE era > 1",
   );
   t.ok(newest!.xid < passed.next.xid, "the new server's transactions are numbered lower");
-  t.same(textsOf(await readAll(after.events, passed.next, 10)), ["3a", "4a"]);
-  t.equal((await readAll(after.events, START, 10)).length, 4);
+  t.same(textsOf(await readAll(after.eventLog, passed.next, 10)), ["3a", "4a"]);
+  t.equal((await readAll(after.eventLog, START, 10)).length, 4);
 
   await after.close();
   const reopened = await open({ dataDir: await temporaryFolder(t), databaseUrl: other.url });
   t.teardown(() => reopened.close());
   t.same(
-    (await reopened.events.moment()).end.era,
-    newestEra(await readAll(reopened.events, START, 10)),
+    (await reopened.eventLog.moment()).end.era,
+    newestEra(await readAll(reopened.eventLog, START, 10)),
     "once",
   );
 });
@@ -135,7 +135,7 @@ t.test("[EV3] when the era rises, nodes of the one before cannot write any more"
   t.same(await first.append(batchOf(2, epochs, { 1: "x" }, eventsOf(2, ["a"])), 1), { status: "fenced" });
   const again = await second.claim([1]);
   await committed(second, batchOf(1, again, { 1: "x" }, eventsOf(3, ["a"])));
-  const events = await readAll(second.events, START, 10);
+  const events = await readAll(second.eventLog, START, 10);
   t.same(textsOf(events), ["1a", "3a"]);
   t.ok(events[1]!.cursor.era > events[0]!.cursor.era);
 });
@@ -162,8 +162,8 @@ t.test("[EV4] reading after a cursor goes by the index, in each partition", asyn
   await execute(url, "SELECT pg_stat_force_next_flush()");
   const before = await readThrough();
   for (let turn = 0; turn < 8; turn++) {
-    await store.events.read(START, 10);
-    await store.events.read(START, 10, "s7");
+    await store.eventLog.read(START, 10);
+    await store.eventLog.read(START, 10, "s7");
   }
   await store.context.pool.query("SELECT pg_stat_force_next_flush()");
   t.equal(await readThrough(), before, "no row was read but by an index");

@@ -13,6 +13,7 @@ import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
 import { clusterRoute } from "./routes/cluster.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
+import { type EventsOptions, eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { registerSchemas } from "./schemas.ts";
@@ -23,6 +24,8 @@ export interface AppOptions {
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
+  /** The log of events; absent = the node has none, and no routes for it. */
+  events?: EventsOptions;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;
@@ -66,6 +69,7 @@ export function createApp(options: AppOptions): App {
   const postReports = createPostReports(options.ingest, clock);
   reportsRoute(app, postReports);
   entitiesRoutes(app, picture, clock, options.cluster);
+  if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

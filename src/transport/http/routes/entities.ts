@@ -3,13 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { shardOf } from "../../../actors/shard-hash.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EntityQueries, Gathered } from "../../../cluster/scatter.ts";
-import {
-  DEFAULT_LIST_LIMIT,
-  MAX_ID_LENGTH,
-  MAX_LIST_LIMIT,
-  MAX_NAME_LENGTH,
-  MAX_QUERY_NAMES,
-} from "../../../limits.ts";
+import { DEFAULT_LIST_LIMIT, MAX_ID_LENGTH, MAX_LIST_LIMIT } from "../../../limits.ts";
 import type { Picture } from "../../../picture/picture.ts";
 import { queryBbox, queryNear } from "../../../picture/query.ts";
 import {
@@ -22,6 +16,7 @@ import {
   type Link,
 } from "../feature.ts";
 import { problemResponse } from "../problem-response.ts";
+import { decoded, flatten, names, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
@@ -31,17 +26,6 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 const numberText = (low: number, high: number) =>
   z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
-const wholeText = (low: number, high: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, "must be a whole number")
-    .transform(Number)
-    .pipe(z.number().min(low).max(high));
-const names = z
-  .string()
-  .transform((text) => text.split(","))
-  .pipe(z.array(z.string().min(1).max(MAX_NAME_LENGTH)).max(MAX_QUERY_NAMES));
-
 /** A list of `count` numbers with a comma between them, or NaN in it where one is none. */
 function numbers(text: string): number[] {
   return text.split(",").map((part) => (NUMBER.test(part.trim()) ? Number(part) : NaN));
@@ -233,22 +217,4 @@ function nextLink(url: URL, after: string): Link {
 function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {
   const query = parameters.toString();
   return { rel, type: GEOJSON, href: query === "" ? path : `${path}?${query}` };
-}
-
-/** One value a name; a repeated name keeps all, which the schema refuses. */
-function flatten(parameters: URLSearchParams): Record<string, string | string[]> {
-  const flat: [string, string | string[]][] = [];
-  for (const name of new Set(parameters.keys())) {
-    const values = parameters.getAll(name);
-    flat.push([name, values.length === 1 ? values[0] : values]);
-  }
-  return Object.fromEntries(flat);
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
