@@ -1,3 +1,4 @@
+import type { CloudEvent } from "../src/events/cloud-event.ts";
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
@@ -11,6 +12,8 @@ import { backoff } from "./backoff.ts";
 import { type ClientClock, deviceClock } from "./clock.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError } from "./errors.ts";
+import type { EventOptions, EventStream } from "./event-stream.ts";
+import { EventStreams } from "./event-streams.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -93,6 +96,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #reports: ReportQueue;
   readonly #views = new Set<View>();
   readonly #subscriptions = new Subscriptions();
+  readonly #events: EventStreams;
   readonly #link: ViewLink;
   readonly #serverClock: ServerClock;
   #state: ConnectionState = { name: "connecting", attempt: 0 };
@@ -116,13 +120,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#reports = new ReportQueue(options.maxUnacknowledged ?? 100_000, (message) =>
       this.#socket?.send(message),
     );
+    const send = (message: object) => {
+      if (this.#state.name !== "open") return false;
+      this.#socket?.send(JSON.stringify(message));
+      return true;
+    };
+    this.#events = new EventStreams(this.#clock, send);
     this.#link = {
       clock: this.#clock,
-      send: (message) => {
-        if (this.#state.name !== "open") return false;
-        this.#socket?.send(JSON.stringify(message));
-        return true;
-      },
+      send,
       name: (view) => this.#subscriptions.name(view),
       forget: (name) => this.#subscriptions.forget(name),
       serverNow: () => this.serverNow(),
@@ -164,6 +170,16 @@ export class Connection extends Emitter<ConnectionEvents> {
     });
     if (this.#state.name === "open") view.subscribe();
     return view;
+  }
+
+  /**
+   * The log of events from a place on, in order and without a gap; after each reconnect it goes on by itself. Iterate over it, or give a listener.
+   * At most 8 on one connection.
+   */
+  events(options: EventOptions = {}, listener?: (event: CloudEvent) => void): EventStream {
+    const closed =
+      this.#state.name === "closed" ? new ConnectionClosed(this.#state.code, this.#state.reason) : undefined;
+    return this.#events.open(options, listener, closed);
   }
 
   /**
@@ -209,6 +225,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#serverClock.restart();
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
+      this.#events.opened();
       this.#reports.opened(this.protocol === "binary");
     });
   }
@@ -241,6 +258,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#become({ name: "waiting", attempt: this.#attempt, delayMs, reason: why }, () => {
       this.#reports.lost();
       for (const view of this.#views) view.lost();
+      this.#events.lost();
     });
   }
 
@@ -250,6 +268,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#become({ name: "closed", code, reason }, () => {
       this.#reports.end(error);
       for (const view of [...this.#views]) view.connectionClosed(error);
+      this.#events.end(error);
     });
   }
 
@@ -309,6 +328,10 @@ export class Connection extends Emitter<ConnectionEvents> {
         this.#observe(message.t);
         this.#subscriptions.named(message.view)?.receiveFrame(message);
         return;
+      case "events":
+      case "event":
+        this.#events.receive(message);
+        return;
       case "ack":
         if (!this.#reports.acknowledge(message)) {
           this.emit(
@@ -345,6 +368,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
     if (message.n !== undefined) this.#reports.refuse(message.n, error);
+    this.#events.refuse(message);
     if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
     this.emit("problem", error);
   }

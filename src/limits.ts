@@ -249,3 +249,6 @@ export const MAX_EVENT_PAGE = 1_000;
 export const MAX_EVENT_SCAN = 4_000;
 /** Streams of events of one node, by feed and by HTTP: each filters every event. */
 export const MAX_EVENT_STREAMS = 1_000;
+export const MAX_EVENTS_PER_CONNECTION = 8;
+/** As long as any cursor. */
+export const MAX_CURSOR_LENGTH = 64;

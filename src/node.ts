@@ -173,18 +173,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   cluster?.attach(system);
   const ingest = cluster?.ingest ?? system.router;
   const { picture } = system;
-  const feed = new Feed({ picture, ingest, clock, log, decodeReport, interest: cluster?.interest });
-  opened.defer(() => system.abandon());
-  store.onDown(cluster === undefined ? fail : evicted);
-  if (cluster === undefined) {
-    const began = clock.monotonic();
-    logRecovery(log, await system.start(), clock.monotonic() - began);
-  } else {
-    opened.defer(() => cluster.stop());
-    system.startTimers();
-    await cluster.start();
-  }
-
   const tail =
     store.eventLog === undefined
       ? undefined
@@ -200,6 +188,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     opened.defer(() => tail.stop());
   }
   const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
+  const feed = new Feed({ picture, ingest, clock, log, decodeReport, interest: cluster?.interest, events });
+  opened.defer(() => system.abandon());
+  store.onDown(cluster === undefined ? fail : evicted);
+  if (cluster === undefined) {
+    const began = clock.monotonic();
+    logRecovery(log, await system.start(), clock.monotonic() - began);
+  } else {
+    opened.defer(() => cluster.stop());
+    system.startTimers();
+    await cluster.start();
+  }
 
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);

@@ -12,6 +12,7 @@ import type { Store } from "../../src/store/store.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
 import { createApp } from "../../src/transport/http/app.ts";
+import type { Socket } from "../../src/transport/server/server.ts";
 import { FakeIngest } from "../http/fixture.ts";
 import { batchOf, committed, open } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
@@ -62,6 +63,8 @@ export interface Rig {
   tail: EventTail;
   feed: Feed;
   url: string;
+  /** Those of the feed that are open. */
+  sockets(): Socket[];
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
@@ -81,6 +84,7 @@ export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: 
     picture,
     clock: systemClock,
     ingest,
+    events,
     log: { error: (details) => t.fail(JSON.stringify(details)) },
     decodeReport: () => ({ type: "invalid-report", detail: "not in this test" }),
   });
@@ -104,11 +108,22 @@ export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: 
     webDir: "none",
     onError: fatal,
   });
+  const sockets = new Set<Socket>();
   const served = SERVERS[server](
     {
       fetch: app.fetch,
       upgrade: createUpgrade({ checkToken }),
-      socket: admitted(feed.handlers),
+      socket: admitted({
+        ...feed.handlers,
+        open: (socket) => {
+          sockets.add(socket);
+          feed.handlers.open(socket);
+        },
+        close: (socket, code) => {
+          sockets.delete(socket);
+          feed.handlers.close(socket, code);
+        },
+      }),
       maxMessageBytes: MAX_FEED_MESSAGE_BYTES,
       maxConnections: 100,
     },
@@ -128,6 +143,7 @@ export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: 
     tail,
     feed,
     url,
+    sockets: () => [...sockets],
     get: (path, headers = {}) => fetch(`${url}${path}`, { headers: { ...AUTHORIZED, ...headers } }),
   };
 }

@@ -6,6 +6,7 @@ import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
 import type { ClusterStatus } from "../../cluster/status.ts";
+import type { EventAccess } from "../../events/access.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
@@ -13,7 +14,7 @@ import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
 import { clusterRoute } from "./routes/cluster.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
-import { type EventsOptions, eventsRoutes } from "./routes/events.ts";
+import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { registerSchemas } from "./schemas.ts";
@@ -25,7 +26,7 @@ export interface AppOptions {
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
   /** The log of events; absent = the node has none, and no routes for it. */
-  events?: EventsOptions;
+  events?: EventAccess;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;

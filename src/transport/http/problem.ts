@@ -19,6 +19,21 @@ export const PROBLEMS = {
   "unknown-view": { title: "There is no view with this name", status: 404, retry: false },
   "view-exists": { title: "A view with this name exists", status: 409, retry: false },
   "too-many-views": { title: "The limit of views per connection is reached", status: 429, retry: false },
+  "unknown-subscription": {
+    title: "There is no subscription to events with this name",
+    status: 404,
+    retry: false,
+  },
+  "subscription-exists": {
+    title: "A subscription to events with this name exists",
+    status: 409,
+    retry: false,
+  },
+  "too-many-subscriptions": {
+    title: "The limit of subscriptions to events per connection is reached",
+    status: 429,
+    retry: false,
+  },
   "too-many-reports": {
     title: "More reports wait on this connection than it may hold",
     status: 429,

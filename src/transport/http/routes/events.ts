@@ -2,15 +2,14 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { StoreAway } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
-import type { EventEncoder } from "../../../events/cloud-event.ts";
+import type { EventAccess } from "../../../events/access.ts";
 import { cursorText } from "../../../events/cursor.ts";
 import { type EventTest, eventTest } from "../../../events/filter.ts";
 import { readPage } from "../../../events/page.ts";
-import type { EventLog } from "../../../events/ports.ts";
 import { CursorError, positionOf } from "../../../events/position.ts";
-import type { EventTail } from "../../../events/tail.ts";
 import {
   DEFAULT_LIST_LIMIT,
+  MAX_CURSOR_LENGTH,
   MAX_EVENT_PAGE,
   MAX_EVENT_STREAMS,
   MAX_EXPRESSION_LENGTH,
@@ -23,16 +22,8 @@ import { decoded, flatten, names, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { CloudEventSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
-export interface EventsOptions {
-  log: EventLog;
-  tail: EventTail;
-  encoder: EventEncoder;
-}
-
 const SSE = "text/event-stream";
 const OF_ENTITY = "/v1/entities/";
-/** As long as any cursor. */
-const MAX_CURSOR_LENGTH = 64;
 const RETRY = { headers: { "retry-after": "1" } };
 
 const Query = z.strictObject({
@@ -91,7 +82,7 @@ const entityRoute = createRoute({
   responses: answers,
 });
 
-export function eventsRoutes(app: OpenAPIHono, options: EventsOptions, clock: Clock): void {
+export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock): void {
   let streams = 0;
   const answer = async (request: Request, subjectOfPath?: string): Promise<Response> => {
     const url = new URL(request.url);
@@ -100,7 +91,7 @@ export function eventsRoutes(app: OpenAPIHono, options: EventsOptions, clock: Cl
     if (!parsed.success) return refuseInvalid(parsed.error);
     const { type: types, where, limit } = parsed.data;
     const subject = subjectOfPath ?? (parsed.data as { subject?: string }).subject;
-    const { log, tail, encoder } = options;
+    const { log, tail, encoder } = access;
     const streaming = request.headers.get("accept")?.includes(SSE) === true;
     const resumed = streaming ? request.headers.get("last-event-id") : null;
     const after = resumed ?? parsed.data.after ?? (streaming ? "now" : "start");
