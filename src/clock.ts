@@ -1,3 +1,5 @@
+import { randomBytes, randomUUID } from "node:crypto";
+
 /**
  * Time as a value. Everything below `node.ts` gets a `Clock` and never reads one; the tests give one that
  * they move by hand.
@@ -15,6 +17,12 @@ export interface Clock {
 
 /** Chance as a value: 0 ≤ x < 1, for what must not happen in step everywhere. Not for secrets. */
 export const systemRandom = (): number => Math.random();
+
+/** A random UUID. */
+export const systemId = (): string => randomUUID();
+
+/** Bytes that nobody can guess. */
+export const systemSecret = (bytes: number): Buffer => randomBytes(bytes);
 
 /** The clock of the machine: the only place that reads it. */
 export const systemClock: Clock = {

@@ -31,6 +31,10 @@ export interface Config {
   staleAfterMs: number;
   lostAfterMs: number;
   expiredAfterMs: number;
+  /** How old events may be before they are dropped. */
+  retentionMs: number;
+  /** Webhooks may go to addresses that only this machine or its networks reach. */
+  webhookPrivate: boolean;
 }
 
 /** Why there is no `Config`: one sentence for each mistake. */
@@ -138,6 +142,13 @@ const Environment = z.object({
   MUSTER_STALE_AFTER: seconds(300, "An entity that was not reported for so long is stale …"),
   MUSTER_LOST_AFTER: seconds(1_800, "… lost …"),
   MUSTER_EXPIRED_AFTER: seconds(86_400, "… and expired: it leaves the views."),
+  MUSTER_RETENTION: described(number(1, 36_525).default(30), {
+    unit: "d",
+    text: "Events are kept for so long.",
+  }),
+  MUSTER_WEBHOOK_PRIVATE: described(z.enum(["true", "false"], "must be true or false").default("false"), {
+    text: "Whether webhooks may go to private, local and reserved addresses.",
+  }),
 });
 type Environment = z.output<typeof Environment>;
 
@@ -211,6 +222,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     staleAfterMs: value.MUSTER_STALE_AFTER * 1_000,
     lostAfterMs: value.MUSTER_LOST_AFTER * 1_000,
     expiredAfterMs: value.MUSTER_EXPIRED_AFTER * 1_000,
+    retentionMs: value.MUSTER_RETENTION * DAY_MS,
+    webhookPrivate: value.MUSTER_WEBHOOK_PRIVATE === "true",
   };
 }
 

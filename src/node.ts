@@ -35,6 +35,8 @@ import { decodeReport } from "./transport/ingest/report.ts";
 import { type ChosenServer, chooseServer } from "./transport/server/choose-server.ts";
 import type { Server } from "./transport/server/server.ts";
 import { VERSION } from "./version.ts";
+import { openWebhooks } from "./webhook-delivery.ts";
+import type { DeliveryStore, WebhookStore } from "./webhooks/ports.ts";
 
 /** HTTP requests under way at a stop get so long. */
 const SERVER_GRACE_MS = 3_000;
@@ -56,6 +58,7 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   readonly snapshot: RowSink;
   /** Absent = events are written and not read. */
   readonly eventLog?: EventLog;
+  readonly webhooks?: WebhookStore & DeliveryStore;
   /** Of a node of a cluster. */
   readonly cluster?: ClusterStore;
   readonly incarnation?: string | number;
@@ -108,7 +111,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       ? undefined
       : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
-  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log };
+  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log, retentionMs: config.retentionMs };
   const store: NodeStore = opened.use(
     options.store ??
       (await (bus === undefined ? openStore(storeOptions) : openStore({ ...storeOptions, clustered: true }))),
@@ -204,10 +207,24 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const health = healthOf(system, cluster, () => stopping);
   const metrics = createMetrics(nodeReadings(system, feed, cluster));
   const checkToken = createTokenCheck(admin.token);
+  const webhooks =
+    events === undefined || store.webhooks === undefined
+      ? undefined
+      : openWebhooks({
+          config,
+          store: store.webhooks,
+          holder: String(store.incarnation),
+          events,
+          clock,
+          log,
+          fail,
+        });
+  if (webhooks !== undefined) opened.use(webhooks);
   const app = createApp({
     ingest,
     picture,
     events,
+    webhooks: webhooks?.routes,
     cluster: cluster?.queries,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
     health,
@@ -246,6 +263,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     }
     // Of a node that cannot go on nothing more will be committed.
     const settled = !failed && (await within(clock, atMost(COMMIT_GRACE_MS), system.settle()));
+    await within(clock, atMost(SERVER_GRACE_MS), webhooks?.deliverer.stop() ?? Promise.resolve());
     // Streams end only so; the server waits for them.
     await tail?.stop();
     await server.close(atMost(SERVER_GRACE_MS));

@@ -36,6 +36,7 @@ const ARROWS: Arrows = {
   "src/main.ts": ["*"],
   // Parts of the composition that are worth a file of their own.
   "src/entity-rows.ts": ["src/actors", "src/picture", "src/limits.ts", "types:src"],
+  "src/webhook-delivery.ts": ["src/clock.ts", "src/limits.ts", "src/transport", "src/webhooks", "types:src"],
   "src/readings.ts": ["types:src"],
   "src/health.ts": ["types:src"],
   "src/replay.ts": ["client", "src/actors/messages.ts", "src/limits.ts", "types:src", "node:*"],
@@ -68,17 +69,12 @@ const ARROWS: Arrows = {
     "node:buffer",
   ],
   // The log of events and who reads it, over the port that it wants.
-  "src/events": [
-    "src/events",
-    "src/actors/messages.ts",
-    "src/actors/ports.ts",
-    "src/picture/cel.ts",
-    "src/clock.ts",
-    "src/limits.ts",
-  ],
+  "src/events": ["src/events", "src/actors", "src/picture", "src/clock.ts", "src/limits.ts"],
+  "src/webhooks": ["src/webhooks", "src/events", "src/actors", "src/clock.ts", "src/limits.ts", "node:*"],
   "src/store": [
     "src/store",
     "src/cluster/ports.ts",
+    "src/webhooks/ports.ts",
     "src/events/ports.ts",
     "src/events/cursor.ts",
     "src/actors",
@@ -96,6 +92,7 @@ const ARROWS: Arrows = {
     "src/cluster/ports.ts",
     "types:src/cluster",
     "src/events",
+    "src/webhooks",
     "src/picture",
     "src/auth",
     "src/telemetry",

@@ -27,7 +27,7 @@ import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { StoredEvents } from "./event-log.ts";
-import { makeEventPartitions } from "./event-partitions.ts";
+import { EventUpkeep } from "./event-upkeep.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
@@ -39,12 +39,10 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredWebhooks } from "./stored-webhooks.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
-const PARTITIONS_MS = 3_600_000;
-/** After a partition that could not be made for a lock: events of a day without one stay in the default partition. */
-const PARTITIONS_RETRY_MS = 60_000;
 /** A server that does not answer a flush in this time counts as away. Below the lease. */
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
@@ -68,6 +66,8 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
+  /** How old events may be. Default: they are kept for ever. */
+  retentionMs?: number;
   /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
   clustered?: boolean;
   /** When the embedded database is looked after. */
@@ -81,7 +81,7 @@ export type ClusteredStore = Store & { readonly cluster: ClusterStore };
 export async function openStore(options: StoreOptions & { clustered: true }): Promise<ClusteredStore>;
 export async function openStore(options: StoreOptions): Promise<Store>;
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, dataDir, clock, log, clustered = false } = options;
+  const { databaseUrl, dataDir, clock, log, clustered = false, retentionMs = Infinity } = options;
   assert.ok(databaseUrl !== undefined || !clustered, "many nodes need a server");
   await using opened = new AsyncDisposableStack();
   let embedded: EmbeddedDatabase | undefined;
@@ -124,9 +124,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await ring.open();
   const lease = databaseUrl !== undefined && clustered ? leasePool(databaseUrl) : undefined;
   if (lease !== undefined) opened.defer(() => lease.end());
-  const store = new Store({ context, kind, ...membership, ring, single, lease, log });
+  const store = new Store({
+    context,
+    orm: orm.orm,
+    kind,
+    ...membership,
+    ring,
+    single,
+    lease,
+    log,
+    retentionMs,
+  });
   opened.defer(() => store.leave());
-  await store.makeEventPartitions();
+  await store.eventUpkeep.makePartitions();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -144,6 +154,7 @@ async function migrateServer(databaseUrl: string): Promise<void> {
 
 interface StoreParts {
   context: StoreContext;
+  orm: Orm["orm"];
   kind: Store["kind"];
   incarnation: string;
   era: number;
@@ -153,6 +164,7 @@ interface StoreParts {
   /** For renewals, if this is a node of a cluster. */
   lease: Pool | undefined;
   log: StoreLog;
+  retentionMs: number;
 }
 
 export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposable {
@@ -160,6 +172,8 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
   readonly eventLog: StoredEvents;
+  readonly webhooks: StoredWebhooks;
+  readonly eventUpkeep: EventUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -172,19 +186,19 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
   #cancelRenew = () => {};
-  #cancelPartitions = () => {};
-  #partitionsLocked = false;
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor({ context, kind, incarnation, era, ring, single, lease, log }: StoreParts) {
+  constructor({ context, orm, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
     this.context = context;
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
     this.eventLog = new StoredEvents(context);
+    this.webhooks = new StoredWebhooks(context, orm);
+    this.eventUpkeep = new EventUpkeep(context, log, retentionMs);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -208,7 +222,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     upkeep: UpkeepLimits | undefined,
   ): void {
     this.#resources = resources;
-    this.#planPartitions();
+    this.eventUpkeep.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -308,7 +322,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async #close(): Promise<void> {
     this.#cancelRenew();
-    this.#cancelPartitions();
+    this.eventUpkeep.stop();
     await this.#stopUpkeep();
     await this.snapshot.stop(SNAPSHOT_GRACE_MS);
     await this.#resources.disposeAsync();
@@ -341,33 +355,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
         .finally(() => {
           if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
-        });
-    });
-  }
-
-  /** Part of opening, and each hour from then on. */
-  async makeEventPartitions(): Promise<void> {
-    const { tooLate, locked } = await makeEventPartitions(this.context);
-    this.#partitionsLocked = locked.length > 0;
-    if (locked.length > 0)
-      this.#log.warn({ partitions: locked }, "someone holds a lock on event: its partitions are made later");
-    if (tooLate.length > 0) {
-      this.#log.warn(
-        { partitions: tooLate },
-        "events of these days are in the default partition and stay there",
-      );
-    }
-  }
-
-  #planPartitions(): void {
-    const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
-    this.#cancelPartitions = this.context.clock.schedule(delay, () => {
-      void this.makeEventPartitions()
-        .catch((error: Error) =>
-          this.#log.warn({ reason: error.message }, "event partitions could not be made"),
-        )
-        .finally(() => {
-          if (this.#closed === undefined) this.#planPartitions();
         });
     });
   }

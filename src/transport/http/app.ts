@@ -17,6 +17,7 @@ import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
+import { type WebhooksOptions, webhooksRoutes } from "./routes/webhooks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
 
@@ -27,6 +28,8 @@ export interface AppOptions {
   cluster?: EntityQueries;
   /** The log of events; absent = the node has none, and no routes for it. */
   events?: EventAccess;
+  /** Absent = none, and no routes for them. */
+  webhooks?: WebhooksOptions;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;
@@ -71,6 +74,7 @@ export function createApp(options: AppOptions): App {
   reportsRoute(app, postReports);
   entitiesRoutes(app, picture, clock, options.cluster);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
+  if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, clock);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

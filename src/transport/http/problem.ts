@@ -8,6 +8,8 @@ export const PROBLEMS = {
   "cross-origin": { title: "A page of another origin may not do this", status: 403, retry: false },
   "not-found": { title: "There is nothing here", status: 404, retry: false },
   "entity-not-found": { title: "There is no entity with this id", status: 404, retry: false },
+  "webhook-not-found": { title: "There is no webhook with this id", status: 404, retry: false },
+  "too-many-webhooks": { title: "The limit of webhooks is reached", status: 409, retry: false },
   "method-not-allowed": { title: "The method is not allowed here", status: 405, retry: false },
   "body-too-large": { title: "The body is larger than the limit", status: 413, retry: false },
   "unsupported-media-type": { title: "The content type is not supported", status: 415, retry: false },
