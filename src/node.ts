@@ -205,8 +205,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
-  const metrics = createMetrics(nodeReadings(system, feed, cluster));
-  const checkToken = createTokenCheck(admin.token);
   const webhooks =
     events === undefined || store.webhooks === undefined
       ? undefined
@@ -220,6 +218,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           fail,
         });
   if (webhooks !== undefined) opened.use(webhooks);
+  const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks));
+  const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,
     picture,

@@ -2,6 +2,7 @@
 import { type Clock, systemId, systemRandom, systemSecret } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { EventAccess } from "./events/access.ts";
+import type { EventTail } from "./events/tail.ts";
 import { WEBHOOK_SECRET_BYTES } from "./limits.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { WebhooksOptions } from "./transport/http/routes/webhooks.ts";
@@ -21,6 +22,7 @@ export interface WebhookDeliveryOptions {
 }
 
 export interface WebhookDelivery extends AsyncDisposable {
+  readonly tail: EventTail;
   readonly deliverer: Deliverer;
   readonly routes: WebhooksOptions;
 }
@@ -52,6 +54,7 @@ export function openWebhooks(options: WebhookDeliveryOptions): WebhookDelivery {
     changed: () => deliverer.changed(),
   };
   return {
+    tail,
     deliverer,
     routes,
     async [Symbol.asyncDispose]() {

@@ -33,10 +33,10 @@ interface NodeOptions {
   sender?: Partial<HttpSenderOptions>;
 }
 
-/** @param store by default an embedded one. */
-export async function deliveryRig(t: Test, given?: Store): Promise<DeliveryRig> {
+/** @param given by default an embedded one. @param writing who writes to it already, and closes it. */
+export async function deliveryRig(t: Test, given?: Store, writing?: EventWriter): Promise<DeliveryRig> {
   const store = given ?? (await open({ dataDir: await madeDataDir(t) }));
-  const writer = await EventWriter.of(store);
+  const writer = writing ?? (await EventWriter.of(store));
   const fatal = (error: unknown) => t.fail(String((error as Error)?.stack ?? error));
   const tail = new EventTail({ log: store.eventLog, clock: systemClock, onHeld: () => {}, onFatal: fatal });
   tail.start();
@@ -44,7 +44,7 @@ export async function deliveryRig(t: Test, given?: Store): Promise<DeliveryRig> 
   t.teardown(async () => {
     for (const stop of stops) await stop();
     await tail.stop();
-    await store.close();
+    if (writing === undefined) await store.close();
   });
   return {
     store,
