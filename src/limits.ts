@@ -263,6 +263,8 @@ export const WEBHOOK_TIMEOUT_MS = 10_000;
 /** A node that does not renew loses its webhooks to others after so long; it begins no request that might end later. */
 export const WEBHOOK_LEASE_MS = 20_000;
 export const WEBHOOK_RENEW_MS = 2_000;
+/** How far a webhook is, is saved so often while nothing passes its filter. */
+export const WEBHOOK_SAVE_MS = 5_000;
 /** Requests of one webhook at once, of different subjects. */
 export const WEBHOOK_REQUESTS = 8;
 /** Events of a webhook that wait to be tried again; beyond it no more are read. */

@@ -77,7 +77,8 @@ export class Follower {
   async #far(): Promise<LoggedEvent[]> {
     try {
       const { events, next, floor } = await this.#source.far(this.#cursor);
-      const isGone = this.#cursor !== START && compareCursors(this.#cursor, floor) < 0;
+      const isStart = compareCursors(this.#cursor, START) === 0;
+      const isGone = !isStart && compareCursors(this.#cursor, floor) < 0;
       if (isGone) throw new CursorError("cursor-gone");
       if (events.length === 0) {
         this.#cursor = next;

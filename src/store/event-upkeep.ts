@@ -38,7 +38,9 @@ export class EventUpkeep {
   }
 
   start(): void {
-    this.#plan(this.#locked ? RETRY_MS : 0);
+    // What became too old while no node ran is dropped at once.
+    const first = this.#retentionMs === Infinity ? LOOK_MS : 0;
+    this.#plan(this.#locked ? RETRY_MS : first);
   }
 
   stop(): void {

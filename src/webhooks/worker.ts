@@ -8,6 +8,7 @@
  * States: running ⇄ waiting (for events, for a letter to be due, for the end of a pause, for the lease to be renewed) → stopped.
  */
 import { StoreAway } from "../actors/ports.ts";
+import { Arrival } from "../events/arrival.ts";
 import { type Cursor, START } from "../events/cursor.ts";
 import { type EventTest, eventTest } from "../events/filter.ts";
 import type { Follower } from "../events/follower.ts";
@@ -18,6 +19,7 @@ import {
   MAX_WEBHOOK_WAITING,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_REQUESTS,
+  WEBHOOK_SAVE_MS,
   WEBHOOK_TIMEOUT_MS,
 } from "../limits.ts";
 import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
@@ -33,14 +35,18 @@ export class WebhookWorker {
   #held: Held;
   #test: EventTest;
   #follower: Follower;
-  /** Read and not yet worked on. */
-  #next: Promise<LoggedEvent[] | undefined> | undefined;
+  #arrival: Arrival<LoggedEvent[] | undefined>;
   #cursor: Cursor;
+  /** Where the cursor is saved though nothing passed the filter, on the monotonic clock. */
+  #saveAt = 0;
+  #isSaved = true;
   /** Monotonic: until then this node holds the webhook. */
   #leaseEnd: number;
+  /** By which the letters were loaded; −1 = they must be. */
   #loaded = -1;
+  /** There are more than were loaded. */
+  #hasMore = false;
   #stopped = false;
-  #wake = () => {};
   #running: Promise<void> = Promise.resolve();
 
   constructor(held: Held, leaseEnd: number, options: DelivererOptions, stats: DeliveryStats) {
@@ -51,6 +57,7 @@ export class WebhookWorker {
     this.#cursor = held.cursor;
     this.#test = eventTest(held.webhook);
     this.#endpoint = new Endpoint(options);
+    this.#arrival = new Arrival(options.clock);
     this.#follower = options.tail.follow(held.cursor);
   }
 
@@ -76,14 +83,14 @@ export class WebhookWorker {
     if (held.webhook.url !== url) this.#endpoint = new Endpoint(this.#options);
     this.#held = held;
     this.#leaseEnd = leaseEnd;
-    this.#wake();
+    this.#arrival.poke();
   }
 
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#follower.close();
-    this.#wake();
+    this.#arrival.poke();
     await this.#running;
   }
 
@@ -102,10 +109,14 @@ export class WebhookWorker {
   async #turn(): Promise<void> {
     const { clock, deliveries } = this.#options;
     const { webhook, redelivered } = this.#held;
-    if (this.#loaded !== redelivered) {
-      this.#letters.load(await deliveries.waiting(webhook.id, 2 * MAX_WEBHOOK_WAITING));
+    if (this.#loaded !== redelivered || (this.#hasMore && this.#letters.size === 0)) {
+      const limit = 2 * MAX_WEBHOOK_WAITING;
+      const waiting = await deliveries.waiting(webhook.id, limit);
+      this.#letters.load(waiting);
+      this.#hasMore = waiting.length === limit;
       this.#loaded = redelivered;
     }
+    if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
@@ -115,11 +126,9 @@ export class WebhookWorker {
     if (due.length > 0) return this.#retry(due);
     const untilDue = this.#letters.nextAt - clock.now();
     if (this.#letters.size >= MAX_WEBHOOK_WAITING) return this.#sleep(untilDue);
-    this.#next ??= this.#follower.next();
-    const events = await this.#orAwake(this.#next, untilDue);
-    if (events === undefined) return;
-    this.#next = undefined;
-    await this.#deliver(events);
+    const wait = Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
+    const came = await this.#arrival.take(() => this.#follower.next(), wait);
+    if (came?.value !== undefined) await this.#deliver(came.value);
   }
 
   /** For how long requests may still be begun, ms. */
@@ -145,7 +154,14 @@ export class WebhookWorker {
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
-    const bySubject = Map.groupBy(events.filter(this.#test), ({ subject }) => subject);
+    const cursor = events.at(-1)!.cursor;
+    const wanted = events.filter(this.#test);
+    if (wanted.length === 0) {
+      this.#cursor = cursor;
+      this.#isSaved = false;
+      return;
+    }
+    const bySubject = Map.groupBy(wanted, ({ subject }) => subject);
     const subjects = [...bySubject.values()];
     const progress = this.#progress();
     const letters: Letter[] = [];
@@ -154,7 +170,7 @@ export class WebhookWorker {
         letters.push(...(await this.#deliverSubject(own, progress)));
     };
     await Promise.all(Array.from({ length: WEBHOOK_REQUESTS }, work));
-    await this.#save({ ...progress, cursor: events.at(-1)!.cursor, letters });
+    await this.#save({ ...progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
   }
 
@@ -210,6 +226,8 @@ export class WebhookWorker {
         });
         if (!saved || disabledReason !== undefined) this.#stopped = true;
         this.#cursor = progress.cursor;
+        this.#isSaved = true;
+        this.#saveAt = clock.monotonic() + WEBHOOK_SAVE_MS;
         return;
       } catch (error) {
         if (!(error instanceof StoreAway) || this.#stopped) throw error;
@@ -220,34 +238,17 @@ export class WebhookWorker {
 
   /** Retention was faster: goes on with the oldest that is kept. */
   async #skipGap(): Promise<void> {
-    const { tail, onGap } = this.#options;
+    const { tail, clock, onGap } = this.#options;
     onGap(this.#held.webhook.id);
     this.#follower.close();
     this.#follower = tail.follow(START);
-    this.#next = undefined;
-    await this.#save({ ...this.#progress(), gaps: 1 });
+    this.#arrival = new Arrival(clock);
+    await this.#save({ ...this.#progress(), cursor: START, gaps: 1 });
   }
 
+  /** Until something has changed, `ms` at most. */
   #sleep(ms: number): Promise<void> {
-    return this.#orAwake(new Promise(() => {}), ms).then(() => {});
-  }
-
-  /** What `promise` gives, or `undefined` after `ms` or when something has changed. */
-  #orAwake<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-    return new Promise((resolve, reject) => {
-      const { clock } = this.#options;
-      const cancel = clock.schedule(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS), () =>
-        resolve(undefined),
-      );
-      this.#wake = () => {
-        cancel();
-        resolve(undefined);
-      };
-      if (this.#stopped) this.#wake();
-      promise.then((value) => {
-        cancel();
-        resolve(value);
-      }, reject);
-    });
+    if (this.#stopped) return Promise.resolve();
+    return this.#arrival.pause(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS));
   }
 }

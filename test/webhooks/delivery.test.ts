@@ -211,3 +211,26 @@ t.test("[EV26] what waits is bounded: then no more is read until some is deliver
   });
   t.ok(inOrder, "each subject in order");
 });
+
+t.test(
+  "[EV34] a webhook that retention has overtaken goes on with the oldest, and counts the gap",
+  async (t) => {
+    const receiver = await Receiver.start(t);
+    const rig = await deliveryRig(t);
+    const id = await rig.hook(receiver.url);
+    await rig.writer.write(["a"]);
+    await rig.writer.write(["b"]);
+    const { pool } = rig.store.context;
+    await pool.query(`WITH gone AS (DELETE FROM event WHERE subject = 'a' RETURNING era, xid, id)
+    UPDATE event_floor SET era = gone.era, xid = gone.xid, id = gone.id FROM gone`);
+    const first = rig.node();
+    await until(() => receiver.taken.length === 1);
+    t.same(receiver.taken, [2]);
+    await until(async () => (await rig.status(id)).delivered === 1);
+    await first.stop();
+    rig.node();
+    await rig.writer.write(["b"]);
+    await until(() => receiver.taken.length === 2);
+    t.match(await rig.status(id), { gaps: 1 });
+  },
+);

@@ -1,5 +1,6 @@
 /** Events as `text/event-stream`, as fast as the client reads: who is slow falls back into the table, and loses nothing. */
 import type { Clock } from "../../clock.ts";
+import { Arrival } from "../../events/arrival.ts";
 import type { EventEncoder } from "../../events/cloud-event.ts";
 import { cursorText } from "../../events/cursor.ts";
 import type { EventTest } from "../../events/filter.ts";
@@ -10,7 +11,6 @@ import { HEARTBEAT_MS } from "../../limits.ts";
 
 /** After this a browser connects again, ms. */
 const RETRY_MS = 1_000;
-const HEARTBEAT = "heartbeat";
 
 export interface EventStreamOptions {
   follower: Follower;
@@ -26,7 +26,7 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   const { follower, test, encoder, clock, ended } = options;
   const bytes = new TextEncoder();
   let first = true;
-  let next: Promise<LoggedEvent[] | undefined> | undefined;
+  const arrival = new Arrival<LoggedEvent[] | undefined>(clock);
   const end = () => {
     follower.close();
     ended();
@@ -41,19 +41,20 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
           return;
         }
         for (;;) {
-          next ??= follower.next();
-          const came = await orHeartbeat(clock, next).catch((error: unknown) => {
-            end();
-            // The client finds out why when it connects again with its cursor.
-            if (!(error instanceof CursorError)) throw error;
-          });
-          if (came === HEARTBEAT) return controller.enqueue(bytes.encode(position()));
-          next = undefined;
-          if (came === undefined) {
+          const came = await arrival
+            .take(() => follower.next(), HEARTBEAT_MS)
+            .catch((error: unknown) => {
+              // The client finds out why when it connects again with its cursor.
+              if (error instanceof CursorError) return { value: undefined };
+              end();
+              throw error;
+            });
+          if (came === undefined) return controller.enqueue(bytes.encode(position()));
+          if (came.value === undefined) {
             end();
             return controller.close();
           }
-          const text = came.filter(test).map((event) => messageOf(event, encoder));
+          const text = came.value.filter(test).map((event) => messageOf(event, encoder));
           if (text.length > 0) return controller.enqueue(bytes.encode(text.join("")));
         }
       },
@@ -65,16 +66,4 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
 
 function messageOf(event: LoggedEvent, encoder: EventEncoder): string {
   return `id: ${cursorText(event.cursor)}\ndata: ${encoder.text(event)}\n\n`;
-}
-
-async function orHeartbeat<T>(clock: Clock, next: Promise<T>): Promise<T | typeof HEARTBEAT> {
-  let cancel = () => {};
-  const beat = new Promise<typeof HEARTBEAT>((resolve) => {
-    cancel = clock.schedule(HEARTBEAT_MS, () => resolve(HEARTBEAT));
-  });
-  try {
-    return await Promise.race([next, beat]);
-  } finally {
-    cancel();
-  }
 }
