@@ -14,11 +14,11 @@ import {
 } from "../../../limits.ts";
 import type { WebhookStore } from "../../../webhooks/ports.ts";
 import { secretText } from "../../../webhooks/sign.ts";
-import { readJson } from "../json-body.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE } from "../schemas.ts";
+import { readSmallJson } from "../small-body.ts";
 import {
   CreatedSchema,
   changeSchema,
@@ -243,7 +243,7 @@ export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock
 }
 
 async function parsed<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S> | Response> {
-  const read = await readJson(request);
+  const read = await readSmallJson(request);
   if (read instanceof Response) return read;
   const result = schema.safeParse(read.value);
   return result.success ? result.data : refuseInvalid(result.error);

@@ -7,7 +7,7 @@ import { problemResponse } from "./problem-response.ts";
 const budget = new BodyBudget(MAX_BODIES_BYTES);
 
 /** The value of a request's body; an empty one is `{}`. Or the answer that says why there is none. */
-export async function readJson(request: Request): Promise<{ value: unknown } | Response> {
+export async function readSmallJson(request: Request): Promise<{ value: unknown } | Response> {
   using share = budget.share();
   const length = request.headers.get("content-length");
   const body = await readBody(bodyOf(request), length, MAX_SMALL_BODY_BYTES, share);
