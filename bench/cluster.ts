@@ -36,7 +36,7 @@ const SIZES: Record<Options["size"], Size> = {
     },
     away: { fleet: fleet(5_000), reportsPerS: 1_000, awayS: 15, afterS: 10 },
     balanced: true,
-    move: { fleet: fleet(100_000), batchSize: 1_000, reportsPerS: 2_000, probeEachMs: 20, whole: true },
+    move: { fleet: fleet(200_000), batchSize: 1_000, reportsPerS: 2_000, probeEachMs: 20, whole: true },
   },
   small: {
     view: {

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { admitted, createUpgrade } from "../src/auth/upgrade.ts";
-import { systemClock } from "../src/clock.ts";
+import { systemClock, systemId } from "../src/clock.ts";
 import { BASE_TICK_MS, MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "../src/limits.ts";
 import { Picture } from "../src/picture/picture.ts";
 import { createLog } from "../src/telemetry/log.ts";
@@ -48,6 +48,8 @@ const log = createLog("warn");
 const feed = new Feed({
   picture,
   ingest: { overloaded: true, submit: () => Promise.reject(new Error("this server takes no reports")) },
+  commands: { command: () => Promise.reject(new Error("this server takes no commands")) },
+  newId: systemId,
   clock: systemClock,
   log,
   decodeReport,

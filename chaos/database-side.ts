@@ -1,6 +1,6 @@
 /** What the database says, asked directly and not by way of nodes. */
 import { execute } from "../test/support/postgres-server.ts";
-import type { AtRest, Recorded } from "./history.ts";
+import type { AtRest, Decided, Recorded } from "./history.ts";
 
 export interface StoredShard {
   id: number;
@@ -39,6 +39,22 @@ export async function readRecorded(databaseUrl: string): Promise<Recorded["rows"
      FROM event WHERE type IN ('state.changed', 'liveness.changed') ORDER BY id`,
   );
   return rows.map(({ id, subject, type, from, to }) => [Number(id), subject, type, from, to]);
+}
+
+/** What was decided on commands, in the order in which it was recorded. */
+export async function readDecided(databaseUrl: string): Promise<Decided["rows"]> {
+  const rows = await execute<{ row: string; subject: string; id: string; type: string; state: string }>(
+    databaseUrl,
+    `SELECT id AS row, subject, type, data ->> 'id' AS id, data ->> 'state' AS state
+     FROM event WHERE type IN ('command.accepted', 'command.refused') ORDER BY event.id`,
+  );
+  return rows.map(({ row, subject, id, type, state }) => [
+    Number(row),
+    subject,
+    id,
+    type === "command.accepted",
+    state,
+  ]);
 }
 
 /** Ends all connections of nodes, as an operator or a fail-over does. */

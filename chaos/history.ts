@@ -38,6 +38,29 @@ export interface Unanswered {
   why: string;
 }
 
+/** A command is about to be asked. One that is asked again has its old id, which counts within its entity. */
+export interface Asked {
+  is: "asked";
+  at: number;
+  /** Unique in the history. */
+  ask: number;
+  /** Where to: the name of a node. */
+  to: string;
+  command: [entity: string, id: string];
+  name: string;
+}
+
+/** The answer to an ask. `unknown`: whether the command was carried out is not known (yet). */
+export interface Told {
+  is: "told";
+  at: number;
+  ask: number;
+  result: "accepted" | "refused" | "unknown";
+  /** Of the entity after a command that was accepted. */
+  state?: string;
+  why?: string;
+}
+
 /** Entities as a viewer has them after a frame; those of them that changed. */
 export interface Seen {
   is: "seen";
@@ -100,10 +123,18 @@ export interface Recorded {
   rows: [row: number, subject: string, type: string, from: string, to: string][];
 }
 
+/** Rows of the table `event` about commands, in the order of their ids. Several lines make up the whole. */
+export interface Decided {
+  is: "decided";
+  rows: [row: number, entity: string, id: string, accepted: boolean, state: string][];
+}
+
 export type HistoryEvent =
   | Sent
   | Answered
   | Unanswered
+  | Asked
+  | Told
   | Seen
   | Owners
   | FaultEvent
@@ -111,7 +142,8 @@ export type HistoryEvent =
   | Settled
   | Final
   | Picture
-  | Recorded;
+  | Recorded
+  | Decided;
 
 /** A rule that does not hold, and the numbers of the events that show it. */
 export interface Violation {
@@ -125,11 +157,14 @@ export interface Violation {
 export const VIOLATIONS = {
   malformed: "The history itself makes no sense",
   lost: "What was acknowledged is not there (C3)",
-  doubled: "An entity took more reports than it was sent (C4), or recorded changes are missing",
+  doubled:
+    "An entity took more reports than it was sent, or decided a command more than once (C4), or recorded changes are missing",
+  "command-lost": "What was said of a command is not recorded (C3)",
+  "command-contradicted": "What was said of a command is not what was recorded or said before (C4)",
   swallowed: "An entity took fewer reports than were acknowledged (C3), or changes were recorded twice",
-  invented: "A number that was never sent is there",
+  invented: "A number that was never sent, or a command that was never asked, is there",
   "refused-taken": "A report that was refused for good is there",
-  "not-answered": "A report was not answered for good",
+  "not-answered": "A report or a command was not answered for good",
   "went-back": "(epoch, seq) of an entity went back for a viewer (C5)",
   reordered: "A viewer saw an entity's number go back within one epoch (C5)",
   "picture-differs": "A viewer's picture at rest is not what REST answers (C6)",

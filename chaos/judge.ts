@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { HistoryEvent, Report, Rule, Violation } from "./history.ts";
+import { CommandsRule } from "./rules/commands.ts";
 import { OwnersRule } from "./rules/owners.ts";
 import { RecordsRule } from "./rules/records.ts";
 import { ReportsRule } from "./rules/reports.ts";
@@ -11,6 +12,7 @@ import { ViewersRule } from "./rules/viewers.ts";
 const KINDS: Record<HistoryEvent["is"], true> = {
   ...{ sent: true, answered: true, unanswered: true, seen: true, owners: true, fault: true, quiet: true },
   ...{ settled: true, final: true, stored: true, picture: true, answer: true, recorded: true },
+  ...{ asked: true, told: true, decided: true },
 };
 /** Violations kept of one kind; the rest is counted. A single fault may show in every entity. */
 const MAX_KEPT = 20;
@@ -43,6 +45,7 @@ export class Judge {
       new OwnersRule(report),
       new RecordsRule(report),
       new SettlingRule(report),
+      new CommandsRule(report),
     ];
   }
 

@@ -15,7 +15,7 @@ const STOP_MS = 40_000;
  * keeps no hold of its output.
  */
 const GUARD =
-  '"$@" & server=$!; echo $server; exec > /dev/null 2>&1; cat > /dev/null; kill -KILL $server 2> /dev/null; wait $server';
+  'unset NODE_OPTIONS; "$@" & server=$!; echo $server; exec > /dev/null 2>&1; cat > /dev/null; kill -KILL $server 2> /dev/null; wait $server';
 
 /** Between a node and what it needs; absent if it reaches them directly, or there is none. */
 export interface NodeLinks {
@@ -26,7 +26,7 @@ export interface NodeLinks {
 export interface LocalNodeOptions {
   name: string;
   port: number;
-  /** Everything beside PATH. */
+  /** Everything beside PATH and where compiled sources are kept. */
   env: Record<string, string>;
   links: NodeLinks;
   /** A line of its output. */
@@ -60,8 +60,9 @@ export class LocalNode {
   /** Starts it, and waits until it listens. Rejects if it ends before. */
   async start(): Promise<void> {
     const { env, onLine, onDeath } = this.#options;
+    const { PATH = "", NODE_COMPILE_CACHE } = process.env;
     const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, MAIN, "serve"], {
-      env: { PATH: process.env.PATH ?? "", ...env },
+      env: { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }), ...env },
       stdio: ["pipe", "pipe", "pipe"],
       // A Ctrl-C is for this process, which stops the nodes in order.
       detached: true,

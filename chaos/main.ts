@@ -88,12 +88,13 @@ async function main(args: string[]): Promise<number> {
 }
 
 function summary({ verdict, waits, settledMs, ...numbers }: Outcome): string[] {
-  const { accepted, refused, repeated, heldBack, faults, deaths } = numbers;
+  const { accepted, refused, repeated, heldBack, faults, deaths, commands } = numbers;
   const settled = settledMs === undefined ? "never settled" : `settled ${settledMs} ms after the last fault`;
   const widest = Math.max(...waits.map(({ fault }) => fault.length));
   return [
     "",
     `${accepted} reports accepted, ${refused} refused for good, ${repeated} sent again, ${heldBack} not made because too many were open`,
+    `${commands.made} commands, ${commands.accepted} accepted and ${commands.refused} refused, each asked several times`,
     `${faults} faults, ${deaths} nodes ended by themselves, ${settled}`,
     "longest wait of a report, ms:",
     `  ${"fault".padEnd(widest)}  times  shards of the node hit  other shards  sent to the node hit`,

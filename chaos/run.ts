@@ -1,6 +1,8 @@
 /** One run: producers and viewers on a cluster in which something breaks again and again; then rest, and a judgement of all that was seen. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { readEntities, readRecorded } from "./database-side.ts";
+import { feedWay, httpWay } from "./command-ways.ts";
+import { Commander } from "./commander.ts";
+import { readDecided, readEntities, readRecorded } from "./database-side.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
 import type { AtRest } from "./history.ts";
@@ -41,6 +43,7 @@ export interface Outcome {
   refused: number;
   repeated: number;
   heldBack: number;
+  commands: Commander["stats"];
   faults: number;
   /** Nodes that ended by themselves and were started again. */
   deaths: number;
@@ -59,6 +62,7 @@ const PICTURE_MS = 15_000;
 const ROWS_MS = 40_000;
 const VIEW_ENTITIES = 150;
 const VIEWS_PER_NODE = 2;
+const COMMANDS_PER_SECOND = 25;
 const MAX_LINE_ENTITIES = 1_000;
 
 export async function runChaos(options: ChaosOptions): Promise<Outcome> {
@@ -121,21 +125,32 @@ class Run {
     );
     const waits = new Waits((shard) => watch.ownerOf(shard));
     const making = new AbortController();
-    const producers = this.#producers(cluster, waits);
+    const commander = this.#commander(cluster);
+    const producers = this.#producers(cluster, waits, commander);
     const viewers = this.#viewers(cluster);
     const perSecond = this.#options.rate / producers.length;
-    const running = [watch.run(), ...producers.map((producer) => producer.run(perSecond, making.signal))];
+    const running = [
+      watch.run(),
+      ...producers.map((producer) => producer.run(perSecond, making.signal)),
+      commander.run(COMMANDS_PER_SECOND, making.signal),
+    ];
     try {
       if (redis) await this.#balance(watch);
       await this.#break(cluster, waits);
       making.abort();
-      const settledMs = await this.#settle(cluster, watch, producers);
+      const settledMs = await this.#settle(cluster, watch, producers, commander);
       await this.#lookAtRest(cluster, viewers);
       const sum = (of: keyof Producer["stats"]) =>
         producers.reduce((total, { stats }) => total + stats[of], 0);
       return {
         ...{ accepted: sum("accepted"), refused: sum("refused"), repeated: sum("repeated") },
-        ...{ heldBack: sum("heldBack"), faults: this.#faults, deaths: this.#deaths, settledMs },
+        ...{
+          heldBack: sum("heldBack"),
+          faults: this.#faults,
+          deaths: this.#deaths,
+          settledMs,
+          commands: commander.stats,
+        },
         ...{ waits: waits.rows(), verdict: { events: 0, violations: [], counts: new Map() } },
       };
     } finally {
@@ -143,6 +158,7 @@ class Run {
       making.abort();
       watch.end();
       for (const producer of producers) producer.end();
+      commander.end();
       for (const viewer of viewers) viewer.close();
       await Promise.all(running);
       // Nobody asks these nodes any more, and a stop in order takes its time.
@@ -151,7 +167,7 @@ class Run {
   }
 
   /** One on the feed of each node, and as many over HTTP, each time to another node. */
-  #producers({ nodes, token }: LocalCluster, waits: Waits): Producer[] {
+  #producers({ nodes, token }: LocalCluster, waits: Waits, commander: Commander): Producer[] {
     const count = nodes.length * 2;
     return Array.from({ length: count }, (_, i) => {
       const random = seededRandom(this.#options.seed + i + 1);
@@ -162,9 +178,17 @@ class Run {
       return new Producer({
         ...{ fleet: this.#fleet, indices, sender, history: this.#history, random },
         nextBatch: () => ++this.#batches,
-        onAccepted: ({ report, entries, since }) => waits.accepted(report.id, entries, since, Date.now()),
+        onAccepted: ({ report, entries, since }) => {
+          waits.accepted(report.id, entries, since, Date.now());
+          commander.accepted(report.id);
+        },
       });
     });
+  }
+
+  #commander({ nodes, token }: LocalCluster): Commander {
+    const ways = nodes.flatMap((node) => [feedWay(node, token), httpWay(node, token)]);
+    return new Commander({ ways, history: this.#history, random: seededRandom(this.#options.seed + 1_000) });
   }
 
   #viewers({ nodes, token }: LocalCluster): Viewer[] {
@@ -222,12 +246,13 @@ class Run {
     cluster: LocalCluster,
     watch: OwnerWatch,
     producers: readonly Producer[],
+    commander: Commander,
   ): Promise<number | undefined> {
     const from = Date.now();
     this.#history.write({ is: "quiet", at: from, withinMs: SETTLE_MS });
     this.#options.say("nothing is broken any more");
     while (Date.now() - from < MAX_SETTLE_MS) {
-      const answered = producers.every(({ open }) => open === 0);
+      const answered = producers.every(({ open }) => open === 0) && commander.idle;
       const whole = answered && (await watch.complete());
       const ready = whole && (await Promise.all(cluster.nodes.map((node) => node.ready()))).every(Boolean);
       if (ready) {
@@ -257,6 +282,9 @@ class Run {
     const recorded = await readRecorded(databaseUrl);
     for (let at = 0; at < recorded.length; at += MAX_LINE_ENTITIES)
       this.#history.write({ is: "recorded", rows: recorded.slice(at, at + MAX_LINE_ENTITIES) });
+    const decided = await readDecided(databaseUrl);
+    for (let at = 0; at < decided.length; at += MAX_LINE_ENTITIES)
+      this.#history.write({ is: "decided", rows: decided.slice(at, at + MAX_LINE_ENTITIES) });
     const final = (await listEntities(nodes[0], token)).map(
       ({ id = "", alt = 0, epoch = 0, seq = 0, state = "" }): AtRest => [id, alt, epoch, seq, state],
     );

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../src/actors/messages.ts";
 import type { CloudEvent } from "../src/events/cloud-event.ts";
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
@@ -10,10 +11,14 @@ import {
 } from "../src/transport/feed/protocol.ts";
 import { backoff } from "./backoff.ts";
 import { type ClientClock, deviceClock } from "./clock.ts";
+import { CommandQueue, type CommandResult } from "./command-queue.ts";
+import type { ConnectOptions, Protocol } from "./connect-options.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError } from "./errors.ts";
 import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
+import { feedUrl } from "./feed-url.ts";
+import { newId } from "./new-id.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -26,24 +31,7 @@ const MISSED_HEARTBEATS = 3;
 /** A connection that lived so long was good: the next failure starts the back-off from its beginning. */
 const GOOD_CONNECTION_MS = 10_000;
 
-export type Protocol = "binary" | "json";
 const SUBPROTOCOLS = { binary: PROTOCOL_BINARY, json: PROTOCOL_JSON } as const;
-
-export interface ConnectOptions {
-  /** Sent as `?token=`: browsers cannot set headers on a WebSocket. Absent in a page of the same origin: its cookie counts. */
-  token?: string;
-  /** Speaks only this. By default both are offered, binary first, and the server chooses. What a view holds is the same in both. */
-  protocol?: Protocol;
-  /** Default: the global one. */
-  WebSocket?: typeof WebSocket;
-  /** Waits between attempts, in milliseconds: default 250 and 15,000. */
-  reconnect?: { minMs?: number; maxMs?: number };
-  /** Reports that may wait for their acknowledgement, default 100,000. */
-  maxUnacknowledged?: number;
-  clock?: ClientClock;
-  /** Uniform in [0, 1). */
-  random?: () => number;
-}
 
 /**
  * `connecting`: a socket is being opened. `open`: it is. `waiting`: the last one failed, another will be tried.
@@ -72,19 +60,6 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Connec
   return new Connection(feedUrl(url, options.token), options);
 }
 
-function feedUrl(url: string | URL, token: string | undefined): string {
-  const target = new URL(url);
-  if (target.protocol === "http:") target.protocol = "ws:";
-  else if (target.protocol === "https:") target.protocol = "wss:";
-  else if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new TypeError(`the URL of a node starts with http, https, ws or wss, not ${target.protocol}`);
-  }
-  if (target.pathname === "/") target.pathname = "/v1/feed";
-  if (token !== undefined) target.searchParams.set("token", token);
-  target.hash = "";
-  return target.href;
-}
-
 export class Connection extends Emitter<ConnectionEvents> {
   readonly #url: string;
   readonly #WebSocket: typeof WebSocket;
@@ -94,6 +69,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #clock: ClientClock;
   readonly #random: () => number;
   readonly #reports: ReportQueue;
+  readonly #commands = new CommandQueue((message) => this.#socket?.send(message));
+  /** Of messages that are answered by their number. */
+  #nextNumber = 1;
   readonly #views = new Set<View>();
   readonly #subscriptions = new Subscriptions();
   readonly #events: EventStreams;
@@ -117,8 +95,10 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#clock = options.clock ?? deviceClock;
     this.#serverClock = new ServerClock(this.#clock);
     this.#random = options.random ?? Math.random;
-    this.#reports = new ReportQueue(options.maxUnacknowledged ?? 100_000, (message) =>
-      this.#socket?.send(message),
+    this.#reports = new ReportQueue(
+      options.maxUnacknowledged ?? 100_000,
+      (message) => this.#socket?.send(message),
+      () => this.#nextNumber++,
     );
     const send = (message: object) => {
       if (this.#state.name !== "open") return false;
@@ -195,7 +175,27 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#reports.add(reports);
   }
 
-  /** Closes for good. Reports that wait for their acknowledgement are rejected: await them first. */
+  /**
+   * Asks something of an entity: accepted or refused by its machine. Resolves when that is committed; while there is no connection it waits, and
+   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice.
+   *
+   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again. Default: one that nobody else has
+   * Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`.
+   */
+  command(
+    entity: string,
+    name: string,
+    data?: JsonObject,
+    { id = newId() }: { id?: string } = {},
+  ): Promise<CommandResult> {
+    if (this.#state.name === "closed") {
+      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
+    }
+    const n = this.#nextNumber++;
+    return this.#commands.add({ op: "command", n, id: entity, command: id, name, data });
+  }
+
+  /** Closes for good. Reports and commands that wait for their answer are rejected: await them first. */
   close(): void {
     if (this.#state.name === "closed") return;
     this.#end(1000, "closed by the client");
@@ -227,6 +227,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       for (const view of this.#views) view.subscribe();
       this.#events.opened();
       this.#reports.opened(this.protocol === "binary");
+      this.#commands.opened();
     });
   }
 
@@ -257,6 +258,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const why = reason || `the connection broke (${code})`;
     this.#become({ name: "waiting", attempt: this.#attempt, delayMs, reason: why }, () => {
       this.#reports.lost();
+      this.#commands.lost();
       for (const view of this.#views) view.lost();
       this.#events.lost();
     });
@@ -267,6 +269,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const error = new ConnectionClosed(code, reason);
     this.#become({ name: "closed", code, reason }, () => {
       this.#reports.end(error);
+      this.#commands.end(error);
       for (const view of [...this.#views]) view.connectionClosed(error);
       this.#events.end(error);
     });
@@ -340,6 +343,10 @@ export class Connection extends Emitter<ConnectionEvents> {
           );
         }
         return;
+      case "reply":
+        if (!this.#commands.answer(message))
+          this.emit("problem", new Error(`the server replied to message ${message.n}, which does not wait`));
+        return;
       case "heartbeat":
         this.#receiveHeartbeat(message);
         return;
@@ -367,7 +374,8 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
-    if (message.n !== undefined) this.#reports.refuse(message.n, error);
+    if (message.n !== undefined && !this.#reports.refuse(message.n, error))
+      this.#commands.refuse(message.n, error);
     this.#events.refuse(message);
     if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
     this.emit("problem", error);

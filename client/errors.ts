@@ -21,6 +21,14 @@ export class ReportNotSendable extends Error {
   }
 }
 
+/** More commands wait for their reply than may: nothing of the call was taken. */
+export class CommandQueueFull extends Error {
+  override readonly name = "CommandQueueFull";
+  constructor(limit: number) {
+    super(`${limit} commands wait for their reply: ask again later`);
+  }
+}
+
 /** The connection is closed for good. Whether reports that were not acknowledged arrived is unknown. */
 export class ConnectionClosed extends Error {
   override readonly name = "ConnectionClosed";

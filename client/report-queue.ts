@@ -39,18 +39,24 @@ export class ReportQueue {
   readonly #limit: number;
   /** Hands a message to the open connection. */
   readonly #transmit: (message: string | Uint8Array<ArrayBuffer>) => void;
+  readonly #nextNumber: () => number;
   readonly #encoder = new ReportEncoder();
   /** By number, so in order: the first `#inFlight` are in flight, the rest is queued. */
   readonly #messages = new Map<number, Message>();
   #queued: Message[] = [];
   #inFlight = 0;
-  #nextNumber = 1;
   #reports = 0;
   #open = false;
 
-  constructor(limit: number, transmit: (message: string | Uint8Array<ArrayBuffer>) => void) {
+  /** @param nextNumber gives each message of the connection another, greater one. */
+  constructor(
+    limit: number,
+    transmit: (message: string | Uint8Array<ArrayBuffer>) => void,
+    nextNumber: () => number,
+  ) {
     this.#limit = limit;
     this.#transmit = transmit;
+    this.#nextNumber = nextNumber;
   }
 
   /** Reports that wait for their acknowledgement. */
@@ -74,7 +80,7 @@ export class ReportQueue {
       const call: Call = { result: { accepted: 0, refused: [] }, open: contents.length, resolve, reject };
       let offset = 0;
       for (const content of contents) {
-        const n = this.#nextNumber++;
+        const n = this.#nextNumber();
         const count = content.is === "json" ? content.texts.length : content.reports.length;
         const queued: Message = { n, content, offset, count, call };
         this.#messages.set(n, queued);

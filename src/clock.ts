@@ -18,7 +18,7 @@ export interface Clock {
 /** Chance as a value: 0 ≤ x < 1, for what must not happen in step everywhere. Not for secrets. */
 export const systemRandom = (): number => Math.random();
 
-/** A random UUID. */
+/** A text that nobody else makes. */
 export const systemId = (): string => randomUUID();
 
 /** Bytes that nobody can guess. */

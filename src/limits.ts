@@ -90,6 +90,9 @@ export const MAX_QUEUED_REPORTS = 400_000;
 export const MAX_BACKLOG_BYTES = 128 * 2 ** 20;
 /** A flush is cut when the one before is done, and not before so long, so that single reports share a commit. */
 export const MIN_FLUSH_INTERVAL_MS = 2;
+/** A batch that holds so much by then is one of many, which wait a little longer: a flush and its 256 sections cost as much as 400 reports. */
+export const BUSY_FLUSH_BYTES = 16 * 2 ** 10;
+export const BUSY_FLUSH_INTERVAL_MS = 10;
 /** Facts in one flush: one parameter, one WAL record group. */
 export const MAX_FLUSH_BYTES = 4 * 2 ** 20;
 /** Event rows in one flush; more wait for the next with their facts' flush. */
@@ -112,6 +115,20 @@ export const MAX_SHARD_BYTES = 56 * 2 ** 20;
 /** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */
 export const ENTITY_BYTES = 2_304;
 
+/** A command's own id: a UUID, or a name that its sender can make again. In UTF-16 units. */
+export const MAX_COMMAND_ID_LENGTH = 64;
+/** One command over HTTP: its data, bounded as attributes, and room for the rest. */
+export const MAX_COMMAND_BODY_BYTES = 65_536;
+/** Commands that wait for their reply, per connection. */
+export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
+/** One that is sent again within this time is known: longer than any client tries. */
+export const COMMAND_MEMORY_MS = 600_000;
+/** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
+export const MAX_COMMANDS_PER_SHARD = 4_096;
+/** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
+export const COMMAND_BYTES = 512;
+
+assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
 assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");
@@ -179,7 +196,10 @@ export const MAX_MACHINE_DELAY_MS = 366 * 86_400_000;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;
-assert.ok(MAX_SHARD_BYTES < MAX_UNIT_BYTES, "every checkpoint must fit a statement");
+assert.ok(
+  MAX_SHARD_BYTES + MAX_COMMANDS_PER_SHARD * COMMAND_BYTES < MAX_UNIT_BYTES,
+  "every checkpoint must fit a statement",
+);
 assert.ok(
   (MAX_ENTITIES / SHARDS) * ENTITY_BYTES < MAX_SHARD_BYTES * 0.75,
   "shards are not of equal size, and entities have attributes",
@@ -194,6 +214,8 @@ export const JOURNAL_PART_ROWS = 20_000;
 // cluster
 /** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */
 export const CLUSTER_WAIT_MS = 10_000;
+/** The same, for a report that its owner has taken and cannot commit: it waits for the database, as those of the owner's own clients do. */
+export const CLUSTER_COMMIT_WAIT_MS = 60_000;
 /** How often it is looked whose time is over. */
 export const CLUSTER_SWEEP_MS = 100;
 /** After an owner has refused reports as not its own, until they are tried there again if nobody knows of a newer one: it may have been wrong. */
@@ -211,10 +233,16 @@ export const LINK_RESEND_LONGEST_MS = 2_000;
 export const LINK_JITTER = 0.2;
 /** Links into one node; the senders of gone nodes that are remembered, so that what is late of them is not taken. */
 export const MAX_LINK_SENDERS = 1_024;
+/** Ids that a link knows by number, some 150 bytes each at both ends; with more it forgets them all and begins anew. */
+export const MAX_LINK_IDS = 250_000;
 /** Text of one refusal on its way back, in UTF-16 units: results are kept until the sender has them. */
 export const MAX_LINK_DETAIL_LENGTH = 256;
 /** Reports that waited and go to one place in one go, between looks at the clock. */
 export const MAX_RELEASED_REPORTS = 1_024;
+/** Without an answer for so long a command is sent again: it is small, and known again. */
+export const COMMAND_RESEND_MS = 250;
+/** Commands of clients that are not answered, and those of other nodes, each: with the largest data some 32 MiB. */
+export const MAX_COMMANDS_UNDER_WAY = 4_096;
 assert.ok(LINK_WINDOW_BYTES > 8 * LINK_FRAME_BYTES);
 assert.ok(
   (LINK_WINDOW_BYTES / LINK_FRAME_OVERHEAD_BYTES) * (BUS_MESSAGE_OVERHEAD_BYTES + 256) <
@@ -223,6 +251,7 @@ assert.ok(
 );
 assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest reports at most");
 assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
+assert.ok(CLUSTER_WAIT_MS < CLUSTER_COMMIT_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");
 
 // events

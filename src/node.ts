@@ -13,7 +13,7 @@ import type { Recovered } from "./actors/recovery.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
-import { type Clock, systemClock, systemRandom } from "./clock.ts";
+import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
@@ -175,6 +175,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   cluster?.attach(system);
   const ingest = cluster?.ingest ?? system.router;
+  const commands = cluster?.commands ?? system.router;
   const { picture } = system;
   const tail =
     store.eventLog === undefined
@@ -191,7 +192,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     opened.defer(() => tail.stop());
   }
   const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
-  const feed = new Feed({ picture, ingest, clock, log, decodeReport, interest: cluster?.interest, events });
+  const feed = new Feed({
+    ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
+    interest: cluster?.interest,
+    events,
+  });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
   if (cluster === undefined) {
@@ -222,6 +227,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,
+    commands,
+    newId: systemId,
     picture,
     events,
     webhooks: webhooks?.routes,

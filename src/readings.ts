@@ -18,6 +18,13 @@ export function nodeReadings(
     counter("muster_reports_accepted_total", "Reports acknowledged.", () => router.stats.accepted),
     counter("muster_reports_duplicate_total", "Reports taken before.", () => router.stats.duplicates),
     counter("muster_reports_refused_total", "Reports refused.", () => router.stats.refused),
+    counter("muster_commands_accepted_total", "Commands accepted.", () => router.commandStats.accepted),
+    counter(
+      "muster_commands_duplicate_total",
+      "Commands asked before.",
+      () => router.commandStats.duplicates,
+    ),
+    counter("muster_commands_refused_total", "Commands refused.", () => router.commandStats.refused),
     counter("muster_flushes_total", "Flushes to the journal.", () => commit.stats.flushes),
     counter("muster_flushed_bytes_total", "Bytes of facts flushed.", () => commit.stats.bytes),
     counter("muster_events_total", "Events stored.", () => commit.stats.events),
@@ -75,7 +82,7 @@ function eventReadings(tail: EventTail, deliverer: Deliverer): Reading[] {
 
 function clusterReadings(cluster: Cluster): Reading[] {
   const { member, stats } = cluster;
-  const { router, receiver, mirrors, source } = cluster.parts;
+  const { router, commands, receiver, mirrors, source } = cluster.parts;
   return [
     gauge("muster_cluster_nodes", "Members of the cluster.", () => member.ledger.members.length),
     gauge("muster_cluster_shards", "Shards open here.", () => member.ledger.mine("open").size),
@@ -95,6 +102,21 @@ function clusterReadings(cluster: Cluster): Reading[] {
       () => stats.malformed,
     ),
     gauge("muster_cluster_bus_away", "1 while Redis does not answer.", () => Number(cluster.busAway)),
+    gauge(
+      "muster_bus_published_bytes",
+      "Published, and not taken by Redis yet.",
+      () => cluster.busQueued.out,
+    ),
+    gauge(
+      "muster_bus_received_bytes",
+      "Received from Redis, and not worked off yet.",
+      () => cluster.busQueued.in,
+    ),
+    gauge(
+      "muster_link_unanswered_bytes",
+      "Of the fullest link: sent to an owner, and not answered yet.",
+      () => router.links.reduce((most, link) => Math.max(most, link.unansweredBytes), 0),
+    ),
     counter(
       "muster_cluster_too_large_total",
       "Messages not sent because they were too large.",
@@ -117,6 +139,16 @@ function clusterReadings(cluster: Cluster): Reading[] {
       () => router.stats.moved,
     ),
     counter("muster_link_late_total", "Reports whose owner did not answer in time.", () => router.stats.late),
+    gauge(
+      "muster_command_waiting",
+      "Commands that wait for the owner of their shard to answer.",
+      () => commands.waiting,
+    ),
+    counter(
+      "muster_command_late_total",
+      "Commands whose owner did not answer in time.",
+      () => commands.stats.late,
+    ),
     counter(
       "muster_link_frames_total",
       "Frames of reports taken from other nodes.",

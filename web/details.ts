@@ -64,8 +64,15 @@ export type Details =
   | { id: string; entity: Entity; inView: boolean; gone?: Gone }
   | { id: string; entity: undefined; reason: string };
 
+/** Whether an entity may be asked to sign off: what is offline has. */
+export function canSignOff({ state, liveness }: Entity): boolean {
+  return state !== "offline" && liveness !== "expired";
+}
+
 export interface DetailsActions {
   close(): void;
+  /** Asks the selected entity to sign off. @returns why it does not, if it does not. */
+  signOff(): Promise<string | undefined>;
   /** Moves the map to the entity. */
   show(): void;
 }
@@ -79,19 +86,25 @@ export class DetailsPanel {
   readonly #note = document.createElement("p");
   readonly #list = document.createElement("dl");
   readonly #show = button("Show on the map", "show");
+  readonly #signOff = button("Sign off", "sign-off");
 
   constructor(actions: DetailsActions) {
     const close = button("Close", "close");
     close.setAttribute("aria-label", "Close the details");
     close.addEventListener("click", actions.close);
     this.#show.addEventListener("click", actions.show);
+    this.#signOff.addEventListener("click", async () => {
+      this.#signOff.disabled = true;
+      this.#signOff.title = (await actions.signOff()) ?? "";
+      this.#signOff.disabled = false;
+    });
     this.#swatch.className = "swatch";
     this.#kind.className = "kind";
     this.#note.className = "note";
     this.#title.tabIndex = -1;
     const header = document.createElement("header");
     header.append(this.#title, close);
-    this.#panel.append(header, this.#kind, this.#note, this.#list, this.#show);
+    this.#panel.append(header, this.#kind, this.#note, this.#list, this.#show, this.#signOff);
   }
 
   /** @param focus for keyboards and screen readers, when it was opened by its user */
@@ -111,12 +124,14 @@ export class DetailsPanel {
       setText(this.#note, details.reason);
       this.#list.replaceChildren();
       this.#show.hidden = true;
+      this.#signOff.hidden = true;
       return;
     }
     const { entity, inView, gone } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
     setText(this.#note, noteOf(entity, inView, gone));
+    this.#signOff.hidden = !canSignOff(entity);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, now));
   }

@@ -81,6 +81,14 @@ async function start(): Promise<void> {
 
   const panel = new DetailsPanel({
     close: () => select(undefined),
+    signOff: async () => {
+      try {
+        const result = await connection.command(selected!, "sign-off");
+        return result.accepted ? undefined : result.detail;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    },
     show: () => {
       if (remembered !== undefined) centre(map, remembered);
     },

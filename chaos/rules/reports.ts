@@ -2,7 +2,7 @@
  * Nothing acknowledged is lost, nothing is taken twice, nothing comes from nowhere.
  *
  * That an entity took a report exactly once shows in its `seq`, which counts its facts without gaps: 2 when it is introduced (its id, and the initial
- * state of its machine), 1 for each report taken, late ones too, 1 for each change of state, 1 for each step of silence. The changes are counted by the
+ * state of its machine), 1 for each report taken, late ones too, 1 for each change of state, 1 for each step of silence, 1 for each command. All but reports are counted by the
  * rows that they leave in the table `event`. The journal cannot tell: it is truncated all the time.
  */
 import type { AtRest, HistoryEvent, Numbered, Report, Rule, Sent } from "../history.ts";
@@ -64,6 +64,14 @@ export class ReportsRule implements Rule {
           entity.lastChange = number;
         }
         return;
+      case "decided":
+        for (const [, subject] of event.rows) {
+          const entity = this.#entities.get(subject);
+          if (entity === undefined) continue;
+          entity.changes++;
+          entity.lastChange = number;
+        }
+        return;
       case "final":
         this.#finals = number;
         for (const at of event.entities) {
@@ -81,6 +89,8 @@ export class ReportsRule implements Rule {
       case "stored":
       case "picture":
       case "answer":
+      case "asked":
+      case "told":
         return;
       default:
         event satisfies never;

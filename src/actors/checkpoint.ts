@@ -3,12 +3,15 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { CommandMemory } from "./command-memory.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 1;
+const VERSION = 2;
+/** The first version had no commands, and is else the same. */
+const WITHOUT_COMMANDS = 1;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -36,6 +39,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   for (const name of NUMERIC) for (const slot of slots) out.f64(columns[name][slot]);
   for (const name of MOTION) for (const slot of slots) out.f32(columns[name][slot]);
   for (const slot of slots) writeRare(table, slot, out);
+  shard.commands.write(out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -103,6 +107,8 @@ export interface DecodedCheckpoint {
   nextNumber: number;
   /** By ascending number. */
   entities: CheckpointEntity[];
+  /** What the shard remembers of commands. */
+  commands: CommandMemory;
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
 }
@@ -111,14 +117,19 @@ export interface DecodedCheckpoint {
 export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   const input = new ByteReader(body);
   const version = input.u8();
-  assert.equal(version, VERSION, `checkpoint of version ${version}, this program reads ${VERSION}`);
+  assert.ok(
+    version === VERSION || version === WITHOUT_COMMANDS,
+    `checkpoint of version ${version}, this program reads ${WITHOUT_COMMANDS} to ${VERSION}`,
+  );
   const nextNumber = input.varint();
   const entities = Array.from({ length: input.varint() }, () => readIdentity(input));
   for (const name of ["kind", "state", "source"] as const) readNames(input, entities, name);
   for (const name of NUMERIC) for (const entity of entities) entity[name] = input.f64();
   for (const name of MOTION) for (const entity of entities) entity[name] = input.f32();
   for (const entity of entities) readRare(input, entity);
-  return { nextNumber, entities, duplicates: input };
+  const commands = new CommandMemory();
+  if (version !== WITHOUT_COMMANDS) commands.read(input);
+  return { nextNumber, entities, commands, duplicates: input };
 }
 
 function readIdentity(input: ByteReader): CheckpointEntity {

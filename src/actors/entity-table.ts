@@ -53,6 +53,9 @@ export class EntityTable {
         columns.liveness[slot] = fact.liveness;
         this.picture.touch(slot, FULL);
         break;
+      case "commanded":
+        shard.commands.remember(fact);
+        break;
       case "kind":
         columns.kind[slot] = interned(columns.kinds.number(fact.kind));
         this.picture.touch(slot, FULL);

@@ -4,16 +4,20 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
+import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 1;
+export const SECTION_VERSION = 2;
+/** The first version had no commands, and is else the same. */
+const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
 const KIND = 2;
 const REPORTED = 3;
 const TRANSITIONED = 4;
 const LIVENESS = 5;
+const COMMANDED = 6;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -57,6 +61,14 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
     case "liveness":
       head(LIVENESS, fact, out);
       out.u8(fact.liveness);
+      return;
+    case "commanded":
+      head(COMMANDED, fact, out);
+      out.string(fact.id);
+      out.reserve(9);
+      out.f64(fact.at);
+      out.u8(fact.outcome);
+      out.string(fact.state);
       return;
     default:
       fact satisfies never;
@@ -167,10 +179,9 @@ export function readFacts(
 ): void {
   const input = new ByteReader(section);
   const version = input.u8();
-  assert.equal(
-    version,
-    SECTION_VERSION,
-    `journal section of version ${version}, this program reads ${SECTION_VERSION}`,
+  assert.ok(
+    version >= OLDEST_VERSION && version <= SECTION_VERSION,
+    `journal section of version ${version}, this program reads ${OLDEST_VERSION} to ${SECTION_VERSION}`,
   );
   const reported = emptyReported();
   while (!input.done) {
@@ -202,6 +213,12 @@ function readFact(input: ByteReader, reported: Reported): Fact {
     }
     case LIVENESS:
       return { is: "liveness", number, seq, liveness: input.u8() };
+    case COMMANDED: {
+      const id = input.string();
+      const at = input.f64();
+      const outcome = input.u8() as CommandOutcome;
+      return { is: "commanded", number, seq, id, at, outcome, state: input.string() };
+    }
     default:
       assert.fail(`unknown fact ${tag} at byte ${input.at}`);
   }

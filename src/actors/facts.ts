@@ -4,6 +4,7 @@
  *
  * Fact objects are reused on the hot path: whoever keeps one copies it.
  */
+import type { CommandOutcome } from "./command-memory.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 
@@ -67,4 +68,16 @@ export interface LivenessChanged extends FactBase {
   liveness: number;
 }
 
-export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged;
+/** A command was accepted or refused. What comes of one that was accepted follows. */
+export interface Commanded extends FactBase {
+  is: "commanded";
+  /** The command's own. */
+  id: string;
+  /** When, Unix ms. */
+  at: number;
+  outcome: CommandOutcome;
+  /** Path of the leaf state after it, or in which it was refused. */
+  state: string;
+}
+
+export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged | Commanded;

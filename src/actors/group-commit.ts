@@ -8,12 +8,18 @@
  */
 import assert from "node:assert/strict";
 import type { Clock } from "../clock.ts";
-import { MAX_BACKLOG_BYTES, MAX_FLUSH_BYTES, MAX_FLUSH_EVENTS, MIN_FLUSH_INTERVAL_MS } from "../limits.ts";
+import {
+  BUSY_FLUSH_BYTES,
+  BUSY_FLUSH_INTERVAL_MS,
+  MAX_BACKLOG_BYTES,
+  MAX_FLUSH_BYTES,
+  MAX_FLUSH_EVENTS,
+  MIN_FLUSH_INTERVAL_MS,
+} from "../limits.ts";
 import { type Bisection, bisect } from "./bisection.ts";
-import { ByteWriter } from "./bytes.ts";
-import { SECTION_VERSION, writeFact } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
 import type { EventFact, RefusalType } from "./messages.ts";
+import { OpenSections } from "./open-sections.ts";
 import {
   ALWAYS_OPEN,
   type AppendOutcome,
@@ -83,8 +89,7 @@ export class GroupCommit implements FactSink {
   readonly #hooks: CommitHooks;
   readonly #epochs: (shard: number) => number;
   readonly #gate: Gate;
-  readonly #writers: ByteWriter[] = [];
-  #openShards: number[] = [];
+  readonly #open = new OpenSections();
   #openEvents: ShardEvent[] = [];
   #openWaiters: Waiter[] = [];
   #openBytes = 0;
@@ -150,14 +155,12 @@ export class GroupCommit implements FactSink {
 
   /** Nothing is decided that is not committed. */
   get idle(): boolean {
-    return !this.#running && this.#openShards.length === 0;
+    return !this.#running && this.#open.isEmpty;
   }
 
   record(shard: Shard, fact: Fact): void {
-    const writer = this.#writer(shard.index);
-    const before = writer.length;
-    writeFact(fact, writer);
-    this.#openBytes += writer.length - before;
+    if (this.#open.isEmpty) this.#opened();
+    this.#openBytes += this.#open.add(shard.index, fact);
     if (shard.factsSinceCheckpoint++ === 0) shard.dirtySince = this.#clock.monotonic();
     if (fact.is === "reported") {
       if (fact.t < this.#tMin) this.#tMin = fact.t;
@@ -172,7 +175,7 @@ export class GroupCommit implements FactSink {
 
   /** Calls `waiter` once all that was decided until now is committed, or not. */
   join(waiter: Waiter): void {
-    if (this.#openShards.length > 0) this.#openWaiters.push(waiter);
+    if (!this.#open.isEmpty) this.#openWaiters.push(waiter);
     else {
       const last = this.#sealed.at(-1) ?? this.#inFlight;
       if (last === undefined) waiter("committed");
@@ -182,15 +185,9 @@ export class GroupCommit implements FactSink {
 
   /** Closes the open batch. No-op if it is empty. */
   seal(): void {
-    if (this.#openShards.length === 0) return;
-    const sections: Section[] = [];
-    for (const shard of this.#openShards.sort((a, b) => a - b)) {
-      const writer = this.#writers[shard]!;
-      sections.push({ shard, epoch: this.#epochs(shard), body: writer.copy() });
-      writer.clear();
-    }
+    if (this.#open.isEmpty) return;
     this.#sealed.push({
-      sections,
+      sections: this.#open.take(this.#epochs),
       events: this.#openEvents,
       waiters: this.#openWaiters,
       tMin: this.#tMin,
@@ -221,18 +218,6 @@ export class GroupCommit implements FactSink {
     this.#stopped = true;
   }
 
-  #writer(shard: number): ByteWriter {
-    this.#writers[shard] ??= new ByteWriter(1_024);
-    const writer = this.#writers[shard];
-    if (writer.length === 0) {
-      writer.reserve(1);
-      writer.u8(SECTION_VERSION);
-      if (this.#openShards.length === 0) this.#opened();
-      this.#openShards.push(shard);
-    }
-    return writer;
-  }
-
   #opened(): void {
     this.#openedAt = this.#clock.monotonic();
     if (this.#waitingBytes === 0) this.#progressAt = this.#openedAt;
@@ -246,13 +231,13 @@ export class GroupCommit implements FactSink {
   }
 
   async #run(): Promise<void> {
-    while (this.#sealed.length > 0 || this.#openShards.length > 0 || this.#exclusive.length > 0) {
+    while (this.#sealed.length > 0 || !this.#open.isEmpty || this.#exclusive.length > 0) {
       for (let work = this.#exclusive.shift(); work !== undefined; work = this.#exclusive.shift())
         await work();
-      if (this.#sealed.length === 0 && this.#openShards.length === 0) break;
+      if (this.#sealed.length === 0 && this.#open.isEmpty) break;
       if (this.#sealed.length === 0) {
-        const age = this.#clock.monotonic() - this.#openedAt;
-        if (age < MIN_FLUSH_INTERVAL_MS) await this.#pause(MIN_FLUSH_INTERVAL_MS - age);
+        await this.#fill(MIN_FLUSH_INTERVAL_MS);
+        if (this.#openBytes >= BUSY_FLUSH_BYTES) await this.#fill(BUSY_FLUSH_INTERVAL_MS);
         this.seal();
       }
       const batch = this.#sealed.shift();
@@ -264,6 +249,12 @@ export class GroupCommit implements FactSink {
     }
     this.#running = false;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Lets the open batch be `ms` old at least. */
+  async #fill(ms: number): Promise<void> {
+    const age = this.#clock.monotonic() - this.#openedAt;
+    if (age < ms) await this.#pause(ms - age);
   }
 
   async #flush(batch: Sealed): Promise<void> {
@@ -349,14 +340,11 @@ export class GroupCommit implements FactSink {
       batch.events = batch.events.filter((entry) => !gone.has(entry.shard));
       for (const shard of gone) batch.lost.add(shard);
     }
-    if (this.#openShards.length === 0) return;
-    for (const shard of gone) {
-      this.#writers[shard]?.clear();
-      this.#openLost.add(shard);
-    }
-    this.#openShards = this.#openShards.filter((shard) => !gone.has(shard));
+    if (this.#open.isEmpty) return;
+    for (const shard of gone) this.#openLost.add(shard);
+    this.#open.drop(gone);
     this.#openEvents = this.#openEvents.filter((entry) => !gone.has(entry.shard));
-    if (this.#openShards.length === 0) this.#settleEmptied();
+    if (this.#open.isEmpty) this.#settleEmptied();
   }
 
   /** The open batch held lost shards only: nothing is left to commit, so its waiters are told now. */
@@ -369,7 +357,6 @@ export class GroupCommit implements FactSink {
   }
 
   #resetOpen(): void {
-    this.#openShards = [];
     this.#openEvents = [];
     this.#openWaiters = [];
     this.#openLost = new Set();

@@ -65,11 +65,51 @@ export const REFUSALS = {
   "clock-skew": { title: "The report is from the future", retry: false },
   "too-many-kinds": { title: "The limit of distinct kinds is reached", retry: false },
   "too-many-entities": { title: "The limit of entities is reached", retry: false },
-  "not-storable": { title: "The store refuses this report's data", retry: false },
-  retry: { title: "The shard was reloaded before the report was stored", retry: true },
+  "not-storable": { title: "The store refuses this data", retry: false },
+  retry: { title: "It may or may not have been stored", retry: true },
   overloaded: { title: "More work waits than the node may hold", retry: true },
 } as const;
 export type RefusalType = keyof typeof REFUSALS;
+
+/** A request to an entity, accepted or refused by its machine. Decoded and bounded by the transport before it gets here. */
+export interface Command {
+  /** Its own, within its entity; 1 … 64 printable characters. One that is sent again under the same id is answered as before. */
+  id: string;
+  entity: string;
+  /** Type of the event that the machine gets; not one that the server makes itself. */
+  name: string;
+  /** The event's `data`; absent = `{}`. */
+  data?: JsonObject;
+}
+
+/** Every reason for which a command is refused; `retry` says whether the same command, under the same id, may succeed later. */
+export const COMMAND_REFUSALS = {
+  "command-refused": { title: "The entity does not take this command now", retry: false },
+  "invalid-command": { title: "The command is not valid", retry: false },
+  "entity-not-found": { title: "There is no entity with this id", retry: false },
+  "not-storable": REFUSALS["not-storable"],
+  retry: REFUSALS.retry,
+  overloaded: REFUSALS.overloaded,
+} as const;
+export type CommandRefusalType = keyof typeof COMMAND_REFUSALS;
+
+/** The answer to a command. It is given only after what it says is committed. */
+export type CommandResult =
+  /** `state`: of the entity right after it. */
+  { accepted: true; state: string } | { accepted: false; type: CommandRefusalType; detail: string };
+
+/** Where the transport hands in commands: the router of this node, or of the cluster. */
+export interface CommandHandler {
+  command(command: Command): Promise<CommandResult>;
+}
+
+/** The shard is not this node's under the epoch that was given (any more): nothing of it is, or becomes, durable here. */
+export const MOVED = "moved";
+
+/** Where the cluster hands in commands for the shards of this node, each under the epoch in which its shard is believed to be this node's. */
+export interface LocalCommands {
+  commandPlaced(command: Command, epoch: number): Promise<CommandResult | typeof MOVED>;
+}
 
 /** The answer to a batch. It is given only after everything it calls accepted is committed. */
 export interface IngestResult {

@@ -1,28 +1,22 @@
 /**
  * What an entity does with a report, and with silence: the ingest guard, then its machine. Synchronous and without I/O; every decision
- * is a fact, given to `FactSink` and applied at once. An exception in one entity's machine becomes an event, and the entity goes on.
+ * is a fact, given to `FactSink` and applied at once.
  */
-import { EntityScopeCursor } from "../picture/entity-scope.ts";
+import { Commands } from "./commands.ts";
 import { reportHash } from "./duplicate-memory.ts";
+import { EntityMachines, NO_TIMERS } from "./entity-machines.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
 import { emptyReported } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
 import type { Machine } from "./machine/compile.ts";
-import {
-  fire,
-  type MachineEvent,
-  type MachineState,
-  restore,
-  start,
-  step,
-  type Transition,
-} from "./machine/step.ts";
+import type { MachineEvent, MachineState } from "./machine/step.ts";
 import {
   type EventFact,
   EXPIRED,
   LIVE,
   LIVENESS,
   LOST,
+  MOVED,
   type Refusal,
   type Report,
   STALE,
@@ -53,8 +47,6 @@ export interface FactSink {
 /** Taken before: acknowledged after its original is committed, and ignored. */
 export const DUPLICATE = "duplicate";
 
-const NO_CONTEXT = Object.freeze({});
-const NO_TIMERS = Object.freeze([]) as unknown as MachineState["timers"];
 const REPORT_EVENT: MachineEvent = { type: "report" };
 const SILENCE_EVENTS: readonly MachineEvent[] = [
   REPORT_EVENT,
@@ -62,8 +54,6 @@ const SILENCE_EVENTS: readonly MachineEvent[] = [
   { type: "lost" },
   { type: "expired" },
 ];
-/** The entity's shard is not this node's under the epoch that the report came with. */
-export const MOVED = "moved";
 /** For `receive`: whatever the shard's epoch is. */
 export const ANY_EPOCH = -1;
 /** Under which no shard ever is. */
@@ -75,15 +65,12 @@ const LOADING_MS = 100;
 
 export class Actors {
   readonly table: EntityTable;
+  readonly commands: Commands;
   readonly #options: ReceiveOptions;
   readonly #sink: FactSink;
   readonly #wheel: TimingWheel;
-  readonly #machine: Machine;
-  /** By interned state: the machine's leaf, +1; 0 = not known yet. */
-  readonly #leafOf: number[] = [];
+  readonly #machines: EntityMachines;
   readonly #fact = emptyReported();
-  readonly #scope: EntityScopeCursor;
-  readonly #current: MachineState = { state: 0, context: NO_CONTEXT, timers: NO_TIMERS };
 
   constructor(
     table: EntityTable,
@@ -96,8 +83,8 @@ export class Actors {
     this.#options = options;
     this.#sink = sink;
     this.#wheel = wheel;
-    this.#machine = machine;
-    this.#scope = new EntityScopeCursor(table.picture);
+    this.#machines = new EntityMachines(table, sink, machine);
+    this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
   }
 
   /**
@@ -159,7 +146,7 @@ export class Actors {
     this.#sink.record(shard, fact);
     table.applyReported(shard, slot, fact);
     if (before !== LIVE) this.#emitLiveness(shard, slot, before, LIVE, now);
-    const isStepped = (!fact.late || before !== LIVE) && this.#step(shard, slot, REPORT_EVENT, now);
+    const isStepped = (!fact.late || before !== LIVE) && this.#machines.step(shard, slot, REPORT_EVENT, now);
     // The deadline of a live entity is only put off: when the armed one comes, it looks again at what the entity waits for.
     if (isNew || isStepped || before !== LIVE) this.#arm(slot);
     return undefined;
@@ -178,17 +165,14 @@ export class Actors {
       const timer = earliest(this.table.timers.get(slot));
       const silence = this.#silenceDue(slot);
       if (Math.min(silence, timer?.due ?? Infinity) > now) break;
-      if (timer !== undefined && timer.due <= silence) {
-        this.#run(shard, slot, now, (current, scope) =>
-          fire(this.#machine, current, timer.key, timer.due, scope, now),
-        );
-      } else {
+      if (timer !== undefined && timer.due <= silence) this.#machines.fire(shard, slot, timer, now);
+      else {
         const before = columns.liveness[slot];
         const { number } = this.table;
         const liveness = before + 1;
         this.#decide(shard, { is: "liveness", number: number[slot], seq: columns.seq[slot] + 1, liveness });
         this.#emitLiveness(shard, slot, before, liveness, now);
-        this.#step(shard, slot, SILENCE_EVENTS[liveness], now);
+        this.#machines.step(shard, slot, SILENCE_EVENTS[liveness], now);
       }
     }
     this.#arm(slot);
@@ -199,11 +183,7 @@ export class Actors {
     const { columns } = this.table.picture;
     this.#wheel.grow(columns.capacity);
     const shard = this.table.shards[columns.shard[slot]];
-    const armed = this.table.timers.get(slot) ?? NO_TIMERS;
-    const state = columns.states.name(columns.state[slot]);
-    const restored = restore(this.#machine, state, this.table.context.get(slot) ?? NO_CONTEXT, armed);
-    if (restored === undefined) this.#run(shard, slot, now, (_, scope) => start(this.#machine, scope, now));
-    else if (restored.timers.length < armed.length) this.#keepTimers(shard, slot, restored.timers);
+    this.#machines.restore(shard, slot, now);
     this.#arm(slot);
   }
 
@@ -211,7 +191,7 @@ export class Actors {
     const fact = { is: "introduced", number: shard.nextNumber, seq: 1, id: report.id } as const;
     const slot = this.#decide(shard, { ...fact, kind: report.kind ?? UNKNOWN_KIND });
     this.#wheel.grow(this.table.picture.columns.capacity);
-    this.#run(shard, slot, now, (_, scope) => start(this.#machine, scope, now));
+    this.#machines.start(shard, slot, now);
     return slot;
   }
 
@@ -233,104 +213,6 @@ export class Actors {
   #decide(shard: Shard, fact: Fact): number {
     this.#sink.record(shard, fact);
     return this.table.apply(shard, fact);
-  }
-
-  /** @returns whether anything came of it. */
-  #step(shard: Shard, slot: number, event: MachineEvent, now: number): boolean {
-    // As `#run`, without a closure: nearly every report comes here and changes nothing.
-    const current = this.#enter(slot);
-    let transition: Transition | undefined;
-    try {
-      transition = step(this.#machine, current, event, this.#scope, now);
-    } catch (error) {
-      this.#fail(shard, slot, now, error);
-      return true;
-    }
-    if (transition === undefined) return false;
-    this.#become(shard, slot, now, transition);
-    return true;
-  }
-
-  #run(
-    shard: Shard,
-    slot: number,
-    now: number,
-    decide: (current: MachineState, scope: EntityScopeCursor) => Transition | undefined,
-  ): void {
-    const current = this.#enter(slot);
-    let transition: Transition | undefined;
-    try {
-      transition = decide(current, this.#scope);
-    } catch (error) {
-      this.#fail(shard, slot, now, error);
-      return;
-    }
-    if (transition !== undefined) this.#become(shard, slot, now, transition);
-  }
-
-  /** Points the scope at an entity. @returns its state, valid until the next call. */
-  #enter(slot: number): MachineState {
-    const { table } = this;
-    this.#scope.slot = slot;
-    const current = this.#current;
-    current.state = this.#leaf(table.picture.columns.state[slot]);
-    current.context = table.context.get(slot) ?? NO_CONTEXT;
-    current.timers = table.timers.get(slot) ?? NO_TIMERS;
-    return current;
-  }
-
-  #fail(shard: Shard, slot: number, now: number, error: unknown): void {
-    this.#emit(shard, slot, "machine.failed", now, {
-      error: error instanceof Error ? error.message : String(error),
-    });
-    this.#dropDueTimers(shard, slot, now);
-  }
-
-  #become(shard: Shard, slot: number, now: number, transition: Transition): void {
-    const { table } = this;
-    const { columns } = table.picture;
-    const from = columns.states.name(columns.state[slot]);
-    const state = this.#machine.states[transition.next.state];
-    this.#decide(shard, {
-      is: "transitioned",
-      number: table.number[slot],
-      seq: columns.seq[slot] + 1,
-      state,
-      context: transition.next.context,
-      timers: transition.next.timers,
-    });
-    if (from !== state && from !== "") this.#emit(shard, slot, "state.changed", now, { from, to: state });
-    for (const emitted of transition.emitted) this.#emit(shard, slot, emitted.type, now, emitted.data);
-  }
-
-  /** A timer whose action throws would be due for ever. */
-  #dropDueTimers(shard: Shard, slot: number, now: number): void {
-    const armed = this.table.timers.get(slot) ?? NO_TIMERS;
-    const timers = armed.filter((timer) => timer.due > now);
-    if (timers.length < armed.length) this.#keepTimers(shard, slot, timers);
-  }
-
-  /** Stays in its state with fewer timers. */
-  #keepTimers(shard: Shard, slot: number, timers: MachineState["timers"]): void {
-    const { table } = this;
-    const { columns } = table.picture;
-    this.#decide(shard, {
-      is: "transitioned",
-      number: table.number[slot],
-      seq: columns.seq[slot] + 1,
-      state: columns.states.name(columns.state[slot]),
-      context: table.context.get(slot) ?? NO_CONTEXT,
-      timers,
-    });
-  }
-
-  #leaf(state: number): number {
-    let leaf = this.#leafOf[state] ?? 0;
-    if (leaf === 0) {
-      leaf = this.#machine.states.indexOf(this.table.picture.columns.states.name(state)) + 1;
-      this.#leafOf[state] = leaf;
-    }
-    return Math.max(0, leaf - 1);
   }
 
   #emitLiveness(shard: Shard, slot: number, from: number, to: number, now: number): void {

@@ -122,7 +122,7 @@ function load(
 ): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
-  const { entities, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
+  const { entities, commands, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
@@ -151,6 +151,7 @@ function load(
   }
   assert.ok(duplicates.done, "a checkpoint ends with its last entity");
   shard.nextNumber = nextNumber;
+  shard.commands = commands;
 }
 
 /** Applies the facts of a section that are newer than what is there. */

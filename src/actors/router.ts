@@ -1,44 +1,43 @@
 /**
- * Takes batches of reports to the actors of this node, in order, in slices of at most 2 ms of the loop, and answers each when all that it
- * accepted is committed. The cluster will stand behind the same port.
+ * Takes batches of reports, and commands, to the actors of this node, in order, in slices of at most 2 ms of the loop, and answers each when all
+ * that it accepted is committed. The cluster stands behind the same ports.
  */
+import assert from "node:assert/strict";
 import type { Clock } from "../clock.ts";
 import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
-import type { GroupCommit, Verdict } from "./group-commit.ts";
-import type { Ingest, IngestResult, LocalIngest, PlacedResult, Report } from "./messages.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import {
+  type Command,
+  type CommandHandler,
+  type CommandResult,
+  type Ingest,
+  type IngestResult,
+  type LocalCommands,
+  type LocalIngest,
+  MOVED,
+  type PlacedResult,
+  type Report,
+} from "./messages.ts";
 import { ALWAYS_OPEN, type Gate } from "./ports.ts";
-import { type Actors, ANY_EPOCH, DUPLICATE, MOVED, NO_EPOCH } from "./receive.ts";
+import { type QueuedCommand, type QueuedReports, settledCommand, withdrawReports } from "./queued.ts";
+import { type Actors, ANY_EPOCH, DUPLICATE, NO_EPOCH } from "./receive.ts";
 import { shardOf } from "./shard-hash.ts";
 
 /** How often the slice looks at the clock. */
 const REPORTS_PER_LOOK = 16;
 
-interface Entry {
-  reports: readonly Report[];
-  /** By report: the epoch of its shard; absent = whatever it is. */
-  epochs: Uint32Array | undefined;
-  /** Reports decided so far. */
-  next: number;
-  /** Decided, and not joined to a batch of the commit yet: from here to `next`. */
-  joined: number;
-  /** Batches of the commit that it waits for. */
-  waiting: number;
-  result: IngestResult;
-  moved: number[];
-  resolve(result: IngestResult & Partial<PlacedResult>): void;
-}
-
-export class Router implements Ingest, LocalIngest {
+export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommands {
   readonly #actors: Actors;
   readonly #commit: GroupCommit;
   readonly #clock: Clock;
   readonly #fatal: (error: unknown) => void;
   readonly #gate: Gate;
-  #queue: Entry[] = [];
+  #queue: (QueuedReports | QueuedCommand)[] = [];
   #queued = 0;
   #pumping = false;
   #closed = false;
   readonly stats = { accepted: 0, duplicates: 0, refused: 0 };
+  readonly commandStats = { accepted: 0, duplicates: 0, refused: 0 };
 
   /** @param fatal is told of an error that is no report's fault; nothing is decided after it. */
   constructor(
@@ -69,7 +68,41 @@ export class Router implements Ingest, LocalIngest {
     );
   }
 
-  #take(reports: readonly Report[], epochs: Entry["epochs"], resolve: Entry["resolve"]): void {
+  async command(command: Command): Promise<CommandResult> {
+    const result = await this.#takeCommand(command, undefined);
+    // Only what comes with an epoch moves.
+    assert.ok(result !== MOVED);
+    return result;
+  }
+
+  commandPlaced(command: Command, epoch: number): Promise<CommandResult | typeof MOVED> {
+    return this.#takeCommand(command, epoch);
+  }
+
+  #takeCommand(command: Command, epoch: QueuedCommand["epoch"]): Promise<CommandResult | typeof MOVED> {
+    if (this.#closed && epoch !== undefined) return Promise.resolve(MOVED);
+    if (this.overloaded) {
+      this.commandStats.refused += 1;
+      return Promise.resolve({ accepted: false, type: "overloaded", detail: this.#whyOverloaded });
+    }
+    return new Promise((resolve) => {
+      this.#queue.push({ command, epoch, resolve });
+      this.#queued += 1;
+      if (!this.#pumping) this.#start();
+    });
+  }
+
+  get #whyOverloaded(): string {
+    return this.#closed
+      ? "the node is shutting down"
+      : "more work waits than the node may hold; try again later";
+  }
+
+  #take(
+    reports: readonly Report[],
+    epochs: QueuedReports["epochs"],
+    resolve: QueuedReports["resolve"],
+  ): void {
     if (this.#closed && epochs !== undefined) {
       // Another node is about to have their shards.
       resolve({ accepted: 0, refused: [], moved: reports.map((_, index) => index) });
@@ -77,9 +110,7 @@ export class Router implements Ingest, LocalIngest {
     }
     if (this.overloaded) {
       this.stats.refused += reports.length;
-      const detail = this.#closed
-        ? "the node is shutting down"
-        : "more work waits than the node may hold; try again later";
+      const detail = this.#whyOverloaded;
       resolve({
         accepted: 0,
         refused: reports.map((_, index) => ({ index, type: "overloaded", detail })),
@@ -109,7 +140,12 @@ export class Router implements Ingest, LocalIngest {
    * may have.
    */
   outdate(shards: ReadonlySet<number>): void {
-    for (const { reports, epochs, next } of this.#queue) {
+    for (const entry of this.#queue) {
+      if ("command" in entry) {
+        if (entry.epoch !== undefined && shards.has(shardOf(entry.command.entity))) entry.epoch = NO_EPOCH;
+        continue;
+      }
+      const { reports, epochs, next } = entry;
       if (epochs === undefined) continue;
       for (let i = next; i < reports.length; i++)
         if (shards.has(shardOf(reports[i].id))) epochs[i] = NO_EPOCH;
@@ -145,19 +181,23 @@ export class Router implements Ingest, LocalIngest {
     const end = this.#clock.monotonic() + SLICE_MS;
     const now = this.#clock.now();
     for (let entry = this.#queue[0]; entry !== undefined; entry = this.#queue[0]) {
-      if (!this.#work(entry, now, end)) {
-        this.#join(entry);
-        this.#clock.yield(() => this.#start());
-        return;
+      if ("command" in entry) {
+        if (this.#clock.monotonic() >= end) break;
+        this.#queue.shift();
+        this.#decide(entry, now);
+        continue;
       }
-      this.#queue.shift();
+      const isDone = this.#work(entry, now, end);
+      if (isDone) this.#queue.shift();
       this.#join(entry);
+      if (!isDone) break;
     }
-    this.#pumping = false;
+    if (this.#queue.length === 0) this.#pumping = false;
+    else this.#clock.yield(() => this.#start());
   }
 
   /** Decides on reports of `entry` until it is done (true) or the slice is over (false). */
-  #work(entry: Entry, now: number, end: number): boolean {
+  #work(entry: QueuedReports, now: number, end: number): boolean {
     const { reports, epochs } = entry;
     while (entry.next < reports.length) {
       if (entry.next % REPORTS_PER_LOOK === 0 && this.#clock.monotonic() >= end) return false;
@@ -179,8 +219,21 @@ export class Router implements Ingest, LocalIngest {
     return true;
   }
 
+  /** Decides on a command. Its answer waits for the commit of all that was decided until then, its original if it came before. */
+  #decide({ command, epoch, resolve }: QueuedCommand, now: number): void {
+    this.#queued -= 1;
+    const { result, duplicate } = this.#actors.commands.receive(command, now, epoch);
+    this.#commit.join((verdict) => {
+      const settled = settledCommand(command, epoch, result, verdict);
+      if (settled !== MOVED) this.commandStats[settled.accepted ? "accepted" : "refused"] += 1;
+      if (duplicate) this.commandStats.duplicates += 1;
+      resolve(settled);
+    });
+    if (this.#commit.full) this.#commit.seal();
+  }
+
   /** Makes the entry wait for the commit of what was decided of it since it last joined. */
-  #join(entry: Entry): void {
+  #join(entry: QueuedReports): void {
     const from = entry.joined;
     const to = entry.next;
     if (from === to && entry.waiting > 0) return;
@@ -188,12 +241,12 @@ export class Router implements Ingest, LocalIngest {
     entry.waiting += 1;
     this.#commit.join((verdict) => {
       entry.waiting -= 1;
-      if (verdict !== "committed") withdraw(entry, from, to, verdict);
+      if (verdict !== "committed") withdrawReports(entry, from, to, verdict);
       if (entry.waiting === 0 && entry.next === entry.reports.length) this.#answer(entry);
     });
   }
 
-  #answer(entry: Entry): void {
+  #answer(entry: QueuedReports): void {
     const { result } = entry;
     result.refused.sort((a, b) => a.index - b.index);
     this.stats.accepted += result.accepted;
@@ -201,27 +254,5 @@ export class Router implements Ingest, LocalIngest {
     entry.resolve(
       entry.epochs === undefined ? result : { ...result, moved: entry.moved.sort((a, b) => a - b) },
     );
-  }
-}
-
-/** Refuses what was accepted of reports [from, to) and is not durable after all. */
-function withdraw(entry: Entry, from: number, to: number, verdict: Verdict): void {
-  const { result } = entry;
-  const refused = new Set([...result.refused.map((refusal) => refusal.index), ...entry.moved]);
-  for (let index = from; index < to; index++) {
-    if (refused.has(index)) continue;
-    const { id } = entry.reports[index]!;
-    const type = verdict.refusal(shardOf(id), id);
-    if (type === undefined) continue;
-    result.accepted -= 1;
-    if (type === "retry" && entry.epochs !== undefined) {
-      entry.moved.push(index);
-      continue;
-    }
-    const detail =
-      type === "retry"
-        ? "the shard was reloaded before this was stored: send it again"
-        : "the store refuses this data";
-    result.refused.push({ index, type, detail });
   }
 }

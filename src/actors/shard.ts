@@ -1,11 +1,12 @@
 /**
- * One of the 256 shards: which entities it has, by their durable numbers, and how far its checkpoint is behind.
+ * One of the 256 shards: which entities it has, by their durable numbers, which commands they had, and how far its checkpoint is behind.
  *
  * States: `closed` (not owned, or being loaded: refuses with `retry`) → `open` (owned, loaded) → `closing` (being handed over: in memory, decides
  * nothing any more) → `closed`.
  */
 import assert from "node:assert/strict";
 import { widenU32 } from "../picture/columns.ts";
+import { CommandMemory } from "./command-memory.ts";
 
 const NO_SLOT = 0xffffffff;
 
@@ -21,6 +22,8 @@ export class Shard {
   dirtySince = 0;
   /** What its checkpoint takes at most. */
   bytes = 0;
+  /** What was decided on commands. */
+  commands = new CommandMemory();
   #slots = new Uint32Array(0);
 
   constructor(index: number) {
@@ -58,6 +61,7 @@ export class Shard {
     this.nextNumber = 0;
     this.factsSinceCheckpoint = 0;
     this.bytes = 0;
+    this.commands = new CommandMemory();
     this.#slots = new Uint32Array(0);
   }
 }

@@ -3,13 +3,15 @@
  * of what others own (`mirrors`, `source`), and queries to all (`scatter`).
  */
 import type { EntityTable } from "../actors/entity-table.ts";
-import type { Ingest } from "../actors/messages.ts";
+import type { CommandHandler, Ingest } from "../actors/messages.ts";
 import type { Mirroring } from "../actors/ownership.ts";
 import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
-import { MAX_BUS_MESSAGE_BYTES, SHARDS } from "../limits.ts";
+import { MAX_BUS_MESSAGE_BYTES } from "../limits.ts";
 import type { Announcement } from "./announcement.ts";
 import { ClusterRouter } from "./cluster-router.ts";
+import { CommandReceiver } from "./command-receiver.ts";
+import { CommandRouter } from "./command-router.ts";
 import {
   decodeFrame,
   encodeControl,
@@ -29,7 +31,7 @@ import { type Bus, BusAway, type ClusterStore, type Member as MemberState } from
 import type { QueryMessage } from "./query-message.ts";
 import { Routing } from "./routing.ts";
 import { type EntityQueries, Scatter } from "./scatter.ts";
-import type { ClusterStatus, ShardStatus } from "./status.ts";
+import { type ClusterStatus, statusOf } from "./status.ts";
 
 /** Types of control messages. */
 const CONTROL = {
@@ -37,6 +39,9 @@ const CONTROL = {
   query: FIRST_CONTROL + 1,
   interest: FIRST_CONTROL + 2,
   resync: FIRST_CONTROL + 3,
+  command: FIRST_CONTROL + 4,
+  /** On the reply channel. */
+  commandAnswer: FIRST_CONTROL + 5,
 } as const;
 
 const NO_SHARDS: ReadonlyMap<number, number> = new Map();
@@ -135,6 +140,15 @@ export class Cluster {
         local: system.router,
         misplaced: () => this.member.lookSoon(),
       }),
+      commands: new CommandRouter({
+        ...{ routing: this.routing, local: system.router, clock, random },
+        send: (node, request) => this.#publishControl(inboxOf(name, node), CONTROL.command, request),
+        misplaced: () => this.member.lookSoon(),
+      }),
+      commandReceiver: new CommandReceiver({
+        local: system.router,
+        send: (node, answer) => this.#publishControl(repliesOf(name, node), CONTROL.commandAnswer, answer),
+      }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
         picture: system.picture,
@@ -168,6 +182,10 @@ export class Cluster {
     return this.parts.router;
   }
 
+  get commands(): CommandHandler {
+    return this.parts.commands;
+  }
+
   get queries(): EntityQueries {
     return this.parts.scatter;
   }
@@ -175,7 +193,7 @@ export class Cluster {
   /** Listens, joins in, and takes what is free by and by. @throws StoreAway, BusAway */
   async start(): Promise<void> {
     const { bus, name } = this.#options;
-    const { router, mirrors, source } = this.parts;
+    const { mirrors, source } = this.parts;
     const listen = async (channel: string, take: (frame: Frame, payload: Uint8Array) => void) => {
       this.#unsubscribe.push(
         await bus.subscribe(channel, (payload) => {
@@ -189,7 +207,7 @@ export class Cluster {
       this.stats.lost += 1;
     });
     await listen(inboxOf(name, this.#node), (frame) => this.#takeFrame(frame));
-    await listen(repliesOf(name, this.#node), (frame) => router.takeReply(frame));
+    await listen(repliesOf(name, this.#node), (frame) => this.#takeReply(frame));
     this.#unsubscribe.push(
       await bus.subscribe(feedOf(name, this.#node), (payload) => mirrors.receive(payload)),
     );
@@ -202,20 +220,27 @@ export class Cluster {
     source.start();
   }
 
+  /** Bytes that wait in this node's end of the bus. */
+  get busQueued(): Bus["queued"] {
+    return this.#options.bus.queued;
+  }
+
   /** Other nodes cannot be reached. */
   get busAway(): boolean {
     return this.#options.bus.away;
   }
 
-  /** Takes no new reports from clients; those of other nodes are still decided. */
+  /** Takes no new reports and commands from clients; those of other nodes are still decided. */
   close(): void {
-    this.parts.router.close();
+    const { router, commands } = this.parts;
+    router.close();
+    commands.close();
   }
 
   /** Resolves when all that clients sent is answered. */
   async answered(): Promise<void> {
-    const { router } = this.parts;
-    while (!router.idle && !this.#stopped)
+    const { router, commands } = this.parts;
+    while (!(router.idle && commands.idle) && !this.#stopped)
       await new Promise<void>((resolve) => this.#options.clock.schedule(10, resolve));
   }
 
@@ -230,47 +255,16 @@ export class Cluster {
     this.member.stop();
     const parts = this.#made;
     parts?.router.stop();
+    parts?.commands.stop();
     parts?.mirrors.stop();
     parts?.source.stop();
     await Promise.all(this.#unsubscribe.splice(0).map((unsubscribe) => unsubscribe().catch(ignoreAway)));
   }
 
   status(): ClusterStatus {
-    const { ledger, lease, stats, handOverStats } = this.member;
-    const mirrors = this.parts.mirrors;
-    const shards = Array.from({ length: SHARDS }, (_, shard): ShardStatus => {
-      const owner = ledger.owner(shard);
-      const state =
-        owner === undefined ? "free" : this.routing.place(shard).is === "nowhere" ? "moving" : "open";
-      return { owner, epoch: ledger.epoch(shard), state };
-    });
-    const owned = new Map<string, number>();
-    for (const { owner } of shards) if (owner !== undefined) owned.set(owner, (owned.get(owner) ?? 0) + 1);
-    const pauses = [...handOverStats.pauses].sort((a, b) => a - b);
-    const at = (share: number) => Math.round(pauses[Math.floor((pauses.length - 1) * share)]);
-    return {
-      name: this.#options.name,
-      node: this.#node,
-      suspended: !lease.open,
-      nodes: ledger.members.map(({ incarnation, url, version, draining, leaseLeftMs }) => ({
-        incarnation,
-        url,
-        version,
-        draining,
-        leaseLeftMs: Math.round(leaseLeftMs),
-        shards: owned.get(incarnation) ?? 0,
-        silent: this.#silent.has(incarnation),
-        ...(incarnation !== this.#node &&
-          !this.#silent.has(incarnation) && { lagMs: Math.round(mirrors.lagOf(incarnation)) }),
-      })),
-      shards,
-      handOvers: {
-        count: handOverStats.handedOver,
-        ...(pauses.length > 0 && { p50Ms: at(0.5), p99Ms: at(0.99) }),
-      },
-      claims: stats.claimed,
-      evictions: stats.evicted,
-    };
+    const { mirrors } = this.parts;
+    const { name } = this.#options;
+    return statusOf({ name, member: this.member, routing: this.routing, mirrors, silent: this.#silent });
   }
 
   /** Once it has its actors. */
@@ -292,8 +286,14 @@ export class Cluster {
     receiver.keeping(epochs);
   }
 
+  #takeReply(frame: Frame): void {
+    if (frame.is === "control" && frame.type === CONTROL.commandAnswer)
+      this.parts.commands.takeAnswer(frame.body);
+    else this.parts.router.takeReply(frame);
+  }
+
   #takeFrame(frame: Frame): void {
-    const { receiver, scatter, source } = this.parts;
+    const { receiver, commandReceiver, scatter, source } = this.parts;
     if (frame.is === "binary") {
       receiver.take(frame);
       return;
@@ -301,6 +301,9 @@ export class Cluster {
     switch (frame.type) {
       case CONTROL.query:
         scatter.heard(frame.sender, frame.body as unknown as QueryMessage);
+        return;
+      case CONTROL.command:
+        commandReceiver.take(frame.sender, frame.body);
         return;
       case CONTROL.interest:
         source.interest(frame.sender, frame.body);
@@ -354,6 +357,8 @@ export interface ClusterParts {
   system: ActorSystem;
   router: ClusterRouter;
   receiver: LinkReceiver;
+  commands: CommandRouter;
+  commandReceiver: CommandReceiver;
   scatter: Scatter;
   source: MirrorSource;
   mirrors: Mirrors;

@@ -68,6 +68,8 @@ export class Consignment {
   left: number;
   /** Earliest of its reports, monotonic ms. */
   readonly deadline: number;
+  /** On a link: the number of the frame with its last report; ∞ = it is open yet. */
+  lastFrame = Infinity;
   /** By position: 1 = withdrawn, timed out or settled. Made when that first happens to a part of it. */
   #gone: Uint8Array | undefined;
 

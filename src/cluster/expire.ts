@@ -1,5 +1,5 @@
 /** Takes reports out whose time is over: those that wait, and those on a link. This node's own answers are waited for. */
-import { SHARDS } from "../limits.ts";
+import { CLUSTER_COMMIT_WAIT_MS, CLUSTER_WAIT_MS, SHARDS } from "../limits.ts";
 import type { Batch, Consignment } from "./consignment.ts";
 import type { Places } from "./places.ts";
 import type { ShardLanes } from "./shard-lanes.ts";
@@ -18,8 +18,9 @@ export function expire(
   const touched = new Set<number>();
   for (const { link, cargo: all } of places.links()) {
     for (const cargo of all) {
-      if (cargo.deadline > now) continue;
-      expireCargo(cargo, now, lanes, touched, late);
+      const due = link.hasTaken(cargo) ? now - (CLUSTER_COMMIT_WAIT_MS - CLUSTER_WAIT_MS) : now;
+      if (cargo.deadline > due) continue;
+      expireCargo(cargo, due, lanes, touched, late);
       if (cargo.left === 0) all.delete(cargo);
     }
     link.trim();

@@ -59,11 +59,15 @@ function isCover(value: unknown): value is number[] {
 const CELL_SHIFT = 14;
 const CELLS = 2 ** (32 - CELL_SHIFT);
 const CELL_KEYS = 2 ** CELL_SHIFT;
+const BLOCK_SHIFT = 9;
+const BLOCK_CELLS = 2 ** BLOCK_SHIFT;
 
 /** Told by the feed of its views; asked by the mirrors. */
 export class InterestMap {
   /** By cell: views that start there less those that ended in the cell before. */
   readonly #starts = new Int32Array(CELLS + 1);
+  /** By block of cells: whether a view ever started or ended there. Most blocks are sea, and are not looked through. */
+  readonly #used = new Uint8Array((CELLS >> BLOCK_SHIFT) + 1);
   /** By id: the views that want it. */
   readonly #ids = new Map<string, number>();
   #idsBytes = 0;
@@ -79,9 +83,14 @@ export class InterestMap {
 
   #add(cover: Cover, sign: 1 | -1): void {
     for (let i = 0; i < cover.length; i += 2) {
-      this.#starts[cover[i] >>> CELL_SHIFT] += sign;
-      this.#starts[(cover[i + 1] >>> CELL_SHIFT) + 1] -= sign;
+      this.#count(cover[i] >>> CELL_SHIFT, sign);
+      this.#count((cover[i + 1] >>> CELL_SHIFT) + 1, -sign);
     }
+  }
+
+  #count(cell: number, views: number): void {
+    this.#starts[cell] += views;
+    this.#used[cell >> BLOCK_SHIFT] = 1;
   }
 
   /** Ids are looked at. False if there are too many or they are too long, and then none of them is. */
@@ -125,12 +134,15 @@ export class InterestMap {
     const ranges: number[] = [];
     const starts = this.#starts;
     let views = 0;
-    for (let cell = 0; cell < CELLS; cell++) {
-      const change = starts[cell];
-      if (change === 0) continue;
-      if (views === 0) ranges.push(cell * CELL_KEYS);
-      views += change;
-      if (views === 0) ranges.push(cell * CELL_KEYS - 1);
+    for (let block = 0; block < CELLS; block += BLOCK_CELLS) {
+      if (this.#used[block >> BLOCK_SHIFT] === 0) continue;
+      for (let cell = block; cell < block + BLOCK_CELLS; cell++) {
+        const change = starts[cell];
+        if (change === 0) continue;
+        if (views === 0) ranges.push(cell * CELL_KEYS);
+        views += change;
+        if (views === 0) ranges.push(cell * CELL_KEYS - 1);
+      }
     }
     if (views > 0) ranges.push(0xffffffff);
     return ranges;

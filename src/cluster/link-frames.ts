@@ -1,7 +1,8 @@
 /**
  * The bodies of a link's frames. A link is (incarnation of the sender, incarnation of the owner); it numbers its frames from 1.
  *
- * - reports: owner string, number f64, acked f64 (as of the frame's first report), count u32, the reports.
+ * - reports: owner string, number f64, acked f64 (as of the frame's first report), count u32, bytes of the reports u32, the reports, the ids
+ *   that it brings.
  * - probe: owner string, acked f64. The owner repeats what it has beyond `acked`.
  * - reply: sender string, received f64, then results of frames to the end of the body.
  *
@@ -13,7 +14,6 @@ import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import { REFUSALS, type RefusalType } from "../actors/messages.ts";
 import { MAX_LINK_DETAIL_LENGTH } from "../limits.ts";
 import { FRAME, unlessMalformed, writeEnvelope } from "./frames.ts";
-import { type PlacedReports, readReports } from "./report-codec.ts";
 
 /** A report that was not accepted, by its place in the frame. */
 export interface Refused {
@@ -29,10 +29,14 @@ export interface FrameResult {
   moved: readonly number[];
 }
 
-export interface ReportsBody extends PlacedReports {
+export interface ReportsBody {
   owner: string;
   number: number;
   acked: number;
+  count: number;
+  /** To be read with `readReports`, when it is the frame's turn. */
+  reports: Uint8Array;
+  ids: Uint8Array;
 }
 
 export interface Reply {
@@ -41,7 +45,7 @@ export interface Reply {
   results: FrameResult[];
 }
 
-/** What comes before the reports of every frame of one link; the three numbers after it are patched in when they are known. */
+/** What comes before the reports of every frame of one link; the numbers after it are patched in when they are known. */
 export function reportsHead(sender: string, owner: string): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(256);
   writeEnvelope(FRAME.reports, sender, out);
@@ -49,8 +53,8 @@ export function reportsHead(sender: string, owner: string): Uint8Array<ArrayBuff
   return out.copy();
 }
 
-/** Room for number, acked and count after `reportsHead`. */
-export const REPORTS_NUMBERS_BYTES = 20;
+/** Room for number, acked, count and bytes after `reportsHead`. */
+export const REPORTS_NUMBERS_BYTES = 24;
 
 export function patchNumber(frame: Uint8Array, head: number, number: number, acked: number): void {
   const view = new DataView(frame.buffer, frame.byteOffset + head, REPORTS_NUMBERS_BYTES);
@@ -58,8 +62,10 @@ export function patchNumber(frame: Uint8Array, head: number, number: number, ack
   view.setFloat64(8, acked, true);
 }
 
-export function patchCount(frame: Uint8Array, head: number, count: number): void {
-  new DataView(frame.buffer, frame.byteOffset + head, REPORTS_NUMBERS_BYTES).setUint32(16, count, true);
+export function patchCount(frame: Uint8Array, head: number, count: number, reportsBytes: number): void {
+  const view = new DataView(frame.buffer, frame.byteOffset + head, REPORTS_NUMBERS_BYTES);
+  view.setUint32(16, count, true);
+  view.setUint32(20, reportsBytes, true);
 }
 
 export function readReportsBody(body: Uint8Array): ReportsBody | undefined {
@@ -69,8 +75,9 @@ export function readReportsBody(body: Uint8Array): ReportsBody | undefined {
     const number = input.f64();
     const acked = input.f64();
     const count = input.u32();
+    const reports = input.raw(input.u32());
     if (!isNumber(number) || number === 0 || !isNumber(acked) || acked >= number) return undefined;
-    return { owner, number, acked, ...readReports(body.subarray(input.at), count) };
+    return { owner, number, acked, count, reports, ids: body.subarray(input.at) };
   });
 }
 

@@ -16,7 +16,7 @@ import { NO_EPOCH } from "../actors/receive.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { LINK_FRAME_BYTES, MAX_LINK_SENDERS } from "../limits.ts";
-import { FRAME, type Frame, repliesOf } from "./frames.ts";
+import { FRAME, type Frame, repliesOf, unlessMalformed } from "./frames.ts";
 import {
   type FrameResult,
   type ReportsBody,
@@ -25,7 +25,9 @@ import {
   writeReplyHead,
   writeResult,
 } from "./link-frames.ts";
+import type { LinkId } from "./link-ids.ts";
 import { type Bus, BusAway } from "./ports.ts";
+import { type PlacedReports, readReports } from "./report-codec.ts";
 
 export interface ReceiverOptions {
   cluster: string;
@@ -42,6 +44,8 @@ interface Sender {
   /** Highest frame taken. */
   received: number;
   acked: number;
+  /** By number. */
+  ids: LinkId[];
   /** By shard: of an epoch, nothing is taken that was sent before the sender had all results up to this frame. */
   readonly kept: Map<number, { epoch: number; received: number }>;
   /** By frame beyond `acked`, in the order in which they were finished. */
@@ -101,8 +105,11 @@ export class LinkReceiver {
       return;
     }
     this.#forgetAcked(sender, body.acked);
-    if (body.number === sender.received + 1) this.#submit(sender, body);
-    else if (body.number > sender.received) this.stats.ahead += 1;
+    if (body.number === sender.received + 1) {
+      const placed = unlessMalformed(() => readReports(body.reports, body.count, body.ids, sender.ids));
+      if (placed === undefined) this.stats.dropped += 1;
+      else this.#submit(sender, body, placed);
+    } else if (body.number > sender.received) this.stats.ahead += 1;
     else {
       this.stats.repeated += 1;
       sender.repeat = true;
@@ -131,6 +138,7 @@ export class LinkReceiver {
       channel: repliesOf(this.#options.cluster, incarnation),
       received: 0,
       acked: 0,
+      ids: [],
       kept: new Map(),
       results: new Map(),
       fresh: [],
@@ -141,8 +149,9 @@ export class LinkReceiver {
     return sender;
   }
 
-  #submit(sender: Sender, { number, acked, reports, epochs }: ReportsBody): void {
+  #submit(sender: Sender, { number, acked }: ReportsBody, { reports, epochs, ids }: PlacedReports): void {
     sender.received = number;
+    sender.ids = ids;
     for (const [shard, { received }] of sender.kept) if (received <= acked) sender.kept.delete(shard);
     if (sender.kept.size > 0) outdate(reports, epochs, sender.kept);
     this.stats.frames += 1;

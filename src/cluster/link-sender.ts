@@ -7,8 +7,8 @@
  * only one frame is repeated, less and less often: an owner that is back answers it, and gets the rest then.
  *
  * A frame keeps its number until all before it are settled, but its reports only as long as somebody waits for them: not when it is settled,
- * nor when they are answered otherwise (their time is over). What is left of it counts too, so that an owner that says nothing for hours
- * fills the window and not the memory.
+ * nor when they are answered otherwise (their time is over). The ids that it brings it keeps until it is received, since later frames build on
+ * them. What is left of it counts too, so that an owner that says nothing for hours fills the window and not the memory.
  */
 import { ByteWriter } from "../actors/bytes.ts";
 import type { Clock } from "../clock.ts";
@@ -71,11 +71,15 @@ interface SentFrame {
   acked: number;
   count: number;
   bytes: Uint8Array;
+  /** Bytes at its end: the ids that it brings. */
+  idsBytes: number;
   parts: readonly Part[];
   settled: boolean;
 }
 
 const NONE: readonly never[] = [];
+/** Repetitions without an answer after which an owner may be gone: 2 s. */
+const HEARD_SILENCE = 3;
 
 export class LinkSender {
   readonly owner: string;
@@ -83,7 +87,7 @@ export class LinkSender {
   readonly #listener: LinkListener;
   readonly #channel: string;
   readonly #head: Uint8Array;
-  /** A frame without reports, for all that have lost theirs: whoever publishes a frame may reuse it. */
+  /** A frame without reports and ids, for all that have lost theirs: whoever publishes a frame may reuse it. */
   readonly #empty: Uint8Array;
   readonly #out = new ByteWriter(2 * LINK_FRAME_BYTES);
   readonly #writer = new ReportWriter(this.#out);
@@ -121,18 +125,17 @@ export class LinkSender {
 
   /** @param epochs by shard. @returns how many of them were taken, from the first on: the others do not fit the window. */
   send(cargo: Consignment, epochs: ArrayLike<number>): number {
-    const out = this.#out;
     let from = 0;
     let position = 0;
     for (; position < cargo.count; position++) {
-      if (this.#bytes + out.length >= LINK_WINDOW_BYTES) {
+      if (this.#bytes + this.#openBytes >= LINK_WINDOW_BYTES) {
         this.#refuse();
         break;
       }
       if (this.#writer.count === 0) this.#ackedAtFirst = this.#acked;
       const shard = cargo.shardOf(position);
       this.#writer.add(cargo.reportOf(position), shard, epochs[shard]);
-      if (out.length < LINK_FRAME_BYTES) continue;
+      if (this.#openBytes < LINK_FRAME_BYTES) continue;
       this.#parts.push({ cargo, from, to: position + 1 });
       from = position + 1;
       this.#seal();
@@ -143,6 +146,11 @@ export class LinkSender {
       this.#options.clock.yield(() => this.#flush());
     }
     return position;
+  }
+
+  /** Whether the owner has taken all of a consignment, and still answers: then the reports wait for its commit. */
+  hasTaken(cargo: Consignment): boolean {
+    return cargo.lastFrame <= this.#received && this.#silence <= HEARD_SILENCE;
   }
 
   /** Encoded reports without an answer, and what is kept of frames without any. */
@@ -174,7 +182,7 @@ export class LinkSender {
   /** Lets go of reports that nobody waits for any more. */
   trim(): void {
     for (const frame of this.#frames) {
-      if (frame.bytes !== this.#empty && isAnswered(frame)) this.#strip(frame);
+      if (frame.parts !== NONE && isAnswered(frame)) this.#strip(frame);
     }
     this.#tellRoom();
   }
@@ -197,16 +205,26 @@ export class LinkSender {
     this.#parts = [];
   }
 
+  get #openBytes(): number {
+    return this.#out.length + this.#writer.ids.length;
+  }
+
   #seal(): void {
+    const reportsBytes = this.#out.length - this.#head.length - REPORTS_NUMBERS_BYTES;
+    const { ids } = this.#writer;
+    const idsBytes = ids.length;
+    this.#out.raw(ids);
     const bytes = this.#out.copy();
     const number = this.#acked + this.#frames.length + 1;
     const { count } = this.#writer;
-    patchCount(bytes, this.#head.length, count);
+    patchCount(bytes, this.#head.length, count, reportsBytes);
+    for (const { cargo } of this.#parts) cargo.lastFrame = number;
     this.#frames.push({
       number,
       acked: this.#ackedAtFirst,
       count,
       bytes,
+      idsBytes,
       parts: this.#parts,
       settled: false,
     });
@@ -215,10 +233,16 @@ export class LinkSender {
   }
 
   #strip(frame: SentFrame): void {
-    if (frame.bytes === this.#empty) return;
-    this.#bytes -= frame.bytes.length;
-    frame.bytes = this.#empty;
+    if (frame.bytes !== this.#empty) this.#bytes -= frame.bytes.length;
     frame.parts = NONE;
+    if (frame.idsBytes === 0 || frame.number <= this.#received) frame.bytes = this.#empty;
+    else {
+      const bytes = new Uint8Array(this.#empty.length + frame.idsBytes);
+      bytes.set(this.#head);
+      bytes.set(frame.bytes.subarray(-frame.idsBytes), this.#empty.length);
+      frame.bytes = bytes;
+      this.#bytes += bytes.length;
+    }
   }
 
   /** Until there is room. It must be looked for, also if nobody waits for what fills the window. */
@@ -259,7 +283,7 @@ export class LinkSender {
   #look(): void {
     this.trim();
     // What nobody waits for is repeated when something follows it, or would if it had room.
-    if (!this.#refusing && !this.#frames.some((frame) => frame.bytes !== this.#empty)) return;
+    if (!this.#refusing && !this.#frames.some(({ parts }) => parts !== NONE)) return;
     const now = this.#options.clock.monotonic();
     const interval = this.#interval();
     const repeatIn = this.#received < this.#published ? this.#receivedAt + interval - now : Infinity;

@@ -26,6 +26,8 @@ export interface Bus {
   onLoss(lost: () => void): void;
   /** Messages do not go out or do not come in now, as far as is known: other nodes cannot be reached. So it is after `close`. */
   readonly away: boolean;
+  /** Bytes that wait in this node: published and not taken by Redis yet, and received and not handed over yet. */
+  readonly queued: { readonly out: number; readonly in: number };
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Reports as bytes, each with the epoch of its shard. One report is: number of its (shard, epoch), mask u16, t f64, then by mask.
- * What repeats in a frame (shard with epoch, kind, source) stands in it once: its number is a varint, and the first unused number is
- * followed by what it is from then on.
+ * Reports as bytes, each with the epoch of its shard. One report is: number of its (shard, epoch), number of its id (`link-ids.ts`), mask u16, t f64,
+ * then by mask. What repeats in a frame (shard with epoch, kind, source) stands in it once: its number is a varint, and the first unused number
+ * is followed by what it is from then on.
  *
  * Text is decoded by `Buffer`, since `TextDecoder` takes three times as long for an id. Numbers are f64 throughout: what the owner decides
  * must not depend on where a report came in.
@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { ByteReader, type ByteWriter } from "../actors/bytes.ts";
 import type { JsonObject, Report } from "../actors/messages.ts";
 import { SHARDS } from "../limits.ts";
+import { type LinkId, readIds, SentIds } from "./link-ids.ts";
 
 const KIND = 1;
 const PLACE = 2;
@@ -33,6 +34,7 @@ export class ReportWriter {
   readonly #pair = new Int32Array(SHARDS).fill(-1);
   readonly #epoch = new Float64Array(SHARDS);
   readonly #names = new Map<string, number>();
+  readonly #ids = new SentIds();
   #pairs = 0;
   count = 0;
 
@@ -45,7 +47,13 @@ export class ReportWriter {
     this.#pair.fill(-1);
     this.#pairs = 0;
     this.#names.clear();
+    this.#ids.begin();
     this.count = 0;
+  }
+
+  /** The ids that the frame brings; a window on memory that is used again. */
+  get ids(): Uint8Array {
+    return this.#ids.bytes;
   }
 
   add(report: Report, shard: number, epoch: number): void {
@@ -54,6 +62,7 @@ export class ReportWriter {
     out.reserve(FIXED_BYTES);
     if (this.#pair[shard] >= 0 && this.#epoch[shard] === epoch) out.varint(this.#pair[shard]);
     else this.#introduce(shard, epoch);
+    out.varint(this.#ids.numberOf(report.id));
     const mask =
       (report.kind === undefined ? 0 : KIND) |
       (report.lon === undefined ? 0 : PLACE) |
@@ -65,19 +74,23 @@ export class ReportWriter {
       (report.attributes === undefined ? 0 : ATTRIBUTES) |
       (report.source === undefined ? 0 : SOURCE) |
       (report.seq === undefined ? 0 : SOURCE_SEQ);
-    out.u16(mask);
-    out.f64(report.t);
+    // The offset is kept here and not in the writer, which would store it after each number.
+    const view = out.room(0);
+    view.setUint16(out.length, mask, true);
+    view.setFloat64(out.length + 2, report.t, true);
+    let at = out.length + 10;
     if (mask & PLACE) {
-      out.f64(report.lon!);
-      out.f64(report.lat!);
+      view.setFloat64(at, report.lon!, true);
+      view.setFloat64(at + 8, report.lat!, true);
+      at += 16;
     }
-    if (mask & ALT) out.f64(report.alt!);
-    if (mask & SPEED) out.f64(report.speed!);
-    if (mask & COURSE) out.f64(report.course!);
-    if (mask & HEADING) out.f64(report.heading!);
-    if (mask & ACCURACY) out.f64(report.accuracy!);
-    if (mask & SOURCE_SEQ) out.f64(report.seq!);
-    out.string(report.id);
+    if (mask & ALT) at = putF64(view, at, report.alt!);
+    if (mask & SPEED) at = putF64(view, at, report.speed!);
+    if (mask & COURSE) at = putF64(view, at, report.course!);
+    if (mask & HEADING) at = putF64(view, at, report.heading!);
+    if (mask & ACCURACY) at = putF64(view, at, report.accuracy!);
+    if (mask & SOURCE_SEQ) at = putF64(view, at, report.seq!);
+    out.length = at;
     if (mask & KIND) this.#name(report.kind!);
     if (mask & SOURCE) this.#name(report.source!);
     if (mask & ATTRIBUTES) out.string(JSON.stringify(report.attributes));
@@ -105,16 +118,44 @@ export class ReportWriter {
   }
 }
 
+function putF64(view: DataView, at: number, value: number): number {
+  view.setFloat64(at, value, true);
+  return at + 8;
+}
+
 export interface PlacedReports {
   reports: Report[];
   /** By index of the report. */
   epochs: Uint32Array;
+  /** The ids known on the link from now on. */
+  ids: LinkId[];
 }
 
-/** Reads `count` reports, which take all of `bytes`. @throws if they do not. */
-export function readReports(bytes: Uint8Array, count: number): PlacedReports {
-  // Each takes eleven bytes at least: a wrong count must not make room for billions.
-  if (count * 11 > bytes.length) throw new RangeError(`${count} reports in ${bytes.length} bytes`);
+/**
+ * Reads `count` reports, which take all of `bytes`.
+ * @param brought ids that their frame brings.
+ * @param known ids that the link has brought before.
+ * @throws if they do not, or name an id that was not brought; `known` is as it was then.
+ */
+export function readReports(
+  bytes: Uint8Array,
+  count: number,
+  brought: Uint8Array,
+  known: LinkId[],
+): PlacedReports {
+  const before = known.length;
+  try {
+    const ids = readIds(brought, known);
+    return { ...readAll(bytes, count, ids), ids };
+  } catch (error) {
+    known.length = before;
+    throw error;
+  }
+}
+
+function readAll(bytes: Uint8Array, count: number, ids: readonly LinkId[]): Omit<PlacedReports, "ids"> {
+  // Each takes twelve bytes at least: a wrong count must not make room for billions.
+  if (count * 12 > bytes.length) throw new RangeError(`${count} reports in ${bytes.length} bytes`);
   const input = new ByteReader(bytes);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const epochs = new Uint32Array(count);
@@ -128,13 +169,13 @@ export function readReports(bytes: Uint8Array, count: number): PlacedReports {
       pairs.push(input.varint());
     }
     epochs[i] = known(pairs[pair]);
-    reports[i] = readReport(input, text, names);
+    reports[i] = readReport(input, known(ids[input.varint()]), text, names);
   }
   if (!input.done) throw new RangeError(`more than ${count} reports`);
   return { reports, epochs };
 }
 
-function readReport(input: ByteReader, text: Buffer, names: string[]): Report {
+function readReport(input: ByteReader, { id, hint }: LinkId, text: Buffer, names: string[]): Report {
   const mask = input.u16();
   if (mask > KNOWN) throw new RangeError(`unknown member in ${mask}`);
   const t = input.f64();
@@ -146,7 +187,6 @@ function readReport(input: ByteReader, text: Buffer, names: string[]): Report {
   const heading = mask & HEADING ? input.f64() : undefined;
   const accuracy = mask & ACCURACY ? input.f64() : undefined;
   const seq = mask & SOURCE_SEQ ? input.f64() : undefined;
-  const id = readText(input, text);
   const kind = mask & KIND ? readName(input, text, names) : undefined;
   const source = mask & SOURCE ? readName(input, text, names) : undefined;
   const attributes = mask & ATTRIBUTES ? (JSON.parse(readText(input, text)) as JsonObject) : undefined;
@@ -165,7 +205,7 @@ function readReport(input: ByteReader, text: Buffer, names: string[]): Report {
     attributes,
     source,
     seq,
-    hint: undefined,
+    hint,
   };
 }
 

@@ -9,11 +9,13 @@ const BUCKET_SHIFT = 10;
 /** Keys of one bucket: a bucket starts at each multiple. */
 export const BUCKET_KEYS = 2 ** BUCKET_SHIFT;
 const BUCKETS = 2 ** (32 - BUCKET_SHIFT);
+const PAGE_SHIFT = 12;
+const PAGE_MASK = 2 ** PAGE_SHIFT - 1;
 const NONE = 0xffffffff;
 
 export class SpatialIndex {
-  /** Of occupied buckets; what it has for others means nothing, so that 16 MB need not be written first. */
-  #head = new Uint32Array(BUCKETS);
+  /** First slot of each bucket, by page: most of the earth is empty. What it has for a bucket that is not occupied means nothing. */
+  readonly #heads: Uint32Array[] = new Array(BUCKETS >>> PAGE_SHIFT);
   #occupied = new Uint32Array(BUCKETS / 32);
   #next = new Uint32Array(0);
   #previous = new Uint32Array(0);
@@ -32,13 +34,17 @@ export class SpatialIndex {
     const bucket = key >>> BUCKET_SHIFT;
     const word = bucket >>> 5;
     const bit = 1 << (bucket & 31);
-    const head = this.#occupied[word] & bit ? this.#head[bucket] : NONE;
+    const page = bucket >>> PAGE_SHIFT;
+    const place = bucket & PAGE_MASK;
+    this.#heads[page] ??= new Uint32Array(PAGE_MASK + 1);
+    const heads = this.#heads[page];
+    const head = this.#occupied[word] & bit ? heads[place] : NONE;
     this.#key[slot] = key;
     this.#next[slot] = head;
     this.#previous[slot] = NONE;
     if (head === NONE) this.#occupied[word] |= bit;
     else this.#previous[head] = slot;
-    this.#head[bucket] = slot;
+    heads[place] = slot;
   }
 
   /** Removes a slot that is in the index. */
@@ -49,7 +55,7 @@ export class SpatialIndex {
     if (next !== NONE) this.#previous[next] = previous;
     if (previous !== NONE) this.#next[previous] = next;
     else {
-      this.#head[bucket] = next;
+      this.#heads[bucket >>> PAGE_SHIFT][bucket & PAGE_MASK] = next;
       if (next === NONE) this.#occupied[bucket >>> 5] &= ~(1 << (bucket & 31));
     }
   }
@@ -82,7 +88,8 @@ export class SpatialIndex {
         bits &= bits - 1;
         const bucket = word * 32 + bit;
         if (bucket < first || bucket > last) continue;
-        for (let slot = this.#head[bucket]; slot !== NONE; slot = this.#next[slot]) {
+        const heads = this.#heads[bucket >>> PAGE_SHIFT];
+        for (let slot = heads[bucket & PAGE_MASK]; slot !== NONE; slot = this.#next[slot]) {
           const key = this.#key[slot];
           if (key >= low && key <= high && found(slot)) return true;
         }

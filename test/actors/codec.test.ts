@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../src/actors/bytes.ts";
+import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { DuplicateMemory, reportHash } from "../../src/actors/duplicate-memory.ts";
 import { readFacts, SECTION_VERSION, writeFact } from "../../src/actors/fact-codec.ts";
 import type { Fact } from "../../src/actors/facts.ts";
@@ -18,6 +19,13 @@ const plain = { noNullPrototype: true };
 const fact: fc.Arbitrary<Fact> = fc.oneof(
   fc.record({ ...base, is: fc.constant("introduced" as const), id: text, kind: text }, plain),
   fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain),
+  fc.record(
+    {
+      ...{ ...base, is: fc.constant("commanded" as const), id: text, state: text, at: fc.integer() },
+      outcome: fc.constantFrom(...Object.values(OUTCOME)),
+    },
+    plain,
+  ),
   fc.record(
     { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },
     plain,
@@ -88,6 +96,12 @@ t.test("[V5] a section of another version, an unknown fact or a cut one is not r
   const found = () => t.fail("nothing is found");
   t.throws(() => readFacts(Uint8Array.of(9), found), /version 9/);
   t.throws(() => readFacts(Uint8Array.of(SECTION_VERSION, 99, 0, 0), found), /unknown fact 99/);
+  const before = new ByteWriter(64);
+  before.u8(1);
+  writeFact({ is: "kind", number: 1, seq: 2, kind: "vessel" }, before);
+  const kinds: string[] = [];
+  readFacts(before.copy(), (fact) => kinds.push(fact.is));
+  t.same(kinds, ["kind"], "one from before there were commands is");
   const out = new ByteWriter(64);
   out.u8(SECTION_VERSION);
   writeFact({ is: "introduced", number: 1, seq: 1, id: "abc", kind: "vessel" }, out);

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import t from "tap";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/actors/checkpoint.ts";
+import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { readFacts } from "../../src/actors/fact-codec.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
-import type { Report } from "../../src/actors/messages.ts";
+import type { Command, Report } from "../../src/actors/messages.ts";
 import type { Batch } from "../../src/actors/ports.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { COMMAND_MEMORY_MS } from "../../src/limits.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { fc } from "../support/seeded.ts";
@@ -15,6 +19,7 @@ const POISON = "poison";
 
 type Action =
   | { is: "reports"; reports: Report[] }
+  | { is: "commands"; commands: Command[] }
   | { is: "wait"; ms: number }
   | { is: "crash" }
   | { is: "stop" }
@@ -35,7 +40,16 @@ const reports = fc.array(
   }),
   { minLength: 1, maxLength: 8 },
 );
+const commands = fc.array(
+  fc.record({
+    id: fc.constantFrom("1", "2", "3", "4", "5"),
+    entity: fc.constantFrom(...IDS),
+    name: fc.constantFrom("sign-off", "sign-off", "dance"),
+  }),
+  { minLength: 1, maxLength: 4 },
+);
 const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 4, arbitrary: commands.map((some) => ({ is: "commands" as const, commands: some })) },
   {
     weight: 6,
     arbitrary: reports.map((rows) => ({
@@ -81,21 +95,53 @@ async function fromJournal(h: Harness): Promise<Harness> {
   return startSystem({ store: bare, clock: h.clock });
 }
 
+/** What the journal says of commands: outcomes by entity and id, each decided once. */
+function commanded(store: MemoryStore): Map<string, number> {
+  const ids = new Map<string, string>();
+  const outcomes = new Map<string, number>();
+  for (const { batch } of store.batches)
+    for (const { shard, body } of batch.sections)
+      readFacts(body, (fact) => {
+        if (fact.is === "introduced") ids.set(`${shard}/${fact.number}`, fact.id);
+        if (fact.is !== "commanded") return;
+        const key = `${ids.get(`${shard}/${fact.number}`)} ${fact.id}`;
+        assert.ok(!outcomes.has(key), `${key} is decided twice`);
+        outcomes.set(key, fact.outcome);
+      });
+  return outcomes;
+}
+
+/** As the shards remember it, of those that the journal has. */
+function remembered({ system: { table, picture } }: Harness, keys: Iterable<string>): Map<string, number> {
+  const outcomes = new Map<string, number>();
+  for (const key of keys) {
+    const [entity, ...id] = key.split(" ");
+    const slot = picture.find(entity);
+    const { commands } = table.shards[shardOf(entity)];
+    const known = slot < 0 ? undefined : commands.find(table.number[slot], id.join(" "));
+    if (known !== undefined) outcomes.set(key, known.outcome);
+  }
+  return outcomes;
+}
+
 const picture = (h: Harness) => IDS.map((id) => seen(h.system, id));
 
 t.test(
-  "[V1] [V2] [E11] [G8] after any history with crashes, fences and refused data, the picture is what the committed facts make",
+  "[V1] [V2] [E11] [E17] [G8] after any history with crashes, fences and refused data, the picture is what the committed facts make",
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
         const store = new MemoryStore();
         store.poison = isPoisoned;
         let h = await startSystem({ store });
+        const began = h.clock.now();
         let submitted = 0;
         let answered = 0;
         /** Newest `t` acknowledged, and (epoch, seq) last seen, by id. */
         const acknowledged = new Map<string, number>();
         const versions = new Map<string, [number, number]>();
+        /** Of a command: whether it was accepted, by all answers that say so. */
+        const told = new Map<string, boolean>();
         const look = () => {
           for (const id of IDS) {
             const now = seen(h.system, id);
@@ -118,6 +164,19 @@ t.test(
                 if (!refused.has(index)) acknowledged.set(id, Math.max(acknowledged.get(id) ?? -Infinity, t));
               });
             });
+          } else if (step.is === "commands") {
+            submitted += step.commands.length;
+            const period = Math.floor((h.clock.now() - began) / COMMAND_MEMORY_MS);
+            for (const { id, ...rest } of step.commands) {
+              const command = { ...rest, id: `${id} of ${period}` };
+              void h.system.router.command(command).then((answer) => {
+                answered += 1;
+                if (!answer.accepted && answer.type !== "command-refused") return;
+                const key = `${command.entity} ${command.id}`;
+                assert.equal(told.get(key) ?? answer.accepted, answer.accepted, `${key} has two answers`);
+                told.set(key, answer.accepted);
+              });
+            }
           } else if (step.is === "wait") await h.clock.advance(step.ms);
           else if (step.is === "away") h.store.away = step.how;
           else if (step.is === "fence") {
@@ -154,6 +213,16 @@ t.test(
           "checkpoints change nothing",
         );
         assert.deepEqual(withoutEpoch(picture(again)), withoutEpoch(live), "all decided is durable at rest");
+        const decided = commanded(h.store);
+        for (const [key, accepted] of told)
+          assert.equal(decided.get(key) === OUTCOME.accepted, accepted, `${key}: the journal agrees`);
+        const [before, withoutCheckpoints, afterRestart] = [h, bare, again].map((one) =>
+          remembered(one, decided.keys()),
+        );
+        for (const [key, outcome] of afterRestart)
+          assert.equal(decided.get(key), outcome, `${key} is remembered as it was`);
+        assert.deepEqual(afterRestart, withoutCheckpoints, "checkpoints change nothing of commands");
+        assert.deepEqual(afterRestart, before, "nor does a restart");
         for (const [id, newest] of acknowledged) {
           const now = seen(again.system, id);
           assert.ok(
@@ -166,6 +235,25 @@ t.test(
     );
   },
 );
+
+t.test("[V5] a checkpoint from before there were commands is read", async (t) => {
+  const h = await startSystem();
+  void h.system.router.submit([report("a", 0, { speed: 5 })]);
+  await h.clock.advance(10);
+  const shard = shardOf("a");
+  const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
+  // A version, and then no states and no commands before the duplicate memory of the one entity, which ends it.
+  const memory = 1 + 8 * 12 + 1;
+  const before = Buffer.concat([body.subarray(0, -memory - 2), body.subarray(-memory)]);
+  t.same([...body.subarray(-memory - 2, -memory)], [0, 0]);
+  before[0] = 1;
+  const bare = new MemoryStore();
+  bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
+  const again = await startSystem({ store: bare, clock: h.clock });
+  t.same(seen(again.system, "a"), seen(h.system, "a"));
+  before[0] = 3;
+  t.throws(() => decodeCheckpoint(before), /checkpoint of version 3, this program reads 1 to 2/);
+});
 
 t.test("[V3] a clean stop leaves nothing to replay", async (t) => {
   const h = await startSystem();

@@ -212,6 +212,18 @@ export function busContract(t: Test, open: OpenBus): void {
     );
   });
 
+  t.test("[X18] a bus tells what waits in it", async (t) => {
+    const bus = await open(t);
+    const channel = newChannel();
+    const { received } = await collect(bus, channel);
+    t.strictSame(bus.queued, { out: 0, in: 0 });
+    const published = bus.publish(channel, new Uint8Array(1_000));
+    t.ok(bus.queued.out + bus.queued.in >= 1_000);
+    t.equal(await published, 1);
+    await until("it came", () => received.length === 1);
+    t.strictSame(bus.queued, { out: 0, in: 0 });
+  });
+
   t.test("[X17] an open bus is not away, and a closed one is", async (t) => {
     const [a, b] = [await open(t), await open(t)];
     t.equal(a.away, false);

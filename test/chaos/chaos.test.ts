@@ -18,10 +18,11 @@ t.test(
       history: join(await temporaryFolder(t), "history.ndjson"),
       say: (text) => said.push(text),
     });
-    const { verdict, accepted, faults, refused } = outcome;
+    const { verdict, accepted, faults, refused, commands } = outcome;
     t.same(verdict.violations, [], [...said, ...verdictLines(verdict)].join("\n"));
     t.ok(accepted > 600, `${accepted} reports accepted`);
     t.ok(faults > 0, `${faults} faults`);
+    t.ok(commands.accepted > 20 && commands.refused > 20, JSON.stringify(commands));
     t.equal(refused, 0, "nothing is refused for good");
   },
 );

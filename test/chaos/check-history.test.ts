@@ -70,6 +70,36 @@ const GOOD: readonly Line[] = [
   { is: "answer", by: "v", entities: { a: "2 moving" } },
 ];
 
+const asked = (ask: number, entity: string, id: string): Line => ({
+  ...{ is: "asked", at: 0, ask, to: "node-1", command: [entity, id], name: "sign-off" },
+});
+const told = (ask: number, result: "accepted" | "refused" | "unknown", state?: string): Line => ({
+  ...{ is: "told", at: 0, ask, result, state },
+});
+const decided = (...rows: [number, string, string, boolean, string][]): Line => ({ is: "decided", rows });
+const X = [3, "a", "x", true, "offline"] as [number, string, string, boolean, string];
+const Y = [4, "a", "y", false, "offline"] as typeof X;
+
+/** x is asked three times, answered twice, and accepted once; y is refused. Each counts among the facts of a. */
+const COMMANDED: readonly Line[] = [
+  sent(1, ["a", 1]),
+  answered(1),
+  asked(1, "a", "x"),
+  asked(2, "a", "x"),
+  told(1, "unknown"),
+  told(2, "accepted", "offline"),
+  asked(3, "a", "y"),
+  told(3, "refused"),
+  asked(4, "a", "x"),
+  told(4, "accepted", "offline"),
+  { is: "quiet", at: 1_000, withinMs: 10_000 },
+  { is: "settled", at: 2_000 },
+  row(1, "a", "offline", "online.moving"),
+  row(2, "a", "online.moving", "offline"),
+  decided(X, Y),
+  final(["a", 1, 1, 7, "offline"]),
+];
+
 /** GOOD with one event in the place of another; of a kind and with a text by which it is found. */
 function instead(of: string, ...lines: Line[]): Line[] {
   const at = GOOD.findIndex((event) => JSON.stringify(event).includes(of));
@@ -213,11 +243,67 @@ const BAD: [what: string, rule: ViolationName, history: Line[], events: number[]
   ["it never settles", "unsettled", GOOD.filter(({ is }) => is !== "settled"), [22]],
   ["an answer without a question", "malformed", [...GOOD, answered(9)], [31]],
   ["a batch is answered twice", "malformed", [...GOOD, answered(7)], [31]],
+  [
+    "a command is decided twice",
+    "doubled",
+    [
+      ...COMMANDED.slice(0, 14),
+      decided(X, Y, [5, "a", "x", false, "offline"]),
+      final(["a", 1, 1, 8, "offline"]),
+    ],
+    [15, 15],
+  ],
+  [
+    "a command is decided twice, and only its facts show it",
+    "doubled",
+    COMMANDED.with(15, final(["a", 1, 1, 8, "offline"])),
+    [2, 15, 16],
+  ],
+  [
+    "what was said of a command is not recorded",
+    "command-lost",
+    [...COMMANDED.slice(0, 14), decided(X), final(["a", 1, 1, 6, "offline"])],
+    [8, 15],
+  ],
+  [
+    "a command was told otherwise than it is recorded",
+    "command-contradicted",
+    COMMANDED.with(14, decided(X, [4, "a", "y", true, "offline"])),
+    [8, 15],
+  ],
+  [
+    "a command was told another state than is recorded",
+    "command-contradicted",
+    COMMANDED.with(14, decided([3, "a", "x", true, "stale"], Y)),
+    [6, 15],
+  ],
+  ["a command has two answers", "command-contradicted", COMMANDED.with(9, told(4, "refused")), [6, 10]],
+  [
+    "a command that nobody asked is decided",
+    "invented",
+    COMMANDED.with(14, decided(X, Y, [5, "a", "z", false, "offline"])).with(
+      15,
+      final(["a", 1, 1, 8, "offline"]),
+    ),
+    [15],
+  ],
+  ["a command is never answered for good", "not-answered", COMMANDED.with(7, told(3, "unknown")), [7, 12]],
+  ["a command is answered without being asked", "malformed", [...COMMANDED, told(9, "unknown")], [17]],
+  [
+    "an ask has the number of another",
+    "malformed",
+    [...COMMANDED, asked(5, "a", "x"), asked(5, "a", "x")],
+    [18],
+  ],
   ["numbers with a gap", "malformed", [sent(1, ["a", 2]), answered(1)], [1]],
 ];
 
 t.test("a history with refusals, repeats, late reports and a crash is right", async (t) => {
   t.same(judge(GOOD).violations, []);
+});
+
+t.test("a history with commands that are repeated, accepted and refused is right", async (t) => {
+  t.same(judge(COMMANDED).violations, []);
 });
 
 t.test("what was sent and never answered may be there or not", async (t) => {

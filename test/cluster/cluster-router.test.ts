@@ -1,7 +1,13 @@
 // Where reports go when their shard is here, elsewhere, nowhere, or on its way. The owners are models; the links are real.
 import t from "tap";
 import type { IngestResult, Report } from "../../src/actors/messages.ts";
-import { CLUSTER_DOUBT_MS, CLUSTER_SWEEP_MS, CLUSTER_WAIT_MS, MAX_QUEUED_REPORTS } from "../../src/limits.ts";
+import {
+  CLUSTER_COMMIT_WAIT_MS,
+  CLUSTER_DOUBT_MS,
+  CLUSTER_SWEEP_MS,
+  CLUSTER_WAIT_MS,
+  MAX_QUEUED_REPORTS,
+} from "../../src/limits.ts";
 import { idIn, ModelCluster, SELF } from "./model-cluster.ts";
 
 const A = 3;
@@ -228,29 +234,46 @@ t.test(
   },
 );
 
-t.test("[L4] reports to a silent owner are given up after 10 s, and the link forgets them", async (t) => {
+t.test("[L4] reports to an owner that dies with them are given up after 10 s", async (t) => {
   const cluster = start({ [A]: "b" });
-  cluster.owner("b").commitDelay = () => 11_000;
-  const first = submit(
-    cluster,
-    Array.from({ length: 1_000 }, (_, i) => large(i)),
-  );
-  await cluster.clock.advance(5_000);
-  const second = submit(cluster, [large(1_000)]);
-  await cluster.clock.advance(1);
-  t.match(second.result!.refused, [{ type: "overloaded" }], "the window is full");
-  await cluster.clock.advance(5_000 + CLUSTER_SWEEP_MS);
-  t.equal(first.result!.refused.length, 1_000);
-  t.equal(first.result!.accepted, 0);
-  t.match(first.result!.refused[0], { type: "retry", detail: /in time/ });
-  t.match(first.result!.refused.at(-1), { type: "overloaded" });
-  const [link] = cluster.router.links;
-  t.ok(link.unansweredBytes < 20_000, "empty frames");
-  const third = submit(cluster, [report(A, 2_000)]);
-  await cluster.clock.advance(CLUSTER_WAIT_MS + 5_000);
-  t.ok(third.result, "there is room again");
-  t.not(third.result!.refused[0]?.type, "overloaded");
+  cluster.owner("b").commitDelay = () => 5_000;
+  const answer = submit(cluster, [report(A, 0)]);
+  await cluster.clock.advance(1_000);
+  cluster.kill("b");
+  await cluster.clock.advance(CLUSTER_WAIT_MS - 1_001);
+  t.equal(answer.result, undefined);
+  await cluster.clock.advance(CLUSTER_SWEEP_MS);
+  t.match(answer.result!.refused, [{ type: "retry", detail: /in time/ }]);
 });
+
+t.test(
+  "[L4] what an owner has taken waits for its commit, a minute at most, and the link forgets it",
+  async (t) => {
+    const cluster = start({ [A]: "b" });
+    cluster.owner("b").commitDelay = () => CLUSTER_COMMIT_WAIT_MS + 1_000;
+    const first = submit(
+      cluster,
+      Array.from({ length: 1_000 }, (_, i) => large(i)),
+    );
+    await cluster.clock.advance(5_000);
+    const second = submit(cluster, [large(1_000)]);
+    await cluster.clock.advance(1);
+    t.match(second.result!.refused, [{ type: "overloaded" }], "the window is full");
+    await cluster.clock.advance(CLUSTER_COMMIT_WAIT_MS - 5_002);
+    t.equal(first.result, undefined);
+    await cluster.clock.advance(CLUSTER_SWEEP_MS + 1);
+    t.equal(first.result!.refused.length, 1_000);
+    t.equal(first.result!.accepted, 0);
+    t.match(first.result!.refused[0], { type: "retry", detail: /in time/ });
+    t.match(first.result!.refused.at(-1), { type: "overloaded" });
+    const [link] = cluster.router.links;
+    t.ok(link.unansweredBytes < 20_000, "empty frames");
+    cluster.owner("b").commitDelay = () => 1;
+    const third = submit(cluster, [report(A, 2_000)]);
+    await cluster.clock.advance(CLUSTER_WAIT_MS);
+    t.same(third.result, accepted(1), "there is room again");
+  },
+);
 
 t.test(
   "[L8] more reports waiting than may are refused at once, and there is room when their time is over",

@@ -160,7 +160,7 @@ t.test(
   },
 );
 
-t.test("[L8] an owner that says nothing for hours fills the window, not the memory", async (t) => {
+t.test("[L8] [L16] an owner that says nothing for hours fills the window, not the memory", async (t) => {
   const { cluster, clock, log, lose, submit, answers } = start();
   lose.next = (channel) => channel === INBOX;
   const kept: WeakRef<Report>[] = [];
@@ -173,7 +173,8 @@ t.test("[L8] an owner that says nothing for hours fills the window, not the memo
   await clock.advance(CLUSTER_WAIT_MS + 1_000);
   t.match(await first, { refused: [{ type: "retry" }] });
   const [link] = cluster.router.links;
-  t.equal(link.unansweredBytes, LINK_FRAME_OVERHEAD_BYTES, "what is left of it counts");
+  const left = link.unansweredBytes - LINK_FRAME_OVERHEAD_BYTES;
+  t.ok(left > 0 && left < 100, "what is left of it counts, and the id that it brings");
   for (let round = 0; round < 20; round++) {
     for (let i = 0; i < 1_000; i++) {
       void send();
@@ -237,7 +238,7 @@ t.test("[L9] frames for others, of other kinds or damaged are dropped and counte
   t.equal(receiver.stats.dropped, 1, "for another incarnation");
   await publish(INBOX, encodeControl(FIRST_CONTROL, SELF, {}));
   t.equal(receiver.stats.dropped, 2, "of another type");
-  await publish(INBOX, frame.subarray(0, -1));
+  await publish(INBOX, frame.subarray(0, -10));
   t.equal(receiver.stats.dropped, 3, "cut");
   const other = frame.slice();
   other[other.indexOf("b".charCodeAt(0))] = "c".charCodeAt(0);

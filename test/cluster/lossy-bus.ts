@@ -15,6 +15,7 @@ export const CALM: Faults = { drop: 0, double: 0, delay: 0 };
 export class LossyBus implements Bus {
   faults: Faults = CALM;
   away = false;
+  readonly queued = { out: 0, in: 0 };
   /** Everything that was published, by channel. */
   readonly published = new Map<string, number>();
   readonly #clock: Clock;

@@ -13,7 +13,7 @@ import { MAX_BUS_MESSAGE_BYTES } from "../../src/limits.ts";
 import { type Cover, coverDifference, coverOf, EVERYWHERE, NOTHING } from "../../src/picture/cover.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
-import { MemorySocket } from "../feed/harness.ts";
+import { MemorySocket, NO_COMMANDS } from "../feed/harness.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fc } from "../support/seeded.ts";
 
@@ -120,6 +120,7 @@ t.test("[U3] the feed tells what its views look at", async (t) => {
     log,
     interest,
     ingest: { submit: () => Promise.reject(new Error()), overloaded: false },
+    ...NO_COMMANDS,
     decodeReport: () => ({ ok: false, problem: { type: "invalid-report", detail: "" } }) as never,
   });
   const socket = new MemorySocket(

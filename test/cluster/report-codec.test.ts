@@ -2,7 +2,7 @@
 import t from "tap";
 import { ByteWriter } from "../../src/actors/bytes.ts";
 import type { JsonObject, Report } from "../../src/actors/messages.ts";
-import { decodeFrame, encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
+import { decodeFrame, encodeControl, FIRST_CONTROL, unlessMalformed } from "../../src/cluster/frames.ts";
 import {
   readProbe,
   readReply,
@@ -10,7 +10,9 @@ import {
   writeReplyHead,
   writeResult,
 } from "../../src/cluster/link-frames.ts";
+import type { LinkId } from "../../src/cluster/link-ids.ts";
 import { ReportWriter, readReports } from "../../src/cluster/report-codec.ts";
+import { MAX_LINK_IDS } from "../../src/limits.ts";
 import { fc } from "../support/seeded.ts";
 
 const plain = { noNullPrototype: true };
@@ -45,7 +47,9 @@ const parcel = fc.array(fc.record({ report, shard, epoch }, plain), { maxLength:
 
 /** Without members that are undefined. */
 const bare = (report: Report) =>
-  Object.fromEntries(Object.entries(report).filter(([, value]) => value !== undefined));
+  Object.fromEntries(
+    Object.entries(report).filter(([name, value]) => value !== undefined && name !== "hint"),
+  );
 
 function encode(
   out: ByteWriter,
@@ -55,17 +59,20 @@ function encode(
   out.clear();
   writer.begin();
   for (const { report, shard, epoch } of items) writer.add(report, shard, epoch);
-  return out.copy();
+  return { bytes: out.copy(), ids: writer.ids.slice() };
 }
 
 t.test("[L1] reports read back as they were written, frame after frame", async (t) => {
   const out = new ByteWriter(1);
-  const writer = new ReportWriter(out);
   fc.assert(
     fc.property(fc.array(parcel, { minLength: 1, maxLength: 3 }), (parcels) => {
+      const writer = new ReportWriter(out);
+      let known: LinkId[] = [];
       for (const items of parcels) {
-        const bytes = encode(out, writer, items);
-        const { reports, epochs } = readReports(bytes, items.length);
+        const { bytes, ids } = encode(out, writer, items);
+        const read = readReports(bytes, items.length, ids, known);
+        const { reports, epochs } = read;
+        known = read.ids;
         t.strictSame(
           reports.map(bare),
           items.map(({ report }) => report),
@@ -90,13 +97,55 @@ t.test("[L1] what repeats in a frame is in it once", async (t) => {
     shard: 7,
     epoch: 70_000,
   };
-  const single = encode(out, writer, [one]).length;
-  t.equal(encode(out, writer, [one, one]).length - single, 1 + 2 + 8 + 2 + 1 + 1);
+  const single = encode(out, writer, [one]).bytes.length;
+  t.equal(encode(out, writer, [one, one]).bytes.length - single, 1 + 1 + 2 + 8 + 1 + 1);
+});
+
+t.test("[L16] an id is on a link once, until too many are known", async (t) => {
+  const out = new ByteWriter(1);
+  const writer = new ReportWriter(out);
+  const named = (id: string) => ({ report: { id, t: 1 }, shard: 0, epoch: 1 });
+  const first = encode(out, writer, [named("a"), named("b"), named("a")]);
+  t.equal(Buffer.from(first.ids).toString("latin1"), "\0\u0001a\u0001b");
+  let { reports, ids } = readReports(first.bytes, 3, first.ids, []);
+  t.strictSame(
+    reports.map(({ id }) => id),
+    ["a", "b", "a"],
+  );
+  t.equal(reports[0].hint, reports[2].hint, "found once, found again");
+  const second = encode(out, writer, [named("b")]);
+  t.equal(second.ids.length, 0);
+  const read = readReports(second.bytes, 1, second.ids, ids);
+  t.equal(read.reports[0].id, "b");
+  t.equal(read.reports[0].hint, reports[1].hint);
+
+  const many = Array.from({ length: MAX_LINK_IDS }, (_, i) => named(`${i}`));
+  const third = encode(out, writer, many);
+  ({ ids } = readReports(third.bytes, many.length, third.ids, ids));
+  t.equal(ids.length, MAX_LINK_IDS + 2);
+  const fourth = encode(out, writer, [named("b"), named("a")]);
+  t.equal(Buffer.from(fourth.ids).toString("latin1"), "\u0001\u0001b\u0001a");
+  ({ reports, ids } = readReports(fourth.bytes, 2, fourth.ids, ids));
+  t.strictSame(
+    reports.map(({ id }) => id),
+    ["b", "a"],
+  );
+  t.equal(ids.length, 2);
+});
+
+t.test("[L9] [L16] a damaged frame leaves the ids that are known as they are", async (t) => {
+  const out = new ByteWriter(1);
+  const writer = new ReportWriter(out);
+  const { bytes, ids } = encode(out, writer, [{ report: { id: "a", t: 1 }, shard: 0, epoch: 1 }]);
+  const known: LinkId[] = [{ id: "x", hint: { slot: 1 } }];
+  t.throws(() => readReports(bytes, 2, ids, known));
+  t.throws(() => readReports(bytes, 1, Uint8Array.of(0, 9, 97), known));
+  t.throws(() => readReports(bytes, 1, ids.subarray(0, 0), []), "an id that nobody brought");
+  t.strictSame(known, [{ id: "x", hint: { slot: 1 } }]);
 });
 
 t.test("[L9] bytes that are no frame, or a damaged one, are told from frames", async (t) => {
   const out = new ByteWriter(1);
-  const writer = new ReportWriter(out);
   const read = (payload: Uint8Array) => {
     const frame = decodeFrame(payload);
     if (frame?.is !== "binary") return;
@@ -112,12 +161,13 @@ t.test("[L9] bytes that are no frame, or a damaged one, are told from frames", a
   );
   fc.assert(
     fc.property(parcel, fc.nat(), fc.nat(255), (items, at, value) => {
-      const bytes = encode(out, writer, items);
+      const { bytes, ids } = encode(out, new ReportWriter(out), items);
       if (bytes.length === 0) return;
-      t.throws(() => readReports(bytes.subarray(0, bytes.length - 1), items.length), "cut");
-      t.throws(() => readReports(bytes, items.length + 1), "too many");
-      t.throws(() => readReports(bytes, items.length - 1), "too few");
+      t.throws(() => readReports(bytes.subarray(0, bytes.length - 1), items.length, ids, []), "cut");
+      t.throws(() => readReports(bytes, items.length + 1, ids, []), "too many");
+      t.throws(() => readReports(bytes, items.length - 1, ids, []), "too few");
       bytes[at % bytes.length] = value;
+      unlessMalformed(() => readReports(bytes, items.length, ids, []));
       const body = new Uint8Array(bytes.length + 4);
       body.set(bytes, 4);
       readReportsBody(body);

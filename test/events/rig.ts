@@ -13,6 +13,7 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
 import { createApp } from "../../src/transport/http/app.ts";
 import type { Socket } from "../../src/transport/server/server.ts";
+import { NO_COMMANDS } from "../feed/harness.ts";
 import { FakeIngest } from "../http/fixture.ts";
 import { batchOf, committed, open } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
@@ -84,12 +85,14 @@ export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: 
     picture,
     clock: systemClock,
     ingest,
+    ...NO_COMMANDS,
     events,
     log: { error: (details) => t.fail(JSON.stringify(details)) },
     decodeReport: () => ({ type: "invalid-report", detail: "not in this test" }),
   });
   const app = createApp({
     ingest,
+    ...NO_COMMANDS,
     picture,
     events,
     clusterStatus: () => ({

@@ -293,6 +293,11 @@ const noIngest: Ingest = {
   submit: async (reports) => ({ accepted: reports.length, refused: [] }),
 };
 
+export const NO_COMMANDS: Pick<FeedOptions, "commands" | "newId"> = {
+  commands: { command: () => assert.fail("no commands here") },
+  newId: () => "made-here",
+};
+
 export function harness(options: Partial<FeedOptions & { clock: FakeClock }> = {}): Harness {
   const picture = options.picture ?? new Picture();
   const clock = options.clock ?? new FakeClock();
@@ -302,6 +307,7 @@ export function harness(options: Partial<FeedOptions & { clock: FakeClock }> = {
     clock,
     ingest: noIngest,
     log: { error: (details) => void errors.push(details) },
+    ...NO_COMMANDS,
     decodeReport: () => ({ type: "invalid-report", detail: "not in this test" }),
     ...options,
   });

@@ -43,7 +43,7 @@ t.test(
       [[], "bad-request", /object/],
       [{}, "unknown-op", /op/],
       [{ op: "toString" }, "unknown-op", /op/],
-      [{ op: "command", n: 3 }, "unknown-op", /command/, { n: 3 }],
+      [{ op: "command", n: 3 }, "invalid-command", /id must be/, { n: 3 }],
       [{ ...subscribe, view: "" }, "bad-request", /view/, { view: "" }],
       [{ ...subscribe, view: "x".repeat(65) }, "bad-request", /view/],
       [{ ...subscribe, view: 5 }, "bad-request", /view/],

@@ -24,6 +24,7 @@ import type { Socket } from "../../src/transport/server/server.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fc } from "../support/seeded.ts";
 import { SERVERS } from "../support/servers.ts";
+import { NO_COMMANDS } from "./harness.ts";
 
 /** Fixed: a time limit would let a slow machine pass by trying less. */
 const RUNS = 12;
@@ -141,6 +142,7 @@ async function run(
   const feed = new Feed({
     ...{ picture, clock, partRecords: 2, log: { error: (details) => void errors.push(details) } },
     ingest: { overloaded: false, submit: () => assert.fail("no reports here") },
+    ...NO_COMMANDS,
     decodeReport: () => assert.fail("no reports here"),
   });
   /** By client, its socket at the server. */

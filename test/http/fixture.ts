@@ -51,6 +51,8 @@ export function testApp(options: Partial<AppOptions> = {}): TestApp {
   const errors: unknown[] = [];
   const app = createApp({
     ingest,
+    commands: { command: () => Promise.reject(new Error("no commands in this test")) },
+    newId: () => "made-here",
     picture,
     clusterStatus: () => ({
       node: "n1",

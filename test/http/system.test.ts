@@ -57,6 +57,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
     "/v1/cluster",
     "/v1/entities",
     "/v1/entities/{id}",
+    "/v1/entities/{id}/commands",
     "/v1/reports",
   ]);
   for (const name of ["Report", "ReportsAnswer", "Feature", "FeatureCollection", "Problem"])

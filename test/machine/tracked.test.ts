@@ -1,6 +1,6 @@
 import t from "tap";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
-import { fire, type MachineState, start, step } from "../../src/actors/machine/step.ts";
+import { fire, type MachineState, request, start, step } from "../../src/actors/machine/step.ts";
 import { TRACKED_JSON, tracked } from "../../src/actors/machine/tracked.ts";
 import { entity } from "./entity.ts";
 
@@ -47,6 +47,16 @@ t.test("[M18] tracked moves from 1 m/s on and stops below 0.5 m/s", async (t) =>
       "stopped",
     ].map((name) => `online.${name}`),
   );
+});
+
+t.test("[M21] tracked signs off while it is online or stale, until the next report", async (t) => {
+  const signOff = (events: readonly (number | string)[]) => play([...events, "sign-off", 0]).slice(-2);
+  for (const events of [[7], [0], [7, "stale"]]) t.same(signOff(events), ["offline", "online.stopped"]);
+  const offline = start(tracked, entity(), 0).next;
+  t.equal(request(tracked, offline, { type: "sign-off" }, entity(), 0), undefined, "it is refused offline");
+  const online = step(tracked, offline, { type: "report" }, entity({ speed: 0 }), 0)!.next;
+  const taken = request(tracked, online, { type: "sign-off" }, entity({ speed: 0 }), 0);
+  t.same(taken?.transition?.next.timers, [], "and stops waiting to be idle");
 });
 
 t.test("[M19] tracked is idle after 5 minutes of standing, however many reports say so", async (t) => {

@@ -3,8 +3,7 @@ import { request } from "node:http";
 import { connect as connectTcp } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { madeDataDir } from "../support/data-dir.ts";
-import { type Serving, serve, TOKEN } from "../support/serve.ts";
+import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
 
 interface Answer {
   status: number;
@@ -54,7 +53,7 @@ for (const server of ["uws", "ws"]) {
 }
 
 async function meetEverything(t: Test, server: string): Promise<void> {
-  const node = await serve(t, { dataDir: await madeDataDir(t), env: { MUSTER_SERVER: server } });
+  const node = await serveOnPostgres(t, { MUSTER_SERVER: server });
   const witness = await openFeed(node);
   let checks = 0;
   const stillServes = async (after: string) => {

@@ -86,7 +86,7 @@ async function oneOf({ url }: Serving, isOwned: boolean, node: Serving): Promise
   return ids.find((id) => (shards[shardOf(id)].owner === incarnation) === isOwned)!;
 }
 
-t.test("[O4] whichever node takes a report, its owner decides, and all nodes show it", async (t) => {
+t.test("[O4] [J1] whichever node takes a report, its owner decides, and all nodes show it", async (t) => {
   const { nodes } = await startCluster(t, 3);
   await Promise.all(nodes.map((node) => until(node, (now) => allOpen(now) && now.nodes.length === 3)));
   const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
@@ -134,6 +134,19 @@ t.test("[O4] whichever node takes a report, its owner decides, and all nodes sho
   t.equal(nobody.state, "failed");
   const response = await fetch(`${nodes[0].url}/v1/entities/truck-7`, { headers: nodes[0].headers });
   t.match(await response.json(), { id: "truck-7", properties: { kind: "truck" } });
+
+  // The same command at all nodes is one.
+  const off = { id: "shift-1", accepted: true, state: "offline" };
+  const commands = feeds.map((feed) => feed.command("truck-7", "sign-off", undefined, { id: "shift-1" }));
+  t.strictSame(await Promise.all(commands), [off, off, off]);
+  const path = "/v1/entities/truck-7";
+  for (const { url, headers } of nodes) {
+    const entity = (await (await fetch(`${url}${path}`, { headers })).json()) as List["features"][number];
+    t.equal(entity.properties.state, "offline");
+    const body = JSON.stringify({ name: "sign-off" });
+    const again = await fetch(`${url}${path}/commands`, { method: "POST", headers, body });
+    t.match(await again.json(), { type: /command-refused$/, status: 409, detail: /truck-7 is offline/ });
+  }
 
   // Everybody leaves in order, one after the other; the last has all.
   const ended = performance.now();

@@ -3,7 +3,8 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
-import { run, serve } from "../support/serve.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { run, serve, serveOnPostgres, temporaryFolder } from "../support/serve.ts";
 
 t.test("[N5] a second start on the same folder is refused, the first goes on", async (t) => {
   const dataDir = await madeDataDir(t);
@@ -13,7 +14,11 @@ t.test("[N5] a second start on the same folder is refused, the first goes on", a
   t.match(second.output(), /the data folder .* is in use by process \d+/);
   t.notMatch(second.output(), /\n\s+at /, "a sentence, not a stack");
   t.equal((await fetch(`${first.url}/readyz`)).status, 200);
-  const taken = run(t, ["serve"], { PORT: new URL(first.url).port, MUSTER_DATA_DIR: await madeDataDir(t) });
+  const taken = run(t, ["serve"], {
+    PORT: new URL(first.url).port,
+    DATABASE_URL: (await testDatabase(t)).url,
+    MUSTER_DATA_DIR: await temporaryFolder(t),
+  });
   t.equal(await taken.ended, 2);
   t.match(taken.output(), /port \d+ on 127\.0\.0\.1 is in use: set PORT to another/);
   t.equal(await first.end("SIGTERM"), 0);
@@ -37,7 +42,7 @@ t.test("[N6] mistakes in the environment and in the arguments", async (t) => {
     [["replay", "x", "--loop", "--keep-time"], /exclude each other/],
     [["replay", "/nowhere.ndjson"], /nowhere\.ndjson/],
   ] as const) {
-    const { ended, output } = run(t, [...args], { MUSTER_DATA_DIR: await madeDataDir(t) });
+    const { ended, output } = run(t, [...args], { MUSTER_DATA_DIR: await temporaryFolder(t) });
     t.not(await ended, 0, args.join(" "));
     t.match(output(), said);
     t.notMatch(output(), /\n\s+at /, "no stack");
@@ -68,7 +73,7 @@ t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", a
 });
 
 t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sentence", async (t) => {
-  const node = await serve(t, { dataDir: await madeDataDir(t) });
+  const node = await serveOnPostgres(t);
   const feed = `${node.url.replace("http", "ws")}/v1/feed?token=wrong`;
   const closed = await once(new WebSocket(feed, ["muster.v1.json"]), "close");
   t.equal((closed[0] as CloseEvent).code, 4401);

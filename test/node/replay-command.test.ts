@@ -2,12 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
-import { madeDataDir } from "../support/data-dir.ts";
-import { run, serve, TOKEN } from "../support/serve.ts";
+import { run, serveOnPostgres, TOKEN, temporaryFolder } from "../support/serve.ts";
 
 t.test("[N2] replay from the command line", async (t) => {
-  const dataDir = await madeDataDir(t);
-  const node = await serve(t, { dataDir });
+  const node = await serveOnPostgres(t);
+  const dataDir = await temporaryFolder(t);
   const file = new URL("../../data/ais-helsinki/helsinki.ndjson", import.meta.url).pathname;
   const played = run(t, ["replay", file, "--speed", "200", "--url", node.url, "--token", TOKEN], {
     MUSTER_DATA_DIR: dataDir,

@@ -84,8 +84,8 @@ async function visible(node: Serving, id: string): Promise<void> {
 
 t.test("[N10] a crash of the embedded database ends the node", async (t) => {
   const dataDir = await madeDataDir(t);
-  const preload = fileURLToPath(new URL("../support/crash-database.ts", import.meta.url));
-  const node = await serve(t, { dataDir, env: { NODE_OPTIONS: `--import ${preload}` } });
+  const program = fileURLToPath(new URL("../support/crash-database.ts", import.meta.url));
+  const node = await serve(t, { dataDir, program });
   t.equal(await node.end("SIGUSR2"), 1, node.output());
   t.match(node.output(), /the node cannot go on/);
   t.match(node.output(), /the embedded database crashed/);

@@ -2,8 +2,7 @@ import t from "tap";
 import { chooseServer, ServerStartError } from "../../src/transport/server/choose-server.ts";
 import type { LoadedUws } from "../../src/transport/server/load-uws.ts";
 import type { ServerChoice } from "../../src/transport/server/server.ts";
-import { madeDataDir } from "../support/data-dir.ts";
-import { serve } from "../support/serve.ts";
+import { serveOnPostgres } from "../support/serve.ts";
 import { uwsForTests } from "../support/servers.ts";
 
 const OPTIONS = {
@@ -34,8 +33,7 @@ t.test("[S20] uWebSockets.js is taken where it loads and ws where not, unless on
 
 t.test("[S20] the log says which server serves", async (t) => {
   for (const server of ["ws", "uws"]) {
-    const env = { MUSTER_SERVER: server, LOG_LEVEL: "info" };
-    const node = await serve(t, { dataDir: await madeDataDir(t), env });
+    const node = await serveOnPostgres(t, { MUSTER_SERVER: server, LOG_LEVEL: "info" });
     t.match(node.output(), `"server":"${server}"`);
     const { headers } = await fetch(`${node.url}/healthz`);
     t.equal(headers.has("uwebsockets"), server === "uws", "and it is so");

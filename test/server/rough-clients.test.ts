@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { Random } from "../../bench/random.ts";
+import { FORK } from "../support/node-program.ts";
 import { SEED } from "../support/seeded.ts";
 
 const SERVER = fileURLToPath(new URL("rough-server.ts", import.meta.url));
@@ -92,7 +93,7 @@ class Client {
 const title = "[S27] whatever clients do, the process goes on";
 t.test(title, { timeout: MS + 30_000 }, async (t) => {
   t.comment(`TEST_SEED=${SEED}`);
-  const child = fork(SERVER);
+  const child = fork(SERVER, FORK);
   t.teardown(() => child.kill("SIGKILL"));
   let ended: unknown;
   child.once("exit", (code, signal) => {

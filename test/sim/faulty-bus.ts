@@ -95,6 +95,10 @@ export class FaultyBus implements Bus {
     });
   }
 
+  get queued(): Bus["queued"] {
+    return this.#inner.queued;
+  }
+
   get away(): boolean {
     return this.#faults.away.has(this.#node) || this.#inner.away;
   }

@@ -2,9 +2,10 @@
  * What became durable, in the order of the commits, and what must hold of it: the judge of a simulation. It reads the journal's sections by itself and
  * takes nothing from the nodes but their acknowledgements.
  */
+import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { readFacts } from "../../src/actors/fact-codec.ts";
-import type { Fact } from "../../src/actors/facts.ts";
-import type { EventFact } from "../../src/actors/messages.ts";
+import type { Commanded, Fact } from "../../src/actors/facts.ts";
+import type { Command, CommandResult, EventFact } from "../../src/actors/messages.ts";
 import { LEASE_MS } from "../../src/cluster/ports.ts";
 import { SHARDS } from "../../src/limits.ts";
 import type { JournalRow, MemoryDatabase, NodeRow } from "../support/memory-database.ts";
@@ -27,6 +28,8 @@ interface Line {
   state: string;
   /** When the timer of its state is due; ∞ = it has none. */
   due: number;
+  /** By id. */
+  commands: Map<string, Pick<Commanded, "outcome" | "state">>;
   /** Due times of the timers that fired, whose events are to come. */
   fired: number[];
 }
@@ -51,6 +54,8 @@ export class History {
   commits = 0;
   evictions = 0;
   fired = 0;
+  /** Accepted. */
+  commands = 0;
 
   constructor(database: MemoryDatabase, trace: Trace, fail: (error: unknown) => void) {
     this.#database = database;
@@ -94,6 +99,18 @@ export class History {
       "C3",
       () => `${by} acknowledged ${id} ${n}, which is not stored`,
     );
+  }
+
+  /** C3, C4: what a node says of a command is durable by then, and all say the same. */
+  commandAnswered({ id, entity }: Command, result: CommandResult, by: string): void {
+    const known = this.#byId.get(entity)?.commands.get(id);
+    const said = () => `${by} says of ${id} of ${entity} ${JSON.stringify(result)}`;
+    ensure(known !== undefined, "C3", () => `${said()}, which is not stored`);
+    const { outcome, state } = known;
+    const agrees = result.accepted
+      ? outcome === OUTCOME.accepted && result.state === state
+      : outcome !== OUTCOME.accepted && result.type === "command-refused" && result.detail.includes(state);
+    ensure(agrees, "C4", () => `${said()}, and there is ${JSON.stringify(known)}`);
   }
 
   /** How many reports of an entity are stored, and the number of its newest fact. */
@@ -179,7 +196,16 @@ export class History {
         "C3",
         () => `${key} begins with a fact "${fact.is}" by ${incarnation}`,
       );
-      line = { id: fact.id, seq: 0, order: [], stored: new Set(), state: "", due: Infinity, fired: [] };
+      line = {
+        id: fact.id,
+        seq: 0,
+        order: [],
+        stored: new Set(),
+        state: "",
+        due: Infinity,
+        commands: new Map(),
+        fired: [],
+      };
       ensure(!this.#byId.has(fact.id), "C3", () => `${fact.id} is introduced twice, by ${incarnation}`);
       this.#lines.set(key, line);
       this.#byId.set(fact.id, line);
@@ -195,7 +221,15 @@ export class History {
       );
       line.stored.add(fact.sourceSeq);
       line.order.push(fact.sourceSeq);
-    } else if (fact.is === "transitioned") this.#transitioned(line, fact.state, fact.timers);
+    } else if (fact.is === "commanded") this.#commanded(line, fact, incarnation);
+    else if (fact.is === "transitioned") this.#transitioned(line, fact.state, fact.timers);
+  }
+
+  /** C4: a command is decided once, whichever nodes it comes to. */
+  #commanded({ id: entity, commands }: Line, { id, outcome, state }: Commanded, incarnation: string): void {
+    ensure(!commands.has(id), "C4", () => `${incarnation} decides ${id} of ${entity} twice`);
+    commands.set(id, { outcome, state });
+    if (outcome === OUTCOME.accepted) this.commands += 1;
   }
 
   #transitioned(line: Line, state: string, timers: readonly { due: number }[]): void {

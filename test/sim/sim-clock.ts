@@ -1,15 +1,10 @@
 /** Virtual time: one clock for the whole world, and one for each process, which can stand still or end. */
 import type { Clock } from "../../src/clock.ts";
+import { Timers } from "../support/timers.ts";
 import { Violation } from "./violation.ts";
 
 /** More events in one moment are a loop that never ends. */
 const MAX_AT_ONCE = 100_000;
-
-interface Timer {
-  at: number;
-  order: number;
-  fire: () => void;
-}
 
 /**
  * Events happen in the order of their times, and those of one moment in the order in which they were asked for. After each all promises
@@ -18,11 +13,9 @@ interface Timer {
 export class WorldClock implements Clock {
   readonly #begin = Date.UTC(2026, 0, 1);
   #elapsed = 0;
-  #order = 0;
   /** Events of this moment. */
   #atOnce = 0;
-  /** A heap by time and order. */
-  readonly #timers: Timer[] = [];
+  readonly #timers = new Timers();
   events = 0;
 
   now(): number {
@@ -34,11 +27,7 @@ export class WorldClock implements Clock {
   }
 
   schedule(delay: number, fire: () => void): () => void {
-    const timer = { at: this.#elapsed + Math.max(0, delay), order: this.#order++, fire };
-    this.#push(timer);
-    return () => {
-      timer.fire = nothing;
-    };
+    return this.#timers.add(this.#elapsed + Math.max(0, delay), fire);
   }
 
   yield(run: () => void): void {
@@ -60,8 +49,7 @@ export class WorldClock implements Clock {
           reject(failed);
           return;
         }
-        let timer = this.#pop(end);
-        while (timer?.fire === nothing) timer = this.#pop(end);
+        const timer = this.#timers.take(end);
         if (timer === undefined) {
           this.#elapsed = end;
           resolve();
@@ -85,44 +73,6 @@ export class WorldClock implements Clock {
       setImmediate(next);
     });
   }
-
-  #push(timer: Timer): void {
-    const heap = this.#timers;
-    let at = heap.length;
-    heap.push(timer);
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (!isBefore(timer, heap[above])) break;
-      heap[at] = heap[above];
-      at = above;
-    }
-    heap[at] = timer;
-  }
-
-  #pop(end: number): Timer | undefined {
-    const heap = this.#timers;
-    const first = heap[0];
-    if (first === undefined || first.at > end) return undefined;
-    const last = heap.pop()!;
-    if (heap.length === 0) return first;
-    let at = 0;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= heap.length) break;
-      if (below + 1 < heap.length && isBefore(heap[below + 1], heap[below])) below += 1;
-      if (!isBefore(heap[below], last)) break;
-      heap[at] = heap[below];
-      at = below;
-    }
-    heap[at] = last;
-    return first;
-  }
-}
-
-function nothing(): void {}
-
-function isBefore(a: Timer, b: Timer): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
 /** The clock of one process: running ⇄ paused (time goes on, nothing happens until it runs again) → ended (nothing happens any more). */

@@ -7,7 +7,13 @@
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { TRACKED_JSON } from "../../src/actors/machine/tracked.ts";
-import type { IngestResult, Report } from "../../src/actors/messages.ts";
+import {
+  type Command,
+  type CommandResult,
+  type IngestResult,
+  MOVED,
+  type Report,
+} from "../../src/actors/messages.ts";
 import { type Gate, StoreAway } from "../../src/actors/ports.ts";
 import { ActorSystem } from "../../src/actors/system.ts";
 import { Cluster } from "../../src/cluster/cluster.ts";
@@ -15,6 +21,7 @@ import { SUSPEND_MS } from "../../src/cluster/lease.ts";
 import { BusAway, LEASE_MS } from "../../src/cluster/ports.ts";
 import { MIRROR } from "../../src/picture/columns.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
+import { NO_COMMANDS } from "../feed/harness.ts";
 import { FaultyBus } from "./faulty-bus.ts";
 import { FaultyStore } from "./faulty-store.ts";
 import { ProcessClock } from "./sim-clock.ts";
@@ -186,10 +193,16 @@ export class SimNode {
       for (const { id, seq } of reports) world.history.mistreated(id, seq!);
       return Promise.resolve({ accepted: 0, refused: [], moved: reports.map((_, index) => index) });
     };
+    const { commandPlaced } = system.router;
+    system.router.commandPlaced = (command, epoch) =>
+      falseMoved.is(world.falseMoved)
+        ? Promise.resolve(MOVED)
+        : commandPlaced.call(system.router, command, epoch);
     cluster.attach(system);
     const feed = new Feed({
       picture: system.picture,
       ingest: cluster.ingest,
+      ...NO_COMMANDS,
       clock,
       log: { error: (details) => world.fail(new Error(JSON.stringify(details))) },
       decodeReport: () => ({ type: "invalid-report", detail: "nobody reports by the feed" }),
@@ -281,6 +294,16 @@ export class SimNode {
     return new Promise((resolve) => {
       clock.schedule(0, () => {
         void cluster.ingest.submit(reports).then(resolve);
+      });
+    });
+  }
+
+  /** A client's command. Never resolves if the process ends before. */
+  command(command: Command): Promise<CommandResult> {
+    const { cluster, clock } = this.life;
+    return new Promise((resolve) => {
+      clock.schedule(0, () => {
+        void cluster.commands.command(command).then(resolve);
       });
     });
   }

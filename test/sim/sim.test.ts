@@ -14,17 +14,19 @@ function describe({ seed, kind, failure, last }: Outcome): string {
 t.test(
   "whatever happens to nodes, bus and database, nothing is lost, doubled, or out of order",
   async (t) => {
-    const sum = { acknowledgements: 0, evictions: 0, fired: 0 };
+    const sum = { acknowledgements: 0, evictions: 0, fired: 0, commands: 0 };
     for (let seed = 1; seed <= SEEDS; seed++) {
       const outcome = await simulate({ seed, steps: TEST_STEPS });
       if (outcome.failure !== undefined) t.fail(describe(outcome));
       sum.acknowledgements += outcome.acknowledgements;
       sum.evictions += outcome.evictions;
       sum.fired += outcome.fired;
+      sum.commands += outcome.commands;
     }
     t.ok(sum.acknowledgements > 500 * SEEDS, `${sum.acknowledgements} acknowledgements`);
     t.ok(sum.evictions > SEEDS / 2, `${sum.evictions} evictions`);
     t.ok(sum.fired > SEEDS, `${sum.fired} timers`);
+    t.ok(sum.commands > 10 * SEEDS, `${sum.commands} commands accepted`);
   },
 );
 

@@ -7,6 +7,7 @@ import { type Cover, coverOf, covers } from "../../src/picture/cover.ts";
 import { fullRecord } from "../../src/picture/record.ts";
 import type { FullRecord } from "../../src/transport/feed/protocol.ts";
 import type { Chance } from "./chance.ts";
+import { Commander } from "./commander.ts";
 import { Producer } from "./producer.ts";
 import { disturb, heal, KINDS, type Kind } from "./scenario.ts";
 import { SimNode } from "./sim-node.ts";
@@ -33,6 +34,8 @@ export interface Outcome {
   evictions: number;
   /** Timers of entities. */
   fired: number;
+  /** Commands that were accepted. */
+  commands: number;
   /** What did not hold, or was thrown. */
   failure: unknown;
   /** The newest events, of a run that failed. */
@@ -44,6 +47,8 @@ export const DEFAULT_STEPS = 20;
 export const TEST_STEPS = 12;
 const STEP_MS = [200, 1_500] as const;
 const PRODUCERS = 3;
+/** The bit of a seed that says whether somebody commands. Seeds without it are as they were before there were commands, and find what they found. */
+const COMMANDED = 8;
 /** C8: after the faults. */
 const REST_MS = LEASE_MS + 5_000;
 /** Reports that were refused at the end of that are sent again. */
@@ -59,7 +64,7 @@ export async function simulate({
   kind = KINDS[seed % KINDS.length],
 }: SimulationOptions): Promise<Outcome> {
   const world = new World(seed);
-  const run = new Run(world, steps, kind);
+  const run = new Run(world, steps, kind, (seed & COMMANDED) !== 0);
   const onRejection = (error: unknown) => world.fail(error);
   process.on("unhandledRejection", onRejection);
   let failure: unknown;
@@ -81,6 +86,7 @@ export async function simulate({
     acknowledgements: history.acknowledgements,
     evictions: history.evictions,
     fired: history.fired,
+    commands: history.commands,
     failure,
     last: failure === undefined ? [] : trace.last(80),
   };
@@ -92,9 +98,11 @@ class Run {
   readonly #kind: Kind;
   readonly #nodes: SimNode[];
   readonly #producers: Producer[];
+  readonly #commanders: Commander[];
   readonly #chance: Chance;
 
-  constructor(world: World, steps: number, kind: Kind) {
+  /** @param commanded somebody commands. */
+  constructor(world: World, steps: number, kind: Kind, commanded: boolean) {
     this.#world = world;
     this.#steps = steps;
     this.#kind = kind;
@@ -105,11 +113,16 @@ class Run {
       { length: PRODUCERS },
       (_, i) => new Producer(`p${i + 1}`, world, this.#nodes, chance.fork()),
     );
+    this.#commanders = commanded ? [new Commander("c1", world, this.#nodes, chance.fork())] : [];
     for (const node of this.#nodes)
       node.onGone = (_, incarnation) => {
-        for (const producer of this.#producers) producer.gone(incarnation);
+        for (const asking of this.#asking) asking.gone(incarnation);
       };
     world.gatesLie = kind === "injected" && chance.is(0.5);
+  }
+
+  get #asking(): (Producer | Commander)[] {
+    return [...this.#producers, ...this.#commanders];
   }
 
   async go(): Promise<void> {
@@ -122,7 +135,7 @@ class Run {
     };
     trim();
     for (const node of this.#nodes) clock.schedule(this.#chance.between(0, 400), () => node.start());
-    for (const producer of this.#producers) producer.start();
+    for (const asking of this.#asking) asking.start();
     await this.#pass(1_000);
     for (let step = 0; step < this.#steps; step++) {
       disturb(this.#kind, stage);
@@ -134,19 +147,19 @@ class Run {
 
   async #rest(): Promise<void> {
     const { clock } = this.#world;
-    for (const producer of this.#producers) producer.stop();
+    for (const asking of this.#asking) asking.stop();
     const ended = clock.monotonic();
     const half = REST_MS / 2;
     await this.#pass(half);
     for (const node of this.#nodes) if (node.exists) for (const viewer of node.life.viewers) viewer.stand();
     await this.#pass(half);
-    for (const producer of this.#producers) {
-      const unanswered = producer.unanswered(ended);
-      ensure(unanswered === 0, "C8", () => `${unanswered} batches have no answer`);
+    for (const asking of this.#asking) {
+      const unanswered = asking.unanswered(ended);
+      ensure(unanswered === 0, "C8", () => `${unanswered} batches or commands have no answer`);
     }
     await this.#soon(() => checkOwners(this.#nodes));
     for (let waited = 0; this.#open > 0; waited += LOOK_MS) {
-      ensure(waited < LAST_ANSWERS_MS, "C8", () => `${this.#open} reports are not acknowledged`);
+      ensure(waited < LAST_ANSWERS_MS, "C8", () => `${this.#open} reports and commands are not answered`);
       await this.#pass(LOOK_MS);
     }
     await this.#soon(() => checkState(this.#nodes, this.#world));
@@ -156,7 +169,7 @@ class Run {
   }
 
   get #open(): number {
-    return this.#producers.reduce((sum, { open }) => sum + open, 0);
+    return this.#asking.reduce((sum, { open }) => sum + open, 0);
   }
 
   #pass(ms: number): Promise<void> {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
+import { NODE } from "../support/node-program.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 
@@ -46,7 +47,8 @@ async function stress(t: Test, mutant?: string): Promise<Result> {
     mutant === undefined
       ? [PROGRAM, url, folder, String(STRESS_MS)]
       : ["--import", LOADER, PROGRAM, url, folder, String(MUTANT_MS), mutant];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [command, ...before] = NODE;
+  const child = spawn(command, [...before, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   t.teardown(() => void child.kill("SIGKILL"));
   const output = await text(child.stdout);
   return JSON.parse(output.trim().split("\n").at(-1)!);

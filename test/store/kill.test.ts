@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
+import { NODE } from "../support/node-program.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { open, recovered, rows } from "./fixture.ts";
@@ -19,10 +20,11 @@ t.test("[D12] kill -9 of a process that appends loses no acknowledged flush: Pos
 );
 
 async function killed(t: Test, dataDir: string, databaseUrl: string | undefined): Promise<void> {
+  const [command, ...before] = NODE;
   const acknowledged: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const args = databaseUrl === undefined ? [APPENDER, dataDir] : [APPENDER, dataDir, databaseUrl];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(command, [...before, ...args], { stdio: ["ignore", "pipe", "inherit"] });
     let told = "";
     child.stdout.on("data", (chunk) => {
       told += chunk;

@@ -7,6 +7,7 @@ import { systemClock } from "../../src/clock.ts";
 import { type Locked, takeLock } from "../../src/store/embedded/lock-file.ts";
 import { bootId } from "../../src/store/process-identity.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NODE } from "../support/node-program.ts";
 import { temporaryFolder } from "../support/serve.ts";
 
 const RACER = join(import.meta.dirname, "lock-racer.ts");
@@ -38,7 +39,8 @@ t.test(
 );
 
 function startRacer(t: Test, folder: string) {
-  const child = spawn(process.execPath, [RACER, folder, String(LOCKS), String(STEP_MS)], {
+  const [command, ...before] = NODE;
+  const child = spawn(command, [...before, RACER, folder, String(LOCKS), String(STEP_MS)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   t.teardown(() => {

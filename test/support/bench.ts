@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import type { Result } from "../../bench/result.ts";
 import { madeDataDir } from "./data-dir.ts";
+import { NODE } from "./node-program.ts";
 import { temporaryFolder } from "./serve.ts";
 
 const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
@@ -17,7 +18,8 @@ const UNIT =
 /** Runs the command line. Resolves to its exit code and all that it wrote. */
 export function run(t: Test, args: string[]): Promise<{ code: number | null; output: string }> {
   const { DATABASE_URL: _, ...env } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [command, ...before] = NODE;
+  const child = spawn(command, [...before, MAIN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   t.teardown(() => child.kill("SIGKILL"));
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));

@@ -1,12 +1,12 @@
-// Loaded before the program: SIGUSR2 has the embedded database fail as it does when its engine crashes, with the thread still there.
-import { isMainThread, Worker } from "node:worker_threads";
+// The command line, where SIGUSR2 has the embedded database fail as it does when its engine crashes, with the thread still there.
+import { Worker } from "node:worker_threads";
 
-if (isMainThread) {
-  const { postMessage } = Worker.prototype;
-  let database: Worker | undefined;
-  Worker.prototype.postMessage = function (this: Worker, ...message: Parameters<typeof postMessage>) {
-    database = this;
-    postMessage.apply(this, message);
-  } as typeof postMessage;
-  process.on("SIGUSR2", () => database?.postMessage({ is: "unit", id: -1, bytes: undefined }));
-}
+const { postMessage } = Worker.prototype;
+let database: Worker | undefined;
+Worker.prototype.postMessage = function (this: Worker, ...message: Parameters<typeof postMessage>) {
+  database = this;
+  postMessage.apply(this, message);
+} as typeof postMessage;
+process.on("SIGUSR2", () => database?.postMessage({ is: "unit", id: -1, bytes: undefined }));
+
+await import("../../src/main.ts");

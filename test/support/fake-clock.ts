@@ -1,12 +1,12 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../src/clock.ts";
+import { Timers } from "./timers.ts";
 
 /** A clock that stands still until it is moved, and fires what came due on the way, in order. */
 export class FakeClock implements Clock {
   #now: number;
   #elapsed = 0;
-  #timers: { at: number; order: number; fire: () => void }[] = [];
-  #order = 0;
+  readonly #timers = new Timers();
 
   constructor(now = Date.UTC(2026, 0, 1)) {
     this.#now = now;
@@ -18,11 +18,7 @@ export class FakeClock implements Clock {
     return this.#elapsed;
   }
   schedule(delay: number, fire: () => void): () => void {
-    const timer = { at: this.#elapsed + Math.max(0, delay), order: this.#order++, fire };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
+    return this.#timers.add(this.#elapsed + Math.max(0, delay), fire);
   }
   yield(run: () => void): void {
     this.schedule(0, run);
@@ -43,12 +39,7 @@ export class FakeClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
     await this.settle();
-    for (;;) {
-      const due = this.#timers
-        .filter((timer) => timer.at <= end)
-        .sort((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== due);
+    for (let due = this.#timers.take(end); due !== undefined; due = this.#timers.take(end)) {
       this.#move(Math.max(this.#elapsed, due.at));
       due.fire();
       await this.settle();
@@ -64,6 +55,6 @@ export class FakeClock implements Clock {
 
   /** Timers that are armed. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#timers.armed;
   }
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { FORK } from "./node-program.ts";
 
 export interface Mutant {
   /** What is wrong with it. */
@@ -45,9 +46,7 @@ export async function tryMutant(mutant: Mutant, program: string, argument?: stri
     program: pathToFileURL(fileURLToPath(new URL(program, ROOT))).href,
     argument,
   };
-  // Whatever watches this process is not to watch that one: it would only cost time.
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const child = fork(PROCESS, { env, execArgv: [], stdio: ["ignore", "ignore", "pipe", "ipc"] });
+  const child = fork(PROCESS, { ...FORK, stdio: ["ignore", "ignore", "pipe", "ipc"] });
   const timer = setTimeout(() => child.kill("SIGKILL"), MAX_MS);
   let output = "";
   child.stderr!.on("data", (chunk) => {

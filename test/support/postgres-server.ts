@@ -1,5 +1,6 @@
 /** A PostgreSQL server of one's own, of installed programs. */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -129,10 +130,23 @@ function versionOf(bin: string): number {
 }
 
 function hasPostgis(bin: string, version: number): boolean {
+  return postgisControl(bin, version) !== undefined;
+}
+
+function postgisControl(bin: string, version: number): string | undefined {
   const shares = [`/usr/share/postgresql/${version}`];
   const config = join(bin, "pg_config");
   if (existsSync(config)) shares.push(execFileSync(config, ["--sharedir"], { encoding: "utf8" }).trim());
-  return shares.some((share) => existsSync(join(share, "extension", "postgis.control")));
+  return shares.map((share) => join(share, "extension", "postgis.control")).find((path) => existsSync(path));
+}
+
+/** Changes with the versions of the programs and of PostGIS. */
+export function fingerprint(bin: string): string {
+  const version = execFileSync(join(bin, "postgres"), ["--version"], { encoding: "utf8" });
+  const control = postgisControl(bin, versionOf(bin));
+  const hash = createHash("sha256").update(version);
+  if (control !== undefined) hash.update(readFileSync(control));
+  return hash.digest("hex").slice(0, 16);
 }
 
 export function unprivilegedUser(): { uid: number; gid: number } {

@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
-import { execute, findPostgres, OLDEST, TestServer, unprivilegedUser } from "./postgres-server.ts";
+import { madeOnce } from "./made-once.ts";
+import {
+  execute,
+  findPostgres,
+  fingerprint,
+  OLDEST,
+  TestServer,
+  unprivilegedUser,
+} from "./postgres-server.ts";
 import { canInstall, freePort, withApt } from "./programs.ts";
 
 const run = promisify(execFile);
@@ -49,7 +57,7 @@ export async function stoppableDatabase(): Promise<TestDatabase> {
 
 /** An empty database on a server of its own, beside the one of the other tests: where something is moved to. */
 export async function otherServerDatabase(): Promise<TestDatabase & { bin: string }> {
-  const server = await startServer();
+  const server = await startServer(true);
   const name = newName();
   await execute(server.url("postgres"), `CREATE DATABASE ${name}`);
   // Who puts links to some of the programs elsewhere need not have put all there.
@@ -69,18 +77,34 @@ function ownServer(): Promise<TestServer> {
   return server;
 }
 
-async function startServer(): Promise<TestServer> {
+/** @param own whether its files are made anew: copied ones have the same system identifier, by which servers are told apart. */
+async function startServer(own = false): Promise<TestServer> {
   const bin = findPostgres() ?? (await installPrograms());
   const folder = mkdtempSync(join(tmpdir(), "muster-test-postgres-"));
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   const started = new TestServer(bin, folder, await freePort(), user);
   root.teardown(() => started.dispose());
-  await started.initialise();
+  if (own) await started.initialise();
+  else await run("cp", ["-a", join(await original(bin, user), "data"), folder]);
   await started.start();
-  await execute(started.url("postgres"), `CREATE DATABASE ${TEMPLATE}`);
-  await execute(started.url(TEMPLATE), "CREATE EXTENSION postgis");
   return started;
+}
+
+/** The files of a server with the template. */
+async function original(bin: string, user: { uid: number; gid: number } | undefined): Promise<string> {
+  return madeOnce(`postgresql-${fingerprint(bin)}`, async (folder) => {
+    if (user !== undefined) chownSync(folder, user.uid, user.gid);
+    const server = new TestServer(bin, folder, await freePort(), user);
+    await server.initialise();
+    await server.start();
+    try {
+      await execute(server.url("postgres"), `CREATE DATABASE ${TEMPLATE}`);
+      await execute(server.url(TEMPLATE), "CREATE EXTENSION postgis");
+    } finally {
+      await server.stop();
+    }
+  });
 }
 
 /** Installs the programs with apt. */

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { loadOrRelinkUws } from "../../src/transport/server/load-uws.ts";
+import { NODE } from "./node-program.ts";
+import { testDatabase } from "./postgres.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const TOKEN = "a-token-for-tests-only";
@@ -78,9 +80,16 @@ export async function serve(
   };
 }
 
+/** As `serve`, on a PostgreSQL: it starts in a quarter of the time that the embedded database takes. */
+export async function serveOnPostgres(t: Test, env: Record<string, string> = {}): Promise<Serving> {
+  const { url } = await testDatabase(t);
+  return serve(t, { dataDir: await temporaryFolder(t), env: { DATABASE_URL: url, ...env } });
+}
+
 /** Runs the command line, or another program that takes the same. */
 export function run(t: Test, args: string[], env: Record<string, string> = {}, program = MAIN) {
-  const child = spawn(process.execPath, [program, ...args], {
+  const [command, ...before] = NODE;
+  const child = spawn(command, [...before, program, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

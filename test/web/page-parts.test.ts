@@ -9,7 +9,7 @@ import type { Entity } from "../../client/replica.ts";
 import type { ViewState } from "../../client/view.ts";
 import { whyBuild } from "../../web/build.ts";
 import { clusterRadius, clusterText, countClusters } from "../../web/clusters.ts";
-import { fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
+import { canSignOff, fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
 import { filterProblem } from "../../web/filter-field.ts";
 import { countKinds } from "../../web/legend.ts";
 import { type Foresee, Motion } from "../../web/motion.ts";
@@ -319,6 +319,13 @@ t.test("[W6] a picture that nothing is heard of is stale", async (t) => {
     name: "stale",
     text: "Stale: nothing is heard",
   });
+});
+
+t.test("[W16] who is offline or has expired cannot sign off", async (t) => {
+  const one = entity({ state: "online.moving", liveness: "live" });
+  t.equal(canSignOff(one), true);
+  t.equal(canSignOff({ ...one, state: "offline" }), false);
+  t.equal(canSignOff({ ...one, liveness: "expired" }), false);
 });
 
 t.test("[W5] the details say why an entity is not in view", async (t) => {

@@ -97,6 +97,10 @@ t.test("[W6] [W8] the page shows vessels moving, tells about one, turns stranger
   await page.keyboard.press("Enter");
   t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the keyboard selects as well");
 
+  await page.locator("#details .sign-off").click();
+  const figures = async () => (await fetch(`${node.url}/metrics`, { headers: node.headers })).text();
+  while (!(await figures()).includes("muster_commands_accepted_total 1")) await page.waitForTimeout(50);
+
   await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0], zoom: 8 }));
   await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "0");
   t.equal(await count(page), 0, "the view follows the map");

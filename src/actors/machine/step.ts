@@ -90,6 +90,30 @@ export function step(
 }
 
 /**
+ * Handles an event that is accepted or refused.
+ * @param now Unix ms; timers count from it.
+ * @returns `undefined` if no transition is taken on it: it is refused, and nothing has changed. Else what comes of it, if anything.
+ * @throws MachineLoopError, MachineActionError
+ */
+export function request(
+  machine: Machine,
+  current: MachineState,
+  event: MachineEvent,
+  entity: EntityScope,
+  now: number,
+): { transition: Transition | undefined } | undefined {
+  const leaf = machine.leaves[current.state];
+  if (leaf.ends) return undefined;
+  bind(event, entity, current.context, now);
+  const selected = select(leaf.candidates(event.type));
+  if (selected === undefined) return undefined;
+  const run = new Run(machine, current, entity, now);
+  run.take(selected, event);
+  settle(machine, run, event);
+  return { transition: run.isUnchanged() ? undefined : run.finish() };
+}
+
+/**
  * An `after` came due.
  * @param due the deadline for which the timer was set: it tells a timer from an older one of the same name.
  * @param now Unix ms; timers that this arms count from it, not from `due`.

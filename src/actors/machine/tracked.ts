@@ -1,7 +1,8 @@
 /**
  * The built-in machine `tracked`: offline → online{moving, stopped, idle} → stale → offline, by speed, dwell and silence.
  *
- * It receives `report` (after a report was applied), and `stale`, `lost`, `expired` (liveness changed by silence). Moving begins at
+ * It receives `report` (after a report was applied), and `stale`, `lost`, `expired` (liveness changed by silence), and takes one command, `sign-off`:
+ * a shift is over, and nobody has to wait for silence. Moving begins at
  * 1 m/s and ends below 0.5 m/s, so that the noise of a receiver at rest does not flap; an unknown speed counts as stopped. Guards ask
  * `!= null` first: what an unknown speed means is said, not left to a comparison that fails.
  */
@@ -25,9 +26,9 @@ export const TRACKED_JSON: JsonObject = {
         stopped: { always: { guard: SETS_OFF, target: "moving" }, after: { "300000": "idle" } },
         idle: { always: { guard: SETS_OFF, target: "moving" } },
       },
-      on: { stale: "stale", lost: "offline", expired: "offline" },
+      on: { stale: "stale", lost: "offline", expired: "offline", "sign-off": "offline" },
     },
-    stale: { on: { report: "online", lost: "offline", expired: "offline" } },
+    stale: { on: { report: "online", lost: "offline", expired: "offline", "sign-off": "offline" } },
   },
 };
 

@@ -45,6 +45,11 @@ export class Inbox {
     this.#log = log;
   }
 
+  /** Of what waits to be handed over. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Channels that somebody receives. */
   get channels(): string[] {
     return [...this.#receivers.keys()];

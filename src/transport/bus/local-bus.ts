@@ -63,6 +63,10 @@ class LocalBus implements Bus {
     return !this.#all.has(this.#inbox);
   }
 
+  get queued(): Bus["queued"] {
+    return { out: 0, in: this.#inbox.bytes };
+  }
+
   onLoss(lost: () => void): void {
     this.#inbox.onLoss(lost);
   }

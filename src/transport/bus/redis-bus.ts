@@ -103,6 +103,10 @@ class RedisBus implements Bus {
     return !this.#publisher.usable || !this.#subscriber.usable;
   }
 
+  get queued(): Bus["queued"] {
+    return { out: this.#unanswered, in: this.#inbox.bytes };
+  }
+
   onLoss(lost: () => void): void {
     this.#inbox.onLoss(lost);
   }

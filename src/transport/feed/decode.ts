@@ -11,9 +11,11 @@ import {
   MAX_VIEW_NAME_LENGTH,
 } from "../../limits.ts";
 import type { ProblemType } from "../http/problem.ts";
+import { commandFault } from "../ingest/command.ts";
 import {
   type Bbox,
   type ClientMessage,
+  type CommandMessage,
   type Place,
   type Rate,
   type SubscribeEvents,
@@ -109,9 +111,9 @@ function decode(value: unknown): ClientMessage {
     case "report":
       return { op: "report", n: messageNumber(fields.n), reports: reports(fields.reports) };
     case "command":
-      throw new Invalid("unknown-op", "`command` is not supported by this version");
+      return { op: "command", n: messageNumber(fields.n), ...command(fields) };
     default:
-      throw new Invalid("unknown-op", "`op` must be subscribe, update, unsubscribe or report");
+      throw new Invalid("unknown-op", "`op` must be subscribe, update, unsubscribe, report or command");
   }
 }
 
@@ -238,6 +240,12 @@ function kinds(value: unknown, member = "kinds"): string[] {
 function rate(value: unknown): Rate {
   if (value !== 10 && value !== 1) throw new Invalid("bad-request", "`rate` must be 10 or 1");
   return value;
+}
+
+function command({ id, command, name, data }: Fields): Omit<CommandMessage, "op" | "n"> {
+  const fault = commandFault({ id: command, entity: id, name, data }, "id", "command");
+  if (fault !== undefined) throw new Invalid("invalid-command", fault);
+  return { id, command, name, data } as CommandMessage;
 }
 
 function messageNumber(value: unknown): number {

@@ -2,7 +2,7 @@
  * The feed: connections, their messages, and the base tick that serves their views.
  */
 import { Buffer } from "node:buffer";
-import type { Ingest } from "../../actors/messages.ts";
+import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import { isoTime } from "../../picture/record.ts";
@@ -18,11 +18,15 @@ import { type ClientMessage, PROTOCOL_BINARY } from "./protocol.ts";
 import { type Sent, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { takeBatch } from "./take-batch.ts";
+import { takeCommand } from "./take-command.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
 import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions extends BroadcastOptions {
   ingest: Ingest;
+  commands: CommandHandler;
+  /** Makes ids for commands that have none. */
+  newId(): string;
   decodeReport: DecodeReport;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
@@ -199,6 +203,11 @@ export class Feed {
         this.#watch(session, takeReports(session, message, decodeReport, ingest));
         break;
       }
+      case "command": {
+        const { commands, newId } = this.#options;
+        this.#watch(session, takeCommand(session, message, commands, newId));
+        break;
+      }
       default:
         message satisfies never;
     }
@@ -222,7 +231,7 @@ export class Feed {
 
   #watch(session: Session, taken: Promise<void>): void {
     taken.catch((error: unknown) => {
-      this.#options.log.error({ err: error }, "reports of a feed session failed");
+      this.#options.log.error({ err: error }, "reports or a command of a feed session failed");
       session.close("internal_error");
     });
   }

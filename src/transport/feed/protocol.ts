@@ -3,7 +3,7 @@
  * `muster.v1.bin` frames of views and batches of reports are binary (`layout.ts`). Shared by the SDK and the server. Times are RFC 3339 UTC with
  * milliseconds, bboxes west, south, east, north (west > east crosses 180°).
  */
-import type { JsonObject, Liveness, RefusalType } from "../../actors/messages.ts";
+import type { CommandResult, JsonObject, Liveness, RefusalType } from "../../actors/messages.ts";
 import type { CloudEvent } from "../../events/cloud-event.ts";
 
 export const PROTOCOL_JSON = "muster.v1.json";
@@ -85,13 +85,26 @@ export interface ReportMessage {
   n: number;
   reports: unknown[];
 }
+/** Asks something of an entity, as `POST /v1/entities/{id}/commands` does; `n` is repeated in the reply. */
+export interface CommandMessage {
+  op: "command";
+  n: number;
+  /** The entity. */
+  id: string;
+  /** The command's own id, 1 … 64 characters: one that is sent again under it is answered as before. Absent = the node makes one. */
+  command?: string;
+  /** The event that the entity's machine gets. */
+  name: string;
+  data?: JsonObject;
+}
 export type ClientMessage =
   | Subscribe
   | Update
   | Unsubscribe
   | SubscribeEvents
   | UnsubscribeEvents
-  | ReportMessage;
+  | ReportMessage
+  | CommandMessage;
 
 /** Everything about an entity. Absent = unknown. Same names as the `properties` of a GeoJSON feature in REST. */
 export interface FullRecord {
@@ -205,6 +218,13 @@ export interface Ack {
   accepted: number;
   refused: { index: number; type: RefusalType; detail: string }[];
 }
+/** Sent only after what it says is committed. */
+export type Reply = {
+  op: "reply";
+  n: number;
+  /** The command's own id. */
+  command: string;
+} & CommandResult;
 /** Each 5 s. `lag`: ms from the base tick being due to its being done. `stale`: the database is away, nothing new is durable. */
 export interface Heartbeat {
   op: "heartbeat";
@@ -237,6 +257,7 @@ export type ServerMessage =
   | EventsReply
   | EventMessage
   | Ack
+  | Reply
   | Heartbeat
   | ErrorMessage;
 

@@ -30,7 +30,12 @@ export interface Sent {
 }
 
 /** Problems that say that the peer does not speak the protocol; the others happen to those that do. */
-const BAD_MESSAGES: ReadonlySet<string> = new Set(["malformed-json", "unknown-op", "bad-request"]);
+const BAD_MESSAGES: ReadonlySet<string> = new Set([
+  "malformed-json",
+  "unknown-op",
+  "bad-request",
+  "invalid-command",
+]);
 
 export class Session implements ViewSink {
   readonly socket: Socket;
@@ -40,6 +45,8 @@ export class Session implements ViewSink {
   handles: Handles | undefined;
   /** Messages with reports that wait for their commit. */
   pendingAcks = 0;
+  /** Commands that wait for their reply. */
+  pendingCommands = 0;
   /** Base tick of the last heartbeat. */
   heartbeatTick: number;
   readonly #sent: Sent;

@@ -1,18 +1,21 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Ingest } from "../../actors/messages.ts";
+import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
 import type { ClusterStatus } from "../../cluster/status.ts";
 import type { EventAccess } from "../../events/access.ts";
+import { MAX_BODIES_BYTES } from "../../limits.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
+import { BodyBudget } from "./body.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
 import { clusterRoute } from "./routes/cluster.ts";
+import { commandsRoute } from "./routes/commands.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
@@ -23,6 +26,9 @@ import { createStaticFiles } from "./static-files.ts";
 
 export interface AppOptions {
   ingest: Ingest;
+  commands: CommandHandler;
+  /** Makes ids for commands that have none. */
+  newId(): string;
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
@@ -70,11 +76,13 @@ export function createApp(options: AppOptions): App {
   });
   const guard = createGuard(checkToken);
   for (const path of PROTECTED) app.use(path, guarded(guard));
-  const postReports = createPostReports(options.ingest, clock);
+  const bodies = new BodyBudget(MAX_BODIES_BYTES);
+  const postReports = createPostReports(options.ingest, clock, bodies);
   reportsRoute(app, postReports);
   entitiesRoutes(app, picture, clock, options.cluster);
+  commandsRoute(app, options.commands, bodies, options.newId);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
-  if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, clock);
+  if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

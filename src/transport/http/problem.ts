@@ -1,5 +1,5 @@
 /** Every error that leaves Muster over HTTP or the feed: RFC 9457 problem details with a stable type. */
-import { REFUSALS } from "../../actors/messages.ts";
+import { COMMAND_REFUSALS, REFUSALS } from "../../actors/messages.ts";
 
 export const PROBLEMS = {
   "bad-request": { title: "The request is not valid", status: 400, retry: false },
@@ -7,7 +7,7 @@ export const PROBLEMS = {
   unauthorized: { title: "A token is needed", status: 401, retry: false },
   "cross-origin": { title: "A page of another origin may not do this", status: 403, retry: false },
   "not-found": { title: "There is nothing here", status: 404, retry: false },
-  "entity-not-found": { title: "There is no entity with this id", status: 404, retry: false },
+  "entity-not-found": { ...COMMAND_REFUSALS["entity-not-found"], status: 404 },
   "webhook-not-found": { title: "There is no webhook with this id", status: 404, retry: false },
   "too-many-webhooks": { title: "The limit of webhooks is reached", status: 409, retry: false },
   "method-not-allowed": { title: "The method is not allowed here", status: 405, retry: false },
@@ -41,6 +41,13 @@ export const PROBLEMS = {
     status: 429,
     retry: true,
   },
+  "too-many-commands": {
+    title: "More commands wait on this connection than it may hold",
+    status: 429,
+    retry: true,
+  },
+  "command-refused": { ...COMMAND_REFUSALS["command-refused"], status: 409 },
+  "invalid-command": { ...COMMAND_REFUSALS["invalid-command"], status: 400 },
   "unsupported-protocol": {
     title: "None of the subprotocols offered is spoken here",
     status: 400,

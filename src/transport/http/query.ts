@@ -24,12 +24,3 @@ export function flatten(parameters: URLSearchParams): Record<string, string | st
   }
   return Object.fromEntries(flat);
 }
-
-/** Percent-encoded UTF-8; `undefined` if it is none. */
-export function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -117,7 +117,8 @@ export function sourceFault(shared: { id: string; kind: string; source: string }
   );
 }
 
-function nameFault(name: string, value: unknown, maxLength: number): string | undefined {
+/** What is wrong with a text of 1 to `maxLength` characters, as a sentence about `name`, or `undefined`. */
+export function nameFault(name: string, value: unknown, maxLength: number): string | undefined {
   if (typeof value !== "string") return `${name} must be a string`;
   const length = value.length;
   if (length === 0) return `${name} is empty`;

@@ -2,7 +2,9 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Socket, SocketHandlers } from "./server.ts";
 
-/** What `send` of the library tells: more than its limit was unsent, and this message is lost. */
+/** What `send` of the library tells: nothing is unsent … */
+const SENT = 1;
+/** … or more than its limit was unsent, and this message is lost. */
 const DROPPED = 2;
 
 /**
@@ -19,6 +21,8 @@ export class UwsSocket implements Socket {
   /** Bytes of all frames sent, their headers included. Pings and pongs, which the library sends by itself, are not. */
   #sent = 0;
   #written = 0;
+  /** False: nothing is. A frame each tick asks, and the library takes half a microsecond to tell. */
+  #mayBeUnsent = false;
 
   /** @param closeMs how long a close may wait for the peer to read. */
   constructor(protocol: string, principal: unknown, handlers: SocketHandlers, closeMs: number) {
@@ -29,7 +33,10 @@ export class UwsSocket implements Socket {
   }
 
   get buffered(): number {
-    return this.#ws?.getBufferedAmount() ?? 0;
+    if (!this.#mayBeUnsent || this.#ws === undefined) return 0;
+    const unsent = this.#ws.getBufferedAmount();
+    this.#mayBeUnsent = unsent > 0;
+    return unsent;
   }
 
   get written(): number {
@@ -43,8 +50,10 @@ export class UwsSocket implements Socket {
     if (this.#ws === undefined || this.#closing !== undefined) return true;
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     // Its limit is far above ours; a lost message would leave the peer with a wrong picture.
-    if (this.#ws.send(bytes, binary) === DROPPED) this.#ws.close();
+    const told = this.#ws.send(bytes, binary);
+    if (told === DROPPED) this.#ws.close();
     else this.#sent += frameBytes(bytes.byteLength);
+    if (told !== SENT) this.#mayBeUnsent = true;
     return true;
   }
 
@@ -62,7 +71,10 @@ export class UwsSocket implements Socket {
   }
 
   message(data: ArrayBuffer, binary: boolean): void {
-    if (this.#closing === undefined) this.#handlers.message(this, new Uint8Array(data), binary);
+    if (this.#closing !== undefined) return;
+    this.#handlers.message(this, new Uint8Array(data), binary);
+    // What is sent meanwhile goes out when the library is back from this.
+    this.#mayBeUnsent = true;
   }
 
   /** The peer has taken something. */

@@ -15,8 +15,9 @@ import {
   gatheredResponse,
   type Link,
 } from "../feature.ts";
+import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { decoded, flatten, names, wholeText } from "../query.ts";
+import { flatten, names, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
@@ -149,7 +150,7 @@ export function entitiesRoutes(
 
   app.openAPIRegistry.registerPath(oneRoute);
   app.get("/v1/entities/:id", async (c) => {
-    const id = decoded(new URL(c.req.url).pathname.slice("/v1/entities/".length));
+    const id = pathId(new URL(c.req.url).pathname);
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     let feature: Feature | undefined;
     if (cluster === undefined) {

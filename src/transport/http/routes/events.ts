@@ -17,13 +17,13 @@ import {
 } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
 import { eventStream } from "../event-stream.ts";
+import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { decoded, flatten, names, wholeText } from "../query.ts";
+import { flatten, names, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { CloudEventSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
 const SSE = "text/event-stream";
-const OF_ENTITY = "/v1/entities/";
 const RETRY = { headers: { "retry-after": "1" } };
 
 const Query = z.strictObject({
@@ -124,7 +124,7 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
   app.openAPIRegistry.registerPath(entityRoute);
   app.get("/v1/entities/:id/events", (c) => {
     const { pathname } = new URL(c.req.url);
-    const id = decoded(pathname.slice(OF_ENTITY.length, -"/events".length));
+    const id = pathId(pathname.slice(0, -"/events".length));
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     return answer(c.req.raw, id);
   });

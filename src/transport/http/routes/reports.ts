@@ -1,26 +1,23 @@
 /** `POST /v1/reports`: a JSON array at once, or NDJSON line by line. */
-import { isUtf8 } from "node:buffer";
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { Ingest } from "../../../actors/messages.ts";
 import type { Clock } from "../../../clock.ts";
 import {
   MAX_BATCH_REPORTS,
-  MAX_BODIES_BYTES,
   MAX_JSON_BODY_BYTES,
   MAX_NDJSON_BODY_BYTES,
   MAX_REFUSALS_LISTED,
 } from "../../../limits.ts";
-import { jsonFault } from "../../ingest/json-fault.ts";
 import { ingestNdjson } from "../../ingest/ndjson-stream.ts";
 import { decodeReport, isRefusal } from "../../ingest/report.ts";
 import { type Batch, Tally } from "../../ingest/tally.ts";
 import type { BodyReader, DirectAnswer, HeaderReader } from "../../server/server.ts";
-import { BodyBudget, bodyOf, readBody } from "../body.ts";
+import { type BodyBudget, bodyOf } from "../body.ts";
+import { RETRY_AFTER, readJson } from "../json-body.ts";
+import { mediaType } from "../media-type.ts";
 import { problemAnswer, toResponse } from "../problem-response.ts";
 import { PROBLEM_RESPONSE, REPORT_REF, ReportsAnswerSchema } from "../schemas.ts";
 
-/** What a client that was refused for want of room should wait, in seconds: some flushes. */
-const RETRY_AFTER = { "retry-after": "1" };
 const JSON_TYPE = "application/json";
 const NDJSON_TYPES = ["application/x-ndjson", "application/ndjson"];
 
@@ -59,11 +56,10 @@ export const REPORTS_PATH = route.path;
 /** Takes a body of reports, whichever way it came. Rejects if the ingest does. */
 export type PostReports = (headers: HeaderReader, body: BodyReader) => Promise<DirectAnswer>;
 
-export function createPostReports(ingest: Ingest, clock: Clock): PostReports {
-  const budget = new BodyBudget(MAX_BODIES_BYTES);
+export function createPostReports(ingest: Ingest, clock: Clock, budget: BodyBudget): PostReports {
   return async (headers, body) => {
-    const type = contentType(headers);
-    if (type === undefined)
+    const type = mediaType(headers);
+    if (type !== JSON_TYPE && !NDJSON_TYPES.includes(type ?? ""))
       return problemAnswer(
         "unsupported-media-type",
         `Send ${JSON_TYPE} or ${NDJSON_TYPES[0]} in UTF-8, not compressed.`,
@@ -85,17 +81,6 @@ export function reportsRoute(app: OpenAPIHono, post: PostReports): void {
   app.post(route.path, async (c) => toResponse(await post(c.req.raw.headers, bodyOf(c.req.raw))));
 }
 
-/** The media type of the body, or `undefined` if it is not one that is taken. */
-function contentType(headers: HeaderReader): string | undefined {
-  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
-  const charset = parameters.find((parameter) => parameter.trim().startsWith("charset="));
-  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset.trim())) return undefined;
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") return undefined;
-  const name = type.trim();
-  return name === JSON_TYPE || NDJSON_TYPES.includes(name) ? name : undefined;
-}
-
 async function postArray(
   reader: BodyReader,
   length: string | null,
@@ -103,25 +88,10 @@ async function postArray(
   budget: BodyBudget,
 ): Promise<DirectAnswer> {
   using share = budget.share();
-  const body = await readBody(reader, length, MAX_JSON_BODY_BYTES, share);
-  if (body === "too-large")
-    return problemAnswer(
-      "body-too-large",
-      `A JSON body may have ${MAX_JSON_BODY_BYTES} bytes. Send more in several requests, or as ${NDJSON_TYPES[0]}.`,
-    );
-  if (body === "no-room")
-    return problemAnswer("overloaded", "Too many bodies are being worked on. Send it again later.", {
-      headers: RETRY_AFTER,
-    });
-  if (body === "broken") return problemAnswer("bad-request", "The body ended before its length.");
-  if (!isUtf8(body)) return problemAnswer("malformed-json", "The body is not UTF-8.");
-  const text = new TextDecoder().decode(body);
-  let values: unknown;
-  try {
-    values = JSON.parse(text);
-  } catch {
-    return problemAnswer("malformed-json", jsonFault(text));
-  }
+  const tooLarge = `A JSON body may have ${MAX_JSON_BODY_BYTES} bytes. Send more in several requests, or as ${NDJSON_TYPES[0]}.`;
+  const body = await readJson(reader, length, MAX_JSON_BODY_BYTES, share, tooLarge);
+  if ("refusal" in body) return body.refusal;
+  const values = body.value;
   if (!Array.isArray(values))
     return problemAnswer("bad-request", "The body must be a JSON array of reports, even for one.");
   if (values.length > MAX_BATCH_REPORTS)

@@ -14,6 +14,7 @@ import {
 } from "../../../limits.ts";
 import type { WebhookStore } from "../../../webhooks/ports.ts";
 import { secretText } from "../../../webhooks/sign.ts";
+import type { BodyBudget } from "../body.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
@@ -83,7 +84,12 @@ const describe = (
     responses: { ...responses, default: PROBLEM_RESPONSE } as never,
   });
 
-export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock: Clock): void {
+export function webhooksRoutes(
+  app: OpenAPIHono,
+  options: WebhooksOptions,
+  bodies: BodyBudget,
+  clock: Clock,
+): void {
   const { store, encoder, allowPrivate, newId, newSecret, changed } = options;
   const Create = createSchema(allowPrivate);
   const Change = changeSchema(allowPrivate);
@@ -162,7 +168,7 @@ export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock
   app.post(
     "/v1/webhooks",
     answered(async (_, c) => {
-      const given = await parsed(c.req.raw, Create);
+      const given = await parsed(c.req.raw, bodies, Create);
       if (given instanceof Response) return given;
       const webhook = { ...given, id: newId(), secret: newSecret(), createdAt: clock.now() };
       if (!(await store.create(webhook)))
@@ -178,7 +184,7 @@ export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock
   app.patch(
     one,
     answered(async (id, c) => {
-      const given = await parsed(c.req.raw, Change);
+      const given = await parsed(c.req.raw, bodies, Change);
       if (given instanceof Response) return given;
       if (!(await store.change(id, given))) return unknown(id);
       changed();
@@ -230,7 +236,7 @@ export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock
   app.post(
     `${one}/redeliver`,
     answered(async (id, c) => {
-      const given = await parsed(c.req.raw, RedeliverSchema);
+      const given = await parsed(c.req.raw, bodies, RedeliverSchema);
       if (given instanceof Response) return given;
       const cursors = given.ids?.map(parseCursor);
       if (cursors?.includes(undefined)) return problemResponse("bad-cursor", "`ids` are those of events.");
@@ -242,8 +248,12 @@ export function webhooksRoutes(app: OpenAPIHono, options: WebhooksOptions, clock
   );
 }
 
-async function parsed<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S> | Response> {
-  const read = await readSmallJson(request);
+async function parsed<S extends z.ZodType>(
+  request: Request,
+  bodies: BodyBudget,
+  schema: S,
+): Promise<z.output<S> | Response> {
+  const read = await readSmallJson(request, bodies);
   if (read instanceof Response) return read;
   const result = schema.safeParse(read.value);
   return result.success ? result.data : refuseInvalid(result.error);

@@ -1,0 +1,133 @@
+/**
+ * What an entity does with a command: its machine takes the event of that name, or does not. Synchronous and without I/O; either way the outcome is a
+ * fact, and remembered, so that the same command has the same answer whenever and wherever it comes again.
+ */
+import { type CommandOutcome, OUTCOME } from "./command-memory.ts";
+import type { EntityMachines, Reaction } from "./entity-machines.ts";
+import type { EntityTable } from "./entity-table.ts";
+import type { Commanded } from "./facts.ts";
+import { isServerEvent } from "./machine/server-events.ts";
+import { type Command, type CommandResult, EXPIRED, MOVED } from "./messages.ts";
+import type { FactSink } from "./receive.ts";
+import type { Shard } from "./shard.ts";
+import { shardOf } from "./shard-hash.ts";
+
+export interface Decided {
+  result: CommandResult | typeof MOVED;
+  /** Decided before: answered after that is committed. */
+  duplicate: boolean;
+}
+
+export class Commands {
+  readonly #table: EntityTable;
+  readonly #machines: EntityMachines;
+  readonly #sink: FactSink;
+  readonly #changed: (slot: number) => void;
+
+  /** @param changed is told of entities that may wait for something else now. */
+  constructor(table: EntityTable, machines: EntityMachines, sink: FactSink, changed: (slot: number) => void) {
+    this.#table = table;
+    this.#machines = machines;
+    this.#sink = sink;
+    this.#changed = changed;
+  }
+
+  /**
+   * Decides about one command.
+   * @param now Unix ms.
+   * @param epoch that its shard must have, else it has moved; absent = any.
+   */
+  receive(command: Command, now: number, epoch: number | undefined): Decided {
+    const { picture, shards, number } = this.#table;
+    const shard = shards[shardOf(command.entity)];
+    const isOpen = shard.status === "open";
+    if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return once(MOVED);
+    if (!isOpen) return once(refused("retry", "the entity's shard is being loaded"));
+    if (isServerEvent(command.name))
+      return once(refused("invalid-command", `${command.name} is an event that only the server makes`));
+    const slot = picture.find(command.entity);
+    if (slot < 0) return once(refused("entity-not-found", `there is no entity ${command.entity}`));
+    const known = shard.commands.find(number[slot], command.id);
+    if (known !== undefined)
+      return { result: resultOf(command, known.outcome, known.state), duplicate: true };
+    if (!shard.commands.hasRoom(now)) {
+      const detail = "the entity's shard remembers as many commands as it may; try again later";
+      return once(refused("overloaded", detail));
+    }
+    return once(this.#decide(shard, slot, command, now));
+  }
+
+  #decide(shard: Shard, slot: number, command: Command, now: number): CommandResult {
+    const { columns } = this.#table.picture;
+    const isExpired = columns.liveness[slot] === EXPIRED;
+    const reaction = isExpired ? undefined : this.#machines.ask(slot, eventOf(command), now);
+    const outcome = outcomeOf(reaction);
+    const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state[slot]);
+    this.#record(shard, slot, { id: command.id, at: now, outcome, state });
+    this.#emit(shard, slot, command, now, outcome, state);
+    if (reaction?.is === "failed") this.#machines.fail(shard, slot, now, reaction.error);
+    else if (reaction?.is === "accepted" && reaction.transition !== undefined)
+      this.#machines.become(shard, slot, now, reaction.transition);
+    this.#changed(slot);
+    return resultOf(command, outcome, state);
+  }
+
+  #record(shard: Shard, slot: number, outcome: Pick<Commanded, "id" | "at" | "outcome" | "state">): void {
+    const { number, picture } = this.#table;
+    const seq = picture.columns.seq[slot] + 1;
+    const fact = { is: "commanded", number: number[slot], seq, ...outcome } as const;
+    this.#sink.record(shard, fact);
+    this.#table.apply(shard, fact);
+  }
+
+  #emit(
+    shard: Shard,
+    slot: number,
+    command: Command,
+    time: number,
+    outcome: CommandOutcome,
+    state: string,
+  ): void {
+    const type = outcome === OUTCOME.accepted ? "command.accepted" : "command.refused";
+    const { id, entity: subject, name } = command;
+    this.#sink.emit(shard, this.#table.number[slot], { type, subject, time, data: { id, name, state } });
+  }
+}
+
+function once(result: Decided["result"]): Decided {
+  return { result, duplicate: false };
+}
+
+function eventOf({ name, data }: Command) {
+  return { type: name, data: data ?? {} };
+}
+
+/** @param reaction absent = the entity has expired. */
+function outcomeOf(reaction: Reaction | undefined): CommandOutcome {
+  return reaction === undefined ? OUTCOME.expired : OUTCOME[reaction.is];
+}
+
+function refused(type: Extract<CommandResult, { accepted: false }>["type"], detail: string): CommandResult {
+  return { accepted: false, type, detail };
+}
+
+function resultOf({ entity, name }: Command, outcome: CommandOutcome, state: string): CommandResult {
+  switch (outcome) {
+    case OUTCOME.accepted:
+      return { accepted: true, state };
+    case OUTCOME.refused:
+      return refused("command-refused", `${entity} is ${state}, and does not take ${name} there`);
+    case OUTCOME.expired:
+      return refused(
+        "command-refused",
+        `${entity} is ${state} and has expired: nothing was heard of it for long`,
+      );
+    case OUTCOME.failed:
+      return refused(
+        "command-refused",
+        `${entity} is ${state}, and its machine failed on ${name}; the event machine.failed says why`,
+      );
+    default:
+      return outcome satisfies never;
+  }
+}

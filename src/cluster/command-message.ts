@@ -1,0 +1,57 @@
+/** What is asked of the owner of a shard on behalf of a client, and what it answers; as JSON, of which `undefined` is left out. */
+import { COMMAND_REFUSALS, type Command, type CommandResult, MOVED } from "../actors/messages.ts";
+import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../limits.ts";
+
+export interface CommandRequest {
+  /** Of the sender, the same whenever the command is sent again. */
+  n: number;
+  /** Under which its shard is believed to be the receiver's. */
+  epoch: number;
+  command: Command;
+}
+
+export interface CommandAnswer {
+  n: number;
+  result: CommandResult | typeof MOVED;
+}
+
+/** Reads what another node asks; `undefined` if it asks nothing. */
+export function readCommandRequest({
+  n,
+  epoch,
+  command,
+}: Record<string, unknown>): CommandRequest | undefined {
+  if (!isCount(n) || !isCount(epoch) || !isObject(command)) return undefined;
+  const { id, entity, name, data } = command;
+  const fits =
+    isText(id, MAX_COMMAND_ID_LENGTH) && isText(entity, MAX_ID_LENGTH) && isText(name, MAX_NAME_LENGTH);
+  if (!fits || (data !== undefined && !isObject(data))) return undefined;
+  return { n, epoch, command: command as unknown as Command };
+}
+
+/** Reads what another node answers; `undefined` if it is no answer. */
+export function readCommandAnswer({ n, result }: Record<string, unknown>): CommandAnswer | undefined {
+  if (!isCount(n)) return undefined;
+  if (result === MOVED) return { n, result };
+  if (!isObject(result)) return undefined;
+  const { accepted, state, type, detail } = result;
+  const fits = accepted
+    ? accepted === true && typeof state === "string"
+    : accepted === false &&
+      typeof type === "string" &&
+      Object.hasOwn(COMMAND_REFUSALS, type) &&
+      typeof detail === "string";
+  return fits ? { n, result: result as unknown as CommandResult } : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown, maxLength: number): boolean {
+  return typeof value === "string" && value.length > 0 && value.length <= maxLength;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,31 @@
+/** Bounds a command, whichever way it came: the edge where everything is refused that must not get further. */
+import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../../limits.ts";
+import { attributesFault } from "./attributes.ts";
+import { nameFault } from "./report.ts";
+
+/** Members of a command as they came. */
+export interface CommandMembers {
+  /** Its own; absent = it has none. */
+  id: unknown;
+  entity: unknown;
+  name: unknown;
+  data: unknown;
+}
+
+/**
+ * What is wrong with a command, as a sentence, or `undefined`: then `id` is a string or absent, `entity` and `name` are strings, `data` is an object
+ * or absent, bounded as attributes are.
+ * @param entityMember what the client calls `entity`. @param idMember what it calls `id`.
+ */
+export function commandFault(
+  { id, entity, name, data }: CommandMembers,
+  entityMember: string,
+  idMember: string,
+): string | undefined {
+  return (
+    nameFault(entityMember, entity, MAX_ID_LENGTH) ??
+    (id === undefined ? undefined : nameFault(idMember, id, MAX_COMMAND_ID_LENGTH)) ??
+    nameFault("name", name, MAX_NAME_LENGTH) ??
+    (data === undefined ? undefined : attributesFault(data, "data"))
+  );
+}

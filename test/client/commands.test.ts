@@ -1,0 +1,85 @@
+import t from "tap";
+import { connect } from "../../client/connection.ts";
+import { CommandQueueFull, ConnectionClosed, ProblemError } from "../../client/errors.ts";
+import { newId } from "../../client/new-id.ts";
+import { MAX_PENDING_COMMANDS_PER_CONNECTION } from "../../src/limits.ts";
+import { script } from "./scripted.ts";
+
+const accepted = (n: number, command: string) => ({
+  ...{ op: "reply", n, command, accepted: true, state: "offline" },
+});
+
+t.test("[K35] a command resolves with its reply, and waits for the connection", async (t) => {
+  const { options, last } = script();
+  const connection = connect("ws://node", options);
+  const first = connection.command("a", "sign-off", { by: "Aino" }, { id: "shift-1" });
+  const reported = connection.report([{ id: "a" }]);
+  const second = connection.command("a", "sign-off");
+  t.strictSame(last().sent, []);
+  last().open();
+  const [report, sent, other] = last().take();
+  t.match(report, { op: "report", n: 2 });
+  t.strictSame(sent, {
+    ...{ op: "command", n: 1, id: "a", command: "shift-1", name: "sign-off", data: { by: "Aino" } },
+  });
+  t.match(other, { n: 3, id: "a", command: /^[0-9a-f]{32}$/ });
+  t.not(newId(), newId());
+  const refusal = { accepted: false, type: "command-refused", detail: "a is offline" };
+  last().receive({ op: "reply", n: 3, command: "x", ...refusal }, accepted(1, "shift-1"), {
+    op: "ack",
+    n: 2,
+    accepted: 1,
+    refused: [],
+  });
+  t.strictSame(await first, { id: "shift-1", accepted: true, state: "offline" });
+  t.strictSame(await second, { id: "x", ...refusal });
+  t.match(await reported, { accepted: 1 });
+  connection.close();
+});
+
+t.test("[K35] what was not answered is asked again after a reconnect, under the same id", async (t) => {
+  const { options, clock, last } = script();
+  const connection = connect("ws://node", options);
+  last().open();
+  const results = ["1", "2", "3"].map((id) => connection.command("a", "sign-off", undefined, { id }));
+  last().receive(accepted(2, "2"));
+  last().break();
+  clock.advance(50);
+  last().open();
+  t.strictSame(
+    last()
+      .take()
+      .map(({ n, command }) => [n, command]),
+    [
+      [1, "1"],
+      [3, "3"],
+    ],
+  );
+  last().receive(accepted(1, "1"), accepted(3, "3"));
+  t.match(await Promise.all(results), [{ id: "1" }, { id: "2" }, { id: "3" }]);
+  const problems: Error[] = [];
+  connection.on("problem", (problem) => problems.push(problem));
+  last().receive(accepted(1, "1"));
+  t.match(problems, [{ message: /replied to message 1, which does not wait/ }]);
+  connection.close();
+});
+
+t.test("[K36] a refused message, a full queue and a closed connection reject", async (t) => {
+  const { options, last } = script();
+  const connection = connect("ws://node", options);
+  last().open();
+  const all = Array.from({ length: 1_000 }, () => connection.command("a", "x"));
+  await t.rejects(connection.command("a", "x"), CommandQueueFull);
+  t.equal(
+    last().take().length,
+    MAX_PENDING_COMMANDS_PER_CONNECTION,
+    "no more under way than a node lets wait",
+  );
+  const problem = { type: "urn:muster:problem:invalid-command", title: "t", status: 400, detail: "d" };
+  last().receive({ op: "error", ...problem, n: 1 });
+  await t.rejects(all[0], ProblemError);
+  t.match(last().take(), [{ n: MAX_PENDING_COMMANDS_PER_CONNECTION + 1 }], "the next has its turn");
+  connection.close();
+  for (const one of all.slice(1)) await t.rejects(one, ConnectionClosed);
+  await t.rejects(connection.command("a", "x"), ConnectionClosed);
+});
