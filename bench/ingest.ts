@@ -13,10 +13,7 @@ import type { Measured, Options } from "./result.ts";
 import { BenchServer, NODE } from "./server-process.ts";
 
 const SEED = 20_261;
-/** Of capacity: near enough to be under load, far enough for a queue to drain. */
-const OPEN_LOOP_SHARE = 0.7;
-
-interface Size {
+export interface IngestSize {
   entities: number;
   batchSize: number;
   /** In JSON each has one batch under way. */
@@ -26,35 +23,40 @@ interface Size {
   warmUpS: number;
   saturateS: number;
   offerS: number;
+  /** Of capacity: near enough to be under load, far enough for a queue to drain. */
+  openLoopShare: number;
 }
 
-const SIZES: Record<Options["size"], Size> = {
+const SIZES: Record<Options["size"], IngestSize> = {
   full: {
     ...{ entities: 100_000, batchSize: 1_000, connections: 8, binaryInFlight: 32 },
-    ...{ warmUpS: 5, saturateS: 15, offerS: 15 },
+    ...{ warmUpS: 5, saturateS: 15, offerS: 15, openLoopShare: 0.7 },
   },
   small: {
     ...{ entities: 2_000, batchSize: 250, connections: 4, binaryInFlight: 8 },
-    ...{ warmUpS: 0.2, saturateS: 0.8, offerS: 0.8 },
+    ...{ warmUpS: 0.2, saturateS: 0.8, offerS: 0.8, openLoopShare: 0.7 },
   },
 };
 
-export async function ingest(options: Options): Promise<Measured> {
-  const size = SIZES[options.size];
+export function ingest(options: Options): Promise<Measured> {
+  return measureIngest("ingest", SIZES[options.size], options);
+}
+
+export async function measureIngest(scenario: string, size: IngestSize, options: Options): Promise<Measured> {
   const { entities, batchSize, connections } = size;
   const fleet = new Fleet({ entities, seed: SEED });
   const json = new ReportBatches(fleet, batchSize, SEED);
   const bin = new BinaryBatches(fleet, batchSize, SEED, connections);
   const generated = [...json.generated, ...bin.generated];
-  const workload_hash = workloadHash({ scenario: "ingest", seed: SEED, ...size }, ...generated);
+  const workload_hash = workloadHash({ scenario, seed: SEED, ...size }, ...generated);
   const figures: Record<string, number> = {};
   if (options.protocol !== "bin") {
     const open = async (server: BenchServer) => new HttpReports(server, json, connections);
-    Object.assign(figures, await run(options, "", open));
+    Object.assign(figures, await run(options, size, "", open));
   }
   if (options.protocol !== "json") {
     const open = (server: BenchServer) => FeedReports.open(server, bin, connections);
-    Object.assign(figures, await run(options, "bin_", open));
+    Object.assign(figures, await run(options, size, "bin_", open));
   }
   return { workload_hash, figures };
 }
@@ -62,10 +64,10 @@ export async function ingest(options: Options): Promise<Measured> {
 /** One run on a node of its own. @param prefix of the figures' names */
 async function run(
   options: Options,
+  size: IngestSize,
   prefix: "" | "bin_",
   open: (server: BenchServer) => Promise<ReportRoute>,
 ): Promise<Record<string, number>> {
-  const size = SIZES[options.size];
   const inFlight = prefix === "" ? size.connections : size.binaryInFlight;
   await using server = await BenchServer.start({ ...options, entry: NODE, args: ["serve"] });
   const client = new ReportClient(await open(server));
@@ -82,7 +84,7 @@ async function run(
     const after = await server.metrics();
     const cpu = after.cpuS - before.cpuS;
 
-    const offered = await client.offer(durable * OPEN_LOOP_SHARE, size.offerS);
+    const offered = await client.offer(durable * size.openLoopShare, size.offerS);
 
     const end = await server.metrics();
     assert.equal(client.acknowledged, client.sent);
@@ -101,6 +103,8 @@ async function run(
       flushes_per_s: during("muster_flushes_total") / elapsed,
       journal_bytes_per_report: during("muster_flushed_bytes_total") / accepted,
       events_per_s: during("muster_events_total") / elapsed,
+      track_reports_per_s: during("muster_track_points_written_total") / elapsed,
+      track_waiting_mb: after.get("muster_track_waiting_bytes") / 1e6,
       open_loop_reports_per_s: offered.reportsPerS,
       ack_p50_ms: percentile(offered.latencies, 0.5),
       ack_p99_ms: percentile(offered.latencies, 0.99),

@@ -9,7 +9,9 @@ import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
 import { cluster } from "./cluster.ts";
 import { clusters } from "./clusters.ts";
 import { connections } from "./connections.ts";
+import { durable } from "./durable.ts";
 import { fanout } from "./fanout.ts";
+import { history } from "./history.ts";
 import { ingest } from "./ingest.ts";
 import { latency } from "./latency.ts";
 import { peers } from "./peers.ts";
@@ -18,16 +20,18 @@ import { commit, type Measured, machine, type Options, print, type Result, save 
 const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--protocol json|bin] [--server uws|ws] …
 
   ingest       durable reports a second, and how long acknowledgements take: JSON batches over HTTP, binary ones over feeds
+  durable      as ingest, with a million ids and acknowledgements at half the rate
   fanout       entity updates delivered to viewers per CPU second of the server, and what a view and tick cost
   connections  memory of a connection with an idle view
   latency      from a report being due to a viewer having it
   clusters     what clients cost that look at the whole world
+  history      everything in a box at a time, one entity's way of a day, and the bytes of a report, over 100 million reports
   cluster      what forwarding to other nodes costs, how old their views are, how long shards that move are closed
   peers        fan-out of Muster beside ws, Socket.IO and NATS (which is left out where it is not installed)
 
   --small              a few seconds, to see that it works; its figures say nothing
   --json FILE          write the result there, too
-  --protocol PROTOCOL  measure only json or bin; ingest and fanout have both
+  --protocol PROTOCOL  measure only json or bin; ingest, durable and fanout have both
   --server SERVER      Muster's web server: uws or ws; without it uws, if that loads here
   --data-dir FOLDER    start from a copy of it, instead of a new database
   --node-flags=FLAGS   for the server's Node.js, as --cpu-prof
@@ -45,10 +49,12 @@ interface Scenario {
 }
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   ingest: { run: ingest, hasProtocols: true },
+  durable: { run: durable, hasProtocols: true },
   fanout: { run: fanout, hasProtocols: true },
   connections: { run: connections, hasProtocols: false },
   latency: { run: latency, hasProtocols: false },
   clusters: { run: clusters, hasProtocols: false },
+  history: { run: history, hasProtocols: false },
   cluster: { run: cluster, hasProtocols: false, hasOwnServers: true },
   peers: { run: peers, hasProtocols: false },
 };

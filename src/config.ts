@@ -31,7 +31,7 @@ export interface Config {
   staleAfterMs: number;
   lostAfterMs: number;
   expiredAfterMs: number;
-  /** How old events may be before they are dropped. */
+  /** How old events and tracks may be before they are dropped. */
   retentionMs: number;
   /** Webhooks may go to addresses that only this machine or its networks reach. */
   webhookPrivate: boolean;
@@ -144,7 +144,7 @@ const Environment = z.object({
   MUSTER_EXPIRED_AFTER: seconds(86_400, "… and expired: it leaves the views."),
   MUSTER_RETENTION: described(number(1, 36_525).default(30), {
     unit: "d",
-    text: "Events are kept for so long.",
+    text: "Events and tracks are kept for so long.",
   }),
   MUSTER_WEBHOOK_PRIVATE: described(z.enum(["true", "false"], "must be true or false").default("false"), {
     text: "Whether webhooks may go to private, local and reserved addresses.",

@@ -211,6 +211,33 @@ export const JOURNAL_PART_BYTES = 64 * 2 ** 20;
 /** Small flushes fill a part by number: a start looks at each row. */
 export const JOURNAL_PART_ROWS = 20_000;
 
+// tracks
+/** Points of one segment, which is one row and one entry of each index. */
+export const MAX_SEGMENT_POINTS = 64;
+/** From a segment's first point to its last. */
+export const MAX_SEGMENT_MS = 900_000;
+/** Longest time for which an entity is taken to be where it was last heard of; a row is looked for in two daily partitions. */
+export const MAX_HOLD_MS = 12 * 3_600_000;
+assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
+/** A report that comes so long after it was observed is told apart from those that come in time, so that what was known when can be told. */
+export const TRACK_DELAY_MS = 10_000;
+/** Points of a shard that are in no row yet: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
+export const MAX_SHARD_TRACK_BYTES = 7 * 2 ** 20;
+/** Rows of tracks in one statement on a server: some 1.2 MB. */
+export const TRACK_BATCH_ROWS = 500;
+/** Segments of a track in one answer: 64,000 positions by default. */
+export const MAX_TRACK_SEGMENTS = 5_000;
+export const DEFAULT_TRACK_SEGMENTS = 1_000;
+/** Rows of a track in one read: 500 KB. */
+export const MAX_TRACK_PAGE = 200;
+/** Reads of tracks at once, of six connections to a server; more wait, and beyond this number are refused. */
+export const MAX_TRACK_READS = 2;
+export const MAX_WAITING_TRACK_READS = 100;
+/** Rows of tracks written a second, at most: those of a million reports, which must not fall behind. */
+export const TRACK_ROWS_PER_SECOND = 20_000;
+assert.ok(TRACK_ROWS_PER_SECOND * MAX_SEGMENT_POINTS > 1_000_000);
+assert.ok(MAX_SHARD_BYTES + MAX_SHARD_TRACK_BYTES < MAX_UNIT_BYTES, "both go in one statement");
+
 // cluster
 /** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */
 export const CLUSTER_WAIT_MS = 10_000;

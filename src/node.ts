@@ -5,12 +5,14 @@
  * new is taken, what was taken is committed and answered, then sockets, feed, actors and store close.
  */
 import { fileURLToPath } from "node:url";
+import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
 import { TRACKED } from "./actors/machine/tracked.ts";
 import { replayedTooMuch } from "./actors/ownership.ts";
 import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
 import type { Recovered } from "./actors/recovery.ts";
 import { ActorSystem } from "./actors/system.ts";
+import { TrackSource } from "./actors/track-source.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
@@ -24,10 +26,12 @@ import type { EventLog } from "./events/ports.ts";
 import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
-import { nodeReadings } from "./readings.ts";
+import { nodeReadings, type TrackStats } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { History } from "./tracks/history.ts";
+import type { TrackStore } from "./tracks/ports.ts";
 import { openRedisBus } from "./transport/bus/redis-bus.ts";
 import { Feed } from "./transport/feed/feed.ts";
 import { createApp } from "./transport/http/app.ts";
@@ -59,6 +63,9 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   /** Absent = events are written and not read. */
   readonly eventLog?: EventLog;
   readonly webhooks?: WebhookStore & DeliveryStore;
+  /** Writes the tracks as rows. */
+  readonly tracks?: { start(rows: TrackSource): void; readonly stats: TrackStats };
+  readonly history?: TrackStore;
   /** Of a node of a cluster. */
   readonly cluster?: ClusterStore;
   readonly incarnation?: string | number;
@@ -103,7 +110,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const chosen = chooseServer(config.server);
   await using opened = new AsyncDisposableStack();
   const admin = openAdminToken({ dataDir: config.dataDir, given: config.adminToken });
-  const { databaseUrl, dataDir, redisUrl } = config;
+  const { databaseUrl, dataDir, redisUrl, retentionMs } = config;
   const urlAt = (port: number) => `http://${reachable(config.host)}:${port}`;
   let publicUrl = config.publicUrl ?? urlAt(config.port);
   const bus =
@@ -111,7 +118,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       ? undefined
       : await openRedisBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
-  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log, retentionMs: config.retentionMs };
+  const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log, retentionMs };
   const store: NodeStore = opened.use(
     options.store ??
       (await (bus === undefined ? openStore(storeOptions) : openStore({ ...storeOptions, clustered: true }))),
@@ -208,6 +215,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     await cluster.start();
   }
 
+  store.tracks?.start(new TrackSource(system.table));
+  const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
+  const history = store.history === undefined ? undefined : new History(store.history, tails);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
   const webhooks =
@@ -223,7 +233,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           fail,
         });
   if (webhooks !== undefined) opened.use(webhooks);
-  const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks));
+  const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks, store.tracks?.stats));
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,
@@ -233,6 +243,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     events,
     webhooks: webhooks?.routes,
     cluster: cluster?.queries,
+    history,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
     health,
     metrics,

@@ -11,6 +11,7 @@ export function nodeReadings(
   feed: Feed,
   cluster: Cluster | undefined,
   events: { tail: EventTail; deliverer: Deliverer } | undefined,
+  tracks: TrackStats | undefined,
 ): Reading[] {
   const { router, commit, checkpointer, picture } = system;
   return [
@@ -60,6 +61,7 @@ export function nodeReadings(
     ),
     ...(cluster === undefined ? [] : clusterReadings(cluster)),
     ...(events === undefined ? [] : eventReadings(events.tail, events.deliverer)),
+    ...(tracks === undefined ? [] : trackReadings(system, tracks)),
   ];
 }
 
@@ -77,6 +79,22 @@ function eventReadings(tail: EventTail, deliverer: Deliverer): Reading[] {
     counter("muster_webhook_delivered_total", "Events delivered.", () => stats.delivered),
     counter("muster_webhook_failures_total", "Attempts that failed.", () => stats.failures),
     counter("muster_webhook_dead_total", "Events given up.", () => stats.dead),
+  ];
+}
+
+/** What was written of tracks. */
+export interface TrackStats {
+  rows: number;
+  points: number;
+  corrections: number;
+}
+
+function trackReadings({ table }: ActorSystem, stats: TrackStats): Reading[] {
+  return [
+    counter("muster_track_rows_total", "Segments of tracks written as rows.", () => stats.rows),
+    counter("muster_track_points_written_total", "Reports in them.", () => stats.points),
+    counter("muster_track_corrections_total", "Rows written for late reports.", () => stats.corrections),
+    gauge("muster_track_waiting_bytes", "Points of tracks that are in memory.", () => table.tracks.bytes),
   ];
 }
 

@@ -5,6 +5,8 @@ import { looksRight, run, small } from "./support/bench.ts";
 // Together: each waits for its database and its timers most of the time.
 const ingested = small(t, "ingest");
 const fannedOut = small(t, "fanout");
+const madeDurable = small(t, "durable");
+const history = small(t, "history");
 
 t.test("[B1] [B3] ingest, small: every report sent is acknowledged, in both protocols", async (t) => {
   const figures = looksRight(t, await ingested);
@@ -18,6 +20,24 @@ t.test("[B1] [B3] ingest, small: every report sent is acknowledged, in both prot
     t.ok(figure("ack_p99_ms") >= figure("ack_p50_ms") && figure("ack_max_ms") >= figure("ack_p99_ms"));
   }
 });
+
+t.test("[B1] [B13] durable, small: as ingest, and tracks are written", async (t) => {
+  const figures = looksRight(t, await madeDurable);
+  for (const prefix of ["", "bin_"]) {
+    t.equal(figures[`${prefix}acknowledged_reports`], figures[`${prefix}sent_reports`]);
+    t.ok(figures[`${prefix}track_waiting_mb`] > 0, "what was reported is in tracks");
+  }
+});
+
+t.test(
+  "[B1] [B14] history, small: what was reported is found, in less room than a row a report",
+  async (t) => {
+    const figures = looksRight(t, await history);
+    t.equal(figures.reports, figures.entity_day_mean_reports * 200, "each entity has as many");
+    t.ok(figures.box_at_time_mean_entities > 1);
+    t.ok(figures.stored_bytes_of_1000_reports < figures.row_per_report_bytes_of_1000_reports);
+  },
+);
 
 t.test(
   "[B1] [B4] fanout, small: every viewer gets exactly what its cover holds, in both protocols",

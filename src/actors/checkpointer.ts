@@ -67,8 +67,10 @@ export class Checkpointer {
     const body = encodeCheckpoint(this.#table, shard);
     this.#factsTaken = shard.factsSinceCheckpoint;
     shard.factsSinceCheckpoint = 0;
-    this.#notBefore = now + Math.max(SHORTEST_PAUSE_MS, (body.length / BYTES_PER_SECOND) * 1_000);
-    this.#busy = { shard: shard.index, epoch: shard.epoch, body };
+    const tail = this.#table.tracks.logs[shard.index].take();
+    const bytes = body.length + tail.body.length;
+    this.#notBefore = now + Math.max(SHORTEST_PAUSE_MS, (bytes / BYTES_PER_SECOND) * 1_000);
+    this.#busy = { shard: shard.index, epoch: shard.epoch, body, tail };
     return this.#busy;
   }
 
@@ -87,7 +89,8 @@ export class Checkpointer {
     try {
       if (await this.#store.write({ ...checkpoint, mark })) {
         this.stats.written += 1;
-        this.stats.bytes += checkpoint.body.length;
+        this.stats.bytes += checkpoint.body.length + checkpoint.tail.body.length;
+        checkpoint.tail.log.wasWritten(checkpoint.tail);
         this.#busy = undefined;
         this.#hooks.written(checkpoint);
       } else this.discard(checkpoint);

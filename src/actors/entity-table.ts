@@ -6,11 +6,13 @@ import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
 import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
+import type { Description } from "../tracks/segment.ts";
+import { Tracks } from "../tracks/tracks.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Fact, Introduced, Reported, Transitioned } from "./facts.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { type JsonObject, LIVE } from "./messages.ts";
+import { type JsonObject, LIVE, STALE } from "./messages.ts";
 import { Shard } from "./shard.ts";
 import { SlotMap } from "./slot-map.ts";
 
@@ -27,10 +29,14 @@ export class EntityTable {
   readonly context = new SlotMap<JsonObject>();
   /** Slot → armed timers of the machine; absent = none. */
   readonly timers = new SlotMap<readonly ArmedTimer[]>();
+  /** The ways that are in no row yet. */
+  readonly tracks: Tracks;
   #capacity = 0;
 
-  constructor(picture: Picture) {
+  /** @param staleAfterMs silence after which an entity is stale. */
+  constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
+    this.tracks = new Tracks(staleAfterMs);
   }
 
   /** Applies a fact of `shard`. @returns the slot of its entity. */
@@ -51,12 +57,15 @@ export class EntityTable {
         break;
       case "liveness":
         columns.liveness[slot] = fact.liveness;
+        if (fact.liveness === STALE)
+          this.tracks.silent(shard.index, fact.number, columns.received[slot], this.describe(slot));
         this.picture.touch(slot, FULL);
         break;
       case "commanded":
         shard.commands.remember(fact);
         break;
       case "kind":
+        this.#describedOtherwise(slot);
         columns.kind[slot] = interned(columns.kinds.number(fact.kind));
         this.picture.touch(slot, FULL);
         break;
@@ -105,7 +114,7 @@ export class EntityTable {
       this.timers.delete(slot);
       this.picture.remove(slot, "left");
     }
-    shard.clear();
+    this.#clear(shard);
   }
 
   /**
@@ -123,7 +132,12 @@ export class EntityTable {
       if (keep(slot)) flags[slot] |= MIRROR;
       else this.picture.remove(slot, "left");
     }
+    this.#clear(shard);
+  }
+
+  #clear(shard: Shard): void {
     shard.clear();
+    this.tracks.forget(shard.index);
   }
 
   #introduce(shard: Shard, fact: Introduced): number {
@@ -137,6 +151,10 @@ export class EntityTable {
     const { columns } = picture;
     const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
+    if (!Number.isNaN(fact.lon)) {
+      const describe = () => this.describe(slot);
+      this.tracks.reported(columns.shard[slot], this.number[slot], fact, columns.received[slot], describe);
+    }
     if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
     let full = columns.liveness[slot] !== LIVE;
     columns.liveness[slot] = LIVE;
@@ -193,7 +211,26 @@ export class EntityTable {
 
   #merge(slot: number, patch: string): void {
     const merged = this.mergedAttributes(slot, JSON.parse(patch) as JsonObject);
-    this.setAttributes(slot, merged === "{}" ? "" : merged);
+    const text = merged === "{}" ? "" : merged;
+    if (text !== (this.picture.columns.attributes.get(slot) ?? "")) this.#describedOtherwise(slot);
+    this.setAttributes(slot, text);
+  }
+
+  /** What its track says of an entity as a whole is about to change. */
+  #describedOtherwise(slot: number): void {
+    const { shard, received } = this.picture.columns;
+    this.tracks.changes(shard[slot], this.number[slot], received[slot], this.describe(slot));
+  }
+
+  /** What a track says of an entity as a whole. */
+  describe(slot: number): Description {
+    const { kinds, kind, states, state, attributes, labels } = this.picture.columns;
+    return {
+      kind: kinds.name(kind[slot]),
+      state: states.name(state[slot]),
+      attributes: attributes.get(slot) ?? "",
+      labels: labels.get(slot) ?? [],
+    };
   }
 
   /** @param text JSON text of an object, or empty. */
@@ -232,6 +269,7 @@ export class EntityTable {
     const { columns } = this.picture;
     const state = interned(columns.states.number(fact.state));
     if (columns.state[slot] !== state) {
+      this.#describedOtherwise(slot);
       columns.state[slot] = state;
       this.picture.touch(slot, FULL);
     }

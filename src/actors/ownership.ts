@@ -6,8 +6,8 @@ import type { Clock } from "../clock.ts";
 import { MAX_REPLAY_FACTS } from "../limits.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import type { EntityTable } from "./entity-table.ts";
-import type { GroupCommit } from "./group-commit.ts";
-import { type Checkpoint, type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
+import type { GroupCommit, TakenCheckpoint } from "./group-commit.ts";
+import { type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
 import { type Recovered, recover, recoverUnseen } from "./recovery.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
@@ -36,7 +36,7 @@ export class Ownership {
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
   readonly #mirroring: Mirroring | undefined;
-  readonly #written: (checkpoint: Checkpoint) => void;
+  readonly #written: (checkpoint: TakenCheckpoint) => void;
   #stopped = false;
 
   /** @param written is told of the checkpoints of hand-overs, once they are durable. */
@@ -48,7 +48,7 @@ export class Ownership {
     wheel: TimingWheel,
     clock: Clock,
     mirroring: Mirroring | undefined,
-    written: (checkpoint: Checkpoint) => void,
+    written: (checkpoint: TakenCheckpoint) => void,
   ) {
     this.#table = table;
     this.#store = store;
@@ -162,7 +162,8 @@ export class Ownership {
       for (let index = dirty.shift(); index !== undefined; index = dirty.shift()) {
         const shard = this.#table.shards[index];
         const body = encodeCheckpoint(this.#table, shard);
-        const checkpoint = { shard: index, epoch: shard.epoch, mark: this.#commit.lastJournalId, body };
+        const tail = this.#table.tracks.logs[index].take();
+        const checkpoint = { shard: index, epoch: shard.epoch, mark: this.#commit.lastJournalId, body, tail };
         try {
           if (await this.#store.write(checkpoint)) this.#written(checkpoint);
         } catch (error) {

@@ -57,16 +57,33 @@ export interface Checkpoint {
   /** Facts of journal rows with id ≤ mark are in `body`. */
   mark: number;
   body: Uint8Array;
+  /** What has become known of its tracks, and is in no row yet, since the checkpoint before. Absent = nothing. */
+  tail?: TrackPiece & {
+    /** Pieces with smaller numbers are not wanted any more. */
+    whole: boolean;
+  };
+}
+
+/** A piece of what is known of a shard's tracks and is in no row yet. Opaque to the store. */
+export interface TrackPiece {
+  /** Ascending; a piece replaces one of the same number. */
+  no: number;
+  body: Uint8Array;
 }
 
 export interface CheckpointStore {
-  /** Replaces the shard's checkpoint and raises its mark, in one transaction. False if fenced. Rejects `StoreAway`. */
+  /** Replaces the shard's checkpoint, keeps its piece of tracks and raises its mark, in one transaction. False if fenced. Rejects `StoreAway`. */
   write(checkpoint: Checkpoint): Promise<boolean>;
 }
 
 /** One step of a recovery, in the order in which they must be applied. */
 export type RecoveryItem =
-  | { is: "checkpoint"; checkpoint: Checkpoint }
+  | {
+      is: "checkpoint";
+      checkpoint: Omit<Checkpoint, "tail">;
+      /** All that are wanted, ascending. */
+      pieces: readonly TrackPiece[];
+    }
   | { is: "section"; journalId: number; section: Section };
 
 export interface ShardStore {

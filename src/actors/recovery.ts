@@ -16,6 +16,8 @@ export interface Recovered {
   journalId: number;
 }
 
+type Found = Extract<RecoveryItem, { is: "checkpoint" }>;
+
 /**
  * Loads shards, which must be empty and closed and have their new epochs. They are still closed afterwards.
  * @param breathe is awaited between items, so that a long recovery does not block the loop.
@@ -29,7 +31,7 @@ export async function recover(
   const result: Recovered = { entities: 0, facts: 0, journalId: 0 };
   for await (const item of items) {
     if (item.is === "checkpoint") {
-      load(table, item.checkpoint);
+      load(table, item);
       result.journalId = Math.max(result.journalId, item.checkpoint.mark);
     } else {
       result.facts += fold(table, item.section);
@@ -64,16 +66,16 @@ export async function recoverUnseen(
   breathe: () => Promise<void>,
   opened: (shard: Shard) => void,
 ): Promise<Recovered> {
-  const whole = new Map<number, Checkpoint>();
-  const shadow = new EntityTable(new Picture(NO_INDEX));
+  const whole = new Map<number, Found>();
+  const shadow = new EntityTable(new Picture(NO_INDEX), table.tracks.holdMs);
   const result = await recover(shadow, shards, withoutWhole(items, whole), breathe);
   for (const index of shards) {
     const shard = table.shards[index];
-    const checkpoint = whole.get(index);
-    if (checkpoint === undefined) adopt(table, shadow, shard);
+    const found = whole.get(index);
+    if (found === undefined) adopt(table, shadow, shard);
     else {
-      load(table, checkpoint, (id) => table.picture.find(id));
-      result.journalId = Math.max(result.journalId, checkpoint.mark);
+      load(table, found, (id) => table.picture.find(id));
+      result.journalId = Math.max(result.journalId, found.checkpoint.mark);
       result.entities += enterEpoch(table, shard);
     }
     opened(shard);
@@ -85,16 +87,16 @@ export async function recoverUnseen(
 /** Keeps back, in `whole`, the checkpoints after which nothing comes. */
 async function* withoutWhole(
   items: AsyncIterable<RecoveryItem>,
-  whole: Map<number, Checkpoint>,
+  whole: Map<number, Found>,
 ): AsyncIterable<RecoveryItem> {
   for await (const item of items) {
     if (item.is === "checkpoint") {
-      whole.set(item.checkpoint.shard, item.checkpoint);
+      whole.set(item.checkpoint.shard, item);
       continue;
     }
     const { shard } = item.section;
-    const checkpoint = whole.get(shard);
-    if (checkpoint !== undefined) yield { is: "checkpoint", checkpoint };
+    const found = whole.get(shard);
+    if (found !== undefined) yield found;
     whole.delete(shard);
     yield item;
   }
@@ -108,7 +110,9 @@ async function* withoutWhole(
 export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): void {
   const from = shadow.shards[shard.index];
   const { picture } = table;
-  load(table, { shard: shard.index, body: encodeCheckpoint(shadow, from) }, (id) => picture.find(id));
+  const checkpoint = { shard: shard.index, body: encodeCheckpoint(shadow, from) };
+  load(table, { checkpoint, pieces: [] }, (id) => picture.find(id));
+  table.tracks.logs[shard.index] = shadow.tracks.logs[shard.index];
   enterEpoch(table, shard);
   shard.factsSinceCheckpoint = from.factsSinceCheckpoint;
   shard.dirtySince = from.dirtySince;
@@ -117,7 +121,7 @@ export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): vo
 /** @param mirrorOf the slot that the picture has for an id already, −1 = none. */
 function load(
   table: EntityTable,
-  checkpoint: Pick<Checkpoint, "shard" | "body">,
+  { checkpoint, pieces }: { checkpoint: Pick<Checkpoint, "shard" | "body"> } & Pick<Found, "pieces">,
   mirrorOf: (id: string) => number = () => -1,
 ): void {
   const shard = table.shards[checkpoint.shard];
@@ -150,6 +154,7 @@ function load(
     table.picture.touch(slot, FULL);
   }
   assert.ok(duplicates.done, "a checkpoint ends with its last entity");
+  for (const { no, body } of pieces) table.tracks.logs[shard.index].load(no, body);
   shard.nextNumber = nextNumber;
   shard.commands = commands;
 }

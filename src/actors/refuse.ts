@@ -21,6 +21,10 @@ export function refuse(table: EntityTable, shard: Shard, report: Report, slot: n
   if (report.source !== undefined && isFull(columns.sources, report.source)) {
     return { type: "too-many-kinds", detail: `there are ${columns.sources.limit} sources already` };
   }
+  if (table.tracks.isFull(shard.index)) {
+    const detail = "more of the shard's tracks waits to be written than it may hold; try again later";
+    return { type: "overloaded", detail };
+  }
   // What is known and brings no attributes does not grow.
   if (slot >= 0 && report.attributes === undefined) return undefined;
   return refuseGrowth(table, shard, report, slot);

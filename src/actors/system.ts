@@ -69,7 +69,7 @@ export class ActorSystem {
     this.#clock = clock;
     this.#gate = gate;
     const reopen = options.reopen ?? ((shards: readonly number[]) => this.ownership.reopen(shards));
-    this.table = new EntityTable(this.picture);
+    this.table = new EntityTable(this.picture, options.receive.staleAfter);
     this.#wheel = new TimingWheel(clock.now());
     const hooks = {
       written: (checkpoint: TakenCheckpoint) => options.onCheckpoint(checkpoint),

@@ -3,11 +3,13 @@
  * of what others own (`mirrors`, `source`), and queries to all (`scatter`).
  */
 import type { EntityTable } from "../actors/entity-table.ts";
+import { LocalTails } from "../actors/local-tails.ts";
 import type { CommandHandler, Ingest } from "../actors/messages.ts";
 import type { Mirroring } from "../actors/ownership.ts";
 import type { ActorSystem, SystemOptions } from "../actors/system.ts";
 import type { Clock } from "../clock.ts";
 import { MAX_BUS_MESSAGE_BYTES } from "../limits.ts";
+import type { TrackTails } from "../tracks/ports.ts";
 import type { Announcement } from "./announcement.ts";
 import { ClusterRouter } from "./cluster-router.ts";
 import { CommandReceiver } from "./command-receiver.ts";
@@ -152,6 +154,7 @@ export class Cluster {
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
         picture: system.picture,
+        tails: new LocalTails(system.table, clock),
         clock,
         // A node that stands still may have been evicted already.
         open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
@@ -187,6 +190,11 @@ export class Cluster {
   }
 
   get queries(): EntityQueries {
+    return this.parts.scatter;
+  }
+
+  /** What of tracks is in memory, here and in the other nodes. */
+  get tails(): TrackTails {
     return this.parts.scatter;
   }
 

@@ -2,12 +2,17 @@
 import { MAX_LIST_LIMIT, MAX_QUERY_NAMES, SHARDS } from "../limits.ts";
 import type { BboxQuery, NearQuery } from "../picture/query.ts";
 import type { EntityRecord } from "../picture/record.ts";
+import type { TailPage, ThenQuery } from "../tracks/ports.ts";
+import type { Segment } from "../tracks/segment.ts";
 
 /** A query as it goes to other nodes. */
 export type EntityQuery =
   | ({ is: "list" } & Omit<BboxQuery, "only">)
   | ({ is: "near" } & Omit<NearQuery, "only">)
-  | { is: "one"; id: string };
+  | { is: "one"; id: string }
+  /** What of tracks is in memory: where everything was, or the way of one entity. */
+  | ({ is: "then" } & ThenQuery)
+  | { is: "tail"; id: string };
 
 /** What one node says. */
 export interface Answer {
@@ -19,6 +24,10 @@ export interface Answer {
   more: boolean;
   /** Shards it answered for, with their epochs. */
   shards: [number, number][];
+  /** Of `then`, in place of `records`. */
+  page?: TailPage;
+  /** Of `tail`; unknown numbers are `null`. */
+  segments?: Segment[];
 }
 
 /** A question to another node, or its answer. */
@@ -37,9 +46,11 @@ export function readQueryMessage(body: unknown): QueryMessage | undefined {
 function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
-  if (is === "one") return typeof id === "string";
+  if (is === "one" || is === "tail") return typeof id === "string";
   if (!isNames(kinds) || !isNames(states)) return false;
-  if (is === "list") {
+  if (is === "then" && !(isNumber(value.t) && (value.known === undefined || isNumber(value.known))))
+    return false;
+  if (is === "list" || is === "then") {
     const fits = bbox === undefined || (isListOf(bbox, isNumber) && bbox.length === 4);
     return fits && isLimit(limit) && (after === undefined || typeof after === "string");
   }
@@ -49,9 +60,25 @@ function isQuery(value: unknown): boolean {
 
 function isAnswer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { records, distances, more, shards } = value;
+  const { records, distances, more, shards, page, segments } = value;
+  if (page !== undefined && !isTailPage(page)) return false;
+  if (segments !== undefined && !isListOf(segments, isSegment)) return false;
   if (typeof more !== "boolean" || !isListOf(records, isRecord) || !isListOf(shards, isShard)) return false;
   return distances === undefined || (isListOf(distances, isNumber) && distances.length === records.length);
+}
+
+function isTailPage(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const isText = (item: unknown) => typeof item === "string";
+  return (
+    typeof value.more === "boolean" && isListOf(value.records, isRecord) && isListOf(value.elsewhere, isText)
+  );
+}
+
+function isSegment(value: unknown): boolean {
+  if (!isObject(value) || typeof value.id !== "string" || !isNumber(value.recorded)) return false;
+  const isPoint = (point: unknown) => isObject(point) && [point.t, point.lon, point.lat].every(isNumber);
+  return isListOf(value.points, isPoint) && value.points.length > 0;
 }
 
 function isRecord(value: unknown): boolean {

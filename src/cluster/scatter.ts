@@ -3,11 +3,15 @@
  * partial, which the caller is told; nothing is left out silently.
  */
 import { Buffer } from "node:buffer";
+import { type LocalTails, shorten } from "../actors/local-tails.ts";
+import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
 import { type EntityRecord, fullRecord } from "../picture/record.ts";
+import type { TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
+import type { Segment } from "../tracks/segment.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
 /** How long other nodes may take. */
@@ -39,6 +43,8 @@ export interface ScatterOptions {
   open(): ReadonlyMap<number, number>;
   /** Incarnations of the other nodes. */
   others(): string[];
+  /** What of tracks is in memory here. */
+  tails: LocalTails;
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
@@ -50,7 +56,7 @@ interface Pending {
   done(): void;
 }
 
-export class Scatter implements EntityQueries {
+export class Scatter implements EntityQueries, TrackTails {
   readonly #options: ScatterOptions;
   readonly #pending = new Map<number, Pending>();
   #n = 0;
@@ -61,15 +67,29 @@ export class Scatter implements EntityQueries {
   }
 
   list(query: BboxQuery): Promise<Gathered> {
-    return this.#ask({ is: "list", ...query }, (answers) => mergeById(answers, query.limit));
+    return this.#gather({ is: "list", ...query }, (answers) => mergeById(answers, query.limit));
   }
 
   near(query: NearQuery): Promise<Gathered> {
-    return this.#ask({ is: "near", ...query }, (answers) => mergeByDistance(answers, query.k));
+    return this.#gather({ is: "near", ...query }, (answers) => mergeByDistance(answers, query.k));
   }
 
   one(id: string): Promise<Gathered> {
-    return this.#ask({ is: "one", id }, (answers) => mergeById(answers, 1));
+    return this.#gather({ is: "one", id }, (answers) => mergeById(answers, 1));
+  }
+
+  async at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }> {
+    const { answers, missing } = await this.#ask({ is: "then", ...query });
+    return { pages: answers.flatMap(({ page }) => page ?? []), missing };
+  }
+
+  async of(id: string): Promise<{ segments: Segment[]; missing: number[] }> {
+    const { answers, missing } = await this.#ask({ is: "tail", id });
+    // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
+    const tails = answers.map(({ segments = [] }) => segments.map(asSent));
+    const end = (tail: Segment[]) => tail.at(-1)?.points.at(-1)?.t ?? -Infinity;
+    const segments = tails.reduce((most, tail) => (end(tail) > end(most) ? tail : most), []);
+    return { segments, missing: missing.filter((shard) => shard === shardOf(id)) };
   }
 
   /** A message of another node, whatever is in it. */
@@ -80,7 +100,10 @@ export class Scatter implements EntityQueries {
       return;
     }
     if (message.is === "query") {
-      this.#options.send(from, { is: "answer", n: message.n, answer: this.answer(message.query) });
+      const { n, query } = message;
+      const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
+      if (query.is === "then") void this.#then(query).then(send);
+      else send(this.answer(query));
       return;
     }
     const pending = this.#pending.get(message.n);
@@ -90,7 +113,7 @@ export class Scatter implements EntityQueries {
   }
 
   /** What this node has to say. */
-  answer(query: EntityQuery): Answer {
+  answer(query: Exclude<EntityQuery, { is: "then" }>): Answer {
     const { picture, open } = this.#options;
     const shards = open();
     const only = (slot: number) => shards.has(picture.columns.shard[slot]);
@@ -110,15 +133,35 @@ export class Scatter implements EntityQueries {
         const records = slot >= 0 && only(slot) ? [fullRecord(picture, slot)] : [];
         return { records, more: false, shards: told };
       }
+      case "tail": {
+        const segments = shards.has(shardOf(query.id)) ? this.#options.tails.of(query.id) : [];
+        return { records: [], more: false, shards: told, segments };
+      }
       default:
         return query satisfies never;
     }
   }
 
-  async #ask(
+  /** As `answer`; a look at all that is in memory takes many slices of the loop. */
+  async #then(query: ThenQuery): Promise<Answer> {
+    const { tails, open } = this.#options;
+    const before = new Map(open());
+    const then = await tails.at(query, (shard) => open().has(shard));
+    const after = open();
+    // One that left or came meanwhile was not looked at whole.
+    const shards = [...before].filter(([shard, epoch]) => after.get(shard) === epoch);
+    return { records: [], more: false, shards, page: cutTail(then) };
+  }
+
+  async #gather(
     query: EntityQuery,
     merge: (answers: readonly Answer[]) => Omit<Gathered, "missing">,
   ): Promise<Gathered> {
+    const { answers, missing } = await this.#ask(query);
+    return { ...merge(answers), missing };
+  }
+
+  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[] }> {
     const { clock, send } = this.#options;
     const others = this.#pending.size < MAX_QUERIES ? this.#options.others() : [];
     const answers: Answer[] = [];
@@ -136,12 +179,35 @@ export class Scatter implements EntityQueries {
       });
     }
     // Last, so that a shard that came here while the others were asked is not missed.
-    answers.push(this.answer(query));
+    answers.push(query.is === "then" ? await this.#then(query) : this.answer(query));
     const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
     const missing: number[] = [];
     for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
-    return { ...merge(answers), missing };
+    return { answers, missing };
   }
+}
+
+/** As many records as a message holds. */
+function cutTail(page: TailPage): TailPage {
+  let bytes = page.elsewhere.reduce((sum, id) => sum + 3 * id.length + 3, 0);
+  const end = page.records.findIndex((record) => {
+    bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
+    return bytes > MAX_ANSWER_BYTES;
+  });
+  if (end >= 0) shorten(page, Math.max(1, end));
+  return page;
+}
+
+/** What JSON makes of unknown numbers, undone. */
+function asSent(segment: Segment): Segment {
+  const known = (value: number | null) => value ?? NaN;
+  const points = segment.points.map((point) => ({
+    ...point,
+    alt: known(point.alt),
+    speed: known(point.speed),
+    course: known(point.course),
+  }));
+  return { ...segment, points };
 }
 
 /** As many records as an answer holds. */

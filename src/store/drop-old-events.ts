@@ -4,15 +4,9 @@
  */
 import type { PoolClient } from "pg";
 import { MAX_BACKGROUND_ROWS } from "../limits.ts";
-import { isLocked } from "./errors.ts";
-import { inTransaction, type StoreContext, withClient } from "./session.ts";
+import { type Dropped, dropDailyPartitions, type PartitionedTable } from "./daily-partitions.ts";
+import { type StoreContext, withClient } from "./session.ts";
 
-/** Input: age in ms. Days that were over by then, UTC, by the clock of the database; the oldest first. */
-const OLD = `
-SELECT relname AS name FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-WHERE inhparent = 'event'::regclass AND relname ~ '^event_\\d{8}$'
-  AND to_date(right(relname, 8), 'YYYYMMDD') + 1 <= (now() - make_interval(secs => $1::float8 / 1000)) AT TIME ZONE 'UTC'
-ORDER BY relname`;
 /** Input: none. Raises the floor to the last of the rows that a name stands for. */
 const raiseFloor = (rows: string) => `
 UPDATE event_floor f SET era = e.era, xid = e.xid, id = e.id
@@ -29,40 +23,29 @@ WITH old AS (
   UPDATE event_floor f SET era = n.era, xid = n.xid, id = n.id FROM newest n WHERE (n.era, n.xid, n.id) > (f.era, f.xid, f.id)
 )
 SELECT count(*)::int AS count FROM gone`;
-/** Dropping a partition locks the whole table. A backup may hold it for hours, and flushes must not queue up behind a lock that waits. */
-const LOCK_TIMEOUT_MS = 100;
 
-/** @param retentionMs how old an event may be. @returns what was dropped, and whether someone's lock kept more from it. */
-export async function dropOldEvents(
-  context: StoreContext,
-  retentionMs: number,
-): Promise<{ dropped: string[]; locked: boolean }> {
-  const old = await withClient(context, (client) => client.query<{ name: string }>(OLD, [retentionMs]));
-  const dropped: string[] = [];
-  for (const { name } of old.rows) {
-    if (!(await inTransaction(context, (client) => drop(client, name)))) return { dropped, locked: true };
-    dropped.push(name);
-  }
-  for (let count = MAX_BACKGROUND_ROWS; count === MAX_BACKGROUND_ROWS; ) {
+/** @param retentionMs how old an event may be. */
+export async function dropOldEvents(context: StoreContext, retentionMs: number): Promise<Dropped> {
+  const outcome = await dropDailyPartitions(context, "event", { retentionMs, reachDays: 0 }, raiseFloorTo);
+  for (let count = outcome.locked ? 0 : MAX_BACKGROUND_ROWS; count === MAX_BACKGROUND_ROWS; ) {
     const { rows } = await withClient(context, (client) =>
       client.query<{ count: number }>(DELETE_DEFAULT, [retentionMs, MAX_BACKGROUND_ROWS]),
     );
     count = rows[0]!.count;
   }
-  return { dropped, locked: false };
+  return outcome;
 }
 
-/** @returns false if someone else holds the table. */
-async function drop(client: PoolClient, name: string): Promise<boolean> {
-  await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-  try {
-    // In the order in which a drop locks; after it nobody writes the last rows of the day.
-    await client.query("LOCK TABLE event IN ACCESS EXCLUSIVE MODE");
-    await client.query(raiseFloor(name));
-    await client.query(`DROP TABLE ${name}`);
-    return true;
-  } catch (error) {
-    if (isLocked(error)) return false;
-    throw error;
-  }
+async function raiseFloorTo(client: PoolClient, name: string): Promise<void> {
+  // In the order in which a drop locks; after it nobody writes the last rows of the day.
+  await client.query("LOCK TABLE event IN ACCESS EXCLUSIVE MODE");
+  await client.query(raiseFloor(name));
 }
+
+/** Events are dated by the clock of the database when they are recorded: none is of yesterday. */
+export const EVENT_PARTITIONS: PartitionedTable = {
+  name: "event",
+  rows: "events",
+  daysBehind: 0,
+  dropOld: dropOldEvents,
+};

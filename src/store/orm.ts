@@ -4,7 +4,8 @@ import { MikroORM } from "@mikro-orm/postgresql";
 import type { Pool } from "pg";
 import { Initial } from "../../migrations/20261124000000_initial.ts";
 import { ManyNodes } from "../../migrations/20261126000000_cluster.ts";
-import { EventLog } from "../../migrations/20261127000000_events.ts";
+import { Tracks } from "../../migrations/20261127000000_tracks.ts";
+import { EventLog } from "../../migrations/20261127000001_events.ts";
 import { Webhooks } from "../../migrations/20261127000100_webhooks.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
@@ -14,7 +15,8 @@ import { Webhook } from "./model/webhook.ts";
 export const MIGRATIONS = [
   { migrationName: "20261124000000_initial", class: Initial },
   { migrationName: "20261126000000_cluster", class: ManyNodes },
-  { migrationName: "20261127000000_events", class: EventLog },
+  { migrationName: "20261127000000_tracks", class: Tracks },
+  { migrationName: "20261127000001_events", class: EventLog },
   { migrationName: "20261127000100_webhooks", class: Webhooks },
 ];
 

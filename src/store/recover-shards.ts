@@ -7,6 +7,7 @@ const MARKS =
   "SELECT shard::int AS shard, checkpoint::float8 AS mark FROM mark WHERE shard = ANY ($1) ORDER BY shard";
 /** One at a time: the largest has `MAX_SHARD_BYTES`, and twice as much as text in the embedded database's memory. */
 const CHECKPOINT = "SELECT epoch, body FROM checkpoint WHERE shard = $1";
+const PIECES = "SELECT no, body FROM track_tail WHERE shard = $1 ORDER BY no";
 /** The next rows, as many as `PAGE_BYTES` hold, at least one. The lengths are known without reading the bodies. */
 const JOURNAL = `
 SELECT id::float8 AS id, shards::int[] AS shards, epochs, body FROM (
@@ -40,7 +41,11 @@ export async function* recoverShards(
       client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
     );
     for (const { epoch, body } of found.rows) {
-      yield { is: "checkpoint", checkpoint: { shard, epoch, mark: marks.get(shard) ?? 0, body } };
+      const pieces = await withClient(context, (client) =>
+        client.query<{ no: number; body: Buffer }>(PIECES, [shard]),
+      );
+      const checkpoint = { shard, epoch, mark: marks.get(shard) ?? 0, body };
+      yield { is: "checkpoint", checkpoint, pieces: pieces.rows };
     }
   }
   let after = Math.min(...marks.values());

@@ -22,15 +22,16 @@ import type { ClusterStore } from "../cluster/ports.ts";
 import { VERSION } from "../version.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
+import { EVENT_PARTITIONS } from "./drop-old-events.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { StoredEvents } from "./event-log.ts";
-import { EventUpkeep } from "./event-upkeep.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
+import { PartitionUpkeep } from "./partition-upkeep.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
@@ -40,6 +41,9 @@ import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
 import { StoredWebhooks } from "./stored-webhooks.ts";
+import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
+import { StoredTracks } from "./track/stored-tracks.ts";
+import { TrackWriter } from "./track/track-writer.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
@@ -47,7 +51,8 @@ const RENEW_MS = 1_250;
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
 const EMBEDDED_DEADLINE_MS = 120_000;
-const SNAPSHOT_GRACE_MS = 3_000;
+/** What is to be written behind gets so long at a stop. */
+const GRACE_MS = 3_000;
 
 /** What the store says to a log; pino's loggers do. */
 export interface StoreLog {
@@ -66,7 +71,7 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
-  /** How old events may be. Default: they are kept for ever. */
+  /** How old events and tracks may be. Default: they are kept for ever. */
   retentionMs?: number;
   /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
   clustered?: boolean;
@@ -136,7 +141,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     retentionMs,
   });
   opened.defer(() => store.leave());
-  await store.eventUpkeep.makePartitions();
+  await store.partitions.make();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -173,7 +178,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly snapshot: SnapshotWriter;
   readonly eventLog: StoredEvents;
   readonly webhooks: StoredWebhooks;
-  readonly eventUpkeep: EventUpkeep;
+  readonly tracks: TrackWriter;
+  readonly history: StoredTracks;
+  readonly partitions: PartitionUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -198,7 +205,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#era = era;
     this.eventLog = new StoredEvents(context);
     this.webhooks = new StoredWebhooks(context, orm);
-    this.eventUpkeep = new EventUpkeep(context, log, retentionMs);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -213,6 +219,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.snapshot = new SnapshotWriter(context, (error) =>
       log.error({ err: error }, "entity rows could not be written"),
     );
+    this.tracks = new TrackWriter(context, this.#fence, kind === "embedded", (error) =>
+      log.error({ err: error }, "rows of tracks could not be written"),
+    );
+    this.history = new StoredTracks(context);
+    this.partitions = new PartitionUpkeep(context, log, retentionMs, [EVENT_PARTITIONS, TRACK_PARTITIONS]);
   }
 
   /** Takes over what was opened, and starts what goes on behind. */
@@ -222,7 +233,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     upkeep: UpkeepLimits | undefined,
   ): void {
     this.#resources = resources;
-    this.eventUpkeep.start();
+    this.partitions.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -322,9 +333,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async #close(): Promise<void> {
     this.#cancelRenew();
-    this.eventUpkeep.stop();
+    this.partitions.stop();
     await this.#stopUpkeep();
-    await this.snapshot.stop(SNAPSHOT_GRACE_MS);
+    await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
   }
 

@@ -3,7 +3,7 @@
  * the same statement; statements that raise several marks do so in id order (`raise-marks.ts`). It never goes back: a checkpoint that hung
  * on a dead connection and lands after a newer one would lose what the newer one covers.
  *
- * Inputs: incarnation, gen, shard, epoch, mark, body.
+ * Inputs: incarnation, gen, shard, epoch, mark, body; number and bytes of the piece of tracks (no bytes = none), the first number that is still wanted.
  */
 import type { PoolClient } from "pg";
 import type { Checkpoint } from "../actors/ports.ts";
@@ -20,8 +20,16 @@ WITH held AS MATERIALIZED (
   ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, body = excluded.body, written_at = now()
   WHERE c.epoch <= excluded.epoch
   RETURNING shard
+), dropped AS (
+  DELETE FROM track_tail t USING written w WHERE t.shard = w.shard AND t.no < $9
+), kept AS (
+  INSERT INTO track_tail (shard, no, body)
+  SELECT shard, $7, $8 FROM written WHERE octet_length($8::bytea) > 0
+  ON CONFLICT (shard, no) DO UPDATE SET body = excluded.body
 )
 UPDATE mark SET checkpoint = $5 FROM written WHERE mark.shard = written.shard`;
+
+const NO_TAIL = { no: 0, whole: false, body: new Uint8Array(0) };
 
 /** @returns false if the fence does not stand any more, the shard was claimed again since, or its mark is past this one. */
 export async function writeCheckpoint(
@@ -29,7 +37,7 @@ export async function writeCheckpoint(
   key: { incarnation: string; gen: number },
   checkpoint: Checkpoint,
 ): Promise<boolean> {
-  const { shard, epoch, mark, body } = checkpoint;
+  const { shard, epoch, mark, body, tail = NO_TAIL } = checkpoint;
   const result = await client.query({
     name: "write-checkpoint",
     text: SQL,
@@ -39,8 +47,15 @@ export async function writeCheckpoint(
       shard,
       epoch,
       mark,
-      Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      bytesOf(body),
+      tail.no,
+      bytesOf(tail.body),
+      tail.whole ? tail.no : 0,
     ],
   });
   return result.rowCount === 1;
+}
+
+function bytesOf(array: Uint8Array): Buffer {
+  return Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 }

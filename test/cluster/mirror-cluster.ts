@@ -146,7 +146,7 @@ export class TestCluster {
     const { body } = known;
     const items = async function* () {
       if (body !== undefined)
-        yield { is: "checkpoint", checkpoint: { shard, epoch, mark: 0, body } } as const;
+        yield { is: "checkpoint", checkpoint: { shard, epoch, mark: 0, body }, pieces: [] } as const;
     };
     await recover(shadow, [shard], items(), () => Promise.resolve());
     const real = node.table.shards[shard];

@@ -1,4 +1,6 @@
 import t from "tap";
+import { EntityTable } from "../../src/actors/entity-table.ts";
+import { LocalTails } from "../../src/actors/local-tails.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
@@ -29,6 +31,11 @@ function add(picture: Picture, { id, lon, lat, kind, weight }: Place, seq = 1): 
   picture.place(slot, lon, lat);
 }
 
+/** Of entities without tracks. */
+function tailsOf(picture: Picture, clock: FakeClock): LocalTails {
+  return new LocalTails(new EntityTable(picture), clock);
+}
+
 /** Nodes that share the shards: shard s is open at node s mod count. Each also shows all other entities, as mirrors. */
 function cluster(count: number, places: readonly Place[]) {
   const clock = new FakeClock();
@@ -47,6 +54,7 @@ function cluster(count: number, places: readonly Place[]) {
     scatters.push(
       new Scatter({
         picture,
+        tails: tailsOf(picture, clock),
         open,
         clock,
         others: () =>
@@ -203,14 +211,22 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
   add(now, place, 3);
   now.columns.epoch[now.find("e1")] = 2;
   const all = () => new Map(Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]));
-  const other = new Scatter({ picture: old, open: all, clock, others: () => [], send: () => {} });
+  const other = new Scatter({
+    picture: old,
+    tails: tailsOf(old, clock),
+    open: all,
+    clock,
+    others: () => [],
+    send: () => {},
+  });
   const scatter: Scatter = new Scatter({
     picture: now,
+    tails: tailsOf(now, clock),
     open: all,
     clock,
     others: () => ["old"],
     send: (_, message) => {
-      if (message.is === "query")
+      if (message.is === "query" && message.query.is !== "then")
         scatter.heard("old", { is: "answer", n: message.n, answer: other.answer(message.query) });
     },
   });

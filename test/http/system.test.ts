@@ -58,6 +58,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
     "/v1/entities",
     "/v1/entities/{id}",
     "/v1/entities/{id}/commands",
+    "/v1/entities/{id}/track",
     "/v1/reports",
   ]);
   for (const name of ["Report", "ReportsAnswer", "Feature", "FeatureCollection", "Problem"])
@@ -65,7 +66,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
   const parameters = api.paths["/v1/entities"].get.parameters!;
   t.strictSame(
     parameters.map(({ name }) => name),
-    ["bbox", "near", "radius", "k", "kind", "state", "limit", "after", "partial"],
+    ["bbox", "near", "radius", "k", "kind", "state", "datetime", "known", "limit", "after", "partial"],
   );
   t.equal(parameters.find(({ name }) => name === "limit")?.schema.type, "integer");
   const text = JSON.stringify(api);

@@ -166,7 +166,7 @@ t.test("[O4] [J1] whichever node takes a report, its owner decides, and all node
 });
 
 t.test(
-  "[O5] what a killed node had is another's within seconds, and nothing acknowledged is lost",
+  "[O5] [TR15] what a killed node had is another's within seconds, and nothing acknowledged is lost",
   async (t) => {
     const { nodes, start } = await startCluster(t, 2);
     const [survivor, victim] = nodes;
@@ -192,6 +192,12 @@ t.test(
     await until(again, (cluster) => allOpen(cluster) && cluster.nodes.every(({ shards }) => shards > 60));
     t.match(await feed.report(reports(3)), { accepted: ids.length, refused: [] });
     t.equal((await list(again)).numberReturned, ids.length);
+    const way = await fetch(`${again.url}/v1/entities/${target}/track`, { headers: again.headers });
+    const { features: segments } = (await way.json()) as {
+      features: { geometry: { coordinates: number[][] } }[];
+    };
+    const lats = segments.flatMap(({ geometry }) => geometry.coordinates.map(([, lat]) => lat));
+    t.strictSame([...new Set(lats)], [60.001, 60.002, 60.003], "its track, told by any node");
   },
 );
 

@@ -151,7 +151,7 @@ export const HARDSHIPS: readonly Mutant[] = [
   {
     name: "a link takes one frame at a time",
     file: "src/cluster/link-sender.ts",
-    from: "if (this.#bytes + out.length >= LINK_WINDOW_BYTES) {",
+    from: "if (this.#bytes + this.#openBytes >= LINK_WINDOW_BYTES) {",
     to: "if (this.#bytes > 0) {",
   },
 ];

@@ -21,6 +21,7 @@ import {
   type Transaction,
   transact,
 } from "./memory-database.ts";
+import { keptPieces } from "./memory-store.ts";
 
 export class MemoryClusterStore
   implements ClusterStore, Journal, CheckpointStore, ShardStore, AsyncDisposable
@@ -106,15 +107,17 @@ export class MemoryClusterStore
     const key = await this.#fence.key();
     if (key === undefined) return false;
     return this.#run("write", async (tx) => {
-      const { shards, marks, checkpoints } = this.#database;
+      const { shards, marks, checkpoints, pieces } = this.#database;
       if (!(await this.#hold(tx, key))) return false;
       const { shard, epoch, mark } = checkpoint;
       const { owner, epoch: current } = shards[shard]!;
       if (owner !== this.incarnation || current !== epoch || marks[shard]! > mark) return false;
-      const copy = { ...checkpoint, body: checkpoint.body.slice() };
+      const { tail, ...rest } = checkpoint;
+      const copy = { ...rest, body: checkpoint.body.slice() };
       tx.write(() => {
         if (marks[shard]! > mark) return;
         checkpoints.set(shard, copy);
+        pieces.set(shard, keptPieces(pieces.get(shard), tail));
         marks[shard] = mark;
       });
       return true;
@@ -147,12 +150,16 @@ export class MemoryClusterStore
 
   async *recover(shards: readonly number[]): AsyncIterable<RecoveryItem> {
     const found = await this.#run("recover", async () => {
-      const { journal, checkpoints, marks } = this.#database;
+      const { journal, checkpoints, pieces, marks } = this.#database;
       const items: RecoveryItem[] = [];
       for (const shard of shards) {
         const checkpoint = checkpoints.get(shard);
         if (checkpoint !== undefined)
-          items.push({ is: "checkpoint", checkpoint: { ...checkpoint, mark: marks[shard]! } });
+          items.push({
+            is: "checkpoint",
+            checkpoint: { ...checkpoint, mark: marks[shard]! },
+            pieces: [...(pieces.get(shard)?.values() ?? [])],
+          });
       }
       for (const { id, batch } of journal) {
         for (const section of batch.sections) {

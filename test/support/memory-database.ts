@@ -5,7 +5,7 @@
  *
  * Nothing takes time of its own. A fault that a test asks for makes a call fail, hang, or lose its answer.
  */
-import { type Batch, type Checkpoint, StoreAway } from "../../src/actors/ports.ts";
+import { type Batch, type Checkpoint, StoreAway, type TrackPiece } from "../../src/actors/ports.ts";
 import type { Clock } from "../../src/clock.ts";
 import { LEASE_MS } from "../../src/cluster/ports.ts";
 import { SHARDS } from "../../src/limits.ts";
@@ -76,6 +76,8 @@ export class MemoryDatabase {
   }));
   readonly marks = new Array<number>(SHARDS).fill(0);
   readonly checkpoints = new Map<number, Checkpoint>();
+  /** Of tracks, by shard, by number. */
+  readonly pieces = new Map<number, Map<number, TrackPiece>>();
   journal: JournalRow[] = [];
   /** Rows of shards that a claim under way holds. */
   readonly claiming = new Set<number>();

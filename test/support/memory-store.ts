@@ -8,12 +8,15 @@ import {
   type RecoveryItem,
   type ShardStore,
   StoreAway,
+  type TrackPiece,
 } from "../../src/actors/ports.ts";
 
 /** The actors' store in memory, with the faults that a real one has, on demand. Survives the node that uses it. */
 export class MemoryStore implements Journal, CheckpointStore, ShardStore {
   readonly batches: { journalId: number; batch: Batch }[] = [];
   readonly checkpoints = new Map<number, Checkpoint>();
+  /** By shard, by number. */
+  readonly pieces = new Map<number, Map<number, TrackPiece>>();
   readonly epochs = new Map<number, number>();
   readonly flushNumbers = new Set<string>();
   incarnation = 0;
@@ -62,7 +65,9 @@ export class MemoryStore implements Journal, CheckpointStore, ShardStore {
     await this.writeGate;
     if (this.fenced) return false;
     if (this.epochs.get(checkpoint.shard) !== checkpoint.epoch) return false;
-    this.checkpoints.set(checkpoint.shard, { ...checkpoint, body: checkpoint.body.slice() });
+    const { tail, ...rest } = checkpoint;
+    this.checkpoints.set(checkpoint.shard, { ...rest, body: checkpoint.body.slice() });
+    this.pieces.set(checkpoint.shard, keptPieces(this.pieces.get(checkpoint.shard), tail));
     return true;
   }
 
@@ -84,7 +89,8 @@ export class MemoryStore implements Journal, CheckpointStore, ShardStore {
   async *recover(shards: readonly number[]): AsyncIterable<RecoveryItem> {
     for (const shard of shards) {
       const checkpoint = this.checkpoints.get(shard);
-      if (checkpoint !== undefined) yield { is: "checkpoint", checkpoint };
+      const pieces = [...(this.pieces.get(shard)?.values() ?? [])];
+      if (checkpoint !== undefined) yield { is: "checkpoint", checkpoint, pieces };
     }
     for (const { journalId, batch } of this.batches) {
       for (const section of batch.sections) {
@@ -94,4 +100,16 @@ export class MemoryStore implements Journal, CheckpointStore, ShardStore {
       }
     }
   }
+}
+
+/** The pieces of a shard's tracks after a checkpoint with another one. */
+export function keptPieces(
+  before: ReadonlyMap<number, TrackPiece> | undefined,
+  tail: Checkpoint["tail"],
+): Map<number, TrackPiece> {
+  const pieces = new Map(before);
+  if (tail === undefined) return pieces;
+  if (tail.whole) for (const no of pieces.keys()) if (no < tail.no) pieces.delete(no);
+  if (tail.body.length > 0) pieces.set(tail.no, { no: tail.no, body: tail.body.slice() });
+  return pieces;
 }

@@ -10,6 +10,7 @@ import type { EventAccess } from "../../events/access.ts";
 import { MAX_BODIES_BYTES } from "../../limits.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { History } from "../../tracks/history.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
@@ -20,6 +21,7 @@ import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
+import { tracksRoutes } from "./routes/tracks.ts";
 import { type WebhooksOptions, webhooksRoutes } from "./routes/webhooks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
@@ -36,6 +38,8 @@ export interface AppOptions {
   events?: EventAccess;
   /** Absent = none, and no routes for them. */
   webhooks?: WebhooksOptions;
+  /** What was; absent = the store keeps none. */
+  history?: History;
   /** For `/v1/cluster`. */
   clusterStatus(): ClusterStatus;
   health(): Health;
@@ -79,7 +83,8 @@ export function createApp(options: AppOptions): App {
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
   const postReports = createPostReports(options.ingest, clock, bodies);
   reportsRoute(app, postReports);
-  entitiesRoutes(app, picture, clock, options.cluster);
+  entitiesRoutes(app, picture, clock, options.cluster, options.history);
+  tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);

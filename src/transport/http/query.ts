@@ -1,6 +1,12 @@
 /** Parts of addresses, as several routes read them. */
 import { z } from "@hono/zod-openapi";
 import { MAX_NAME_LENGTH, MAX_QUERY_NAMES } from "../../limits.ts";
+import { parseTime } from "../ingest/parse-time.ts";
+
+export const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
+export const numberText = (low: number, high: number) =>
+  z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
 
 export const wholeText = (low: number, high: number) =>
   z
@@ -8,6 +14,26 @@ export const wholeText = (low: number, high: number) =>
     .regex(/^\d{1,9}$/, "must be a whole number")
     .transform(Number)
     .pipe(z.number().min(low).max(high));
+
+/** A time, RFC 3339 → Unix ms. */
+export const instant = z
+  .string()
+  .transform(parseTime)
+  .refine((t) => !Number.isNaN(t), "must be a time as 2026-01-02T03:04:05Z");
+
+/** `from/to`, either of them `..` = without end → Unix ms, ±∞. */
+export const interval = z
+  .string()
+  .transform((text) => {
+    const [from, to, ...more] = text.split("/");
+    const at = (part: string | undefined, open: number) =>
+      part === ".." || part === "" ? open : parseTime(part ?? "");
+    return more.length > 0 ? [NaN, NaN] : [at(from, -Infinity), at(to, Infinity)];
+  })
+  .refine(
+    ([from, to]) => from <= to,
+    "must be two times with a slash between them, either of them may be ..",
+  );
 
 /** Names with commas between them. */
 export const names = z

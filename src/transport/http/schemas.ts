@@ -114,6 +114,36 @@ export const CloudEventSchema = z
   })
   .openapi("CloudEvent");
 
+export const TrackSchema = z
+  .object({
+    type: z.literal("FeatureCollection"),
+    timeStamp: time(),
+    features: z.array(
+      z.object({
+        type: z.literal("Feature"),
+        id: z.string(),
+        geometry: z.object({ type: z.literal("LineString"), coordinates: z.array(z.array(z.number())) }),
+        properties: z.object({
+          entity: z.string(),
+          kind: z.string(),
+          state: z.string(),
+          attributes: z.record(z.string(), z.unknown()),
+          labels: z.array(z.string()),
+          fences: z.array(z.string()),
+          recorded: time().describe("When this was known."),
+          hold: z.boolean().describe("At the last position it was taken to be still, unheard of."),
+          times: z.array(time()).describe("Of each position."),
+          speed: z.array(z.number().nullable()).describe("Metres per second, at each position."),
+          course: z.array(z.number().nullable()).describe("Degrees from true north, at each position."),
+        }),
+      }),
+    ),
+    numberReturned: z.int(),
+    missingShards: z.int().optional(),
+    links: z.array(z.object({ rel: z.enum(["self", "next"]), type: z.string(), href: z.string() })),
+  })
+  .openapi("Track");
+
 const ProblemSchema = z
   .object({
     type: z.string().openapi({ enum: Object.keys(PROBLEMS).map((type) => problemUrn(type as ProblemType)) }),

@@ -6,6 +6,7 @@ import type { EntityQueries, Gathered } from "../../../cluster/scatter.ts";
 import { DEFAULT_LIST_LIMIT, MAX_ID_LENGTH, MAX_LIST_LIMIT } from "../../../limits.ts";
 import type { Picture } from "../../../picture/picture.ts";
 import { queryBbox, queryNear } from "../../../picture/query.ts";
+import type { History } from "../../../tracks/history.ts";
 import {
   collectionResponse,
   type Feature,
@@ -15,18 +16,17 @@ import {
   gatheredResponse,
   type Link,
 } from "../feature.ts";
+import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { flatten, names, wholeText } from "../query.ts";
+import { flatten, instant, NUMBER, names, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
+import { listThen } from "../then.ts";
 
 /** Half the way round the globe: no two places are farther apart. */
 const MAX_RADIUS = 20_037_508;
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
-const numberText = (low: number, high: number) =>
-  z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
 /** A list of `count` numbers with a comma between them, or NaN in it where one is none. */
 function numbers(text: string): number[] {
   return text.split(",").map((part) => (NUMBER.test(part.trim()) ? Number(part) : NaN));
@@ -78,6 +78,16 @@ const Query = z
     state: names
       .optional()
       .openapi({ type: "string", description: "Only these states, with commas between them." }),
+    datetime: instant.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: "Where everything was then, and what it was; not together with near.",
+    }),
+    known: instant.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: "With datetime: as far as it was known then.",
+    }),
     limit: wholeText(1, MAX_LIST_LIMIT)
       .default(DEFAULT_LIST_LIMIT)
       .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT }),
@@ -101,7 +111,9 @@ const Query = z
     } else {
       if (query.bbox !== undefined) refuse("bbox", "cannot be combined with near");
       if (query.after !== undefined) refuse("after", "cannot be combined with near");
+      if (query.datetime !== undefined) refuse("datetime", "cannot be combined with near");
     }
+    if (query.known !== undefined && query.datetime === undefined) refuse("known", "needs datetime");
   });
 type Query = z.output<typeof Query>;
 
@@ -131,18 +143,21 @@ const oneRoute = createRoute({
   },
 });
 
-/** @param cluster asks all nodes; absent = this node has everything. */
+/** @param cluster asks all nodes; absent = this node has everything. @param history absent = this node keeps none. */
 export function entitiesRoutes(
   app: OpenAPIHono,
   picture: Picture,
   clock: Clock,
   cluster: EntityQueries | undefined,
+  history: History | undefined,
 ): void {
   app.openAPIRegistry.registerPath(listRoute);
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
     const parsed = Query.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error);
+    const { datetime } = parsed.data;
+    if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime }, url);
     return cluster === undefined
       ? list(picture, clock, parsed.data, url)
       : gather(cluster, clock, parsed.data, url);
@@ -187,14 +202,6 @@ async function gather(cluster: EntityQueries, clock: Clock, query: Query, url: U
   return gatheredResponse(clock, found, links);
 }
 
-function unreached(missing: readonly number[]): Response {
-  return problemResponse(
-    "unavailable",
-    `${missing.length} of the cluster's shards cannot be reached now: their nodes do not answer, or they are on their way to another.`,
-    { headers: { "retry-after": "1" } },
-  );
-}
-
 function list(picture: Picture, clock: Clock, query: Query, url: URL): Response {
   const { kind: kinds, state: states, limit } = query;
   const links: Link[] = [link("self", url.pathname, url.searchParams)];
@@ -207,15 +214,4 @@ function list(picture: Picture, clock: Clock, query: Query, url: URL): Response 
   const { slots, more } = queryBbox(picture, { bbox: query.bbox, kinds, states, limit, after: query.after });
   if (more) links.push(nextLink(url, picture.columns.id[slots.at(-1)!]!));
   return collectionResponse(picture, clock, { slots }, links);
-}
-
-function nextLink(url: URL, after: string): Link {
-  const next = new URLSearchParams(url.searchParams);
-  next.set("after", after);
-  return link("next", url.pathname, next);
-}
-
-function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {
-  const query = parameters.toString();
-  return { rel, type: GEOJSON, href: query === "" ? path : `${path}?${query}` };
 }

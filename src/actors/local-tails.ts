@@ -1,0 +1,145 @@
+/** What this node has in memory of the tracks of its shards, and in no row yet. Looks at all of it, a slice at a time. */
+import type { Clock } from "../clock.ts";
+import { SLICE_MS } from "../limits.ts";
+import { isWithin } from "../picture/query.ts";
+import { compareIds } from "../tracks/id-order.ts";
+import type { TailPage, ThenQuery, ThenRecord, TrackTails } from "../tracks/ports.ts";
+import { inOrder, type Segment, wrapLongitude } from "../tracks/segment.ts";
+import { recordThen } from "../tracks/then.ts";
+import type { ClosedSegment, TrackLog } from "../tracks/track-log.ts";
+import { segmentOf } from "../tracks/tracks.ts";
+import type { EntityTable } from "./entity-table.ts";
+import type { Shard } from "./shard.ts";
+import { shardOf } from "./shard-hash.ts";
+
+/** Entities looked at between two looks at the clock. */
+const LOOK = 256;
+const NONE: readonly ClosedSegment[] = [];
+/** So many pages are collected before what is beyond the first is thrown away. */
+const PAGES_KEPT = 4;
+
+export class LocalTails {
+  readonly #table: EntityTable;
+  readonly #clock: Clock;
+
+  constructor(table: EntityTable, clock: Clock) {
+    this.#table = table;
+    this.#clock = clock;
+  }
+
+  /** For a node that has all shards. */
+  get alone(): TrackTails {
+    const isOpen = (shard: number) => this.#table.shards[shard].status !== "closed";
+    const missing = () => this.#table.shards.map(({ index }) => index).filter((index) => !isOpen(index));
+    return {
+      at: async (query) => ({ pages: [await this.at(query, isOpen)], missing: missing() }),
+      of: async (id) => ({
+        segments: this.of(id),
+        missing: missing().filter((shard) => shard === shardOf(id)),
+      }),
+    };
+  }
+
+  /** Of the shards for which `open` is true. */
+  async at(query: ThenQuery, open: (shard: number) => boolean): Promise<TailPage> {
+    const page: TailPage = { records: [], more: false, elsewhere: [] };
+    let end = this.#clock.monotonic() + SLICE_MS;
+    for (const shard of this.#table.shards) {
+      if (!open(shard.index)) continue;
+      const { nextNumber } = shard;
+      const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
+      for (let number = 0; number < nextNumber; number++) {
+        if (number % LOOK === 0 && this.#clock.monotonic() >= end) {
+          await new Promise<void>((resolve) => this.#clock.yield(resolve));
+          end = this.#clock.monotonic() + SLICE_MS;
+          if (!open(shard.index)) break;
+        }
+        const segment = this.#segmentAt(shard, number, closed.get(number) ?? NONE, query);
+        if (segment === undefined) continue;
+        const record = recordThen(segment, query, this.#version(shard, number));
+        if (record !== undefined) page.records.push(record);
+        else if (this.#replaces(segment, query)) page.elsewhere.push(segment.id);
+        if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
+      }
+    }
+    cut(page, query.limit);
+    return page;
+  }
+
+  /** Of an entity of an open shard: by ascending time, the open segment with what there is. */
+  of(id: string): Segment[] {
+    const shard = this.#table.shards[shardOf(id)];
+    const slot = this.#table.picture.find(id);
+    if (slot < 0 || shard.status === "closed") return [];
+    const number = this.#table.number[slot];
+    const log = this.#table.tracks.logs[shard.index];
+    const ended = log.closed.filter((closed) => closed.number === number);
+    const segments = ended
+      .map((closed) => segmentOf(log, id, closed))
+      .filter(({ points }) => points.length > 1);
+    return log.count(number) > 0 ? [...segments, this.#openOf(log, shard, number)] : segments;
+  }
+
+  /** The segment at an instant, if it was known then. */
+  #segmentAt(
+    shard: Shard,
+    number: number,
+    ended: readonly ClosedSegment[],
+    { t, after, known = Infinity }: ThenQuery,
+  ): Segment | undefined {
+    const log = this.#table.tracks.logs[shard.index];
+    if (log.last(number) === -Infinity) return undefined;
+    const id = this.#idOf(shard, number);
+    if (id === undefined || (after !== undefined && compareIds(id, after) <= 0)) return undefined;
+    if (log.count(number) > 0 && log.first(number) <= t) {
+      const recorded = log.recorded(number);
+      if (recorded > known) return undefined;
+      const isNow =
+        log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
+      return this.#openOf(log, shard, number, isNow);
+    }
+    for (const closed of ended) {
+      const segment = segmentOf(log, id, closed);
+      const { points } = segment;
+      if (points[0].t <= t && t < points.at(-1)!.t) return segment.recorded <= known ? segment : undefined;
+    }
+    return undefined;
+  }
+
+  /** @param isNow of its points only the last is wanted: nearly all that is asked is of now. */
+  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment {
+    const slot = shard.slot(number);
+    const id = this.#idOf(shard, number)!;
+    const points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
+    return { id, ...this.#table.describe(slot), recorded: log.recorded(number), hold: false, points };
+  }
+
+  /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
+  #replaces({ points, recorded }: Segment, { bbox }: ThenQuery): boolean {
+    const { t, lon, lat } = points[0];
+    const within = bbox === undefined || isWithin(wrapLongitude(lon), lat, bbox);
+    return within && recorded - t >= this.#table.tracks.holdMs;
+  }
+
+  #idOf(shard: Shard, number: number): string | undefined {
+    const slot = shard.slot(number);
+    return slot < 0 ? undefined : this.#table.picture.columns.id[slot];
+  }
+
+  #version(shard: Shard, number: number): { epoch: number; seq: number } {
+    return { epoch: shard.epoch, seq: this.#table.picture.columns.seq[shard.slot(number)] };
+  }
+}
+
+function cut(page: TailPage, limit: number): void {
+  page.records.sort((a: ThenRecord, b: ThenRecord) => compareIds(a.id, b.id));
+  if (page.records.length > limit) shorten(page, limit);
+}
+
+/** Leaves the first `count` records, and of what is elsewhere what is before the last. */
+export function shorten(page: TailPage, count: number): void {
+  page.records.length = count;
+  page.more = true;
+  const end = page.records[count - 1].id;
+  page.elsewhere = page.elsewhere.filter((id) => compareIds(id, end) <= 0);
+}

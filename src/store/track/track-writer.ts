@@ -1,0 +1,148 @@
+/**
+ * Writes the rows of `track` behind the checkpoints, a batch at a time: segments first, then what late reports change of rows that are there.
+ * What is not written stays with the checkpoints, so nothing is lost while the database is away, slow, or refuses it.
+ *
+ * States: made → running (by `start`) → stopped.
+ */
+
+import { StoreAway } from "../../actors/ports.ts";
+import type { LateBatch, SegmentBatch } from "../../actors/track-source.ts";
+import { MAX_BACKGROUND_ROWS, TRACK_BATCH_ROWS, TRACK_ROWS_PER_SECOND } from "../../limits.ts";
+import { correct } from "../../tracks/correct.ts";
+import type { Segment } from "../../tracks/segment.ts";
+import { isPoison } from "../errors.ts";
+import type { Fence } from "../fence.ts";
+import { type StoreContext, withClient } from "../session.ts";
+import { insertSegments } from "./insert-segments.ts";
+import { segmentsAround } from "./segments-around.ts";
+
+/** How often it looks whether there is anything to write. */
+const LOOK_MS = 250;
+const RETRY_MS = 1_000;
+
+/** Where the rows come from. */
+export interface TrackRows {
+  readonly holdMs: number;
+  segments(limit: number): SegmentBatch | undefined;
+  late(limit: number): LateBatch | undefined;
+}
+
+export class TrackWriter {
+  readonly #context: StoreContext;
+  readonly #fence: Fence;
+  readonly #batchRows: number;
+  readonly #failed: (error: unknown) => void;
+  #rows: TrackRows | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+  #wake = () => {};
+  readonly stats = { rows: 0, points: 0, corrections: 0 };
+
+  /** @param failed is told of an error that trying again does not mend. @param embedded flushes wait behind each statement. */
+  constructor(context: StoreContext, fence: Fence, embedded: boolean, failed: (error: unknown) => void) {
+    this.#context = context;
+    this.#fence = fence;
+    this.#batchRows = embedded ? MAX_BACKGROUND_ROWS : TRACK_BATCH_ROWS;
+    this.#failed = failed;
+  }
+
+  /** Writes what `rows` has, from now on. */
+  start(rows: TrackRows): void {
+    this.#rows = rows;
+    this.#running = this.#run();
+  }
+
+  /** Writes what is there without pauses, for so long at most. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    const cancel = this.#context.clock.schedule(graceMs, () => {
+      this.#rows = undefined;
+    });
+    await this.#running;
+    cancel();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#rows !== undefined) {
+      let pause = LOOK_MS;
+      const { clock } = this.#context;
+      const began = clock.monotonic();
+      try {
+        const written = (await this.#writeSegments(this.#rows)) ?? (await this.#writeLate(this.#rows));
+        if (written !== undefined)
+          pause = (written / TRACK_ROWS_PER_SECOND) * 1_000 - (clock.monotonic() - began);
+        else if (this.#stopped) return;
+      } catch (error) {
+        if (!(error instanceof StoreAway)) this.#failed(error);
+        if (this.#stopped) return;
+        pause = RETRY_MS;
+      }
+      if (!this.#stopped) await this.#pause(Math.max(0, pause));
+    }
+  }
+
+  /** @returns how many rows; `undefined` if there was nothing to write. */
+  async #writeSegments(rows: TrackRows): Promise<number | undefined> {
+    const batch = rows.segments(this.#batchRows);
+    if (batch === undefined) return undefined;
+    await this.#insert(batch.segments);
+    batch.written();
+    this.stats.rows += batch.segments.length;
+    for (const { points } of batch.segments) this.stats.points += points.length - 1;
+    return batch.segments.length;
+  }
+
+  async #writeLate(rows: TrackRows): Promise<number | undefined> {
+    const batch = rows.late(MAX_BACKGROUND_ROWS);
+    if (batch === undefined) return undefined;
+    const { holdMs } = rows;
+    const wanted = batch.entities.map(({ id, points }) => {
+      const times = points.map(({ point }) => point.t);
+      return { id, from: Math.min(...times), to: Math.max(...times) };
+    });
+    const current = await withClient(this.#context, (client) => segmentsAround(client, wanted));
+    const changed = batch.entities.flatMap(({ id, points, end }) =>
+      correct(id, current.get(id) ?? [], points, end, holdMs),
+    );
+    for (let at = 0; at < changed.length; at += this.#batchRows)
+      await this.#insert(changed.slice(at, at + this.#batchRows));
+    batch.written();
+    this.stats.corrections += changed.length;
+    return Math.max(1, changed.length);
+  }
+
+  /** A row that PostgreSQL refuses is told and left out; the others are written. @throws StoreAway */
+  async #insert(segments: readonly Segment[]): Promise<void> {
+    if (segments.length === 0) return;
+    const key = await this.#fence.key();
+    // The next owner of the shards writes it.
+    if (key === undefined) throw new StoreAway("this incarnation is down");
+    try {
+      const held = await withClient(this.#context, (client) => insertSegments(client, key, segments));
+      if (!held) throw new StoreAway("the fence has moved on");
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      if (segments.length === 1) {
+        const { id } = segments[0]!;
+        this.#failed(
+          new Error(`a segment of ${JSON.stringify(id)} was refused: ${error.message}`, { cause: error }),
+        );
+        return;
+      }
+      const middle = segments.length >> 1;
+      await this.#insert(segments.slice(0, middle));
+      await this.#insert(segments.slice(middle));
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#context.clock.schedule(ms, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

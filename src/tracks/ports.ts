@@ -1,0 +1,60 @@
+/** What history wants of those who have it: the rows, and what of the tracks is in memory and in no row yet. */
+import type { Box } from "../picture/cover.ts";
+import type { EntityRecord } from "../picture/record.ts";
+import type { Segment } from "./segment.ts";
+
+/** Where everything was. */
+export interface ThenQuery {
+  /** Unix ms. */
+  t: number;
+  /** Only what was known then, Unix ms. Absent = all that is known. */
+  known?: number;
+  /** Only what was within, edges included. */
+  bbox?: Box;
+  kinds?: readonly string[];
+  states?: readonly string[];
+  /** How many at most, ≥ 1. */
+  limit: number;
+  /** Only ids after this one. */
+  after?: string;
+}
+
+/** What an entity was at an instant. `t` is that of the fix before it. */
+export type ThenRecord = Omit<
+  EntityRecord,
+  "received" | "source" | "heading" | "accuracy" | "implausible"
+> & {
+  /** When this was known, RFC 3339. */
+  recorded: string;
+};
+
+/** What is in memory: a page in order of id, and who is told elsewhere or not at all by it, whatever the rows say. */
+export interface TailPage {
+  records: ThenRecord[];
+  more: boolean;
+  elsewhere: string[];
+}
+
+/** An entity's way. */
+export interface TrackQuery {
+  id: string;
+  /** Unix ms, both ends included; ±∞ = without end. */
+  from: number;
+  to: number;
+  /** As in `ThenQuery`. */
+  known?: number;
+}
+
+export interface TrackStore {
+  /** Segments at an instant whose path may be in the box then, in order of id; `limit` at most. @throws StoreAway */
+  at(query: ThenQuery): Promise<Segment[]>;
+  /** Segments with a first point after `after`, by ascending time; `limit` at most. @throws StoreAway */
+  of(query: TrackQuery & { after: number; limit: number }): Promise<Segment[]>;
+}
+
+/** What all owners have in memory. */
+export interface TrackTails {
+  at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
+  /** Of one entity, by ascending time; of an open segment what there is. */
+  of(id: string): Promise<{ segments: Segment[]; missing: number[] }>;
+}

@@ -1,0 +1,340 @@
+/**
+ * The points of one shard that are in no row yet: a log of records, in which each point leads back to the entity's one before. What was added since
+ * the last checkpoint goes with the next one, so that all checkpoints together hold the whole log; when little of it is still wanted it is written
+ * anew, and the next checkpoint replaces what those before it hold.
+ *
+ * A segment is open (points are added) → closed → durable (a checkpoint that holds its end was written) → written as a row, and dropped. Rows are made
+ * of durable segments only: after a crash the log gives the same ones again, so that nothing is written twice that is not the same row.
+ */
+import assert from "node:assert/strict";
+import { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import { widenF64, widenU8, widenU32 } from "../picture/columns.ts";
+import type { Description, TrackPoint } from "./segment.ts";
+import {
+  BEGIN,
+  END,
+  type EndRecord,
+  HOLD,
+  isEnd,
+  LATE,
+  type Motion,
+  POINT,
+  type PointRecord,
+  readRecord,
+  STATE,
+  tagOf,
+  writeEnd,
+  writePoint,
+} from "./track-records.ts";
+
+/** Bits of the state of an open segment. It has nothing but the last point of the segment before. */
+export const CARRIED = 1;
+/** Its reports came late after they were observed. */
+export const DELAYED = 2;
+/** It follows no other. */
+export const FRESH = 4;
+/** It ended with a hold: nothing is open, and the last point is known still. */
+const HELD = 8;
+
+/** Smaller logs are not written anew. */
+const SMALL_BYTES = 65_536;
+/** Share of the points that is wanted, below which a log is written anew. */
+const WANTED_SHARE = 2 / 3;
+
+/** A segment that ended. */
+export interface ClosedSegment extends Description {
+  number: number;
+  recorded: number;
+  /** Until when the entity is taken to be at the last point; NaN = the segment ends with it. */
+  until: number;
+  /** Its last point's record, and how many points it has. */
+  last: number;
+  count: number;
+  /** In the order in which they ended. */
+  turn: number;
+}
+
+/** A point that belongs before the open segment. */
+export interface LatePoint {
+  number: number;
+  point: TrackPoint;
+  received: number;
+  turn: number;
+}
+
+/** What of a log goes with a checkpoint; the log is told what becomes of it. */
+export interface TakenTail {
+  log: TrackLog;
+  /** Ascending; a piece replaces one of the same number. */
+  no: number;
+  /** Pieces with smaller numbers are not wanted any more. */
+  whole: boolean;
+  body: Uint8Array;
+  end: number;
+  turn: number;
+}
+
+/** By number: first and last time of the open segment, when it was recorded. */
+const TIMES = 3;
+
+export class TrackLog {
+  #out = new ByteWriter(0);
+  /** By number: the last point's record + 1, 0 = none; how many points are open. */
+  #last = new Uint32Array(0);
+  #count = new Uint8Array(0);
+  #state = new Uint8Array(0);
+  #times = new Float64Array(0);
+  #numbers = 0;
+  #points = 0;
+  #turn = 0;
+  #durableTurn = 0;
+  /** Up to where pieces are durable, and the number of the next. */
+  #durable = 0;
+  #no = 0;
+  /** What was taken may be written yet. */
+  #pending = false;
+  /** In the order in which they ended. */
+  closed: ClosedSegment[] = [];
+  late: LatePoint[] = [];
+
+  get bytes(): number {
+    return this.#out.length;
+  }
+
+  /** Points of the open segment, 0 = there is none. */
+  count(number: number): number {
+    return number < this.#numbers ? this.#count[number] : 0;
+  }
+
+  state(number: number): number {
+    return this.#state[number];
+  }
+
+  /** Time of the first point of the open segment, Unix ms. */
+  first(number: number): number {
+    return this.#times[number * TIMES];
+  }
+
+  /** Time of the last point, −Infinity if none is known. */
+  last(number: number): number {
+    return number < this.#numbers && this.#last[number] > 0 ? this.#times[number * TIMES + 1] : -Infinity;
+  }
+
+  recorded(number: number): number {
+    return this.#times[number * TIMES + 2];
+  }
+
+  /** Begins a segment. Nothing may be open. */
+  begin(number: number, t: number, motion: Motion, recorded: number, state: number): void {
+    this.#grow(number);
+    assert.equal(this.#count[number], 0, "one segment of an entity is open");
+    this.#point(POINT | BEGIN | STATE, number, t, motion, state, recorded);
+  }
+
+  /** Begins a segment with the last point that is known. */
+  beginAgain(number: number, recorded: number): void {
+    const { point } = this.#recordAt(this.#last[number] - 1);
+    this.begin(number, point.t, point, recorded, CARRIED);
+  }
+
+  /** Adds a point to the open segment. Its first own one says when the segment is recorded. */
+  add(number: number, t: number, motion: Motion, received: number, isDelayed: boolean): void {
+    if ((this.#state[number] & CARRIED) === 0) this.#point(POINT, number, t, motion, 0, NaN);
+    else this.#point(POINT | STATE, number, t, motion, isDelayed ? DELAYED : 0, received);
+  }
+
+  /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
+  addBefore(number: number, t: number, motion: Motion): void {
+    const { point } = this.#recordAt(this.#last[number] - 1);
+    this.#point(POINT, number, t, motion, 0, NaN);
+    this.#point(POINT, number, point.t, point, 0, NaN);
+  }
+
+  /** Keeps a point for a segment that has ended. */
+  addLate(number: number, t: number, motion: Motion, received: number): void {
+    const at = this.#out.length;
+    writePoint(this.#out, LATE, number, 0, t, motion, 0, received);
+    this.#addLate(this.#recordAt(at));
+  }
+
+  /**
+   * Ends the open segment. Without a hold the next one is open at once, with the last point.
+   * @param until of the hold, Unix ms; NaN = none. @param nextRecorded if nothing comes after the last point.
+   */
+  end(number: number, description: Description, nextRecorded: number, until: number): void {
+    const tag = Number.isNaN(until) ? END : END | HOLD;
+    const record = { tag, number, recorded: this.recorded(number), nextRecorded, until, ...description };
+    writeEnd(this.#out, record);
+    this.#applyEnd(record);
+  }
+
+  /** What goes with a checkpoint that holds all that was added until now. */
+  take(): TakenTail {
+    // One that was taken and hangs may still be written after this: then both must begin at the same record.
+    if (!this.#pending && this.#wanted() < this.#points * WANTED_SHARE && this.bytes > SMALL_BYTES)
+      this.#rewrite();
+    this.#pending = true;
+    const whole = this.#durable === 0;
+    const body = this.#out.bytes.slice(this.#durable, this.#out.length);
+    return { log: this, no: this.#no, whole, body, end: this.#out.length, turn: this.#turn };
+  }
+
+  /** The checkpoint that it went with is durable. */
+  wasWritten(tail: TakenTail): void {
+    this.#pending = false;
+    this.#durable = Math.max(this.#durable, tail.end);
+    this.#durableTurn = Math.max(this.#durableTurn, tail.turn);
+    this.#no = Math.max(this.#no, tail.no + 1);
+  }
+
+  /** Takes a piece that a checkpoint held, in their order. */
+  load(no: number, body: Uint8Array): void {
+    const from = this.#out.length;
+    this.#out.raw(body);
+    const input = new ByteReader(this.#out.bytes.subarray(0, this.#out.length));
+    input.at = from;
+    while (!input.done) {
+      const at = input.at;
+      const record = readRecord(input);
+      if (isEnd(record)) this.#applyEnd(record);
+      else if (tagOf(record.tag) === LATE) this.#addLate(record);
+      else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
+    }
+    this.#durable = this.#out.length;
+    this.#durableTurn = this.#turn;
+    this.#no = no + 1;
+  }
+
+  /** Whether a segment, or a late point, is in a checkpoint that was written. */
+  isDurable({ turn }: { turn: number }): boolean {
+    return turn <= this.#durableTurn;
+  }
+
+  /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
+  points(last: number, count: number): TrackPoint[] {
+    return this.#offsets(last, count).map((at) => this.#recordAt(at).point);
+  }
+
+  /** The points of the open segment; there must be one. */
+  open(number: number): TrackPoint[] {
+    return this.points(this.#last[number] - 1, this.#count[number]);
+  }
+
+  /** The last point of an entity that has one. */
+  lastPoint(number: number): TrackPoint {
+    return this.#recordAt(this.#last[number] - 1).point;
+  }
+
+  #recordAt(at: number): PointRecord {
+    const input = new ByteReader(this.#out.bytes);
+    input.at = at;
+    return readRecord(input) as PointRecord;
+  }
+
+  #offsets(last: number, count: number): number[] {
+    const offsets = new Array<number>(count);
+    let at = last;
+    for (let i = count - 1; i >= 0; i--) {
+      offsets[i] = at;
+      if (i > 0) at -= this.#recordAt(at).back;
+    }
+    return offsets;
+  }
+
+  #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
+    const at = this.#out.length;
+    const last = this.#last[number];
+    writePoint(this.#out, tag, number, last === 0 ? 0 : at - (last - 1), t, motion, state, recorded);
+    this.#applyPoint(tag, number, t, state, recorded, at);
+  }
+
+  #applyPoint(tag: number, number: number, t: number, state: number, recorded: number, at: number): void {
+    this.#grow(number);
+    const times = number * TIMES;
+    if (tag & BEGIN) {
+      this.#count[number] = 0;
+      this.#times[times] = t;
+    }
+    this.#count[number] += 1;
+    this.#last[number] = at + 1;
+    this.#times[times + 1] = t;
+    this.#points += 1;
+    if ((tag & STATE) === 0) return;
+    this.#state[number] = state;
+    this.#times[times + 2] = recorded;
+    if (state & HELD) this.#count[number] = 0;
+  }
+
+  #applyEnd({ number, recorded, nextRecorded, until, kind, state, attributes, labels }: EndRecord): void {
+    const last = this.#last[number] - 1;
+    const count = this.#count[number];
+    const turn = ++this.#turn;
+    this.closed.push({ number, recorded, until, kind, state, attributes, labels, last, count, turn });
+    if (!Number.isNaN(until)) {
+      this.#count[number] = 0;
+      return;
+    }
+    this.#count[number] = 1;
+    this.#state[number] = CARRIED;
+    this.#times[number * TIMES] = this.#times[number * TIMES + 1];
+    this.#times[number * TIMES + 2] = nextRecorded;
+  }
+
+  #addLate({ number, point, recorded }: PointRecord): void {
+    this.late.push({ number, point, received: recorded, turn: ++this.#turn });
+  }
+
+  /** How many points are wanted, those that two segments share twice. */
+  #wanted(): number {
+    let wanted = this.late.length;
+    for (const { count } of this.closed) wanted += count;
+    for (let number = 0; number < this.#numbers; number++)
+      if (this.#last[number] > 0) wanted += Math.max(1, this.#count[number]);
+    return wanted;
+  }
+
+  /** Writes what is wanted anew, entity by entity. */
+  #rewrite(): void {
+    const to = new TrackLog();
+    const closed = Map.groupBy(this.closed, ({ number }) => number);
+    for (let number = 0; number < this.#numbers; number++) {
+      if (this.#last[number] === 0) continue;
+      const ended = closed.get(number) ?? [];
+      for (const [i, segment] of ended.entries()) {
+        to.#copy(number, this.points(segment.last, segment.count), segment.recorded, 0);
+        to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
+        segment.last = to.closed.at(-1)!.last;
+      }
+      if (this.#count[number] > 0)
+        to.#copy(number, this.open(number), this.recorded(number), this.state(number));
+      else if (ended.length === 0) to.#copy(number, [this.lastPoint(number)], NaN, HELD);
+    }
+    for (const { number, point, received } of this.late) to.addLate(number, point.t, point, received);
+    this.#out = to.#out;
+    this.#last = to.#last;
+    this.#count = to.#count;
+    this.#state = to.#state;
+    this.#times = to.#times;
+    this.#numbers = to.#numbers;
+    this.#points = to.#points;
+    this.#durable = 0;
+  }
+
+  /** A segment, without its first point if that is open already as the last one of the segment before. */
+  #copy(number: number, points: readonly TrackPoint[], recorded: number, state: number): void {
+    const [first, ...rest] = points;
+    if (this.count(number) === 0) this.begin(number, first.t, first, recorded, state);
+    for (const point of rest) this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
+  }
+
+  #grow(number: number): void {
+    if (number < this.#numbers) return;
+    this.#numbers = number + 1;
+    if (number < this.#last.length) return;
+    const capacity = Math.max(16, 2 * this.#last.length, number + 1);
+    this.#last = widenU32(this.#last, capacity);
+    this.#count = widenU8(this.#count, capacity);
+    this.#state = widenU8(this.#state, capacity);
+    this.#times = widenF64(this.#times, capacity * TIMES);
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Points and ends of segments as bytes: what is in no row yet lies in memory and in checkpoints as these records, one after the other.
+ * Little-endian: tag u8, number varint, then by tag.
+ *
+ * A point: bytes back to the entity's point before it (0 = none) varint, t f64, lon and lat i32 (1e-7°), if `ALT` alt f32, if `MOTION` speed u16 (0.1
+ * m/s) and course u16 (0.1°), if `STATE` state u8 and recorded f64. A late one has received f64 in their place.
+ * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, and four strings.
+ */
+import assert from "node:assert/strict";
+import type { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import type { Description, TrackPoint } from "./segment.ts";
+
+export const POINT = 0;
+export const END = 1;
+export const LATE = 2;
+const TAGS = 3;
+const ALT = 4;
+const MOTION = 8;
+/** The point says in which state the open segment is from now on. */
+export const STATE = 16;
+/** A segment begins with the point. */
+export const BEGIN = 32;
+/** The end is that of a hold. */
+export const HOLD = 64;
+
+const DEGREE = 1e7;
+const UNKNOWN = 0xffff;
+const MAX_SPEED = 32_767;
+/** What a point takes at most. */
+const POINT_BYTES = 56;
+
+/** Of a report. NaN = unknown. */
+export type Motion = Pick<TrackPoint, "lon" | "lat" | "alt" | "speed" | "course">;
+
+export interface PointRecord {
+  tag: number;
+  number: number;
+  /** Bytes between the begin of this and of the one before. */
+  back: number;
+  point: TrackPoint;
+  state: number;
+  /** Or when it was received, if it is late. */
+  recorded: number;
+}
+
+export interface EndRecord extends Description {
+  tag: number;
+  number: number;
+  recorded: number;
+  nextRecorded: number;
+  /** NaN = no hold. */
+  until: number;
+}
+
+export function writePoint(
+  out: ByteWriter,
+  tag: number,
+  number: number,
+  back: number,
+  t: number,
+  { lon, lat, alt, speed, course }: Motion,
+  state: number,
+  recorded: number,
+): void {
+  let flags = tag;
+  if (!Number.isNaN(alt)) flags |= ALT;
+  if (!Number.isNaN(speed) || !Number.isNaN(course)) flags |= MOTION;
+  const view = out.room(POINT_BYTES);
+  out.u8(flags);
+  out.varint(number);
+  out.varint(back);
+  let at = out.length;
+  view.setFloat64(at, t, true);
+  view.setInt32(at + 8, Math.round(lon * DEGREE), true);
+  view.setInt32(at + 12, Math.round(lat * DEGREE), true);
+  at += 16;
+  if (flags & ALT) {
+    view.setFloat32(at, alt, true);
+    at += 4;
+  }
+  if (flags & MOTION) {
+    view.setUint16(at, Number.isNaN(speed) ? UNKNOWN : Math.min(MAX_SPEED, Math.round(speed * 10)), true);
+    view.setUint16(at + 2, Number.isNaN(course) ? UNKNOWN : Math.round(course * 10) % 3_600, true);
+    at += 4;
+  }
+  out.length = at;
+  if (flags & STATE) out.u8(state);
+  if (flags & STATE || (flags & TAGS) === LATE) out.f64(recorded);
+}
+
+export function writeEnd(out: ByteWriter, record: EndRecord): void {
+  out.reserve(32);
+  out.u8(record.tag);
+  out.varint(record.number);
+  out.f64(record.recorded);
+  out.f64(record.nextRecorded);
+  if (record.tag & HOLD) out.f64(record.until);
+  out.string(record.kind);
+  out.string(record.state);
+  out.string(record.attributes);
+  out.string(record.labels.length === 0 ? "" : JSON.stringify(record.labels));
+}
+
+export function tagOf(tag: number): number {
+  return tag & TAGS;
+}
+
+/** Reads one record, of either sort; `tagOf` of its tag says which. */
+export function readRecord(input: ByteReader): PointRecord | EndRecord {
+  const tag = input.u8();
+  const number = input.varint();
+  return tagOf(tag) === END ? readEnd(input, tag, number) : readPoint(input, tag, number);
+}
+
+export function isEnd(record: PointRecord | EndRecord): record is EndRecord {
+  return tagOf(record.tag) === END;
+}
+
+function readPoint(input: ByteReader, tag: number, number: number): PointRecord {
+  assert.ok(tagOf(tag) <= LATE, `unknown record ${tag} of a track`);
+  const back = input.varint();
+  const t = input.f64();
+  const lon = (input.u32() | 0) / DEGREE;
+  const lat = (input.u32() | 0) / DEGREE;
+  const alt = tag & ALT ? input.f32() : NaN;
+  const speed = tag & MOTION ? input.u16() : UNKNOWN;
+  const course = tag & MOTION ? input.u16() : UNKNOWN;
+  const state = tag & STATE ? input.u8() : 0;
+  const recorded = tag & STATE || tagOf(tag) === LATE ? input.f64() : NaN;
+  const point = {
+    t,
+    lon,
+    lat,
+    alt,
+    speed: speed === UNKNOWN ? NaN : speed / 10,
+    course: course === UNKNOWN ? NaN : course / 10,
+  };
+  return { tag, number, back, point, state, recorded };
+}
+
+function readEnd(input: ByteReader, tag: number, number: number): EndRecord {
+  const recorded = input.f64();
+  const nextRecorded = input.f64();
+  const until = tag & HOLD ? input.f64() : NaN;
+  const kind = input.string();
+  const state = input.string();
+  const attributes = input.string();
+  const labels = input.string();
+  return {
+    ...{ tag, number, recorded, nextRecorded, until, kind, state, attributes },
+    labels: labels === "" ? [] : (JSON.parse(labels) as string[]),
+  };
+}

@@ -1,0 +1,22 @@
+/** What lists say of the pages after them, and of what is missing in them. */
+import { GEOJSON, type Link } from "./feature.ts";
+import { problemResponse } from "./problem-response.ts";
+
+export function unreached(missing: readonly number[]): Response {
+  return problemResponse(
+    "unavailable",
+    `${missing.length} of the cluster's shards cannot be reached now: their nodes do not answer, or they are on their way to another.`,
+    { headers: { "retry-after": "1" } },
+  );
+}
+
+export function nextLink(url: URL, after: string): Link {
+  const next = new URLSearchParams(url.searchParams);
+  next.set("after", after);
+  return link("next", url.pathname, next);
+}
+
+export function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {
+  const query = parameters.toString();
+  return { rel, type: GEOJSON, href: query === "" ? path : `${path}?${query}` };
+}

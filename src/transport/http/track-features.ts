@@ -1,0 +1,85 @@
+/** Ways as GeoJSON (RFC 7946) and as OGC Moving Features JSON (19-045r3). */
+import { isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../../picture/record.ts";
+import type { Segment, TrackPoint } from "../../tracks/segment.ts";
+
+/** A segment as a LineString; the lists of its properties have an entry for each position. */
+export function trackFeature(segment: Segment) {
+  const { id, kind, state, attributes, labels, recorded, hold, points } = segment;
+  return {
+    type: "Feature",
+    id: `${id}/${isoTime(points[0].t)}`,
+    geometry: { type: "LineString", coordinates: coordinatesOf(points) },
+    properties: {
+      entity: id,
+      kind,
+      state,
+      attributes: attributes === "" ? {} : JSON.parse(attributes),
+      labels,
+      fences: [],
+      recorded: isoTime(recorded),
+      hold,
+      times: points.map(({ t }) => isoTime(t)),
+      speed: points.map(({ speed }) => known(speed, roundMotion)),
+      course: points.map(({ course }) => known(course, roundDirection)),
+    },
+  };
+}
+
+/** Longitudes go on beyond 180°, so that a line has no jump. */
+function coordinatesOf(points: readonly TrackPoint[]): number[][] {
+  const hasAlt = points.every(({ alt }) => !Number.isNaN(alt));
+  return points.map(({ lon, lat, alt }) => {
+    const place = [roundDegrees(lon), roundDegrees(lat)];
+    return hasAlt ? [...place, roundAlt(alt)] : place;
+  });
+}
+
+function known(value: number, round: (value: number) => number): number | null {
+  return Number.isNaN(value) ? null : round(value);
+}
+
+/** Segments of one entity, ascending, as one moving feature: a MovingPoint for each stretch without a gap. */
+export function movingFeature(id: string, segments: readonly Segment[]) {
+  const stretches: TrackPoint[][] = [];
+  for (const { points } of segments) {
+    const known = stretches.at(-1);
+    const end = known?.at(-1)?.t;
+    if (known !== undefined && end === points[0].t) known.push(...points.filter(({ t }) => t > end));
+    else stretches.push([...points]);
+  }
+  const prisms = stretches.map((points) => ({
+    type: "MovingPoint",
+    datetimes: points.map(({ t }) => isoTime(t)),
+    coordinates: coordinatesOf(points),
+    interpolation: "Linear",
+  }));
+  const states = segments.map(({ points, state }) => [isoTime(points[0].t), state] as const);
+  return {
+    type: "Feature",
+    id,
+    crs: { type: "Name", properties: { name: "urn:ogc:def:crs:OGC:1.3:CRS84" } },
+    trs: { type: "Name", properties: { name: "urn:ogc:data:time:iso8601" } },
+    temporalGeometry: prisms.length === 1 ? prisms[0] : { type: "MovingGeometryCollection", prisms },
+    temporalProperties: [
+      ...stretches.flatMap(samplesOf),
+      {
+        datetimes: states.map(([time]) => time),
+        state: { type: "Text", values: states.map(([, state]) => state), interpolation: "Step" },
+      },
+    ],
+    properties: { kind: segments.at(-1)?.kind },
+  };
+}
+
+/** Speed and course of a stretch, where they are known. */
+function samplesOf(points: readonly TrackPoint[]) {
+  return (["speed", "course"] as const).flatMap((name) => {
+    const round = name === "speed" ? roundMotion : roundDirection;
+    const told = points.filter((point) => !Number.isNaN(point[name]));
+    if (told.length === 0) return [];
+    const form = name === "speed" ? "MTS" : "DD";
+    const values = told.map((point) => round(point[name]));
+    const datetimes = told.map(({ t }) => isoTime(t));
+    return [{ datetimes, [name]: { type: "Measure", form, values, interpolation: "Step" } }];
+  });
+}
