@@ -1,4 +1,5 @@
 import type { JsonObject } from "../src/actors/messages.ts";
+import type { CloudEvent } from "../src/events/cloud-event.ts";
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
@@ -11,8 +12,11 @@ import {
 import { backoff } from "./backoff.ts";
 import { type ClientClock, deviceClock } from "./clock.ts";
 import { CommandQueue, type CommandResult } from "./command-queue.ts";
+import type { ConnectOptions, Protocol } from "./connect-options.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError } from "./errors.ts";
+import type { EventOptions, EventStream } from "./event-stream.ts";
+import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
 import { newId } from "./new-id.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
@@ -27,24 +31,7 @@ const MISSED_HEARTBEATS = 3;
 /** A connection that lived so long was good: the next failure starts the back-off from its beginning. */
 const GOOD_CONNECTION_MS = 10_000;
 
-export type Protocol = "binary" | "json";
 const SUBPROTOCOLS = { binary: PROTOCOL_BINARY, json: PROTOCOL_JSON } as const;
-
-export interface ConnectOptions {
-  /** Sent as `?token=`: browsers cannot set headers on a WebSocket. Absent in a page of the same origin: its cookie counts. */
-  token?: string;
-  /** Speaks only this. By default both are offered, binary first, and the server chooses. What a view holds is the same in both. */
-  protocol?: Protocol;
-  /** Default: the global one. */
-  WebSocket?: typeof WebSocket;
-  /** Waits between attempts, in milliseconds: default 250 and 15,000. */
-  reconnect?: { minMs?: number; maxMs?: number };
-  /** Reports that may wait for their acknowledgement, default 100,000. */
-  maxUnacknowledged?: number;
-  clock?: ClientClock;
-  /** Uniform in [0, 1). */
-  random?: () => number;
-}
 
 /**
  * `connecting`: a socket is being opened. `open`: it is. `waiting`: the last one failed, another will be tried.
@@ -87,6 +74,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #nextNumber = 1;
   readonly #views = new Set<View>();
   readonly #subscriptions = new Subscriptions();
+  readonly #events: EventStreams;
   readonly #link: ViewLink;
   readonly #serverClock: ServerClock;
   #state: ConnectionState = { name: "connecting", attempt: 0 };
@@ -112,13 +100,15 @@ export class Connection extends Emitter<ConnectionEvents> {
       (message) => this.#socket?.send(message),
       () => this.#nextNumber++,
     );
+    const send = (message: object) => {
+      if (this.#state.name !== "open") return false;
+      this.#socket?.send(JSON.stringify(message));
+      return true;
+    };
+    this.#events = new EventStreams(this.#clock, send);
     this.#link = {
       clock: this.#clock,
-      send: (message) => {
-        if (this.#state.name !== "open") return false;
-        this.#socket?.send(JSON.stringify(message));
-        return true;
-      },
+      send,
       name: (view) => this.#subscriptions.name(view),
       forget: (name) => this.#subscriptions.forget(name),
       serverNow: () => this.serverNow(),
@@ -160,6 +150,16 @@ export class Connection extends Emitter<ConnectionEvents> {
     });
     if (this.#state.name === "open") view.subscribe();
     return view;
+  }
+
+  /**
+   * The log of events from a place on, in order and without a gap; after each reconnect it goes on by itself. Iterate over it, or give a listener.
+   * At most 8 on one connection.
+   */
+  events(options: EventOptions = {}, listener?: (event: CloudEvent) => void): EventStream {
+    const closed =
+      this.#state.name === "closed" ? new ConnectionClosed(this.#state.code, this.#state.reason) : undefined;
+    return this.#events.open(options, listener, closed);
   }
 
   /**
@@ -225,6 +225,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#serverClock.restart();
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
+      this.#events.opened();
       this.#reports.opened(this.protocol === "binary");
       this.#commands.opened();
     });
@@ -259,6 +260,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#reports.lost();
       this.#commands.lost();
       for (const view of this.#views) view.lost();
+      this.#events.lost();
     });
   }
 
@@ -269,6 +271,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#reports.end(error);
       this.#commands.end(error);
       for (const view of [...this.#views]) view.connectionClosed(error);
+      this.#events.end(error);
     });
   }
 
@@ -328,6 +331,10 @@ export class Connection extends Emitter<ConnectionEvents> {
         this.#observe(message.t);
         this.#subscriptions.named(message.view)?.receiveFrame(message);
         return;
+      case "events":
+      case "event":
+        this.#events.receive(message);
+        return;
       case "ack":
         if (!this.#reports.acknowledge(message)) {
           this.emit(
@@ -369,6 +376,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const error = new ProblemError(message);
     if (message.n !== undefined && !this.#reports.refuse(message.n, error))
       this.#commands.refuse(message.n, error);
+    this.#events.refuse(message);
     if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
     this.emit("problem", error);
   }

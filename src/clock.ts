@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 
 /**
  * Time as a value. Everything below `node.ts` gets a `Clock` and never reads one; the tests give one that
@@ -20,6 +20,9 @@ export const systemRandom = (): number => Math.random();
 
 /** A text that nobody else makes. */
 export const systemId = (): string => randomUUID();
+
+/** Bytes that nobody can guess. */
+export const systemSecret = (bytes: number): Buffer => randomBytes(bytes);
 
 /** The clock of the machine: the only place that reads it. */
 export const systemClock: Clock = {

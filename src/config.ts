@@ -31,8 +31,10 @@ export interface Config {
   staleAfterMs: number;
   lostAfterMs: number;
   expiredAfterMs: number;
-  /** How old tracks may be before they are dropped. */
+  /** How old events and tracks may be before they are dropped. */
   retentionMs: number;
+  /** Webhooks may go to addresses that only this machine or its networks reach. */
+  webhookPrivate: boolean;
 }
 
 /** Why there is no `Config`: one sentence for each mistake. */
@@ -142,7 +144,10 @@ const Environment = z.object({
   MUSTER_EXPIRED_AFTER: seconds(86_400, "… and expired: it leaves the views."),
   MUSTER_RETENTION: described(number(1, 36_525).default(30), {
     unit: "d",
-    text: "Tracks are kept for so long.",
+    text: "Events and tracks are kept for so long.",
+  }),
+  MUSTER_WEBHOOK_PRIVATE: described(z.enum(["true", "false"], "must be true or false").default("false"), {
+    text: "Whether webhooks may go to private, local and reserved addresses.",
   }),
 });
 type Environment = z.output<typeof Environment>;
@@ -218,6 +223,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     lostAfterMs: value.MUSTER_LOST_AFTER * 1_000,
     expiredAfterMs: value.MUSTER_EXPIRED_AFTER * 1_000,
     retentionMs: value.MUSTER_RETENTION * DAY_MS,
+    webhookPrivate: value.MUSTER_WEBHOOK_PRIVATE === "true",
   };
 }
 

@@ -16,6 +16,8 @@ export const MAX_LINE_BYTES = 65_536;
 export const MAX_JSON_BODY_BYTES = 8 * 2 ** 20;
 /** All JSON bodies from their first byte to their answer; their parsed reports take about five times as much memory. */
 export const MAX_BODIES_BYTES = 256 * 2 ** 20;
+/** A JSON body that configures something. */
+export const MAX_SMALL_BODY_BYTES = 131_072;
 /** NDJSON is worked off as it comes, so only time limits it; this stops one client from streaming for ever. */
 export const MAX_NDJSON_BODY_BYTES = 64 * 2 ** 20;
 /** Refusals spelled out in one answer; the rest are counted. */
@@ -278,3 +280,72 @@ assert.ok(LINK_FRAME_BYTES >= MAX_LINE_BYTES, "a frame takes two of the largest 
 assert.ok(CLUSTER_DOUBT_MS * 2 < CLUSTER_WAIT_MS);
 assert.ok(CLUSTER_WAIT_MS < CLUSTER_COMMIT_WAIT_MS);
 assert.ok(LINK_RESEND_LONGEST_MS * 2 < CLUSTER_WAIT_MS, "what a link has lost must be repeated in time");
+
+// events
+/** Events of one read of the log: on the embedded store flushes wait behind it. */
+export const MAX_EVENT_ROWS = MAX_BACKGROUND_ROWS;
+/** How often the log is looked at for what other nodes wrote. */
+export const EVENT_POLL_MS = 500;
+/** … and while older transactions are under way, behind which this node's own events may wait. */
+export const EVENT_POLL_BUSY_MS = 50;
+/** Between two looks, however many commits there are. */
+export const EVENT_POLL_LEAST_MS = 10;
+/** Newest events that are kept in memory for those who read at the end: 32 MB of the largest. */
+export const MAX_EVENT_WINDOW = 4_000;
+/** Reads by those that are behind, at once: each takes one of the few connections to the database. */
+export const MAX_EVENT_READS = 2;
+/** Readers woken in one turn of the loop; each may have as many events to filter as a read has. */
+export const EVENT_WAKE_READERS = 8;
+/** An end of the log that stands still for so long behind a transaction is told, and then again each minute. */
+export const EVENT_LAG_WARN_MS = 5_000;
+export const EVENT_LAG_REPEAT_MS = 60_000;
+/** Before a read is tried again while the database is away. */
+export const EVENT_RETRY_MS = 500;
+/** Events in one page over HTTP. */
+export const MAX_EVENT_PAGE = 1_000;
+/** Events that are looked at for one page: a filter that hardly any passes gets a short page and a link to go on. */
+export const MAX_EVENT_SCAN = 4_000;
+/** Streams of events of one node, by feed and by HTTP: each filters every event. */
+export const MAX_EVENT_STREAMS = 1_000;
+export const MAX_EVENTS_PER_CONNECTION = 8;
+/** As long as any cursor. */
+export const MAX_CURSOR_LENGTH = 64;
+
+// webhooks
+export const MAX_WEBHOOKS = 100;
+export const MAX_URL_LENGTH = 2_048;
+/** From the first byte of a request to its answer's headers. */
+export const WEBHOOK_TIMEOUT_MS = 10_000;
+/** A node that does not renew loses its webhooks to others after so long; it begins no request that might end later. */
+export const WEBHOOK_LEASE_MS = 20_000;
+export const WEBHOOK_RENEW_MS = 2_000;
+/** How far a webhook is, is saved so often while nothing passes its filter. */
+export const WEBHOOK_SAVE_MS = 5_000;
+/** Requests of one webhook at once, of different subjects. */
+export const WEBHOOK_REQUESTS = 8;
+/** Events of a webhook that wait to be tried again; beyond it no more are read. */
+export const MAX_WEBHOOK_WAITING = 1_000;
+/** After the first failure; four times as long after each more, up to the longest. */
+export const WEBHOOK_BACKOFF_MS = 5_000;
+export const WEBHOOK_BACKOFF_LONGEST_MS = 4 * 3_600_000;
+/** Share by which waits are scattered. */
+export const WEBHOOK_JITTER = 0.2;
+/** An event whose attempts fail for so long is given up. */
+export const WEBHOOK_GIVE_UP_MS = 24 * 3_600_000;
+/** After so many failures without a success the whole webhook pauses; then one request at a time tries whether it is there again. */
+export const WEBHOOK_PAUSE_AFTER = 5;
+/** It is noticed within this time that an endpoint is there again. */
+export const WEBHOOK_PAUSE_LONGEST_MS = 15 * 60_000;
+/** The longest `Retry-After` that is honoured: a mistake must not stop a webhook for ever. */
+export const WEBHOOK_RETRY_AFTER_LONGEST_MS = 24 * 3_600_000;
+/** After a rotation the secret of before signs too. */
+export const WEBHOOK_ROTATION_MS = 24 * 3_600_000;
+export const WEBHOOK_SECRET_BYTES = 32;
+/** Dead letters in one answer, and tried again at once. */
+export const MAX_DEAD_LETTERS = 1_000;
+/** Text of an error that is kept, in UTF-16 units. */
+export const MAX_WEBHOOK_ERROR_LENGTH = 500;
+assert.ok(
+  WEBHOOK_LEASE_MS > WEBHOOK_TIMEOUT_MS + 2 * WEBHOOK_RENEW_MS,
+  "a renewed lease has room for requests",
+);

@@ -21,6 +21,9 @@ import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
 import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
+import { EventEncoder } from "./events/cloud-event.ts";
+import type { EventLog } from "./events/ports.ts";
+import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
 import { nodeReadings, type TrackStats } from "./readings.ts";
@@ -36,6 +39,8 @@ import { decodeReport } from "./transport/ingest/report.ts";
 import { type ChosenServer, chooseServer } from "./transport/server/choose-server.ts";
 import type { Server } from "./transport/server/server.ts";
 import { VERSION } from "./version.ts";
+import { openWebhooks } from "./webhook-delivery.ts";
+import type { DeliveryStore, WebhookStore } from "./webhooks/ports.ts";
 
 /** HTTP requests under way at a stop get so long. */
 const SERVER_GRACE_MS = 3_000;
@@ -55,6 +60,9 @@ const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
 export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
   readonly kind: string;
   readonly snapshot: RowSink;
+  /** Absent = events are written and not read. */
+  readonly eventLog?: EventLog;
+  readonly webhooks?: WebhookStore & DeliveryStore;
   /** Writes the tracks as rows. */
   readonly tracks?: { start(rows: TrackSource): void; readonly stats: TrackStats };
   readonly history?: TrackStore;
@@ -176,9 +184,25 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const ingest = cluster?.ingest ?? system.router;
   const commands = cluster?.commands ?? system.router;
   const { picture } = system;
+  const tail =
+    store.eventLog === undefined
+      ? undefined
+      : new EventTail({
+          log: store.eventLog,
+          clock,
+          onHeld: (lagMs, holders) =>
+            log.warn({ lagMs: Math.round(lagMs), holders }, "a transaction keeps new events from being read"),
+          onFatal: fail,
+        });
+  if (tail !== undefined) {
+    tail.start();
+    opened.defer(() => tail.stop());
+  }
+  const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
   const feed = new Feed({
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
     interest: cluster?.interest,
+    events,
   });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
@@ -196,13 +220,28 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const history = store.history === undefined ? undefined : new History(store.history, tails);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
-  const metrics = createMetrics(nodeReadings(system, feed, cluster, store.tracks?.stats));
+  const webhooks =
+    events === undefined || store.webhooks === undefined
+      ? undefined
+      : openWebhooks({
+          config,
+          store: store.webhooks,
+          holder: String(store.incarnation),
+          events,
+          clock,
+          log,
+          fail,
+        });
+  if (webhooks !== undefined) opened.use(webhooks);
+  const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks, store.tracks?.stats));
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({
     ingest,
     commands,
     newId: systemId,
     picture,
+    events,
+    webhooks: webhooks?.routes,
     cluster: cluster?.queries,
     history,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
@@ -242,6 +281,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     }
     // Of a node that cannot go on nothing more will be committed.
     const settled = !failed && (await within(clock, atMost(COMMIT_GRACE_MS), system.settle()));
+    await within(clock, atMost(SERVER_GRACE_MS), webhooks?.deliverer.stop() ?? Promise.resolve());
+    // Streams end only so; the server waits for them.
+    await tail?.stop();
     await server.close(atMost(SERVER_GRACE_MS));
     if (settled && !failed) await within(clock, atMost(CHECKPOINT_GRACE_MS), system.stop());
     const clean = system.router.idle && system.commit.idle;

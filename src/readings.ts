@@ -1,13 +1,16 @@
 import type { ActorSystem } from "./actors/system.ts";
 import type { Cluster } from "./cluster/cluster.ts";
+import type { EventTail } from "./events/tail.ts";
 import type { Reading } from "./telemetry/metrics.ts";
 import type { Feed } from "./transport/feed/feed.ts";
+import type { Deliverer } from "./webhooks/deliverer.ts";
 
-/** What a node tells Prometheus, read when it asks. */
+/** What a node tells Prometheus, read when it asks. @param events absent = the log of events is not read. */
 export function nodeReadings(
   system: ActorSystem,
   feed: Feed,
   cluster: Cluster | undefined,
+  events: { tail: EventTail; deliverer: Deliverer } | undefined,
   tracks: TrackStats | undefined,
 ): Reading[] {
   const { router, commit, checkpointer, picture } = system;
@@ -57,7 +60,25 @@ export function nodeReadings(
       () => feed.stats.lagMs / 1_000,
     ),
     ...(cluster === undefined ? [] : clusterReadings(cluster)),
+    ...(events === undefined ? [] : eventReadings(events.tail, events.deliverer)),
     ...(tracks === undefined ? [] : trackReadings(system, tracks)),
+  ];
+}
+
+function eventReadings(tail: EventTail, deliverer: Deliverer): Reading[] {
+  const { stats } = deliverer;
+  return [
+    gauge(
+      "muster_event_lag_seconds",
+      "For how long a transaction has kept new events from being read.",
+      () => tail.lagMs / 1_000,
+    ),
+    gauge("muster_event_readers", "Those who follow the log of events.", () => tail.followers),
+    gauge("muster_webhooks_held", "Webhooks that this node delivers.", () => deliverer.held),
+    gauge("muster_webhook_waiting", "Events that will be sent again.", () => deliverer.waiting),
+    counter("muster_webhook_delivered_total", "Events delivered.", () => stats.delivered),
+    counter("muster_webhook_failures_total", "Attempts that failed.", () => stats.failures),
+    counter("muster_webhook_dead_total", "Events given up.", () => stats.dead),
   ];
 }
 

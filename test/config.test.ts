@@ -24,6 +24,7 @@ t.test("[C1] an empty environment gives the defaults", async (t) => {
     lostAfterMs: 1_800_000,
     expiredAfterMs: 86_400_000,
     retentionMs: 30 * 86_400_000,
+    webhookPrivate: false,
   };
   t.strictSame(loadConfig({}), expected);
   t.strictSame(loadConfig({ PORT: "", HOST: undefined, PATH: "/bin" }), expected, "empty is absent");
@@ -47,6 +48,7 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     MUSTER_LOST_AFTER: "20",
     MUSTER_EXPIRED_AFTER: "30",
     MUSTER_RETENTION: "7",
+    MUSTER_WEBHOOK_PRIVATE: "true",
   });
   t.strictSame(loaded, {
     host: "0.0.0.0",
@@ -65,6 +67,7 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     lostAfterMs: 20_000,
     expiredAfterMs: 30_000,
     retentionMs: 7 * 86_400_000,
+    webhookPrivate: true,
   });
 });
 
@@ -140,7 +143,7 @@ t.test("[C7] numbers out of their range are refused", async (t) => {
 
 t.test("[C8] every variable describes itself", async (t) => {
   const variables = describeConfig();
-  t.equal(variables.length, 16);
+  t.equal(variables.length, 17);
   for (const { name, text } of variables) t.ok(text.length > 5, name);
   t.match(
     variables.find((one) => one.name === "MUSTER_STALE_AFTER"),

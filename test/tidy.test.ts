@@ -3,136 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { describeConfig, type Variable } from "../src/config.ts";
+import { ARROWS } from "./tidy/arrows.ts";
 import * as bans from "./tidy/bans.ts";
 import * as documents from "./tidy/documents.ts";
-import { type Arrows, checkArrows, checkDeadFiles, checkPackages } from "./tidy/imports.ts";
+import { checkArrows, checkDeadFiles, checkPackages } from "./tidy/imports.ts";
 import { listFiles, type ParsedSource, parse, readSource } from "./tidy/source.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const MAX_LINES = 400;
-
-/** Files that import nothing but types and each other, so that the SDK stays without dependencies. */
-const SHARED_WITH_SDK = [
-  "src/transport/feed/protocol.ts",
-  "src/transport/feed/layout.ts",
-  "src/transport/feed/batch-layout.ts",
-  "src/picture/dead-reckoning.ts",
-];
-
-/** No I/O in `actors` and `picture`; `node.ts` and `main.ts` know everybody; the SDK takes nothing from the server but types. */
-const ARROWS: Arrows = {
-  "src/clock.ts": ["*"],
-  "src/limits.ts": ["node:assert/strict"],
-  "src/version.ts": [],
-  "src/config.ts": [
-    "src/limits.ts",
-    "src/auth/admin-token.ts",
-    // The servers that there are to choose from.
-    "src/transport/server/server.ts",
-    "node:*",
-  ],
-  "src/uws-relink.ts": ["src/transport/server/relink-uws.ts"],
-  "src/node.ts": ["*"],
-  "src/main.ts": ["*"],
-  // Parts of the composition that are worth a file of their own.
-  "src/entity-rows.ts": ["src/actors", "src/picture", "src/limits.ts", "types:src"],
-  "src/readings.ts": ["types:src"],
-  "src/health.ts": ["types:src"],
-  "src/replay.ts": ["client", "src/actors/messages.ts", "src/limits.ts", "types:src", "node:*"],
-  "src/actors": [
-    "src/actors",
-    "src/picture",
-    "src/tracks",
-    "src/clock.ts",
-    "src/limits.ts",
-    "node:assert/strict",
-    "node:buffer",
-  ],
-  // Time, chance, bus and authority are values here, so that a whole cluster can be simulated.
-  "src/picture": [
-    "src/picture",
-    "src/actors/messages.ts",
-    "types:src/actors",
-    "src/clock.ts",
-    "src/limits.ts",
-    "node:assert/strict",
-    "node:buffer",
-  ],
-  "src/tracks": [
-    "src/tracks",
-    "src/actors/bytes.ts",
-    "src/picture",
-    "src/clock.ts",
-    "src/limits.ts",
-    "node:assert/strict",
-    "node:buffer",
-  ],
-  // The ports that it wants are below; who implements them imports them, as with `actors`.
-  "src/cluster": [
-    "src/cluster",
-    "src/actors",
-    "src/picture",
-    "src/tracks",
-    "src/clock.ts",
-    "src/limits.ts",
-    "node:assert/strict",
-    "node:buffer",
-  ],
-  "src/store": [
-    "src/store",
-    "src/cluster/ports.ts",
-    "src/actors",
-    "src/picture",
-    "src/tracks",
-    "src/clock.ts",
-    "src/limits.ts",
-    "src/version.ts",
-    "src/telemetry",
-    "migrations",
-    "node:*",
-  ],
-  "src/transport": [
-    "src/transport",
-    "src/actors",
-    "src/cluster/ports.ts",
-    "types:src/cluster",
-    "src/picture",
-    "src/tracks",
-    "src/auth",
-    "src/telemetry",
-    "src/clock.ts",
-    "src/limits.ts",
-    "node:*",
-  ],
-  "src/transport/bus": [
-    "src/transport/bus",
-    // The port that it implements.
-    "src/cluster/ports.ts",
-    "src/clock.ts",
-    "src/limits.ts",
-    "types:src/telemetry",
-    "node:*",
-  ],
-  "src/auth": [
-    "src/auth",
-    "src/transport/http",
-    "src/transport/feed/protocol.ts",
-    "types:src/transport",
-    "src/limits.ts",
-    "src/clock.ts",
-    "node:*",
-  ],
-  "src/telemetry": ["src/telemetry", "types:src", "src/limits.ts", "src/clock.ts", "node:*"],
-  migrations: ["migrations", "src/store"],
-  // What both ends must agree on: the vocabulary of the feed, its bytes, and the way on between two fixes.
-  client: ["client", ...SHARED_WITH_SDK, "types:src"],
-  web: ["web", "client", ...SHARED_WITH_SDK, "types:src"],
-  "web/build.ts": ["web", "node:*"],
-  // The nodes that `cluster` measures are started, and their shards looked at, as those that chaos breaks.
-  bench: ["bench", "chaos/local-cluster.ts", "chaos/database-side.ts", "client", "src", "node:*"],
-  chaos: ["chaos", "client", "src", "test/support", "node:*"],
-  test: ["*"],
-};
 
 /** The adapters: where time and chance come in. */
 const READS_TIME = [

@@ -54,6 +54,11 @@ const MIXED: Record<string, Operator> = {
 
 /** An environment with the type `Entity` and no variables yet. @param entity the class whose instances are entities: CEL finds types by it. */
 export function celEnvironment(entity: new (...args: never[]) => object): Environment {
+  return baseEnvironment().registerType("Entity", { ctor: entity as never, fields: ENTITY_FIELDS });
+}
+
+/** An environment without types of ours and without variables. */
+export function baseEnvironment(): Environment {
   const environment = new Environment({
     homogeneousAggregateLiterals: false,
     enableOptionalTypes: true,
@@ -64,7 +69,6 @@ export function celEnvironment(entity: new (...args: never[]) => object): Enviro
       maxMapEntries: MAX_EXPRESSION_NODES,
     },
   });
-  environment.registerType("Entity", { ctor: entity as never, fields: ENTITY_FIELDS });
   for (const [operator, calculate] of Object.entries(MIXED)) {
     environment.registerOperator(`int ${operator} double: double`, calculate);
     environment.registerOperator(`double ${operator} int: double`, calculate);
@@ -125,22 +129,23 @@ function refuseUnbounded(node: ASTNode, inLoop: boolean): void {
 /**
  * Refuses loops that cost more than the text and the entity together are long: a filter runs for each entity, on the main loop, for whoever
  * may look. So a loop must not build lists or texts, which the next could build upon, nor look at another list at each turn.
+ * @param variable what the filter is about.
  */
-export function refuseCostlyLoops(node: ASTNode, inLoop = false): void {
+export function refuseCostlyLoops(node: ASTNode, variable = "entity", inLoop = false): void {
   const refuse = (why: string) => new ExpressionError(`${why} is not allowed in a loop`, node.range.start);
   if (node.op === "rcall" && LOOPS.has(node.args[0])) {
     const [name, receiver, args] = node.args;
     if (name === "map") throw new ExpressionError("map() is not allowed in a filter", node.range.start);
-    refuseCostlyLoops(receiver, inLoop);
-    for (const argument of args) refuseCostlyLoops(argument, true);
+    refuseCostlyLoops(receiver, variable, inLoop);
+    for (const argument of args) refuseCostlyLoops(argument, variable, true);
     return;
   }
   if (inLoop) {
     if (node.op === "+") throw refuse("+");
     if (node.op === "list" || node.op === "map") throw refuse("a list or map");
-    if (node.op === "id" && node.args === "entity") throw refuse("`entity`");
+    if (node.op === "id" && node.args === variable) throw refuse(`\`${variable}\``);
   }
-  for (const part of partsOf(node)) refuseCostlyLoops(part, inLoop);
+  for (const part of partsOf(node)) refuseCostlyLoops(part, variable, inLoop);
 }
 
 /** The nodes directly below one. */

@@ -9,6 +9,7 @@
 import { randomUUID } from "node:crypto";
 import type { PoolClient } from "pg";
 import { LEASE_MS } from "../cluster/ports.ts";
+import { lockEra } from "./era.ts";
 import { StoreStartError } from "./errors.ts";
 import { bootId, isRunning } from "./process-identity.ts";
 import { inTransaction, type StoreContext } from "./session.ts";
@@ -107,7 +108,8 @@ async function tryJoin(
   client: PoolClient,
   options: JoinOptions,
 ): Promise<{ incarnation: string; era: number } | { alive: Other }> {
-  const era = await lockCluster(client);
+  // One node joins at a time.
+  const era = await lockEra(client);
   const others = await client.query<Other>(OTHERS);
   const beside = (other: Other) => options.clustered && other.clustered && !isDead(other);
   const rivals = others.rows.filter((other) => !beside(other));
@@ -131,12 +133,6 @@ const ours = new Set<string>();
 function isDead(other: Other): boolean {
   if (ours.has(other.incarnation) || other.boot_id !== bootId()) return false;
   return other.pid === process.pid || !isRunning(other.pid);
-}
-
-/** One node joins at a time. @returns the era. */
-async function lockCluster(client: PoolClient): Promise<number> {
-  const { rows } = await client.query<{ era: number }>("SELECT era FROM cluster FOR UPDATE");
-  return rows[0]!.era;
 }
 
 /** Renews the lease. @returns false if this incarnation is down. */

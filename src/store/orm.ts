@@ -5,14 +5,19 @@ import type { Pool } from "pg";
 import { Initial } from "../../migrations/20261124000000_initial.ts";
 import { ManyNodes } from "../../migrations/20261126000000_cluster.ts";
 import { Tracks } from "../../migrations/20261127000000_tracks.ts";
+import { EventLog } from "../../migrations/20261127000001_events.ts";
+import { Webhooks } from "../../migrations/20261127000100_webhooks.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
+import { Webhook } from "./model/webhook.ts";
 
 /** Oldest first. A migration that was released is never changed. */
 export const MIGRATIONS = [
   { migrationName: "20261124000000_initial", class: Initial },
   { migrationName: "20261126000000_cluster", class: ManyNodes },
   { migrationName: "20261127000000_tracks", class: Tracks },
+  { migrationName: "20261127000001_events", class: EventLog },
+  { migrationName: "20261127000100_webhooks", class: Webhooks },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */
@@ -59,7 +64,7 @@ export async function openOrm(choice: DatabaseChoice, purpose: "work" | "migrati
         };
   const orm = await MikroORM.init({
     ...connection,
-    entities: [Cluster],
+    entities: [Cluster, Webhook],
     extensions: [Migrator],
     migrations: {
       migrationsList: MIGRATIONS.map(({ migrationName, class: migration }) => ({

@@ -22,14 +22,16 @@ import type { ClusterStore } from "../cluster/ports.ts";
 import { VERSION } from "../version.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
+import { EVENT_PARTITIONS } from "./drop-old-events.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { lockFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
-import { makeEventPartitions } from "./event-partitions.ts";
+import { StoredEvents } from "./event-log.ts";
 import { Fence } from "./fence.ts";
 import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
+import { PartitionUpkeep } from "./partition-upkeep.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { raiseMarks } from "./raise-marks.ts";
 import { recoverShards } from "./recover-shards.ts";
@@ -38,15 +40,13 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredWebhooks } from "./stored-webhooks.ts";
+import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
 import { StoredTracks } from "./track/stored-tracks.ts";
-import { TrackUpkeep } from "./track/track-upkeep.ts";
 import { TrackWriter } from "./track/track-writer.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
-const PARTITIONS_MS = 3_600_000;
-/** After a partition that could not be made for a lock: events of a day without one stay in the default partition. */
-const PARTITIONS_RETRY_MS = 60_000;
 /** A server that does not answer a flush in this time counts as away. Below the lease. */
 const SERVER_DEADLINE_MS = 4_500;
 /** The embedded database answers or is dead; this only bounds a fault nobody thought of. */
@@ -71,7 +71,7 @@ export interface StoreOptions {
   log: StoreLog;
   /** When a part of the journal is full. Default `JOURNAL_PART_BYTES`. */
   journalPartBytes?: number;
-  /** How old tracks may be. Default: they are kept for ever. */
+  /** How old events and tracks may be. Default: they are kept for ever. */
   retentionMs?: number;
   /** One of many nodes on the server of `databaseUrl`. Default: the only one. */
   clustered?: boolean;
@@ -129,10 +129,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await ring.open();
   const lease = databaseUrl !== undefined && clustered ? leasePool(databaseUrl) : undefined;
   if (lease !== undefined) opened.defer(() => lease.end());
-  const store = new Store({ context, kind, ...membership, ring, single, lease, log, retentionMs });
+  const store = new Store({
+    context,
+    orm: orm.orm,
+    kind,
+    ...membership,
+    ring,
+    single,
+    lease,
+    log,
+    retentionMs,
+  });
   opened.defer(() => store.leave());
-  await store.makeEventPartitions();
-  await store.trackUpkeep.makePartitions();
+  await store.partitions.make();
   const kept = opened.move();
   store.opened(kept, embedded, options.upkeep);
   return store;
@@ -150,6 +159,7 @@ async function migrateServer(databaseUrl: string): Promise<void> {
 
 interface StoreParts {
   context: StoreContext;
+  orm: Orm["orm"];
   kind: Store["kind"];
   incarnation: string;
   era: number;
@@ -166,9 +176,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly kind: "embedded" | "postgresql";
   readonly incarnation: string;
   readonly snapshot: SnapshotWriter;
+  readonly eventLog: StoredEvents;
+  readonly webhooks: StoredWebhooks;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
-  readonly trackUpkeep: TrackUpkeep;
+  readonly partitions: PartitionUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
   /** Of a node of a cluster. */
@@ -181,18 +193,18 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
   #cancelRenew = () => {};
-  #cancelPartitions = () => {};
-  #partitionsLocked = false;
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor({ context, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
+  constructor({ context, orm, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
     this.context = context;
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
+    this.eventLog = new StoredEvents(context);
+    this.webhooks = new StoredWebhooks(context, orm);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -211,7 +223,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       log.error({ err: error }, "rows of tracks could not be written"),
     );
     this.history = new StoredTracks(context);
-    this.trackUpkeep = new TrackUpkeep(context, log, retentionMs);
+    this.partitions = new PartitionUpkeep(context, log, retentionMs, [EVENT_PARTITIONS, TRACK_PARTITIONS]);
   }
 
   /** Takes over what was opened, and starts what goes on behind. */
@@ -221,8 +233,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     upkeep: UpkeepLimits | undefined,
   ): void {
     this.#resources = resources;
-    this.#planPartitions();
-    this.trackUpkeep.start();
+    this.partitions.start();
     if (embedded === undefined) {
       if (this.cluster === undefined) this.#planRenewal();
     } else {
@@ -322,8 +333,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
 
   async #close(): Promise<void> {
     this.#cancelRenew();
-    this.#cancelPartitions();
-    this.trackUpkeep.stop();
+    this.partitions.stop();
     await this.#stopUpkeep();
     await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
@@ -336,6 +346,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       batch.sections.map((section) => section.shard),
       bytes,
     );
+    if (batch.events.length > 0) this.eventLog.committed();
     try {
       const turn = await this.#ring.turn(this.#fence);
       if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");
@@ -355,33 +366,6 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
         .finally(() => {
           if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
-        });
-    });
-  }
-
-  /** Part of opening, and each hour from then on. */
-  async makeEventPartitions(): Promise<void> {
-    const { tooLate, locked } = await makeEventPartitions(this.context);
-    this.#partitionsLocked = locked.length > 0;
-    if (locked.length > 0)
-      this.#log.warn({ partitions: locked }, "someone holds a lock on event: its partitions are made later");
-    if (tooLate.length > 0) {
-      this.#log.warn(
-        { partitions: tooLate },
-        "events of these days are in the default partition and stay there",
-      );
-    }
-  }
-
-  #planPartitions(): void {
-    const delay = this.#partitionsLocked ? PARTITIONS_RETRY_MS : PARTITIONS_MS;
-    this.#cancelPartitions = this.context.clock.schedule(delay, () => {
-      void this.makeEventPartitions()
-        .catch((error: Error) =>
-          this.#log.warn({ reason: error.message }, "event partitions could not be made"),
-        )
-        .finally(() => {
-          if (this.#closed === undefined) this.#planPartitions();
         });
     });
   }

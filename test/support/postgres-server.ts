@@ -30,7 +30,8 @@ export async function execute<R>(url: string, sql: string, values?: unknown[]): 
 }
 
 export class TestServer {
-  readonly #bin: string;
+  /** Folder of its programs. */
+  readonly bin: string;
   readonly #folder: string;
   readonly #port: number;
   readonly #user: { uid: number; gid: number } | undefined;
@@ -38,7 +39,7 @@ export class TestServer {
   #output = "";
 
   constructor(bin: string, folder: string, port: number, user: { uid: number; gid: number } | undefined) {
-    this.#bin = bin;
+    this.bin = bin;
     this.#folder = folder;
     this.#port = port;
     this.#user = user;
@@ -52,7 +53,7 @@ export class TestServer {
   async initialise(): Promise<void> {
     if (existsSync(join(this.#data, "PG_VERSION"))) return;
     const args = ["-D", this.#data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"];
-    await run(join(this.#bin, "initdb"), args, { ...this.#user, cwd: this.#folder });
+    await run(join(this.bin, "initdb"), args, { ...this.#user, cwd: this.#folder });
   }
 
   /** Starts it and waits until it answers. */
@@ -60,7 +61,7 @@ export class TestServer {
     // Nothing here survives a loss of power; a killed client or server loses nothing without fsync either.
     const settings = ["fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${this.#folder}`];
     const options = settings.flatMap((setting) => ["-c", setting]);
-    const command = [join(this.#bin, "postgres"), "-D", this.#data, "-p", String(this.#port), ...options];
+    const command = [join(this.bin, "postgres"), "-D", this.#data, "-p", String(this.#port), ...options];
     const guard = spawn("sh", ["-c", GUARD, "sh", ...command], {
       ...this.#user,
       cwd: this.#folder,

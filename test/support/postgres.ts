@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chownSync, mkdtempSync } from "node:fs";
+import { chownSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
 import { madeOnce } from "./made-once.ts";
@@ -55,6 +55,16 @@ export async function stoppableDatabase(): Promise<TestDatabase> {
   return { url: server.url(name), stop: () => server.stop(), start: () => server.start() };
 }
 
+/** An empty database on a server of its own, beside the one of the other tests: where something is moved to. */
+export async function otherServerDatabase(): Promise<TestDatabase & { bin: string }> {
+  const server = await startServer(true);
+  const name = newName();
+  await execute(server.url("postgres"), `CREATE DATABASE ${name}`);
+  // Who puts links to some of the programs elsewhere need not have put all there.
+  const bin = dirname(realpathSync(join(server.bin, "postgres")));
+  return { url: server.url(name), bin, stop: () => server.stop(), start: () => server.start() };
+}
+
 function newName(): string {
   return `muster_test_${randomUUID().replaceAll("-", "")}`;
 }
@@ -67,14 +77,16 @@ function ownServer(): Promise<TestServer> {
   return server;
 }
 
-async function startServer(): Promise<TestServer> {
+/** @param own whether its files are made anew: copied ones have the same system identifier, by which servers are told apart. */
+async function startServer(own = false): Promise<TestServer> {
   const bin = findPostgres() ?? (await installPrograms());
   const folder = mkdtempSync(join(tmpdir(), "muster-test-postgres-"));
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   const started = new TestServer(bin, folder, await freePort(), user);
   root.teardown(() => started.dispose());
-  await run("cp", ["-a", join(await original(bin, user), "data"), folder]);
+  if (own) await started.initialise();
+  else await run("cp", ["-a", join(await original(bin, user), "data"), folder]);
   await started.start();
   return started;
 }

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t from "tap";
+import { dropOldTracks } from "../../src/store/track/drop-old-tracks.ts";
 import { count, KeptLog, open, rows as rowsOf } from "../store/fixture.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
@@ -8,9 +10,8 @@ const DAY_MS = 86_400_000;
 
 t.test("[TR16] tracks that are too old are dropped, by day, and what a lock keeps later", async (t) => {
   const { url } = await testDatabase(t);
-  const log = new KeptLog();
   const dataDir = await temporaryFolder(t);
-  const store = await open({ dataDir, databaseUrl: url, log, retentionMs: 10 * DAY_MS });
+  const store = await open({ dataDir, databaseUrl: url });
   t.teardown(() => store.close());
   const names = await rowsOf<{ name: string }>(
     store,
@@ -47,10 +48,10 @@ t.test("[TR16] tracks that are too old are dropped, by day, and what a lock keep
   t.teardown(() => backup.end());
   await backup.query("BEGIN");
   await backup.query("LOCK TABLE track IN ACCESS SHARE MODE");
-  await store.trackUpkeep.dropOld();
+  t.same(await dropOldTracks(store.context, 10 * DAY_MS), { dropped: [], locked: true });
   t.equal(await count(store, old), 1, "a backup keeps it");
   await backup.query("COMMIT");
-  await store.trackUpkeep.dropOld();
+  t.same(await dropOldTracks(store.context, 10 * DAY_MS), { dropped: [old], locked: false });
   const left = await rowsOf<{ entity: string }>(store, "SELECT entity FROM track ORDER BY 1");
   t.same(
     left.map(({ entity }) => entity),
@@ -58,5 +59,11 @@ t.test("[TR16] tracks that are too old are dropped, by day, and what a lock keep
   );
   t.equal(await count(store, young), 1);
   await t.rejects(count(store, old), /does not exist/);
-  t.match(log.lines, [{ level: "info", details: { partitions: [old] } }]);
+  await store.close();
+
+  const log = new KeptLog();
+  const again = await open({ dataDir, databaseUrl: url, log, retentionMs: 5 * DAY_MS });
+  t.teardown(() => again.close());
+  while (log.lines.length === 0) await sleep(20);
+  t.match(log.lines, [{ level: "info", details: { partitions: [young] } }], "at a start too");
 });

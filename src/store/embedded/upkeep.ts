@@ -11,7 +11,15 @@ const CHECKPOINT_WAL_BYTES = 256 * 2 ** 20;
 const CHECKPOINT_MS = 60_000;
 const VACUUM_MS = 60_000;
 /** Rows of these are updated all the time. */
-const HOT_TABLES = ["entity", "checkpoint", "mark", "node", "track_tail"];
+const HOT_TABLES = [
+  "entity",
+  "checkpoint",
+  "mark",
+  "node",
+  "track_tail",
+  "webhook_delivery",
+  "webhook_letter",
+];
 /** A quarter of what there is, and before PostgreSQL begins to warn. */
 const FREEZE_AGE = 500_000_000;
 /** Input: the age. The oldest table that has reached it, with what it keeps outside its rows. */

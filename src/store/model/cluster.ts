@@ -11,5 +11,7 @@ export const Cluster = defineEntity({
     protocol: p.integer(),
     /** Rises when the database was restored or moved: cursors of older eras stay valid. */
     era: p.integer(),
+    /** The server that the era is of, and its timeline. */
+    server: p.text(),
   },
 });

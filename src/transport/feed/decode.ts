@@ -1,6 +1,7 @@
 /** Client messages of the feed: text → message, or the problem that is answered. Nothing has had an effect before this. */
 import {
   MAX_BATCH_REPORTS,
+  MAX_CURSOR_LENGTH,
   MAX_FOLLOW_RADIUS,
   MAX_ID_LENGTH,
   MAX_IDS_PER_VIEW,
@@ -17,25 +18,27 @@ import {
   type CommandMessage,
   type Place,
   type Rate,
+  type SubscribeEvents,
   TOLERANCES,
   type Tolerance,
 } from "./protocol.ts";
 
-/** What is wrong with a message, with `view` and `n` of it if it had them. */
+/** What is wrong with a message, with `view`, `events` and `n` of it if it had them. */
 export interface MessageProblem {
   type: ProblemType;
   detail: string;
   view?: string;
+  events?: string;
   n?: number;
   /** Of the mistake in an expression. */
   position?: number;
-  /** The view is over with it. */
+  /** The view or the subscription is over with it. */
   ended?: true;
 }
 export type Decoded = { is: "message"; message: ClientMessage } | { is: "problem"; problem: MessageProblem };
 
 /** Parts of the protocol that this version does not have. Ignoring them would show the client what it did not ask for. */
-const UNSUPPORTED = ["fields", "events", "at", "speed"] as const;
+const UNSUPPORTED = ["fields", "at", "speed"] as const;
 
 /** Thrown inside this file only, and caught in `decodeMessage`. */
 class Invalid extends Error {
@@ -60,8 +63,9 @@ export function decodeMessage(text: string): Decoded {
   } catch (error) {
     if (!(error instanceof Invalid)) throw error;
     const problem: MessageProblem = { type: error.type, detail: error.message };
-    const { view, n } = Object(value) as Fields;
+    const { view, events, n } = Object(value) as Fields;
     if (typeof view === "string" && view.length <= MAX_VIEW_NAME_LENGTH) problem.view = view;
+    if (typeof events === "string" && events.length <= MAX_VIEW_NAME_LENGTH) problem.events = events;
     if (Number.isSafeInteger(n)) problem.n = n as number;
     return { is: "problem", problem };
   }
@@ -74,6 +78,7 @@ function decode(value: unknown): ClientMessage {
   switch (fields.op) {
     case "subscribe":
       refuseUnsupported(fields);
+      if (fields.events !== undefined) return subscribeEvents(fields);
       return {
         op: "subscribe",
         view: viewName(fields.view),
@@ -86,7 +91,7 @@ function decode(value: unknown): ClientMessage {
       };
     case "update": {
       refuseUnsupported(fields);
-      for (const name of ["ids", "follow", "rate", "tolerance", "max"])
+      for (const name of ["ids", "follow", "rate", "tolerance", "max", "events"])
         if (fields[name] !== undefined)
           throw new Invalid("bad-request", `\`${name}\` cannot be updated: unsubscribe and subscribe again`);
       if (["bbox", "kinds", "where"].every((name) => fields[name] === undefined))
@@ -101,6 +106,7 @@ function decode(value: unknown): ClientMessage {
     }
     case "unsubscribe":
       refuseUnsupported(fields);
+      if (fields.events !== undefined) return { op: "unsubscribe", events: eventsName(fields) };
       return { op: "unsubscribe", view: viewName(fields.view) };
     case "report":
       return { op: "report", n: messageNumber(fields.n), reports: reports(fields.reports) };
@@ -117,10 +123,36 @@ function refuseUnsupported(fields: Fields): void {
       throw new Invalid("bad-request", `\`${name}\` is not supported by this version`);
 }
 
-function viewName(value: unknown): string {
+function viewName(value: unknown, member = "view"): string {
   if (typeof value !== "string" || value.length === 0 || value.length > MAX_VIEW_NAME_LENGTH)
-    throw new Invalid("bad-request", `\`view\` must be a string of 1 to ${MAX_VIEW_NAME_LENGTH} characters`);
+    throw new Invalid(
+      "bad-request",
+      `\`${member}\` must be a string of 1 to ${MAX_VIEW_NAME_LENGTH} characters`,
+    );
   return value;
+}
+
+/** Members that only a view has would be ignored. */
+const OF_VIEWS = ["view", "bbox", "ids", "follow", "kinds", "rate", "tolerance", "max"];
+
+function eventsName(fields: Fields): string {
+  for (const name of OF_VIEWS)
+    if (fields[name] !== undefined)
+      throw new Invalid("bad-request", `a subscription to events has no \`${name}\``);
+  return viewName(fields.events, "events");
+}
+
+function subscribeEvents(fields: Fields): SubscribeEvents {
+  const { after } = fields;
+  if (after !== undefined && (typeof after !== "string" || after.length > MAX_CURSOR_LENGTH))
+    throw new Invalid("bad-request", "`after` must be a cursor, `start` or `now`");
+  return {
+    op: "subscribe",
+    events: eventsName(fields),
+    after,
+    types: optional(fields.types, (value) => kinds(value, "types")),
+    where: optional(fields.where, where),
+  };
 }
 
 function bbox(value: unknown): Bbox {
@@ -191,7 +223,7 @@ function optional<T>(value: unknown, decode: (value: unknown) => T): T | undefin
   return value === undefined ? undefined : decode(value);
 }
 
-function kinds(value: unknown): string[] {
+function kinds(value: unknown, member = "kinds"): string[] {
   const isKinds =
     Array.isArray(value) &&
     value.length > 0 &&
@@ -200,7 +232,7 @@ function kinds(value: unknown): string[] {
   if (!isKinds)
     throw new Invalid(
       "bad-request",
-      `\`kinds\` must be 1 to ${MAX_KINDS_PER_VIEW} strings of 1 to ${MAX_NAME_LENGTH} characters`,
+      `\`${member}\` must be 1 to ${MAX_KINDS_PER_VIEW} strings of 1 to ${MAX_NAME_LENGTH} characters`,
     );
   return value as string[];
 }

@@ -3,12 +3,14 @@
  */
 import { Buffer } from "node:buffer";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
+import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { decodeMessage } from "./decode.ts";
+import { EventSubscriptions } from "./event-subscriptions.ts";
 import type { Format } from "./format.ts";
 import { JsonFormat } from "./json-format.ts";
 import { LayoutError } from "./layout.ts";
@@ -30,6 +32,8 @@ export interface FeedOptions extends BroadcastOptions {
   partRecords?: number;
   /** Is told what views look at: in a cluster. */
   interest?: InterestSink;
+  /** The log of events; absent = there is none. */
+  events?: EventAccess;
 }
 
 export interface FeedStats extends Sent {
@@ -37,6 +41,8 @@ export interface FeedStats extends Sent {
   views: number;
   /** Distinct filters, rates and tolerances that have views. */
   channels: number;
+  /** Subscriptions to the log of events. */
+  events: number;
   /** Turns of views left out because their socket was slow. */
   skipped: number;
   /** Base ticks left out because one before took too long. */
@@ -57,6 +63,7 @@ export class Feed {
   readonly #binary: Format;
   readonly #sessions = new Map<Socket, Session>();
   readonly #subscriptions: Subscriptions;
+  readonly #events: EventSubscriptions;
   readonly #sent: Sent = { frames: 0, bytes: 0, updates: 0 };
   #tick = 0;
   #skippedTicks = 0;
@@ -68,6 +75,10 @@ export class Feed {
     this.#options = options;
     this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
+    this.#events = new EventSubscriptions(options.events, (session, error) => {
+      options.log.error({ err: error }, "the events of a feed session failed");
+      session.close("internal_error");
+    });
     this.#json = new JsonFormat(picture);
     this.#binary = new BinaryFormat(picture);
     this.handlers = {
@@ -84,6 +95,7 @@ export class Feed {
       connections: this.#sessions.size,
       views: this.#broadcast.views,
       channels: this.#broadcast.channels,
+      events: this.#events.count,
       ...this.#sent,
       skipped: this.#broadcast.skipped,
       skippedTicks: this.#skippedTicks,
@@ -127,6 +139,7 @@ export class Feed {
     const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
     for (const { view, session } of this.#broadcast.tick(time))
       this.#broadcast.guard(session, () => this.#subscriptions.expel(session, view));
+    this.#events.tick(tick);
     this.#heartbeat(tick);
   }
 
@@ -153,6 +166,7 @@ export class Feed {
     if (session === undefined) return;
     session.ended();
     this.#subscriptions.forgetAll(session);
+    this.#events.forgetAll(session);
     this.#sessions.delete(socket);
   }
 
@@ -174,13 +188,15 @@ export class Feed {
   #dispatch(session: Session, message: ClientMessage): void {
     switch (message.op) {
       case "subscribe":
-        this.#subscriptions.subscribe(session, message);
+        if ("events" in message) this.#events.subscribe(session, message);
+        else this.#subscriptions.subscribe(session, message);
         break;
       case "update":
         this.#subscriptions.update(session, message);
         break;
       case "unsubscribe":
-        this.#subscriptions.unsubscribe(session, message);
+        if ("events" in message) this.#events.unsubscribe(session, message);
+        else this.#subscriptions.unsubscribe(session, message);
         break;
       case "report": {
         const { decodeReport, ingest } = this.#options;

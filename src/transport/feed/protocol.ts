@@ -4,6 +4,7 @@
  * milliseconds, bboxes west, south, east, north (west > east crosses 180°).
  */
 import type { CommandResult, JsonObject, Liveness, RefusalType } from "../../actors/messages.ts";
+import type { CloudEvent } from "../../events/cloud-event.ts";
 
 export const PROTOCOL_JSON = "muster.v1.json";
 export const PROTOCOL_BINARY = "muster.v1.bin";
@@ -62,6 +63,22 @@ export interface Unsubscribe {
   op: "unsubscribe";
   view: string;
 }
+/** Asks for the log of events from a place on: each event that passes comes, in order, and none is left out. */
+export interface SubscribeEvents {
+  op: "subscribe";
+  /** Chosen by the client, 1 … 64 characters, unique among its connection's. */
+  events: string;
+  /** A cursor; `start` = the oldest event that is kept; `now`, which is the default. */
+  after?: string;
+  /** Only events of these types; 1 … 64 of them. Absent = all. */
+  types?: string[];
+  /** Only events for which this CEL expression over `event` is true. */
+  where?: string;
+}
+export interface UnsubscribeEvents {
+  op: "unsubscribe";
+  events: string;
+}
 /** Reports as `POST /v1/reports` takes them; `n` is repeated in the ack. */
 export interface ReportMessage {
   op: "report";
@@ -80,7 +97,14 @@ export interface CommandMessage {
   name: string;
   data?: JsonObject;
 }
-export type ClientMessage = Subscribe | Update | Unsubscribe | ReportMessage | CommandMessage;
+export type ClientMessage =
+  | Subscribe
+  | Update
+  | Unsubscribe
+  | SubscribeEvents
+  | UnsubscribeEvents
+  | ReportMessage
+  | CommandMessage;
 
 /** Everything about an entity. Absent = unknown. Same names as the `properties` of a GeoJSON feature in REST. */
 export interface FullRecord {
@@ -174,6 +198,19 @@ export interface Clusters extends Made {
   op: "clusters";
   cells: ClusterCell[];
 }
+/** The answer to a subscription to events, and now and then: all events up to this cursor that pass have come. */
+export interface EventsReply {
+  op: "events";
+  events: string;
+  cursor: string;
+}
+/** After a loss of the connection, subscribe with `after: cursor`. */
+export interface EventMessage {
+  op: "event";
+  events: string;
+  cursor: string;
+  event: CloudEvent;
+}
 /** Sent only after everything accepted is committed. */
 export interface Ack {
   op: "ack";
@@ -196,7 +233,7 @@ export interface Heartbeat {
   lag: number;
   stale: boolean;
 }
-/** A problem (RFC 9457) about a message of the client; the connection goes on. Echoes `view` or `n` of the message if it had one. */
+/** A problem (RFC 9457) about a message of the client; the connection goes on. Echoes `view`, `events` or `n` of the message if it had one. */
 export interface ErrorMessage {
   op: "error";
   type: string;
@@ -204,15 +241,25 @@ export interface ErrorMessage {
   status: number;
   detail: string;
   view?: string;
+  events?: string;
   n?: number;
   /** Of the mistake in a `where`, in characters from 0. */
   position?: number;
-  /** The view is over with this, and its name is free: the node cannot go on with what it asked for. */
+  /** The view, or the subscription to events, is over with this, and its name is free: the node cannot go on with what it asked for. */
   ended?: true;
 }
 /** A frame of a view, which is binary in `muster.v1.bin`. */
 export type ViewFrame = Snapshot | Delta | Clusters;
-export type ServerMessage = ViewReply | Ended | ViewFrame | Ack | Reply | Heartbeat | ErrorMessage;
+export type ServerMessage =
+  | ViewReply
+  | Ended
+  | ViewFrame
+  | EventsReply
+  | EventMessage
+  | Ack
+  | Reply
+  | Heartbeat
+  | ErrorMessage;
 
 /** Why the server closes a feed, and whether the client should connect again. */
 export const CLOSE_CODES = {

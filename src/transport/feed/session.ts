@@ -118,6 +118,11 @@ export class Session implements ViewSink {
   }
 
   sendMessage(message: ServerMessage): void {
+    this.sendText(JSON.stringify(message));
+  }
+
+  /** A message as JSON. */
+  sendText(text: string): void {
     if (this.#state === "closed") return;
     const { buffered, written } = this.socket;
     // Frames of views are conflated and not counted here. All that was unsent when counting began is taken: count anew.
@@ -125,17 +130,16 @@ export class Session implements ViewSink {
       this.#replyBytes = 0;
       this.#countedUntil = written + buffered;
     }
-    const text = JSON.stringify(message);
     this.#replyBytes += text.length;
     if (this.#replyBytes > MAX_UNSENT_BYTES) this.close("too_slow");
     else this.socket.send(text, false);
   }
 
   /** Tells the client what was wrong with a message; closes if it was one too many that is not the protocol. */
-  refuse({ type, detail, view, n, position, ended }: MessageProblem): void {
+  refuse({ type, detail, view, events, n, position, ended }: MessageProblem): void {
     if (BAD_MESSAGES.has(type) && ++this.#badMessages > MAX_BAD_MESSAGES_PER_CONNECTION)
       this.close("bad_message");
-    else this.sendMessage({ op: "error", ...problem(type, detail), view, n, position, ended });
+    else this.sendMessage({ op: "error", ...problem(type, detail), view, events, n, position, ended });
   }
 
   close(why: CloseCode): void {

@@ -6,6 +6,7 @@ import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
 import type { ClusterStatus } from "../../cluster/status.ts";
+import type { EventAccess } from "../../events/access.ts";
 import { MAX_BODIES_BYTES } from "../../limits.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -17,9 +18,11 @@ import { problemAnswer, problemResponse, toResponse } from "./problem-response.t
 import { clusterRoute } from "./routes/cluster.ts";
 import { commandsRoute } from "./routes/commands.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
+import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { tracksRoutes } from "./routes/tracks.ts";
+import { type WebhooksOptions, webhooksRoutes } from "./routes/webhooks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
 
@@ -31,6 +34,10 @@ export interface AppOptions {
   picture: Picture;
   /** Queries over all nodes of a cluster; absent = this node has everything. */
   cluster?: EntityQueries;
+  /** The log of events; absent = the node has none, and no routes for it. */
+  events?: EventAccess;
+  /** Absent = none, and no routes for them. */
+  webhooks?: WebhooksOptions;
   /** What was; absent = the store keeps none. */
   history?: History;
   /** For `/v1/cluster`. */
@@ -79,6 +86,8 @@ export function createApp(options: AppOptions): App {
   entitiesRoutes(app, picture, clock, options.cluster, options.history);
   tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
+  if (options.events !== undefined) eventsRoutes(app, options.events, clock);
+  if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

@@ -10,6 +10,7 @@ export const RETRY_AFTER = { "retry-after": "1" };
 /**
  * Reads a whole body as JSON.
  * @param length what the header `Content-Length` says. @param tooLarge what to say of a body of more than `maxBytes`.
+ * @param ifEmpty what an empty body is read as. Default: it is refused.
  */
 export async function readJson(
   reader: BodyReader,
@@ -17,6 +18,7 @@ export async function readJson(
   maxBytes: number,
   share: BodyShare,
   tooLarge: string,
+  ifEmpty = "",
 ): Promise<{ value: unknown } | { refusal: DirectAnswer }> {
   const body = await readBody(reader, length, maxBytes, share);
   if (body === "too-large") return { refusal: problemAnswer("body-too-large", tooLarge) };
@@ -29,7 +31,8 @@ export async function readJson(
   if (body === "broken")
     return { refusal: problemAnswer("bad-request", "The body ended before its length.") };
   if (!isUtf8(body)) return { refusal: problemAnswer("malformed-json", "The body is not UTF-8.") };
-  const text = new TextDecoder().decode(body);
+  const sent = new TextDecoder().decode(body);
+  const text = sent.trim() === "" ? ifEmpty : sent;
   try {
     return { value: JSON.parse(text) };
   } catch {

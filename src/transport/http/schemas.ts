@@ -101,6 +101,19 @@ export const FeatureCollectionSchema = z
   })
   .openapi("FeatureCollection");
 
+export const CloudEventSchema = z
+  .object({
+    specversion: z.literal("1.0"),
+    id: z.string().describe("Its cursor."),
+    source: z.string().openapi({ example: "urn:muster:muster" }),
+    type: z.string().openapi({ example: "state.changed" }),
+    subject: z.string().describe("Id of the entity it is about."),
+    time: time(),
+    datacontenttype: z.literal("application/json"),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .openapi("CloudEvent");
+
 export const TrackSchema = z
   .object({
     type: z.literal("FeatureCollection"),

@@ -1,0 +1,10 @@
+import type { EventEncoder } from "./cloud-event.ts";
+import type { EventLog } from "./ports.ts";
+import type { EventTail } from "./tail.ts";
+
+/** What those who serve events to clients need. */
+export interface EventAccess {
+  readonly log: EventLog;
+  readonly tail: EventTail;
+  readonly encoder: EventEncoder;
+}

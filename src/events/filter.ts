@@ -1,0 +1,66 @@
+/** Which events a reader wants. */
+import { EvaluationError } from "@marcbachmann/cel-js";
+import type { JsonObject } from "../actors/messages.ts";
+import { baseEnvironment, ExpressionError, parseBounded, refuseCostlyLoops } from "../picture/cel.ts";
+import { cursorText } from "./cursor.ts";
+import type { LoggedEvent } from "./ports.ts";
+
+export interface EventFilter {
+  /** Only of these types. */
+  types?: readonly string[];
+  /** A CEL expression over `event`. */
+  where?: string;
+}
+
+export type EventTest = (event: LoggedEvent) => boolean;
+
+/** An event as expressions see it; CEL knows the type by the class. */
+class EventScope {
+  event: LoggedEvent | undefined;
+  get id(): string {
+    return cursorText(this.event!.cursor);
+  }
+  get type(): string {
+    return this.event!.type;
+  }
+  get subject(): string {
+    return this.event!.subject;
+  }
+  /** Unix ms, as all times in expressions. */
+  get time(): number {
+    return this.event!.time;
+  }
+  get data(): JsonObject {
+    return this.event!.data;
+  }
+}
+
+const FIELDS = { id: "string", type: "string", subject: "string", time: "double", data: "map" };
+const environment = baseEnvironment()
+  .registerType("Event", { ctor: EventScope as never, fields: FIELDS })
+  .registerVariable("event", "Event");
+
+/** An event for which `where` fails, as it lacks what that asks for, does not pass. @throws ExpressionError if `where` is no expression that gives a bool */
+export function eventTest({ types, where }: EventFilter): EventTest {
+  const wanted = types && new Set(types);
+  const holds = where === undefined ? undefined : whereTest(where);
+  return (event) => (wanted?.has(event.type) ?? true) && (holds?.(event) ?? true);
+}
+
+function whereTest(where: string): EventTest {
+  const { ast, type, run } = parseBounded(environment, where);
+  refuseCostlyLoops(ast, "event");
+  if (type !== "bool" && type !== "dyn")
+    throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
+  const scope = new EventScope();
+  const variables = { event: scope };
+  return (event) => {
+    scope.event = event;
+    try {
+      return run(variables) === true;
+    } catch (error) {
+      if (error instanceof EvaluationError || error instanceof RangeError) return false;
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,119 @@
+/** Webhooks behind their ports: configuration by MikroORM, what is hot by SQL. */
+import type { MikroORM } from "@mikro-orm/postgresql";
+import type { Cursor } from "../events/cursor.ts";
+import { MAX_WEBHOOKS } from "../limits.ts";
+import type {
+  Webhook as Configured,
+  DeliveryStore,
+  Held,
+  Letter,
+  Progress,
+  WebhookChange,
+  WebhookStatus,
+  WebhookStore,
+} from "../webhooks/ports.ts";
+import { asStoreError } from "./errors.ts";
+import { holdWebhooks } from "./hold-webhooks.ts";
+import { deadLetters, redeliverLetters, waitingLetters } from "./letters.ts";
+import { Webhook } from "./model/webhook.ts";
+import { saveDelivery } from "./save-delivery.ts";
+import { type StoreContext, withClient } from "./session.ts";
+import { webhookStatuses } from "./webhook-statuses.ts";
+
+/** Of this moment: what commits later is sent. */
+const BEGIN = `
+INSERT INTO webhook_delivery (webhook, era, xid, id)
+SELECT ?::uuid, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM cluster`;
+
+export class StoredWebhooks implements WebhookStore, DeliveryStore {
+  readonly #context: StoreContext;
+  readonly #orm: MikroORM;
+
+  constructor(context: StoreContext, orm: MikroORM) {
+    this.#context = context;
+    this.#orm = orm;
+  }
+
+  create(webhook: Omit<Configured, "secrets" | "disabledReason"> & { secret: string }): Promise<boolean> {
+    const { id, url, where, enabled, secret, createdAt } = webhook;
+    return this.#configure((em) =>
+      em.transactional(async (tx) => {
+        if ((await tx.count(Webhook)) >= MAX_WEBHOOKS) return false;
+        const filter = where ?? null;
+        tx.create(Webhook, { id, url, filter, enabled, secret, createdAt: new Date(createdAt) });
+        await tx.flush();
+        await tx.execute(BEGIN, [id]);
+        return true;
+      }),
+    );
+  }
+
+  statuses(id?: string): Promise<WebhookStatus[]> {
+    return withClient(this.#context, (client) => webhookStatuses(client, id));
+  }
+
+  change(id: string, { url, where, enabled }: WebhookChange): Promise<boolean> {
+    return this.#configure(async (em) => {
+      const found = await em.findOne(Webhook, { id });
+      if (found === null) return false;
+      if (url !== undefined) found.url = url;
+      if (where !== undefined) found.filter = where;
+      if (enabled !== undefined) {
+        found.enabled = enabled;
+        found.disabledReason = null;
+      }
+      await em.flush();
+      return true;
+    });
+  }
+
+  rotate(id: string, secret: string, previousUntil: number): Promise<boolean> {
+    return this.#configure(async (em) => {
+      const found = await em.findOne(Webhook, { id });
+      if (found === null) return false;
+      found.previousSecret = found.secret;
+      found.previousUntil = new Date(previousUntil);
+      found.secret = secret;
+      await em.flush();
+      return true;
+    });
+  }
+
+  remove(id: string): Promise<boolean> {
+    return this.#configure(async (em) => (await em.nativeDelete(Webhook, { id })) === 1);
+  }
+
+  deadLetters(id: string, after: Cursor, limit: number): Promise<Letter[]> {
+    return withClient(this.#context, (client) => deadLetters(client, id, after, limit));
+  }
+
+  redeliver(id: string, cursors: readonly Cursor[] | undefined, limit: number): Promise<number> {
+    return withClient(this.#context, (client) => redeliverLetters(client, id, cursors, limit));
+  }
+
+  hold(holder: string, leaseMs: number): Promise<Held[]> {
+    return withClient(this.#context, (client) => holdWebhooks(client, holder, leaseMs));
+  }
+
+  async release(holder: string): Promise<void> {
+    await withClient(this.#context, (client) =>
+      client.query("UPDATE webhook_delivery SET lease_until = '-infinity' WHERE holder = $1", [holder]),
+    );
+  }
+
+  waiting(id: string, limit: number): Promise<Letter[]> {
+    return withClient(this.#context, (client) => waitingLetters(client, id, limit));
+  }
+
+  save(id: string, holder: string, generation: number, progress: Progress): Promise<boolean> {
+    return withClient(this.#context, (client) => saveDelivery(client, id, holder, generation, progress));
+  }
+
+  async #configure<T>(work: (em: MikroORM["em"]) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#orm.em.fork());
+    } catch (error) {
+      throw asStoreError(error);
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Sends webhooks by HTTP. A name is resolved once and the connection goes to an address that was looked at, so that a name cannot be allowed as one
+ * and connected to as another. Redirects are not followed: they are failures.
+ */
+import { type LookupAddress, lookup } from "node:dns";
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { isIP, type LookupFunction } from "node:net";
+import type { Clock } from "../../clock.ts";
+import { WEBHOOK_REQUESTS, WEBHOOK_TIMEOUT_MS } from "../../limits.ts";
+import type { Outcome, OutgoingRequest, WebhookSender } from "../../webhooks/ports.ts";
+import { isPublicAddress } from "./public-address.ts";
+
+/** What an endpoint answers is of no interest; so much of it is read to use the connection again. */
+const MAX_ANSWER_BYTES = 65_536;
+const PRIVATE = "the address is private, local or reserved: set MUSTER_WEBHOOK_PRIVATE=true if it is meant";
+
+export interface HttpSenderOptions {
+  clock: Clock;
+  /** Also to addresses that only this machine or its networks reach. */
+  allowPrivate: boolean;
+  /** Default: the system's. */
+  resolve?: typeof lookup;
+  /** Default `WEBHOOK_TIMEOUT_MS`. */
+  timeoutMs?: number;
+}
+
+export class HttpSender implements WebhookSender, Disposable {
+  readonly #options: HttpSenderOptions;
+  readonly #http: HttpAgent;
+  readonly #https: HttpsAgent;
+
+  constructor(options: HttpSenderOptions) {
+    this.#options = options;
+    const agent = { keepAlive: true, maxSockets: WEBHOOK_REQUESTS, lookup: this.#lookup };
+    this.#http = new HttpAgent(agent);
+    this.#https = new HttpsAgent(agent);
+  }
+
+  send({ url, headers, body }: OutgoingRequest): Promise<Outcome> {
+    const { clock, allowPrivate, timeoutMs = WEBHOOK_TIMEOUT_MS } = this.#options;
+    const target = new URL(url);
+    // The resolver is not asked for what is an address already.
+    const literal = target.hostname.replace(/^\[|\]$/g, "");
+    if (!allowPrivate && isIP(literal) !== 0 && !isPublicAddress(literal))
+      return Promise.resolve({ error: PRIVATE });
+    return new Promise((resolve) => {
+      const isTls = target.protocol === "https:";
+      const options = { method: "POST", headers: { ...headers, "content-length": Buffer.byteLength(body) } };
+      const request: ClientRequest = isTls
+        ? httpsRequest(target, { ...options, agent: this.#https })
+        : httpRequest(target, { ...options, agent: this.#http });
+      const cancel = clock.schedule(timeoutMs, () =>
+        request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+      );
+      // Also an answer that never ends is cut then.
+      request.on("close", cancel);
+      request.on("error", (error) => resolve({ error: error.message }));
+      request.on("response", (response) => {
+        discard(response, request);
+        const retryAfterMs = retryAfter(response.headers["retry-after"], clock.now());
+        resolve({ status: response.statusCode, retryAfterMs });
+      });
+      request.end(body);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  readonly #lookup: LookupFunction = (hostname, options, callback) => {
+    const { allowPrivate, resolve = lookup } = this.#options;
+    resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+      if (error !== null) return callback(error, []);
+      const allowed = addresses.filter(({ address }) => allowPrivate || isPublicAddress(address));
+      const [first] = allowed;
+      if (first === undefined) return callback(new Error(PRIVATE), []);
+      if (options.all === true) return callback(null, allowed);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+function discard(response: IncomingMessage, request: ClientRequest): void {
+  let bytes = 0;
+  response.on("error", () => {});
+  response.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) request.destroy();
+  });
+}
+
+/** RFC 9110, 10.2.3: seconds or a date. @param now Unix ms. @returns ms from now, `undefined` if there is none that can be read. */
+export function retryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

@@ -1,0 +1,98 @@
+/** What one webhook's endpoint is like: whether it answers, and until when it is left alone. */
+import type { Clock } from "../clock.ts";
+import type { EventEncoder } from "../events/cloud-event.ts";
+import { cursorText } from "../events/cursor.ts";
+import type { LoggedEvent } from "../events/ports.ts";
+import {
+  MAX_WEBHOOK_ERROR_LENGTH,
+  WEBHOOK_BACKOFF_LONGEST_MS,
+  WEBHOOK_GIVE_UP_MS,
+  WEBHOOK_PAUSE_AFTER,
+  WEBHOOK_PAUSE_LONGEST_MS,
+  WEBHOOK_RETRY_AFTER_LONGEST_MS,
+} from "../limits.ts";
+import { backoff } from "./backoff.ts";
+import type { Letter, Webhook, WebhookSender } from "./ports.ts";
+import { signedHeaders } from "./sign.ts";
+
+/** It will never take anything again. */
+const GONE = 410;
+
+export interface EndpointOptions {
+  sender: WebhookSender;
+  encoder: EventEncoder;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+}
+
+export class Endpoint {
+  readonly #options: EndpointOptions;
+  #failuresInARow = 0;
+  #pausedUntil = 0;
+  #disabledReason: string | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+  }
+
+  /** Nothing is to be sent before, Unix ms. */
+  get pausedUntil(): number {
+    return this.#pausedUntil;
+  }
+
+  /** It has failed so often that no more than one request at a time should try it, or said when to come again. */
+  get isDoubtful(): boolean {
+    return (
+      this.#failuresInARow >= WEBHOOK_PAUSE_AFTER ||
+      this.#pausedUntil > this.#options.clock.now() ||
+      this.#disabledReason !== undefined
+    );
+  }
+
+  /** Why it is not to be used any more. */
+  get disabledReason(): string | undefined {
+    return this.#disabledReason;
+  }
+
+  /** Sends one event. @returns why it failed; nothing if it was taken. */
+  async post({ url, secrets }: Webhook, event: LoggedEvent): Promise<string | undefined> {
+    const { sender, encoder, clock } = this.#options;
+    const body = encoder.text(event);
+    const headers = {
+      "content-type": "application/cloudevents+json",
+      "user-agent": "Muster",
+      ...signedHeaders(cursorText(event.cursor), clock.now(), body, secrets),
+    };
+    const { status, retryAfterMs, error } = await sender.send({ url, headers, body });
+    if (status !== undefined && status >= 200 && status < 300) {
+      this.#failuresInARow = 0;
+      return undefined;
+    }
+    this.#failed(retryAfterMs);
+    if (status === GONE) this.#disabledReason = "the endpoint answered 410: it is gone";
+    return (error ?? `the endpoint answered ${status}`).slice(0, MAX_WEBHOOK_ERROR_LENGTH);
+  }
+
+  #failed(retryAfterMs: number | undefined): void {
+    const { clock, random } = this.#options;
+    const now = clock.now();
+    this.#failuresInARow++;
+    if (retryAfterMs !== undefined)
+      this.#pausedUntil = now + Math.min(retryAfterMs, WEBHOOK_RETRY_AFTER_LONGEST_MS);
+    else if (this.#failuresInARow >= WEBHOOK_PAUSE_AFTER) {
+      const failures = this.#failuresInARow - WEBHOOK_PAUSE_AFTER + 1;
+      this.#pausedUntil = now + backoff(failures, WEBHOOK_PAUSE_LONGEST_MS, random());
+    }
+  }
+
+  /** A letter after one more attempt that failed: when to try again, or that it is given up. */
+  failed({ event, attempts, failedSince }: Letter, error: string): Letter {
+    const { clock, random } = this.#options;
+    const now = clock.now();
+    const since = failedSince ?? now;
+    const tried = { event, attempts: attempts + 1, failedSince: since, error };
+    if (now - since >= WEBHOOK_GIVE_UP_MS) return tried;
+    return { ...tried, nextAt: now + backoff(attempts + 1, WEBHOOK_BACKOFF_LONGEST_MS, random()) };
+  }
+}

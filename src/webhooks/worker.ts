@@ -1,0 +1,254 @@
+/**
+ * Delivers the events of one webhook, as long as this node holds it: at least once, those of one subject in order.
+ *
+ * It takes what is next – letters that are due, else events from the log –, sends it, and saves what came of it before it takes more. An event that
+ * fails becomes a letter, and so do the later ones of its subject, while other subjects go on. Too many failures in a row, or `Retry-After`,
+ * pause the whole webhook; then one letter at a time tries whether it is there again.
+ *
+ * States: running ⇄ waiting (for events, for a letter to be due, for the end of a pause, for the lease to be renewed) → stopped.
+ */
+import { StoreAway } from "../actors/ports.ts";
+import { Arrival } from "../events/arrival.ts";
+import { type Cursor, START } from "../events/cursor.ts";
+import { type EventTest, eventTest } from "../events/filter.ts";
+import type { Follower } from "../events/follower.ts";
+import type { LoggedEvent } from "../events/ports.ts";
+import { CursorError } from "../events/position.ts";
+import {
+  EVENT_RETRY_MS,
+  MAX_WEBHOOK_WAITING,
+  WEBHOOK_PAUSE_LONGEST_MS,
+  WEBHOOK_REQUESTS,
+  WEBHOOK_SAVE_MS,
+  WEBHOOK_TIMEOUT_MS,
+} from "../limits.ts";
+import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
+import { Endpoint } from "./endpoint.ts";
+import { Letters } from "./letters.ts";
+import type { Held, Letter, Progress } from "./ports.ts";
+
+export class WebhookWorker {
+  readonly #options: DelivererOptions;
+  readonly #stats: DeliveryStats;
+  readonly #letters = new Letters();
+  #endpoint: Endpoint;
+  #held: Held;
+  #test: EventTest;
+  #follower: Follower;
+  #arrival: Arrival<LoggedEvent[] | undefined>;
+  #cursor: Cursor;
+  /** Where the cursor is saved though nothing passed the filter, on the monotonic clock. */
+  #saveAt = 0;
+  #isSaved = true;
+  /** Monotonic: until then this node holds the webhook. */
+  #leaseEnd: number;
+  /** By which the letters were loaded; −1 = they must be. */
+  #loaded = -1;
+  /** There are more than were loaded. */
+  #hasMore = false;
+  #stopped = false;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(held: Held, leaseEnd: number, options: DelivererOptions, stats: DeliveryStats) {
+    this.#options = options;
+    this.#stats = stats;
+    this.#held = held;
+    this.#leaseEnd = leaseEnd;
+    this.#cursor = held.cursor;
+    this.#test = eventTest(held.webhook);
+    this.#endpoint = new Endpoint(options);
+    this.#arrival = new Arrival(options.clock);
+    this.#follower = options.tail.follow(held.cursor);
+  }
+
+  get generation(): number {
+    return this.#held.generation;
+  }
+  /** It has stopped by itself: another holds the webhook, or it was disabled. */
+  get over(): boolean {
+    return this.#stopped;
+  }
+  get waiting(): number {
+    return this.#letters.size;
+  }
+
+  start(): void {
+    this.#running = this.#run().catch(this.#options.onFatal);
+  }
+
+  /** The lease is renewed, and this is how it is configured now. */
+  renewed(held: Held, leaseEnd: number): void {
+    const { where, url } = this.#held.webhook;
+    if (held.webhook.where !== where) this.#test = eventTest(held.webhook);
+    if (held.webhook.url !== url) this.#endpoint = new Endpoint(this.#options);
+    this.#held = held;
+    this.#leaseEnd = leaseEnd;
+    this.#arrival.poke();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#follower.close();
+    this.#arrival.poke();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#turn();
+      } catch (error) {
+        if (error instanceof StoreAway) await this.#sleep(EVENT_RETRY_MS);
+        else if (error instanceof CursorError) await this.#skipGap();
+        else throw error;
+      }
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { clock, deliveries } = this.#options;
+    const { webhook, redelivered } = this.#held;
+    if (this.#loaded !== redelivered || (this.#hasMore && this.#letters.size === 0)) {
+      const limit = 2 * MAX_WEBHOOK_WAITING;
+      const waiting = await deliveries.waiting(webhook.id, limit);
+      this.#letters.load(waiting);
+      this.#hasMore = waiting.length === limit;
+      this.#loaded = redelivered;
+    }
+    if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
+    const pause = Math.max(
+      this.#endpoint.pausedUntil - clock.now(),
+      this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
+    );
+    if (pause > 0) return this.#sleep(pause);
+    const due = this.#letters.due(clock.now(), this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS);
+    if (due.length > 0) return this.#retry(due);
+    const untilDue = this.#letters.nextAt - clock.now();
+    if (this.#letters.size >= MAX_WEBHOOK_WAITING) return this.#sleep(untilDue);
+    const wait = Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
+    const came = await this.#arrival.take(() => this.#follower.next(), wait);
+    if (came?.value !== undefined) await this.#deliver(came.value);
+  }
+
+  /** For how long requests may still be begun, ms. */
+  #leaseLeft(): number {
+    return this.#leaseEnd - WEBHOOK_TIMEOUT_MS - this.#options.clock.monotonic();
+  }
+
+  async #retry(due: readonly Letter[]): Promise<void> {
+    const progress = this.#progress();
+    const done: Cursor[] = [];
+    const changed: Letter[] = [];
+    await Promise.all(
+      due.map(async (letter) => {
+        const error = await this.#send(letter.event, progress);
+        const { cursor } = letter.event;
+        if (error === undefined) done.push(cursor);
+        else changed.push(this.#endpoint.failed(letter, error));
+      }),
+    );
+    await this.#save({ ...progress, done, letters: changed });
+    for (const { event } of due) this.#letters.shift(event.subject);
+    for (const letter of changed) this.#keep(letter);
+  }
+
+  async #deliver(events: readonly LoggedEvent[]): Promise<void> {
+    const cursor = events.at(-1)!.cursor;
+    const wanted = events.filter(this.#test);
+    if (wanted.length === 0) {
+      this.#cursor = cursor;
+      this.#isSaved = false;
+      return;
+    }
+    const bySubject = Map.groupBy(wanted, ({ subject }) => subject);
+    const subjects = [...bySubject.values()];
+    const progress = this.#progress();
+    const letters: Letter[] = [];
+    const work = async () => {
+      for (let own = subjects.shift(); own !== undefined; own = subjects.shift())
+        letters.push(...(await this.#deliverSubject(own, progress)));
+    };
+    await Promise.all(Array.from({ length: WEBHOOK_REQUESTS }, work));
+    await this.#save({ ...progress, cursor, letters });
+    for (const letter of letters) this.#keep(letter);
+  }
+
+  /** @returns what could not be delivered: from the first that failed on. */
+  async #deliverSubject(events: readonly LoggedEvent[], progress: Progress): Promise<Letter[]> {
+    const now = this.#options.clock.now();
+    const untried = (event: LoggedEvent): Letter => ({ event, attempts: 0, nextAt: now });
+    if (this.#letters.has(events[0]!.subject)) return events.map(untried);
+    for (const [i, event] of events.entries()) {
+      const isHeld = this.#endpoint.isDoubtful || this.#leaseLeft() <= 0 || this.#stopped;
+      if (isHeld) return events.slice(i).map(untried);
+      const error = await this.#send(event, progress);
+      if (error !== undefined)
+        return [this.#endpoint.failed(untried(event), error), ...events.slice(i + 1).map(untried)];
+    }
+    return [];
+  }
+
+  /** @returns why it failed. */
+  async #send(event: LoggedEvent, progress: Progress): Promise<string | undefined> {
+    const error = await this.#endpoint.post(this.#held.webhook, event);
+    if (error === undefined) progress.delivered++;
+    else {
+      progress.failures++;
+      progress.error = error;
+    }
+    return error;
+  }
+
+  #progress(): Progress {
+    return { cursor: this.#cursor, delivered: 0, failures: 0, gaps: 0, letters: [], done: [] };
+  }
+
+  #keep(letter: Letter): void {
+    if (letter.nextAt === undefined) this.#stats.dead++;
+    else this.#letters.add(letter);
+  }
+
+  /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */
+  async #save(progress: Progress): Promise<void> {
+    const { deliveries, holder, clock } = this.#options;
+    const { webhook, generation } = this.#held;
+    const { pausedUntil, disabledReason } = this.#endpoint;
+    const paused = pausedUntil > clock.now() ? { pausedUntil } : {};
+    this.#stats.delivered += progress.delivered;
+    this.#stats.failures += progress.failures;
+    for (;;) {
+      try {
+        const saved = await deliveries.save(webhook.id, holder, generation, {
+          ...progress,
+          ...paused,
+          disabledReason,
+        });
+        if (!saved || disabledReason !== undefined) this.#stopped = true;
+        this.#cursor = progress.cursor;
+        this.#isSaved = true;
+        this.#saveAt = clock.monotonic() + WEBHOOK_SAVE_MS;
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreAway) || this.#stopped) throw error;
+        await this.#sleep(EVENT_RETRY_MS);
+      }
+    }
+  }
+
+  /** Retention was faster: goes on with the oldest that is kept. */
+  async #skipGap(): Promise<void> {
+    const { tail, clock, onGap } = this.#options;
+    onGap(this.#held.webhook.id);
+    this.#follower.close();
+    this.#follower = tail.follow(START);
+    this.#arrival = new Arrival(clock);
+    await this.#save({ ...this.#progress(), cursor: START, gaps: 1 });
+  }
+
+  /** Until something has changed, `ms` at most. */
+  #sleep(ms: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return this.#arrival.pause(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS));
+  }
+}

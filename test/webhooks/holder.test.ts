@@ -1,0 +1,94 @@
+import { randomUUID } from "node:crypto";
+import t from "tap";
+import { open } from "../store/fixture.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { temporaryFolder } from "../support/serve.ts";
+import { Receiver } from "./receiver.ts";
+import { deliveryRig, until } from "./rig.ts";
+
+t.test(
+  "[EV27] one node holds a webhook; another goes on when it gives up, or its lease runs out",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const receiver = await Receiver.start(t);
+    const rig = await deliveryRig(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
+    await rig.hook(receiver.url);
+    const first = rig.node();
+    await until(() => first.held === 1);
+    const second = rig.node({ leaseMs: 60_000 });
+    for (let i = 0; i < 20; i++) await rig.writer.write(["a", "b"]);
+    await until(() => receiver.taken.length === 40);
+    t.equal(second.held, 0);
+    await first.stop();
+    await rig.writer.write(["a"]);
+    await until(() => receiver.taken.length === 41);
+    t.equal(second.held, 1, "given up in order");
+    t.equal(new Set(receiver.taken).size, 41, "and nothing came twice");
+    await second.stop();
+
+    // As a node that is gone without a word.
+    const { webhooks } = rig.store;
+    t.equal((await webhooks.hold("dead", 300)).length, 1);
+    const third = rig.node();
+    await rig.writer.write(["a"]);
+    await until(() => receiver.taken.length === 42);
+    t.equal(third.held, 1);
+  },
+);
+
+t.test("[EV28] a holder that was overtaken saves nothing", async (t) => {
+  const { url } = await testDatabase(t);
+  const rig = await deliveryRig(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
+  const id = await rig.hook("http://127.0.0.1:9/");
+  const { webhooks } = rig.store;
+  const [mine] = await webhooks.hold("a", 1);
+  t.same(await webhooks.hold("a", 0), [{ ...mine, generation: 2 }], "taken again after it ran out");
+  const [taken] = await webhooks.hold("b", 60_000);
+  t.equal(taken!.generation, 3);
+  t.same(await webhooks.hold("a", 60_000), []);
+  const cursor = { era: 1, xid: 999_999, id: 1 };
+  const event = { cursor, type: "t", subject: "s", time: 1, data: {} };
+  const progress = {
+    cursor,
+    delivered: 1,
+    failures: 1,
+    gaps: 0,
+    letters: [{ event, attempts: 1, nextAt: 1 }],
+    done: [],
+    disabledReason: "no",
+  };
+  for (const [holder, generation] of [
+    ["a", 2],
+    ["a", 3],
+    ["b", 2],
+  ] as const)
+    t.equal(await webhooks.save(id, holder, generation, progress), false);
+  t.match(await rig.status(id), {
+    cursor: mine!.cursor,
+    delivered: 0,
+    waiting: 0,
+    webhook: { enabled: true },
+  });
+  t.equal(await webhooks.save(id, "b", 3, progress), true);
+  t.match(await rig.status(id), {
+    cursor,
+    delivered: 1,
+    waiting: 1,
+    webhook: { enabled: false, disabledReason: "no" },
+  });
+});
+
+t.test("[EV29] a holder begins no request that might end after its lease", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  await rig.hook(receiver.url);
+  // Shorter than a request may take.
+  const node = rig.node({ holder: randomUUID(), leaseMs: 9_000 });
+  await until(() => node.held === 1);
+  await rig.writer.write(["a"]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.equal(receiver.received.length, 0);
+  await node.stop();
+  rig.node();
+  await until(() => receiver.taken.length === 1);
+});

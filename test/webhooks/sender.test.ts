@@ -1,0 +1,125 @@
+import type { lookup } from "node:dns";
+import t from "tap";
+import { systemClock } from "../../src/clock.ts";
+import { HttpSender, type HttpSenderOptions, retryAfter } from "../../src/transport/webhooks/http-sender.ts";
+import { isPublicAddress } from "../../src/transport/webhooks/public-address.ts";
+import { Receiver } from "./receiver.ts";
+
+const request = (url: string) => ({ url, headers: {}, body: '{"subject":"a","data":{"n":1}}' });
+const sender = (options: Partial<HttpSenderOptions> = {}) =>
+  new HttpSender({ clock: systemClock, allowPrivate: false, ...options });
+/** Gives each name the same addresses. */
+const naming = (...addresses: string[]) =>
+  ((_name: string, _options: unknown, done: (error: null, found: object[]) => void) =>
+    done(
+      null,
+      addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+    )) as unknown as typeof lookup;
+
+t.test("[EV30] private, local and reserved addresses are told from those of anybody", async (t) => {
+  for (const address of [
+    "0.0.0.0",
+    "10.1.2.3",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.8",
+    "192.0.2.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.51.100.7",
+    "203.0.113.9",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::ffff:8.8.8.8",
+    "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "fc00::1",
+    "fd12::1",
+    "fe80::1",
+    "ff02::1",
+    "2001::1",
+    "2001:db8::1",
+    "2002:7f00:1::1",
+    "3fff::1",
+    "example.com",
+    "",
+    "127.1",
+  ])
+    t.equal(isPublicAddress(address), false, address);
+  for (const address of [
+    "8.8.8.8",
+    "1.1.1.1",
+    "172.32.0.1",
+    "100.128.0.1",
+    "2606:4700::1111",
+    "2a00:1450:4001::200e",
+  ])
+    t.equal(isPublicAddress(address), true, address);
+});
+
+t.test("[EV30] the address that is connected to is the one that was looked at", async (t) => {
+  const receiver = await Receiver.start(t);
+  const { port } = new URL(receiver.url);
+  const refused = async (options: Partial<HttpSenderOptions>, url: string) => {
+    using one = sender(options);
+    const outcome = await one.send(request(url));
+    t.match(outcome.error, /private, local or reserved/, url);
+  };
+  for (const host of [
+    "127.0.0.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "0x7f000001",
+    "2130706433",
+    "127.1",
+    "localhost",
+  ])
+    await refused({}, `http://${host}:${port}/`);
+  await refused({ resolve: naming("10.0.0.1", "fd00::1") }, `http://inside.example:${port}/`);
+  await refused({ resolve: naming("127.0.0.1") }, "https://inside.example/");
+  t.equal(receiver.received.length, 0);
+
+  let asked = 0;
+  const rebinding: typeof lookup = ((
+    _name: string,
+    _options: unknown,
+    done: (error: null, found: object[]) => void,
+  ) => done(null, [{ address: asked++ === 0 ? "192.0.2.1" : "127.0.0.1", family: 4 }])) as never;
+  await refused({ resolve: rebinding }, `http://rebinding.example:${port}/`);
+  t.equal(asked, 1, "a name is resolved once");
+
+  using allowing = sender({ allowPrivate: true, resolve: naming("127.0.0.1") });
+  t.same(await allowing.send(request(`http://inside.example:${port}/hook`)), {
+    status: 204,
+    retryAfterMs: undefined,
+  });
+  t.equal(receiver.received[0]!.headers.host, `inside.example:${port}`);
+});
+
+t.test("[EV31] redirects are not followed, and what does not answer is given up", async (t) => {
+  const receiver = await Receiver.start(t);
+  receiver.answer = () => ({ status: 302, headers: { location: receiver.url } });
+  using one = sender({ allowPrivate: true, timeoutMs: 200 });
+  t.match(await one.send(request(receiver.url)), { status: 302 });
+  t.equal(receiver.received.length, 1);
+  receiver.answer = () => new Promise(() => {});
+  t.match(await one.send(request(receiver.url)), { error: "no answer within 200 ms" });
+  t.match(await one.send(request("http://127.0.0.1:9/")), { error: String });
+  t.match(await one.send(request("http://no-such-name.invalid/")), { error: String });
+});
+
+t.test("[EV24] Retry-After is seconds or a date", async (t) => {
+  const now = Date.UTC(2026, 0, 1);
+  t.equal(retryAfter("120", now), 120_000);
+  t.equal(retryAfter("Thu, 01 Jan 2026 00:01:00 GMT", now), 60_000);
+  t.equal(retryAfter("Wed, 31 Dec 2025 00:00:00 GMT", now), 0);
+  t.equal(retryAfter("soon", now), undefined);
+  t.equal(retryAfter(undefined, now), undefined);
+});
