@@ -176,6 +176,8 @@ t.test(
       1,
       "one id",
     );
+    // That it was taken is noted when the answer has come.
+    await until(async () => (await rig.status(id)).waiting === 0);
     t.match(await rig.status(id), { dead: 1, waiting: 0 });
     const [letter] = await rig.store.webhooks.deadLetters(id, { era: 0, xid: 0, id: 0 }, 10);
     t.match(letter, { event: { subject: "a", data: { n: 1 } }, attempts, error: /400/ });
