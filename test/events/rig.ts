@@ -16,8 +16,8 @@ import type { Socket } from "../../src/transport/server/server.ts";
 import { NO_COMMANDS } from "../feed/harness.ts";
 import { FakeIngest } from "../http/fixture.ts";
 import { batchOf, committed, open } from "../store/fixture.ts";
-import { madeDataDir } from "../support/data-dir.ts";
-import { TOKEN } from "../support/serve.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { TOKEN, temporaryFolder } from "../support/serve.ts";
 import { SERVERS } from "../support/servers.ts";
 
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
@@ -69,9 +69,9 @@ export interface Rig {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
-/** @param store by default an embedded one */
+/** @param given by default one on PostgreSQL, which opens in a quarter of the time of an embedded one. */
 export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: Store): Promise<Rig> {
-  const store = given ?? (await open({ dataDir: await madeDataDir(t) }));
+  const store = given ?? (await openOnPostgres(t));
   const writer = await EventWriter.of(store);
   const fatal = (error: unknown) => t.fail(String(error));
   const log = store.eventLog;
@@ -171,4 +171,9 @@ export async function* sse(response: Response): AsyncGenerator<SseMessage> {
       text = text.slice(end + 2);
     }
   }
+}
+
+export async function openOnPostgres(t: Test): Promise<Store> {
+  const { url } = await testDatabase(t);
+  return open({ dataDir: await temporaryFolder(t), databaseUrl: url });
 }

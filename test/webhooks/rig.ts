@@ -9,9 +9,7 @@ import type { Store } from "../../src/store/store.ts";
 import { HttpSender, type HttpSenderOptions } from "../../src/transport/webhooks/http-sender.ts";
 import { Deliverer } from "../../src/webhooks/deliverer.ts";
 import type { Webhook, WebhookStatus } from "../../src/webhooks/ports.ts";
-import { EventWriter } from "../events/rig.ts";
-import { open } from "../store/fixture.ts";
-import { madeDataDir } from "../support/data-dir.ts";
+import { EventWriter, openOnPostgres } from "../events/rig.ts";
 
 /** So that hours of back-off pass in a moment; leases are the test's. */
 const LONG_LEASE_MS = 1e9;
@@ -33,9 +31,9 @@ interface NodeOptions {
   sender?: Partial<HttpSenderOptions>;
 }
 
-/** @param given by default an embedded one. @param writing who writes to it already, and closes it. */
+/** @param given by default one on PostgreSQL. @param writing who writes to it already, and closes it. */
 export async function deliveryRig(t: Test, given?: Store, writing?: EventWriter): Promise<DeliveryRig> {
-  const store = given ?? (await open({ dataDir: await madeDataDir(t) }));
+  const store = given ?? (await openOnPostgres(t));
   const writer = writing ?? (await EventWriter.of(store));
   const fatal = (error: unknown) => t.fail(String((error as Error)?.stack ?? error));
   const tail = new EventTail({ log: store.eventLog, clock: systemClock, onHeld: () => {}, onFatal: fatal });
