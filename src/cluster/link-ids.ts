@@ -39,10 +39,15 @@ export class SentIds {
     return number;
   }
 
-  /** What the open frame has to bring; a window on memory that is used again. Empty if it brings nothing. */
-  get bytes(): Uint8Array {
+  /** Bytes of what the open frame has to bring; 0 = nothing. */
+  get length(): number {
     const { bytes, length } = this.#new;
-    return bytes.subarray(0, length === 1 && bytes[0] === KEEP ? 0 : length);
+    return length === 1 && bytes[0] === KEEP ? 0 : length;
+  }
+
+  /** What it has to bring; a window on memory that is used again. */
+  get bytes(): Uint8Array {
+    return this.#new.bytes.subarray(0, this.length);
   }
 }
 

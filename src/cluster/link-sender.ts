@@ -206,14 +206,13 @@ export class LinkSender {
   }
 
   get #openBytes(): number {
-    return this.#out.length + this.#writer.ids.length;
+    return this.#out.length + this.#writer.idsLength;
   }
 
   #seal(): void {
     const reportsBytes = this.#out.length - this.#head.length - REPORTS_NUMBERS_BYTES;
-    const { ids } = this.#writer;
-    const idsBytes = ids.length;
-    this.#out.raw(ids);
+    const idsBytes = this.#writer.idsLength;
+    this.#out.raw(this.#writer.ids);
     const bytes = this.#out.copy();
     const number = this.#acked + this.#frames.length + 1;
     const { count } = this.#writer;

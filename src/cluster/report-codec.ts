@@ -51,6 +51,11 @@ export class ReportWriter {
     this.count = 0;
   }
 
+  /** Bytes of the ids that the frame brings: asked for each report, so that no window is made. */
+  get idsLength(): number {
+    return this.#ids.length;
+  }
+
   /** The ids that the frame brings; a window on memory that is used again. */
   get ids(): Uint8Array {
     return this.#ids.bytes;
