@@ -6,19 +6,19 @@ import { type Cursor, compareCursors, START } from "../../src/events/cursor.ts";
 import type { EventLog, LoggedEvent } from "../../src/events/ports.ts";
 import { MAX_EVENT_ROWS } from "../../src/limits.ts";
 import { PAGE } from "../../src/store/read-events.ts";
-import type { Store } from "../../src/store/store.ts";
 import { batchOf, committed, open, rows } from "../store/fixture.ts";
-import { madeDataDir } from "../support/data-dir.ts";
 import { otherServerDatabase, stoppableDatabase, testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
+import { openEmbedded, openOnPostgres } from "./rig.ts";
 
 const run = promisify(execFile);
-const STORES = { postgresql: openServer, embedded: openEmbedded };
+const STORES = { postgresql: openOnPostgres, embedded: openEmbedded };
 
 for (const [kind, openStore] of Object.entries(STORES)) {
   t.test(`[EV1] events come once each and in order, page by page (${kind})`, async (t) => {
     const store = await openStore(t);
+    t.teardown(() => store.close());
     const epochs = await store.claim([1]);
     const subjects = ["a", "b"];
     for (let flushNo = 1; flushNo <= 5; flushNo++)
@@ -144,8 +144,7 @@ t.test("[EV3] when the era rises, nodes of the one before cannot write any more"
 t.test(
   "[EV4] reading after a cursor goes by an index in each partition, and is planned as cheap",
   async (t) => {
-    const { url } = await testDatabase(t);
-    const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+    const store = await openOnPostgres(t);
     t.teardown(() => store.close());
     const { pool } = store.context;
     for (let days = 1; days <= 30; days++) {
@@ -201,20 +200,6 @@ function scansOf(plan: Plan): { how: string; table: string; rows: number }[] {
   return table === undefined
     ? below
     : [{ how: plan["Node Type"], table, rows: plan["Actual Rows"] }, ...below];
-}
-
-async function openServer(t: Test): Promise<Store> {
-  const { url } = await testDatabase(t);
-  return opened(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
-}
-
-async function openEmbedded(t: Test): Promise<Store> {
-  return opened(t, await open({ dataDir: await madeDataDir(t) }));
-}
-
-function opened(t: Test, store: Store): Store {
-  t.teardown(() => store.close());
-  return store;
 }
 
 function eventsOf(n: number, subjects: readonly string[]) {

@@ -16,6 +16,7 @@ import type { Socket } from "../../src/transport/server/server.ts";
 import { NO_COMMANDS } from "../feed/harness.ts";
 import { FakeIngest } from "../http/fixture.ts";
 import { batchOf, committed, open } from "../store/fixture.ts";
+import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { TOKEN, temporaryFolder } from "../support/serve.ts";
 import { SERVERS } from "../support/servers.ts";
@@ -173,7 +174,12 @@ export async function* sse(response: Response): AsyncGenerator<SseMessage> {
   }
 }
 
+/** Who opens a store closes it. */
 export async function openOnPostgres(t: Test): Promise<Store> {
   const { url } = await testDatabase(t);
   return open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+}
+
+export async function openEmbedded(t: Test): Promise<Store> {
+  return open({ dataDir: await madeDataDir(t) });
 }
