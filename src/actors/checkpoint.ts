@@ -18,36 +18,50 @@ const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 /** Serialises a shard as it is now. */
 export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   const { columns } = table.picture;
-  const slots = [...shard.slots()];
+  const slots = Uint32Array.from(shard.slots());
   const out = new ByteWriter(256 + slots.length * 224);
   out.reserve(16);
   out.u8(VERSION);
   out.varint(shard.nextNumber);
   out.varint(slots.length);
+  const { id, seq, liveness, flags } = columns;
   for (const slot of slots) {
     out.reserve(16);
     out.varint(table.number[slot]);
-    out.varint(columns.seq[slot]);
-    out.u8(columns.liveness[slot]);
-    out.u8(columns.flags[slot]);
-    out.string(columns.id[slot]!);
+    out.varint(seq[slot]);
+    out.u8(liveness[slot]);
+    out.u8(flags[slot]);
+    out.string(id[slot]!);
   }
   writeNames(columns.kinds.names(), slots, columns.kind, out);
   writeNames(columns.states.names(), slots, columns.state, out);
   writeNames(columns.sources.names(), slots, columns.source, out);
-  out.reserve(slots.length * (NUMERIC.length * 8 + MOTION.length * 4));
-  for (const name of NUMERIC) for (const slot of slots) out.f64(columns[name][slot]);
-  for (const name of MOTION) for (const slot of slots) out.f32(columns[name][slot]);
+  for (const name of NUMERIC) writeF64(slots, columns[name], out);
+  for (const name of MOTION) writeF32(slots, columns[name], out);
   for (const slot of slots) writeRare(table, slot, out);
   shard.commands.write(out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
 
+function writeF64(slots: Uint32Array, column: Float64Array, out: ByteWriter): void {
+  const view = out.room(slots.length * 8);
+  let at = out.length;
+  for (let i = 0; i < slots.length; i++, at += 8) view.setFloat64(at, column[slots[i]], true);
+  out.length = at;
+}
+
+function writeF32(slots: Uint32Array, column: Float32Array, out: ByteWriter): void {
+  const view = out.room(slots.length * 4);
+  let at = out.length;
+  for (let i = 0; i < slots.length; i++, at += 4) view.setFloat32(at, column[slots[i]], true);
+  out.length = at;
+}
+
 /** The names that occur, each once, and which one each slot has. */
 function writeNames(
   names: readonly string[],
-  slots: number[],
+  slots: Uint32Array,
   column: Uint16Array | Uint32Array,
   out: ByteWriter,
 ): void {

@@ -92,12 +92,14 @@ export class DuplicateMemory {
   }
 
   write(slot: number, sourceName: (source: number) => string, out: ByteWriter): void {
-    out.reserve(DEPTH * 12 + 8);
-    out.u8(this.#next[slot]);
-    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++) {
-      out.f64(this.#t[i]);
-      out.u32(this.#hash[i]);
+    const view = out.room(DEPTH * 12 + 8);
+    let at = out.length;
+    view.setUint8(at++, this.#next[slot]);
+    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++, at += 12) {
+      view.setFloat64(at, this.#t[i], true);
+      view.setUint32(at + 8, this.#hash[i], true);
     }
+    out.length = at;
     const windows = this.#windows.get(slot) ?? [];
     out.u8(windows.length);
     for (const window of windows) {

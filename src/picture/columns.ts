@@ -19,7 +19,7 @@ export const MIRROR = 4;
 
 export class Columns {
   capacity = 0;
-  /** Slots ever used: all live slots are below. */
+  /** All slots that are in use are below; `id` is as long. */
   extent = 0;
 
   /** `undefined` = the slot is free. */

@@ -7,6 +7,7 @@
  */
 import { Columns, HAS_PLACE, widenU8 } from "./columns.ts";
 import { mortonKey } from "./morton.ts";
+import { Slots } from "./slots.ts";
 import { SpatialIndex } from "./spatial-index.ts";
 
 /** What changed of a slot: only place, motion and times; or anything else too. */
@@ -35,7 +36,7 @@ export class Picture {
   readonly columns = new Columns();
   readonly index: SpatialIndex;
   readonly #slotOf = new Map<string, number>();
-  readonly #free: number[] = [];
+  readonly #slots = new Slots();
   readonly #removed = new Map<number, RemovalReason>();
   #changed = new Uint32Array(0);
   #changedCount = 0;
@@ -61,11 +62,12 @@ export class Picture {
   /** Adds an entity that is not there. Its slot has no place and is marked FULL. */
   add(id: string, shard: number): number {
     const columns = this.columns;
-    let slot = this.#free.pop();
-    if (slot === undefined) {
-      slot = columns.extent;
-      if (slot >= columns.capacity) this.#grow(slot + 1);
-      columns.extent = slot + 1;
+    const slot = this.#slots.take(shard);
+    const { extent } = this.#slots;
+    if (extent > columns.extent) {
+      if (extent > columns.capacity) this.#grow(extent);
+      while (columns.id.length < extent) columns.id.push(undefined);
+      columns.extent = extent;
     }
     columns.reset(slot);
     columns.id[slot] = id;
@@ -155,7 +157,7 @@ export class Picture {
       this.#removed.delete(slot);
       this.columns.id[slot] = undefined;
       this.columns.reset(slot);
-      this.#free.push(slot);
+      this.#slots.give(slot, this.columns.shard[slot]);
     }
   }
 

@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
-import { widenF64, widenU8, widenU32 } from "../picture/columns.ts";
+import { widenF64 } from "../picture/columns.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import {
   BEGIN,
@@ -74,16 +74,22 @@ export interface TakenTail {
   turn: number;
 }
 
-/** By number: first and last time of the open segment, when it was recorded. */
-const TIMES = 3;
+/** What is known of a number, next to each other so that it takes one cache line, as 64-bit numbers … */
+const FIRST_TIME = 0;
+const LAST_TIME = 1;
+const RECORDED = 2;
+const HEAD = 4;
+/** … and as 32-bit ones: the last point's record + 1, 0 = none; how many points are open; the state. */
+const LAST = 6;
+const COUNT_AND_STATE = 7;
+const WORDS = 2 * HEAD;
+const COUNT_BITS = 8;
+const COUNT = 2 ** COUNT_BITS - 1;
 
 export class TrackLog {
   #out = new ByteWriter(0);
-  /** By number: the last point's record + 1, 0 = none; how many points are open. */
-  #last = new Uint32Array(0);
-  #count = new Uint8Array(0);
-  #state = new Uint8Array(0);
-  #times = new Float64Array(0);
+  #heads = new Float64Array(0);
+  #words = new Uint32Array(0);
   #numbers = 0;
   #points = 0;
   #turn = 0;
@@ -103,49 +109,49 @@ export class TrackLog {
 
   /** Points of the open segment, 0 = there is none. */
   count(number: number): number {
-    return number < this.#numbers ? this.#count[number] : 0;
+    return number < this.#numbers ? this.#words[number * WORDS + COUNT_AND_STATE] & COUNT : 0;
   }
 
   state(number: number): number {
-    return this.#state[number];
+    return this.#words[number * WORDS + COUNT_AND_STATE] >> COUNT_BITS;
   }
 
   /** Time of the first point of the open segment, Unix ms. */
   first(number: number): number {
-    return this.#times[number * TIMES];
+    return this.#heads[number * HEAD + FIRST_TIME];
   }
 
   /** Time of the last point, −Infinity if none is known. */
   last(number: number): number {
-    return number < this.#numbers && this.#last[number] > 0 ? this.#times[number * TIMES + 1] : -Infinity;
+    return this.#hasLast(number) ? this.#heads[number * HEAD + LAST_TIME] : -Infinity;
   }
 
   recorded(number: number): number {
-    return this.#times[number * TIMES + 2];
+    return this.#heads[number * HEAD + RECORDED];
   }
 
   /** Begins a segment. Nothing may be open. */
   begin(number: number, t: number, motion: Motion, recorded: number, state: number): void {
     this.#grow(number);
-    assert.equal(this.#count[number], 0, "one segment of an entity is open");
+    assert.equal(this.count(number), 0, "one segment of an entity is open");
     this.#point(POINT | BEGIN | STATE, number, t, motion, state, recorded);
   }
 
   /** Begins a segment with the last point that is known. */
   beginAgain(number: number, recorded: number): void {
-    const { point } = this.#recordAt(this.#last[number] - 1);
+    const { point } = this.#recordAt(this.#lastAt(number));
     this.begin(number, point.t, point, recorded, CARRIED);
   }
 
   /** Adds a point to the open segment. Its first own one says when the segment is recorded. */
   add(number: number, t: number, motion: Motion, received: number, isDelayed: boolean): void {
-    if ((this.#state[number] & CARRIED) === 0) this.#point(POINT, number, t, motion, 0, NaN);
+    if ((this.state(number) & CARRIED) === 0) this.#point(POINT, number, t, motion, 0, NaN);
     else this.#point(POINT | STATE, number, t, motion, isDelayed ? DELAYED : 0, received);
   }
 
   /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
   addBefore(number: number, t: number, motion: Motion): void {
-    const { point } = this.#recordAt(this.#last[number] - 1);
+    const { point } = this.#recordAt(this.#lastAt(number));
     this.#point(POINT, number, t, motion, 0, NaN);
     this.#point(POINT, number, point.t, point, 0, NaN);
   }
@@ -217,12 +223,12 @@ export class TrackLog {
 
   /** The points of the open segment; there must be one. */
   open(number: number): TrackPoint[] {
-    return this.points(this.#last[number] - 1, this.#count[number]);
+    return this.points(this.#lastAt(number), this.count(number));
   }
 
   /** The last point of an entity that has one. */
   lastPoint(number: number): TrackPoint {
-    return this.#recordAt(this.#last[number] - 1).point;
+    return this.#recordAt(this.#lastAt(number)).point;
   }
 
   #recordAt(at: number): PointRecord {
@@ -243,41 +249,46 @@ export class TrackLog {
 
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
     const at = this.#out.length;
-    const last = this.#last[number];
-    writePoint(this.#out, tag, number, last === 0 ? 0 : at - (last - 1), t, motion, state, recorded);
+    const back = this.#hasLast(number) ? at - this.#lastAt(number) : 0;
+    writePoint(this.#out, tag, number, back, t, motion, state, recorded);
     this.#applyPoint(tag, number, t, state, recorded, at);
   }
 
   #applyPoint(tag: number, number: number, t: number, state: number, recorded: number, at: number): void {
     this.#grow(number);
-    const times = number * TIMES;
+    const heads = this.#heads;
+    const head = number * HEAD;
+    let count = this.count(number);
+    let stateNow = this.state(number);
     if (tag & BEGIN) {
-      this.#count[number] = 0;
-      this.#times[times] = t;
+      count = 0;
+      heads[head + FIRST_TIME] = t;
     }
-    this.#count[number] += 1;
-    this.#last[number] = at + 1;
-    this.#times[times + 1] = t;
+    count += 1;
+    heads[head + LAST_TIME] = t;
     this.#points += 1;
-    if ((tag & STATE) === 0) return;
-    this.#state[number] = state;
-    this.#times[times + 2] = recorded;
-    if (state & HELD) this.#count[number] = 0;
+    if (tag & STATE) {
+      stateNow = state;
+      heads[head + RECORDED] = recorded;
+      if (state & HELD) count = 0;
+    }
+    this.#words[number * WORDS + LAST] = at + 1;
+    this.#set(number, count, stateNow);
   }
 
   #applyEnd({ number, recorded, nextRecorded, until, kind, state, attributes, labels }: EndRecord): void {
-    const last = this.#last[number] - 1;
-    const count = this.#count[number];
+    const last = this.#lastAt(number);
+    const count = this.count(number);
     const turn = ++this.#turn;
     this.closed.push({ number, recorded, until, kind, state, attributes, labels, last, count, turn });
     if (!Number.isNaN(until)) {
-      this.#count[number] = 0;
+      this.#set(number, 0, this.state(number));
       return;
     }
-    this.#count[number] = 1;
-    this.#state[number] = CARRIED;
-    this.#times[number * TIMES] = this.#times[number * TIMES + 1];
-    this.#times[number * TIMES + 2] = nextRecorded;
+    this.#set(number, 1, CARRIED);
+    const head = number * HEAD;
+    this.#heads[head + FIRST_TIME] = this.#heads[head + LAST_TIME];
+    this.#heads[head + RECORDED] = nextRecorded;
   }
 
   #addLate({ number, point, recorded }: PointRecord): void {
@@ -289,7 +300,7 @@ export class TrackLog {
     let wanted = this.late.length;
     for (const { count } of this.closed) wanted += count;
     for (let number = 0; number < this.#numbers; number++)
-      if (this.#last[number] > 0) wanted += Math.max(1, this.#count[number]);
+      if (this.#hasLast(number)) wanted += Math.max(1, this.count(number));
     return wanted;
   }
 
@@ -298,23 +309,21 @@ export class TrackLog {
     const to = new TrackLog();
     const closed = Map.groupBy(this.closed, ({ number }) => number);
     for (let number = 0; number < this.#numbers; number++) {
-      if (this.#last[number] === 0) continue;
+      if (!this.#hasLast(number)) continue;
       const ended = closed.get(number) ?? [];
       for (const [i, segment] of ended.entries()) {
         to.#copy(number, this.points(segment.last, segment.count), segment.recorded, 0);
         to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
         segment.last = to.closed.at(-1)!.last;
       }
-      if (this.#count[number] > 0)
+      if (this.count(number) > 0)
         to.#copy(number, this.open(number), this.recorded(number), this.state(number));
       else if (ended.length === 0) to.#copy(number, [this.lastPoint(number)], NaN, HELD);
     }
     for (const { number, point, received } of this.late) to.addLate(number, point.t, point, received);
     this.#out = to.#out;
-    this.#last = to.#last;
-    this.#count = to.#count;
-    this.#state = to.#state;
-    this.#times = to.#times;
+    this.#heads = to.#heads;
+    this.#words = to.#words;
     this.#numbers = to.#numbers;
     this.#points = to.#points;
     this.#durable = 0;
@@ -330,11 +339,22 @@ export class TrackLog {
   #grow(number: number): void {
     if (number < this.#numbers) return;
     this.#numbers = number + 1;
-    if (number < this.#last.length) return;
-    const capacity = Math.max(16, 2 * this.#last.length, number + 1);
-    this.#last = widenU32(this.#last, capacity);
-    this.#count = widenU8(this.#count, capacity);
-    this.#state = widenU8(this.#state, capacity);
-    this.#times = widenF64(this.#times, capacity * TIMES);
+    if (number * HEAD < this.#heads.length) return;
+    const capacity = Math.max(16, (2 * this.#heads.length) / HEAD, number + 1);
+    this.#heads = widenF64(this.#heads, capacity * HEAD);
+    this.#words = new Uint32Array(this.#heads.buffer);
+  }
+
+  #hasLast(number: number): boolean {
+    return number < this.#numbers && this.#words[number * WORDS + LAST] > 0;
+  }
+
+  /** Where the record of the last point begins; there must be one. */
+  #lastAt(number: number): number {
+    return this.#words[number * WORDS + LAST] - 1;
+  }
+
+  #set(number: number, count: number, state: number): void {
+    this.#words[number * WORDS + COUNT_AND_STATE] = count | (state << COUNT_BITS);
   }
 }

@@ -1,0 +1,48 @@
+/**
+ * Which slots are free. Each shard has blocks of its own, so that what goes through a shard, as a checkpoint does, reads the columns in their order: with a
+ * million entities in the order in which they came, 4 µs of an entity's part in a checkpoint were waits for memory.
+ */
+
+/** Slots of one block: what it takes of the narrowest columns is a fourth of a cache line, of most two lines. */
+const BLOCK = 16;
+
+export class Slots {
+  /** Slots ever given out or set aside: all others are above. */
+  extent = 0;
+  /** By shard: its free slots; the last one goes first. */
+  readonly #free: number[][] = [];
+  /** By block: how many of its slots are in use. */
+  readonly #used: number[] = [];
+  /** Blocks of no shard. */
+  readonly #empty: number[] = [];
+
+  /** A free slot for an entity of `shard`. */
+  take(shard: number): number {
+    this.#free[shard] ??= [];
+    const free = this.#free[shard];
+    if (free.length === 0) {
+      const block = this.#empty.pop() ?? this.#used.push(0) - 1;
+      const first = block * BLOCK;
+      this.extent = Math.max(this.extent, first + BLOCK);
+      for (let slot = first + BLOCK - 1; slot >= first; slot--) free.push(slot);
+    }
+    const slot = free.pop()!;
+    this.#used[blockOf(slot)] += 1;
+    return slot;
+  }
+
+  /** A slot that `take` gave for `shard` is free again. */
+  give(slot: number, shard: number): void {
+    const block = blockOf(slot);
+    const free = this.#free[shard]!;
+    free.push(slot);
+    this.#used[block] -= 1;
+    if (this.#used[block] > 0) return;
+    this.#free[shard] = free.filter((one) => blockOf(one) !== block);
+    this.#empty.push(block);
+  }
+}
+
+function blockOf(slot: number): number {
+  return Math.floor(slot / BLOCK);
+}
