@@ -13,6 +13,8 @@ import type { Shard } from "./shard.ts";
 /** Background writing, bytes a second: a few per cent of what one disk or the embedded store takes. */
 const BYTES_PER_SECOND = 8 * 2 ** 20;
 const SHORTEST_PAUSE_MS = 10;
+/** Share of the facts that recovery may fold, from which on nothing is paced any more. */
+const URGENT_SHARE = 3 / 4;
 
 export interface CheckpointerHooks {
   /** The checkpoint is durable: `entity` rows may follow from the same blob. */
@@ -60,7 +62,7 @@ export class Checkpointer {
   take(settle = false): TakenCheckpoint | undefined {
     if (this.#busy !== undefined) return undefined;
     const now = this.#clock.monotonic();
-    const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS / 2;
+    const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS * URGENT_SHARE;
     if (!urgent && now < this.#notBefore) return undefined;
     const shard = this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
     if (shard === undefined) return undefined;

@@ -91,16 +91,18 @@ export class Actors {
    * Decides about one report.
    * @param now Unix ms.
    * @param epoch that its shard must have, or `ANY_EPOCH`.
+   * @param known slot that its entity may have: to look there is cheaper.
    * @returns nothing if it was taken, `DUPLICATE`, `MOVED` (only if an epoch was given), or why not.
    */
   receive(
     report: Report,
     now: number,
     epoch = ANY_EPOCH,
+    known = -1,
   ): Refusal | typeof DUPLICATE | typeof MOVED | undefined {
     const { table } = this;
     const { columns } = table.picture;
-    let slot = table.picture.find(report.id, report.hint?.slot);
+    let slot = table.picture.find(report.id, known);
     const shard = table.shards[slot >= 0 ? columns.shard[slot] : shardOf(report.id)];
     if (epoch !== ANY_EPOCH && (shard.epoch !== epoch || shard.status !== "open")) return MOVED;
     if (shard.status !== "open") return { type: "retry", detail: "the entity's shard is being loaded" };

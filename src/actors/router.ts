@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { Clock } from "../clock.ts";
 import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { Lookahead } from "./lookahead.ts";
 import {
   type Command,
   type CommandHandler,
@@ -23,7 +24,7 @@ import { type QueuedCommand, type QueuedReports, settledCommand, withdrawReports
 import { type Actors, ANY_EPOCH, DUPLICATE, NO_EPOCH } from "./receive.ts";
 import { shardOf } from "./shard-hash.ts";
 
-/** How often the slice looks at the clock. */
+/** How often the slice looks at the clock, and how many reports are looked up together. */
 const REPORTS_PER_LOOK = 16;
 
 export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommands {
@@ -32,6 +33,7 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   readonly #clock: Clock;
   readonly #fatal: (error: unknown) => void;
   readonly #gate: Gate;
+  readonly #lookahead: Lookahead;
   #queue: (QueuedReports | QueuedCommand)[] = [];
   #queued = 0;
   #pumping = false;
@@ -52,6 +54,7 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
     this.#clock = clock;
     this.#fatal = fatal;
     this.#gate = gate;
+    this.#lookahead = new Lookahead(actors.table, REPORTS_PER_LOOK);
   }
 
   get overloaded(): boolean {
@@ -200,9 +203,15 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   #work(entry: QueuedReports, now: number, end: number): boolean {
     const { reports, epochs } = entry;
     while (entry.next < reports.length) {
-      if (entry.next % REPORTS_PER_LOOK === 0 && this.#clock.monotonic() >= end) return false;
+      const turn = entry.next % REPORTS_PER_LOOK;
+      if (turn === 0) {
+        if (this.#clock.monotonic() >= end) return false;
+        const to = Math.min(entry.next + REPORTS_PER_LOOK, reports.length);
+        this.#lookahead.look(reports, entry.next, to);
+      }
       const report = reports[entry.next]!;
-      const answer = this.#actors.receive(report, now, epochs === undefined ? ANY_EPOCH : epochs[entry.next]);
+      const epoch = epochs === undefined ? ANY_EPOCH : epochs[entry.next];
+      const answer = this.#actors.receive(report, now, epoch, this.#lookahead.slots[turn]);
       this.#queued -= 1;
       if (answer === undefined) entry.result.accepted += 1;
       else if (answer === DUPLICATE) {
