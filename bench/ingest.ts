@@ -12,7 +12,7 @@ import { percentile, ReportClient, type ReportRoute } from "./report-client.ts";
 import type { Measured, Options } from "./result.ts";
 import { BenchServer, NODE } from "./server-process.ts";
 
-const SEED = 20_261;
+export const SEED = 20_261;
 export interface IngestSize {
   entities: number;
   batchSize: number;

@@ -9,7 +9,7 @@ import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
 import { cluster } from "./cluster.ts";
 import { clusters } from "./clusters.ts";
 import { connections } from "./connections.ts";
-import { durable } from "./durable.ts";
+import { durable } from "./durable/durable.ts";
 import { fanout } from "./fanout.ts";
 import { history } from "./history.ts";
 import { ingest } from "./ingest.ts";
@@ -20,7 +20,7 @@ import { commit, type Measured, machine, type Options, print, type Result, save 
 const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--protocol json|bin] [--server uws|ws] …
 
   ingest       durable reports a second, and how long acknowledgements take: JSON batches over HTTP, binary ones over feeds
-  durable      as ingest, with a million ids and acknowledgements at half the rate
+  durable      as ingest, with a million ids and acknowledgements at half the rate, beside COPY and Redis
   fanout       entity updates delivered to viewers per CPU second of the server, and what a view and tick cost
   connections  memory of a connection with an idle view
   latency      from a report being due to a viewer having it

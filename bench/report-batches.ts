@@ -14,6 +14,23 @@ const CHANGING = 0.01;
 /** Any time of the right length. */
 const NO_TIME = "1970-01-01T00:00:00.000Z";
 
+/** How reports are written. */
+export interface Notation {
+  readonly begin: string;
+  readonly between: string;
+  readonly end: string;
+  /** What stands before and after the time of a report. */
+  report(id: string, motion: ReturnType<typeof motionOf>): [before: string, after: string];
+}
+
+const JSON_ARRAY: Notation = {
+  ...{ begin: "[", between: ",", end: "]" },
+  report: (id, { lon, lat, speed, course }) => [
+    `{"id":"${id}","t":"`,
+    `","kind":"vessel","lon":${lon},"lat":${lat},"speed":${speed},"course":${course}}`,
+  ],
+};
+
 interface Body {
   readonly bytes: Buffer;
   /** Where the times of its reports start. */
@@ -30,14 +47,14 @@ export class ReportBatches {
   #sent = 0;
 
   /** @param batchSize must divide the size of the fleet. */
-  constructor(fleet: Fleet, batchSize: number, seed: number) {
+  constructor(fleet: Fleet, batchSize: number, seed: number, notation = JSON_ARRAY) {
     if (fleet.size % batchSize !== 0) throw new RangeError(`${batchSize} does not divide ${fleet.size}`);
     this.batchSize = batchSize;
     this.perRound = fleet.size / batchSize;
     const order = shuffled(fleet.size, new Random(seed));
     this.#bodies = Array.from({ length: VARIANTS }, (_, variant) =>
       Array.from({ length: this.perRound }, (_, batch) =>
-        encode(fleet, order.subarray(batch * batchSize, (batch + 1) * batchSize), variant),
+        encode(fleet, order.subarray(batch * batchSize, (batch + 1) * batchSize), variant, notation),
       ),
     );
     this.#lastTime = new Float64Array(this.perRound);
@@ -67,24 +84,20 @@ export class ReportBatches {
   }
 }
 
-function encode(fleet: Fleet, entities: Uint32Array, variant: number): Body {
+function encode(fleet: Fleet, entities: Uint32Array, variant: number, notation: Notation): Body {
   const times = new Uint32Array(entities.length);
   const parts: string[] = [];
   let length = 0;
   for (const [i, entity] of entities.entries()) {
-    const head = `${i === 0 ? "[" : ","}{"id":"${fleet.id(entity)}","t":"`;
+    const [before, after] = notation.report(fleet.id(entity), motionOf(fleet, entity, variant, STEP_S));
+    const head = `${i === 0 ? notation.begin : notation.between}${before}`;
     times[i] = length + head.length;
-    const rest = `${NO_TIME}","kind":"vessel",${motion(fleet, entity, variant)}}`;
+    const rest = `${NO_TIME}${after}`;
     parts.push(head, rest);
     length += head.length + rest.length;
   }
-  parts.push("]");
+  parts.push(notation.end);
   return { bytes: Buffer.from(parts.join(""), "latin1"), times };
-}
-
-function motion(fleet: Fleet, entity: number, variant: number): string {
-  const { lon, lat, speed, course } = motionOf(fleet, entity, variant, STEP_S);
-  return `"lon":${lon},"lat":${lat},"speed":${speed},"course":${course}`;
 }
 
 /** Where and how an entity moves in a variant, which is `stepS` seconds from the next. Degrees, metres a second. */

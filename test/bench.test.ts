@@ -23,6 +23,10 @@ t.test("[B1] [B3] ingest, small: every report sent is acknowledged, in both prot
 
 t.test("[B1] [B13] durable, small: as ingest, and tracks are written", async (t) => {
   const figures = looksRight(t, await madeDurable);
+  for (const peer of ["copy_rows", "copy_rows_without_index", "redis_reports"]) {
+    t.ok(figures[`${peer}_per_s`] > 0, peer);
+    t.ok(figures[`muster_to_${peer}_ratio`] > 0, peer);
+  }
   for (const prefix of ["", "bin_"]) {
     t.equal(figures[`${prefix}acknowledged_reports`], figures[`${prefix}sent_reports`]);
     t.ok(figures[`${prefix}track_waiting_mb`] > 0, "what was reported is in tracks");
