@@ -34,7 +34,7 @@ const SIZES: Record<Options["size"], IngestSize> = {
   },
   small: {
     ...{ entities: 2_000, batchSize: 250, connections: 4, binaryInFlight: 8 },
-    ...{ warmUpS: 0.2, saturateS: 0.8, offerS: 0.8, openLoopShare: 0.7 },
+    ...{ warmUpS: 0.1, saturateS: 0.4, offerS: 0.4, openLoopShare: 0.7 },
   },
 };
 

@@ -54,6 +54,7 @@ export class BenchServer implements AsyncDisposable {
     const child = spawn(process.execPath, [...nodeFlags, path, ...args], {
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         PORT: "0",
         MUSTER_DATA_DIR: folder,
         MUSTER_ADMIN_TOKEN: TOKEN,

@@ -8,7 +8,7 @@ import { openAdminToken } from "./auth/admin-token.ts";
 import { systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
-import { type Node, startNode } from "./node.ts";
+import type { Node } from "./node.ts";
 import { BadRecording, replay } from "./replay.ts";
 import { StoreStartError } from "./store/errors.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -140,6 +140,8 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
       ended.resolve(0);
     });
   }
+  // Everything else is loaded here: the other commands do without.
+  const { startNode } = await import("./node.ts");
   let evicted = Promise.withResolvers<typeof EVICTED>();
   const start = (): Promise<Node> => {
     evicted = Promise.withResolvers();

@@ -32,7 +32,7 @@ t.test("[B12] ids are of the wanted shards, and the rest of a fleet does not dep
 });
 
 t.test("[B1] [B12] cluster, small", { timeout: RUN_MS }, async (t) => {
-  const figures = looksRight(t, await runCluster(t), "postgresql");
+  const figures = looksRight(t, await runCluster(t));
   t.test("reports are forwarded, and decided where they belong", async (t) => {
     for (const prefix of ["", "bin_"]) {
       const figure = (name: string) => figures[prefix + name];

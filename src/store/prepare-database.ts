@@ -30,7 +30,8 @@ export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | 
   }
   // The embedded database has one connection, and one process.
   await using _alone = databaseUrl === undefined ? undefined : await waitForTurn(pool, where);
-  await checkPostgis(pool, where);
+  await makePostgis(pool, where);
+  if (databaseUrl !== undefined) await checkPostgisVersion(pool, where);
   await checkSchema(pool);
   try {
     await orm.migrator.up();
@@ -74,7 +75,7 @@ async function checkCluster(orm: Orm["orm"]): Promise<void> {
   );
 }
 
-async function checkPostgis(pool: Orm["pool"], where: string): Promise<void> {
+async function makePostgis(pool: Orm["pool"], where: string): Promise<void> {
   try {
     await pool.query("CREATE EXTENSION IF NOT EXISTS postgis");
   } catch (error) {
@@ -85,6 +86,10 @@ async function checkPostgis(pool: Orm["pool"], where: string): Promise<void> {
       { cause: error },
     );
   }
+}
+
+/** The embedded database's comes with this program; to ask for it would load the library before anything needs it. */
+async function checkPostgisVersion(pool: Orm["pool"], where: string): Promise<void> {
   const { rows } = await pool.query<{ version: string }>("SELECT postgis_lib_version() AS version");
   const [major = 0, minor = 0] = rows[0]!.version.split(".").map(Number);
   if (major < OLDEST_POSTGIS[0] || (major === OLDEST_POSTGIS[0] && minor < OLDEST_POSTGIS[1])) {

@@ -15,7 +15,7 @@ t.test("[F1] the model notices each rule that is broken inside of a method", asy
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
       for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-        const verdict = await tryMutant(mutant, PROPERTY);
+        const verdict = await tryMutant(mutant, PROPERTY, String(mutant.seed ?? 1));
         t.equal(verdict.is, "killed", mutant.name, verdict);
         if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
       }

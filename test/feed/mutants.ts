@@ -1,6 +1,11 @@
 /** Rules of the feed that are kept inside of methods, each broken: mutants that the model test has to notice. */
 import type { Mutant } from "../support/mutant.ts";
 
+export interface FeedMutant extends Mutant {
+  /** With which the model notices it soon, default 1; any will do in the end. */
+  seed?: number;
+}
+
 const CHANNEL = "src/picture/channel.ts";
 const HOLD = "src/picture/hold.ts";
 const BOX_VIEW = "src/transport/feed/box-view.ts";
@@ -16,7 +21,7 @@ const holdBackIf = (condition: string) => `    if (${condition} && this.#hold?.i
     }
 ${IS_MOVE}`;
 
-const tolerance: Mutant[] = [
+const tolerance: FeedMutant[] = [
   {
     name: "a change that was held back is forgotten",
     file: CHANNEL,
@@ -31,6 +36,7 @@ const tolerance: Mutant[] = [
   },
   {
     name: "that the filter hides an entity does not break a hold",
+    seed: 6,
     file: CHANNEL,
     from: "const was = this.#publishedKey[slot];\n    if (!this.passes(slot)) {",
     to: `const was = this.#publishedKey[slot];
@@ -62,25 +68,28 @@ const tolerance: Mutant[] = [
   },
   {
     name: "a tolerance is twice what it says",
+    seed: 2,
     file: HOLD,
     from: "<= metres;",
     to: "<= 2 * metres;",
   },
   {
     name: "it is forgotten that clients extrapolate",
+    seed: 13,
     file: HOLD,
     from: "reckon(fix, now, maxAgeMs, shown);",
     to: "reckon(fix, fix.t, maxAgeMs, shown);",
   },
   {
     name: "it is forgotten that one view alone was given something newer",
+    seed: 30,
     file: CHANNEL,
     from: "if (this.#flags[slot] & DIRTY) this.#hold?.spoil(slot);",
     to: "",
   },
 ];
 
-const ticks: Mutant[] = [
+const ticks: FeedMutant[] = [
   {
     name: "a pan is applied at once",
     file: BOX_VIEW,
@@ -163,7 +172,7 @@ const ticks: Mutant[] = [
   },
 ];
 
-const records: Mutant[] = [
+const records: FeedMutant[] = [
   {
     name: "who stays in a cell is sent a move although more changed",
     file: CHANNEL,
@@ -178,12 +187,14 @@ const records: Mutant[] = [
   },
   {
     name: "motion that is gone is not told",
+    seed: 8,
     file: CHANNEL,
     from: "publication.addMove(key, slot, flags >>> MOTION_SHIFT);",
     to: "publication.addMove(key, slot, 0);",
   },
   {
     name: "motion that was given to one view alone is not told when it is gone",
+    seed: 47,
     file: CHANNEL,
     from: "    this.#flags[slot] |= this.#motion(slot) << MOTION_SHIFT;\n",
     to: "",
@@ -202,15 +213,17 @@ const records: Mutant[] = [
   },
   {
     name: "a filter that reads motion is not judged again after a move",
+    seed: 2,
     file: CHANNEL,
     from: 'this.lens.reads === "motion" ? FULL | MOTION : FULL',
     to: "FULL",
   },
 ];
 
-const views: Mutant[] = [
+const views: FeedMutant[] = [
   {
     name: "between the parts of a snapshot, deltas tell of the whole cover",
+    seed: 48,
     file: BOX_VIEW,
     from: "coverIntersection(this.#sent, this.#target) : this.#sent;",
     to: "coverIntersection(this.#sent, this.#target) : this.#target;",
@@ -235,6 +248,7 @@ const views: Mutant[] = [
   },
   {
     name: "a view of ids takes one that came back for the one that it holds",
+    seed: 111,
     file: IDS_VIEW,
     from: "if (heldSlot !== undefined && (heldSlot !== slot || !isSeen)) {",
     to: "if (heldSlot !== undefined && !isSeen) {",
@@ -247,33 +261,38 @@ const views: Mutant[] = [
   },
   {
     name: "a view goes on following what has expired",
+    seed: 40,
     file: "src/transport/feed/follow.ts",
     from: '    if (columns.liveness[slot] === EXPIRED) return "expired";\n',
     to: "",
   },
   {
     name: "a view that gets a channel goes on where it was",
+    seed: 296,
     file: BROADCAST,
     from: "    view.filter = undefined;\n    view.restart();\n",
     to: "    view.filter = undefined;\n",
   },
   {
     name: "a filter of one's own calls those left that it hides",
+    seed: 33,
     file: PRIVATE,
     from: 'reason === "left" && publication.placeOf(slot) !== undefined && !lens.test(slot)',
     to: "false",
   },
   {
     name: "a filter of one's own is not asked after moves",
+    seed: 5,
     file: PRIVATE,
     from: 'const movesDecide = lens.reads === "motion";',
     to: "const movesDecide = false;",
   },
 ];
 
-const crowds: Mutant[] = [
+const crowds: FeedMutant[] = [
   {
     name: "a crowd that comes in by and by is not counted",
+    seed: 24,
     file: BOX_VIEW,
     from: "      publication.fulls.slice(kept, fulls.ranges);\n      this.#held += publication.entered(fulls.ranges);",
     to: "      publication.fulls.slice(kept, fulls.ranges);",
@@ -292,10 +311,11 @@ const crowds: Mutant[] = [
   },
   {
     name: "clusters from before a crowd say that there is none",
+    seed: 159,
     file: BOX_VIEW,
     from: "isFew && !this.#holdsMoreThan(turn, this.#max)",
     to: "clusters.count(this.#target) < BACK_TO_ENTITIES_SHARE * this.#max",
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...tolerance, ...ticks, ...records, ...views, ...crowds];
+export const MUTANTS: readonly FeedMutant[] = [...tolerance, ...ticks, ...records, ...views, ...crowds];

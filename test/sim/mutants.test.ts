@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import t from "tap";
 import { type Mutant, tryMutant } from "../support/mutant.ts";
 import { HARDSHIPS, MUTANTS } from "./mutants.ts";
+import type { Tried } from "./sim-property.ts";
 
 const PROGRAM = "test/sim/sim-property.ts";
 const AT_ONCE = Math.min(2, availableParallelism());
@@ -23,7 +24,8 @@ async function tryAll<Some extends Mutant>(
 
 t.test("a cluster that lacks what keeps its data whole fails in a simulation", async (t) => {
   await tryAll(MUTANTS, async (mutant) => {
-    const verdict = await tryMutant(mutant, PROGRAM, mutant.kind);
+    const { kind, seed }: Tried = mutant;
+    const verdict = await tryMutant(mutant, PROGRAM, JSON.stringify({ kind, seed }));
     t.equal(verdict.is, "killed", mutant.name, verdict);
     if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
   });
@@ -31,7 +33,7 @@ t.test("a cluster that lacks what keeps its data whole fails in a simulation", a
 
 t.test("a cluster that only has a hard time does not", async (t) => {
   await tryAll(HARDSHIPS, async (mutant) => {
-    const verdict = await tryMutant(mutant, PROGRAM, "few");
+    const verdict = await tryMutant(mutant, PROGRAM, JSON.stringify({ kind: "few" } satisfies Tried));
     t.equal(verdict.is, "survived", mutant.name, verdict);
   });
 });

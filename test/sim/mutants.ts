@@ -8,6 +8,8 @@ const COMMIT = "src/actors/group-commit.ts";
 interface ClusterMutant extends Mutant {
   /** Of the faults that show it. */
   kind: Kind;
+  /** From which on seeds are tried, default 1: the first that noticed it when this was written. */
+  seed?: number;
 }
 
 export const MUTANTS: readonly ClusterMutant[] = [
@@ -35,6 +37,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "the gate is not asked before a flush",
     kind: "all",
+    seed: 3,
     file: COMMIT,
     from: "      if (!this.#gate.open) await this.#gate.passed();\n      if",
     to: "      if",
@@ -49,6 +52,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "a flush is let in under any generation",
     kind: "store",
+    seed: 11,
     file: STORE,
     from: "!row.down && row.gen === key.gen",
     to: "!row.down",
@@ -56,6 +60,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "a release is let in under any generation",
     kind: "all",
+    seed: 23,
     file: STORE,
     from: "    if (row.down || row.gen !== key.gen) return undefined;",
     to: "    if (row.down) return undefined;",
@@ -70,6 +75,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "duplicates are not remembered",
     kind: "kill",
+    seed: 2,
     file: "src/actors/receive.ts",
     from: "      if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;\n",
     to: "      void newest;\n      void number;\n",
@@ -77,6 +83,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "command ids are not remembered",
     kind: "bus",
+    seed: 8,
     file: "src/actors/entity-table.ts",
     from: "        shard.commands.remember(fact);",
     to: "",
@@ -84,6 +91,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "the memory of commands is not in the checkpoint",
     kind: "leave",
+    seed: 8,
     file: "src/actors/checkpoint.ts",
     from: "  shard.commands.write(out);",
     to: "  new CommandMemory().write(out);",
@@ -91,6 +99,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "the memory of commands is not recovered from the journal",
     kind: "kill",
+    seed: 8,
     file: "src/actors/entity-table.ts",
     from: "        shard.commands.remember(fact);",
     to: '        if (shard.status === "open") shard.commands.remember(fact);',
@@ -98,6 +107,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "a command that comes again is answered at once",
     kind: "store",
+    seed: 8,
     file: "src/actors/router.ts",
     from: "    this.#commit.join((verdict) => {\n      const settled",
     to: '    (duplicate ? (done: (verdict: "committed") => void) => done("committed") : this.#commit.join.bind(this.#commit))((verdict) => {\n      const settled',
@@ -119,6 +129,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "who is not steady evicts",
     kind: "store",
+    seed: 17,
     file: "src/cluster/member.ts",
     from: "    if (this.lease.isSteady)\n      for",
     to: "    if (this.lease.open)\n      for",
@@ -133,6 +144,7 @@ export const MUTANTS: readonly ClusterMutant[] = [
   {
     name: "after a hand-over that was given up, links go on as if nothing had been refused",
     kind: "store",
+    seed: 10,
     file: "src/cluster/cluster.ts",
     from: "    receiver.keeping(epochs);\n",
     to: "    void receiver;\n",

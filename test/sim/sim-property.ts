@@ -8,22 +8,28 @@ import { Violation } from "./violation.ts";
 const MUTANT_SEEDS = 200;
 const STEPS = 14;
 
-/**
- * The seeds in their order, so that what was noticed once is noticed each time.
- * @param kind of the faults that show best what is broken; `few` = a few seeds of each kind.
- */
-export async function judge(kind: Kind | "few"): Promise<Verdict> {
-  const runs = kind === "few" ? 2 * KINDS.length : MUTANT_SEEDS;
-  for (let seed = 1; seed <= runs; seed++) {
+export interface Tried {
+  /** Of the faults that show best what is broken; `few` = a few seeds of each kind. */
+  kind: Kind | "few";
+  /** The first seed. */
+  seed?: number;
+}
+
+/** The seeds in their order, so that what was noticed once is noticed each time. @param argument a `Tried`, as JSON. */
+export async function judge(argument: string): Promise<Verdict> {
+  const { kind, seed: first = 1 } = JSON.parse(argument) as Tried;
+  const most = kind === "few" ? 2 * KINDS.length : MUTANT_SEEDS;
+  for (let runs = 1; runs <= most; runs++) {
+    const seed = first + runs - 1;
     const outcome = await simulate({ seed, steps: STEPS, kind: kind === "few" ? undefined : kind });
     const { failure } = outcome;
     if (failure === undefined) continue;
     const by = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
     return isNoticed(failure)
-      ? { is: "killed", by: `${outcome.kind}: ${by.split("\n", 1)[0]}`, runs: seed }
+      ? { is: "killed", by: `${outcome.kind}: ${by.split("\n", 1)[0]}`, runs }
       : { is: "broken", by };
   }
-  return { is: "survived", runs };
+  return { is: "survived", runs: most };
 }
 
 /** Whether a check of the simulation failed, or one that nodes make of themselves: that something else throws says nothing. */

@@ -1,6 +1,5 @@
 // A whole cluster on virtual time, many times: what goes wrong is the seed's, and each seed repeats exactly. More of them: `npm run sim`.
 import t from "tap";
-import { KINDS } from "./scenario.ts";
 import { DEFAULT_STEPS, type Outcome, simulate, TEST_STEPS } from "./simulation.ts";
 
 const SEEDS = 200;
@@ -42,7 +41,7 @@ t.test("what went wrong once does not again", async (t) => {
 });
 
 t.test("a seed repeats exactly", async (t) => {
-  for (const kind of KINDS) {
+  for (const kind of ["bus", "freeze", "all"] as const) {
     const options = { seed: 7, kind, steps: 5 };
     t.same(await simulate(options), await simulate(options), kind);
   }

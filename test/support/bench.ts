@@ -7,6 +7,7 @@ import type { Test } from "tap";
 import type { Result } from "../../bench/result.ts";
 import { madeDataDir } from "./data-dir.ts";
 import { NODE } from "./node-program.ts";
+import { testDatabase } from "./postgres.ts";
 import { temporaryFolder } from "./serve.ts";
 
 const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
@@ -15,9 +16,13 @@ const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 const UNIT =
   /(^|_)(s|ms|us|mb|cores|updates?|reports?|frames|viewers?|connections?|publications|ratio|percent|shards|entities|acked)$/;
 
-/** Runs the command line. Resolves to its exit code and all that it wrote. */
-export function run(t: Test, args: string[]): Promise<{ code: number | null; output: string }> {
-  const { DATABASE_URL: _, ...env } = process.env;
+/** Runs the command line. Resolves to its exit code and all that it wrote. @param databaseUrl without one it is the embedded database. */
+export function run(
+  t: Test,
+  args: string[],
+  databaseUrl?: string,
+): Promise<{ code: number | null; output: string }> {
+  const env = { ...process.env, DATABASE_URL: databaseUrl };
   const [command, ...before] = NODE;
   const child = spawn(command, [...before, MAIN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   t.teardown(() => child.kill("SIGKILL"));
@@ -33,21 +38,25 @@ export interface Run {
   file: string;
 }
 
-/** Runs a scenario in its small size. */
-export async function small(t: Test, scenario: string): Promise<Run> {
+/** Runs a scenario in its small size, on PostgreSQL. */
+export async function small(t: Test, scenario: string, ...more: string[]): Promise<Run> {
   const file = join(await temporaryFolder(t), "result.json");
-  return {
-    scenario,
-    file,
-    ...(await run(t, [scenario, "--small", "--json", file, "--data-dir", await madeDataDir(t)])),
-  };
+  const { url } = await testDatabase(t);
+  return { scenario, file, ...(await run(t, [scenario, "--small", "--json", file, ...more], url)) };
+}
+
+/** As `small`, on the embedded database, which takes longer. */
+export async function smallEmbedded(t: Test, scenario: string): Promise<Run> {
+  const file = join(await temporaryFolder(t), "result.json");
+  const args = [scenario, "--small", "--json", file, "--data-dir", await madeDataDir(t)];
+  return { scenario, file, ...(await run(t, args)) };
 }
 
 /** Looks at what every result must have. @returns its figures. */
 export function looksRight(
   t: Test,
   { scenario, code, output, file }: Run,
-  store: Result["machine"]["store"] = "embedded",
+  store: Result["machine"]["store"] = "postgresql",
 ): Result["figures"] {
   t.equal(code, 0, output);
   const result = JSON.parse(readFileSync(file, "utf8")) as Result;

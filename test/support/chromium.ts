@@ -1,9 +1,9 @@
 /** The browser of the page's test. */
 import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { KEPT } from "./temporary.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** A few hundred megabytes, on a slow line. */
@@ -68,7 +68,7 @@ function hasApt(): boolean {
 /** One at a time on a machine: apt refuses to run twice. */
 async function install(): Promise<void> {
   const apt = "apt-get update -q && apt-get install -y -q --no-install-recommends chromium";
-  const lock = join(tmpdir(), "muster-test-apt.lock");
+  const lock = join(KEPT, "muster-test-apt.lock");
   try {
     await promisify(execFile)("flock", [lock, "sh", "-c", apt], {
       timeout: INSTALL_MS,

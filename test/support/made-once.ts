@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { KEPT } from "./temporary.ts";
 
 const WAIT_MS = 200;
 const WAITS = 600;
@@ -13,7 +13,7 @@ const WAITS = 600;
  * @param make fills a folder.
  */
 export async function madeOnce(name: string, make: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(tmpdir(), `muster-test-${name}`);
+  const folder = join(KEPT, `muster-test-${name}`);
   for (let wait = 0; wait < WAITS && !existsSync(folder); wait++) {
     const making = `${folder}.making`;
     if (claimed(making)) {

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { chownSync, mkdtempSync, realpathSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
@@ -15,6 +14,7 @@ import {
   unprivilegedUser,
 } from "./postgres-server.ts";
 import { canInstall, freePort, withApt } from "./programs.ts";
+import { TEMPORARY } from "./temporary.ts";
 
 const run = promisify(execFile);
 /** With PostGIS, which takes a second to create and a tenth to copy. */
@@ -80,7 +80,7 @@ function ownServer(): Promise<TestServer> {
 /** @param own whether its files are made anew: copied ones have the same system identifier, by which servers are told apart. */
 async function startServer(own = false): Promise<TestServer> {
   const bin = findPostgres() ?? (await installPrograms());
-  const folder = mkdtempSync(join(tmpdir(), "muster-test-postgres-"));
+  const folder = mkdtempSync(join(TEMPORARY, "muster-test-postgres-"));
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   const started = new TestServer(bin, folder, await freePort(), user);

@@ -3,10 +3,10 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { KEPT } from "./temporary.ts";
 
 const run = promisify(execFile);
 const INSTALL_MS = 600_000;
@@ -20,7 +20,7 @@ export function canInstall(): boolean {
 export async function withApt<R>(
   install: (aptGet: (...args: string[]) => Promise<unknown>) => Promise<R>,
 ): Promise<R> {
-  const lock = join(tmpdir(), "muster-test-apt-lock");
+  const lock = join(KEPT, "muster-test-apt-lock");
   const end = Date.now() + INSTALL_MS;
   while (!madeFolder(lock)) {
     if (Date.now() > end)

@@ -2,12 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Test } from "tap";
 import { canInstall, freePort, withApt } from "./programs.ts";
+import { TEMPORARY } from "./temporary.ts";
 
 const OLDEST = 7;
 const START_MS = 20_000;
@@ -25,7 +25,7 @@ export async function ownRedis(t: Test, ...settings: string[]): Promise<TestRedi
   const program = findRedis() ?? (await installProgram());
   const redis = new TestRedis(
     program,
-    mkdtempSync(join(tmpdir(), "muster-test-redis-")),
+    mkdtempSync(join(TEMPORARY, "muster-test-redis-")),
     await freePort(),
     settings,
   );

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { loadOrRelinkUws } from "../../src/transport/server/load-uws.ts";
 import { NODE } from "./node-program.ts";
 import { testDatabase } from "./postgres.ts";
+import { TEMPORARY } from "./temporary.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const TOKEN = "a-token-for-tests-only";
@@ -26,7 +26,7 @@ export interface Serving {
 
 /** A folder for one test, removed afterwards. */
 export async function temporaryFolder(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "muster-test-"));
+  const folder = await mkdtemp(join(TEMPORARY, "muster-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -1,7 +1,7 @@
 /** The thread that PostgreSQL runs in: PGlite with PostGIS over a folder. It executes whole protocol units, one after the other. */
 import { parentPort, workerData } from "node:worker_threads";
 import { PGlite } from "@electric-sql/pglite";
-import { postgis } from "@electric-sql/pglite-postgis";
+import { postgis } from "./postgis.ts";
 
 /** From the main thread: run a unit, or close. Answers come back in the same order. */
 export type ToWorker = { is: "unit"; id: number; bytes: Uint8Array } | { is: "close" };
