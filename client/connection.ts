@@ -324,6 +324,8 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "ended":
         this.#subscriptions.named(message.view)?.receiveEnded(message.reason);
         return;
+      case "playback":
+        return;
       // Frames of a subscription that is given up are still under way: nobody wants them.
       case "snapshot":
       case "delta":
