@@ -1,7 +1,6 @@
 // Playback through the real protocol, of a node on PostgreSQL whose rows follow within a second.
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
 import t, { type Test } from "tap";
 import { coverOf, covers } from "../../src/picture/cover.ts";
 import { mortonKey } from "../../src/picture/morton.ts";
@@ -13,7 +12,7 @@ import {
 } from "../../src/transport/feed/protocol.ts";
 import type { Replica } from "../feed/harness.ts";
 import { Chance } from "../sim/chance.ts";
-import { testDatabase } from "../support/postgres.ts";
+import { stoppableDatabase } from "../support/postgres.ts";
 import { fc, SEED } from "../support/seeded.ts";
 import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
 import { getThen, Player, thenOf } from "./player.ts";
@@ -162,14 +161,10 @@ async function rest(player: Player): Promise<string> {
 }
 
 t.test("playback of a recording", async (t) => {
-  const { url } = await testDatabase(t);
-  const env = { DATABASE_URL: url };
+  const database = await stoppableDatabase();
+  const env = { DATABASE_URL: database.url };
   const node = await serve(t, { dataDir: await temporaryFolder(t), program: HURRIED, env });
   await post(node, recording());
-  const rows = new pg.Client({ connectionString: url });
-  await rows.connect();
-  t.teardown(() => rows.end());
-
   await t.test(
     "[PB1] at rest a client has what REST tells of the time, whatever it did before",
     async (t) => {
@@ -196,5 +191,115 @@ t.test("playback of a recording", async (t) => {
       t.ok(seen > 100, `${seen} entities were looked at`);
     },
   );
+  await t.test("[PB2] its time passes at its speed, and frames tell of it", async (t) => {
+    const player = await Player.connect(node, PROTOCOL_BINARY);
+    player.open("v", { bbox: AREA, at: minutes(20), speed: 300 });
+    t.match(player.playbacks, []);
+    const { t: began } = await player.next("playing");
+    t.equal(began.slice(0, 17), minutes(20).slice(0, 17));
+    t.match(player.playbacks[0], { t: minutes(20), speed: 300, state: "loading" }, "first it is read");
+    const since = performance.now();
+    await player.until(() => player.times.length >= 10);
+    const ended = await rest(player);
+    const played = (Date.parse(ended) - Date.parse(began)) / 300;
+    t.ok(played <= performance.now() - since + 200, `${played} ms were played`);
+    t.ok(player.times.every((time, i) => i === 0 || Date.parse(player.times[i - 1]) < Date.parse(time)));
+    t.ok(Date.parse(player.times[1]) - Date.parse(player.times[0]) >= 30_000 / 2, "10 frames a second");
+    player.close();
+  });
+
+  await t.test("[PB3] the reasons of departures are true", async (t) => {
+    const player = await Player.connect(node, PROTOCOL_JSON);
+    const bbox: Bbox = [179.5, 10.2, -179.5, 10.8];
+    const where: Where = "entity.speed > 6.0";
+    player.open("v", { bbox, where, at: minutes(5), speed: 3_600 });
+    await player.next("playing");
+    await player.until(() => Date.parse(player.times.at(-1) ?? "") > START + 100 * MINUTE_MS);
+    await rest(player);
+    const seen = { left: 0, filter: 0, expired: 0, deleted: 0, denied: 0 };
+    for (const { t: time, departures } of player.departures.filter(
+      ({ departures }) => departures.length > 0,
+    )) {
+      const then = new Map((await getThen(node, time)).map((record) => [record.id, record]));
+      for (const [id, reason] of departures) {
+        const record = then.get(id);
+        const reasons =
+          record === undefined
+            ? ["expired"]
+            : [within(bbox)(record) ? "" : "left", FILTERS[where](record) ? "" : "filter"];
+        t.ok(reasons.includes(reason), `${id} at ${time}: ${reason}`);
+        seen[reason]++;
+      }
+    }
+    t.ok(Math.min(seen.left, seen.filter, seen.expired) > 0, JSON.stringify(seen));
+    player.close();
+  });
+
+  await t.test(
+    "[PB4] near now it has reached the present, with all that was reported until then",
+    async (t) => {
+      const player = await Player.connect(node, PROTOCOL_JSON);
+      await post(node, [{ id: "now", t: at(Date.now() - 5_000), kind: "boat", lon: 179.5, lat: 10.5 }]);
+      const replica = player.open("v", { bbox: AREA, at: at(Date.now() - 60_000), speed: 30 });
+      await player.next("playing");
+      await post(node, [{ id: "now", t: at(Date.now() - 100), kind: "boat", lon: 179.6, lat: 10.6 }]);
+      const { t: present, speed } = await player.next("present");
+      t.equal(speed, 0, "it stands");
+      t.ok(Date.now() - Date.parse(present) < 60_000);
+      await player.until(() => replica.entities.get("now")?.lon === 179.6);
+      player.update("v", { at: at(Date.now() + 30_000) });
+      await player.next("paused", "playing");
+      t.ok(Date.parse(player.playbacks.at(-1)!.t) <= Date.now(), "a little in the future is now");
+      player.close();
+    },
+  );
+
+  await t.test("[PB5] what is shown while it stands changes with late reports", async (t) => {
+    const player = await Player.connect(node, PROTOCOL_BINARY);
+    const replica = player.open("v", { ids: ["late", "now"], at: at(Date.now() - 8_000), speed: 0 });
+    const { t: time } = await player.next("paused");
+    t.equal(replica.entities.has("late"), false);
+    await post(node, [{ id: "late", t: at(Date.parse(time) - 1_000), lon: 1, lat: 1, kind: "boat" }]);
+    await player.until(() => replica.entities.get("late")?.lon === 1);
+    await check(t, node, replica, time, "a view of ids");
+    player.close();
+  });
+
+  await t.test(
+    "[PB6] without the database it stands and says so, and goes on when that is back",
+    async (t) => {
+      const player = await Player.connect(node, PROTOCOL_BINARY);
+      const replica = player.open("v", { bbox: AREA, at: minutes(50), speed: 0 });
+      await player.next("paused");
+      await database.stop();
+      player.update("v", { at: minutes(10) });
+      await player.next("unavailable");
+      t.match(player.errors, [{ type: "urn:muster:problem:unavailable", view: "v", ended: undefined }]);
+      await database.start();
+      const { t: time } = await player.next("paused");
+      t.equal(time, minutes(10));
+      t.ok(await check(t, node, replica, time, "afterwards"));
+      player.close();
+    },
+  );
+
+  await t.test("[PB9] what is ended reads and sends nothing any more", async (t) => {
+    const player = await Player.connect(node, PROTOCOL_JSON);
+    const figure = async () => {
+      const text = await (await fetch(`${node.url}/metrics`, { headers: node.headers })).text();
+      return Number(/^muster_feed_playbacks (\d+)$/m.exec(text)![1]);
+    };
+    player.open("v", { bbox: AREA, at: minutes(50), speed: 600 });
+    player.open("w", { bbox: AREA, at: minutes(50), speed: 600 });
+    await player.until(() => player.replicas.get("v")!.state === "complete");
+    t.equal(await figure(), 2);
+    player.unsubscribe("v");
+    player.open("v", { ids: ["now"], at: minutes(50), speed: 0 });
+    await player.until(() => player.replicas.get("v")!.state === "complete");
+    t.equal(await figure(), 2, "its name was free");
+    player.close();
+    while ((await figure()) > 0) await sleep(20);
+  });
+
   t.equal(await node.end("SIGTERM"), 0);
 });

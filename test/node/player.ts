@@ -21,9 +21,10 @@ export class Player {
   readonly replicas = new Map<string, Replica>();
   readonly playbacks: Playback[] = [];
   readonly errors: ErrorMessage[] = [];
-  readonly departures: Departure[] = [];
-  /** Frames of views. */
-  frames = 0;
+  /** What went in which frame, and did not come again in it. */
+  readonly departures: { t: string; departures: Departure[] }[] = [];
+  /** The times of all frames of views. */
+  readonly times: string[] = [];
   readonly #socket: WebSocket;
   readonly #decoder = new FrameDecoder();
   readonly #waiting = new Set<() => void>();
@@ -59,8 +60,12 @@ export class Player {
       case "snapshot":
       case "delta":
       case "clusters":
-        this.frames++;
-        if (message.op === "delta") this.departures.push(...message.departures);
+        this.times.push(message.t);
+        if (message.op === "delta") {
+          const { t, updates } = message;
+          const here = new Set(updates.map(({ id }) => id));
+          this.departures.push({ t, departures: message.departures.filter(([id]) => !here.has(id)) });
+        }
         this.replicas.get(message.view)?.apply(message);
         break;
       case "playback":

@@ -73,6 +73,8 @@ export class Playback {
   #crowded = false;
   /** What the client was told last; it is told anew if it asked for something. */
   #told: PlaybackState | undefined;
+  /** Of its time or its speed. */
+  #updates = 0;
 
   constructor(session: Session, options: PlaybackOptions) {
     const { name, past, lens, bbox, ids, rate, clock, log } = options;
@@ -121,6 +123,7 @@ export class Playback {
     if (!this.#isRead) this.#reading = undefined;
     if (at === undefined && speed === undefined) return;
     this.#told = undefined;
+    this.#updates++;
     // What is said of the time before does not hold any more.
     if (!this.#isRead) this.#become("loading");
   }
@@ -233,8 +236,10 @@ export class Playback {
 
   #tell(): void {
     this.#told = this.#state;
-    const t = isoTime(this.#t);
-    this.session.sendMessage({ op: "playback", view: this.name, t, speed: this.#speed, state: this.#state });
+    this.session.sendMessage({
+      ...{ op: "playback", view: this.name, t: isoTime(this.#t), speed: this.#speed, state: this.#state },
+      updates: this.#updates,
+    });
   }
 }
 

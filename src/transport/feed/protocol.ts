@@ -185,6 +185,8 @@ export interface Playback {
   t: string;
   speed: number;
   state: PlaybackState;
+  /** Updates of `at` or `speed` that the view has taken: what was on its way before the last one is told apart. */
+  updates: number;
 }
 /** The view is over: what it followed has gone, with the reason. Its name is free. */
 export interface Ended {
