@@ -46,6 +46,7 @@ const SIZES: Record<Options["size"], Size> = {
 const NO_TAILS: TrackTails = {
   at: async () => ({ pages: [], missing: [] }),
   of: async () => ({ segments: [], missing: [] }),
+  during: async () => ({ pages: [], missing: [] }),
 };
 
 export async function history(options: Options): Promise<Measured> {

@@ -19,11 +19,12 @@ import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
 import { newId } from "./new-id.ts";
+import { PlaybackView } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { View, type ViewLink } from "./view.ts";
-import type { ViewOptions } from "./view-options.ts";
+import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 /** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there. */
 const HEARTBEAT_MS = 5_000;
@@ -137,9 +138,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#serverClock.now();
   }
 
-  /** Opens a view; it subscribes by itself as soon as the connection is open, and again after each reconnect. */
-  view(options: ViewOptions): View {
-    const view = new View(this.#link, options);
+  /** Opens a view, of what was if it has `at`; it subscribes by itself as soon as the connection is open, and again after each reconnect. */
+  view(options: PlaybackOptions): PlaybackView;
+  view(options: ViewOptions): View;
+  view(options: ViewOptions | PlaybackOptions): View {
+    const view = "at" in options ? new PlaybackView(this.#link, options) : new View(this.#link, options);
     if (this.#state.name === "closed") {
       view.connectionClosed(new ConnectionClosed(this.#state.code, this.#state.reason));
       return view;
@@ -311,8 +314,9 @@ export class Connection extends Emitter<ConnectionEvents> {
       else hurt.resubscribe(error);
       return;
     }
-    this.#serverClock.observe(head.t);
-    this.#subscriptions.numbered(head.view)?.receiveBinary(view, head);
+    const subscribed = this.#subscriptions.numbered(head.view);
+    if (subscribed?.isLive !== false) this.#serverClock.observe(head.t);
+    subscribed?.receiveBinary(view, head);
   }
 
   #receiveMessage(message: ServerMessage, text: string): void {
@@ -324,13 +328,18 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "ended":
         this.#subscriptions.named(message.view)?.receiveEnded(message.reason);
         return;
+      case "playback":
+        this.#subscriptions.named(message.view)?.receivePlayback(message);
+        return;
       // Frames of a subscription that is given up are still under way: nobody wants them.
       case "snapshot":
       case "delta":
-      case "clusters":
-        this.#observe(message.t);
-        this.#subscriptions.named(message.view)?.receiveFrame(message);
+      case "clusters": {
+        const view = this.#subscriptions.named(message.view);
+        if (view?.isLive !== false) this.#observe(message.t);
+        view?.receiveFrame(message);
         return;
+      }
       case "events":
       case "event":
         this.#events.receive(message);

@@ -27,15 +27,26 @@ export type ViewOptions = Place &
     max?: number;
   };
 
-/** @param bbox where the view is by now, if it has a box */
+/** Of a view of what was: of a box or of ids, without a tolerance. */
+export type PlaybackOptions = ViewOptions & {
+  follow?: undefined;
+  tolerance?: undefined;
+  /** The time from which on it plays; a number is Unix ms. */
+  at: number | Date;
+  /** Played seconds a second, 0 … 3,600; 0 = it stands. 1 if absent. */
+  speed?: number;
+};
+
+/** @param bbox where the view is by now, if it has a box. @param moment the time that it is to show, and its speed, if it is of the past */
 export function subscribeMessage(
   view: string,
   options: ViewOptions,
   bbox: Bbox | undefined,
   { kinds, where }: Filter,
+  moment: { at: string; speed: number } | undefined,
 ): Subscribe {
   const { ids, follow, rate, tolerance, max } = options;
-  const message: Subscribe = { op: "subscribe", view };
+  const message: Subscribe = { op: "subscribe", view, ...moment };
   if (ids !== undefined) message.ids = [...ids];
   else if (follow !== undefined) message.follow = { id: follow.id, radius: follow.radius };
   else message.bbox = bbox;

@@ -4,6 +4,8 @@ import type {
   ClusterCell,
   DepartureReason,
   ErrorMessage,
+  Playback,
+  PlaybackState,
   Subscribe,
   Update,
   ViewFrame,
@@ -35,6 +37,8 @@ export interface ViewEvents {
   /** Once a frame, after the replica has changed. If only clusters did, its lists are empty. */
   change: Change;
   state: ViewState;
+  /** Only of a `PlaybackView`: it does something else, or at another speed. */
+  playback: PlaybackState;
   /** The server refused something about this view, or frames did not fit. */
   problem: Error;
 }
@@ -145,6 +149,14 @@ export class View extends Emitter<ViewEvents> {
   get fresh(): boolean {
     return this.#state === "live" && this.age <= FRESH_MS;
   }
+  /** The time that it shows, Unix ms: now, by the server's clock. */
+  get time(): number {
+    return this.#link.serverNow();
+  }
+  /** False of a `PlaybackView`. */
+  get isLive(): boolean {
+    return true;
+  }
   /** For how long after a fix `placeOf` moves an entity on, ms: as long as the tolerance may hold back a move, 10 s without one. */
   get reckonMs(): number {
     return this.#reckoner.maxAgeMs;
@@ -168,7 +180,7 @@ export class View extends Emitter<ViewEvents> {
    * @param at Unix ms, by default now
    * @param into is written and given back; give the same one again where there are many
    */
-  placeOf(entity: Entity, at = this.#link.serverNow(), into = { lon: 0, lat: 0 }): typeof into {
+  placeOf(entity: Entity, at = this.time, into = { lon: 0, lat: 0 }): typeof into {
     this.#reckoner.place(entity, at, into);
     return into;
   }
@@ -183,8 +195,13 @@ export class View extends Emitter<ViewEvents> {
     if (!isBox(bbox)) throw new RangeError(`a view cannot be moved to ${bbox}: that is no box`);
     if (this.#over) return;
     this.#bbox = bbox;
+    this.change({ bbox });
+  }
+
+  /** @internal Asks the server for a change of what it has of the view, if it has it. */
+  change(change: Omit<Update, "op" | "view">): void {
     this.#updated = true;
-    if (this.#name !== "") this.#link.send({ op: "update", view: this.#name, bbox });
+    if (this.#name !== "") this.#link.send({ op: "update", view: this.#name, ...change });
   }
 
   /**
@@ -213,7 +230,7 @@ export class View extends Emitter<ViewEvents> {
     this.#binary = new BinaryFrames();
     const name = this.#link.name(this);
     this.#name = name;
-    const message = subscribeMessage(name, this.#options, this.#bbox, this.#filters.filter);
+    const message = subscribeMessage(name, this.#options, this.#bbox, this.#filters.filter, this.moment);
     this.#filters.subscribed();
     this.#updated = false;
     if (this.#link.send(message)) this.#subscribedAt = this.#link.clock.now();
@@ -240,6 +257,16 @@ export class View extends Emitter<ViewEvents> {
     this.#filters.replied(filters);
     this.#cover = cover;
     if (this.#options.follow !== undefined) this.#bbox = bbox;
+  }
+
+  /** @internal Of a view of the past: what it is to show. */
+  get moment(): { at: string; speed: number } | undefined {
+    return undefined;
+  }
+
+  /** @internal */
+  receivePlayback(_: Playback): void {
+    this.#answered = true;
   }
 
   /** @internal */
@@ -331,12 +358,10 @@ export class View extends Emitter<ViewEvents> {
   }
 
   #askFilter({ kinds, where }: FilterChange): void {
-    if (this.#name === "") return;
-    const message: Update = { op: "update", view: this.#name };
-    if (kinds !== undefined) message.kinds = kinds === null ? null : [...kinds];
-    if (where !== undefined) message.where = where;
-    this.#updated = true;
-    this.#link.send(message);
+    const change: Omit<Update, "op" | "view"> = {};
+    if (kinds !== undefined) change.kinds = kinds === null ? null : [...kinds];
+    if (where !== undefined) change.where = where;
+    this.change(change);
   }
 
   #forgetName(): void {

@@ -230,6 +230,8 @@ export const MAX_TRACK_SEGMENTS = 5_000;
 export const DEFAULT_TRACK_SEGMENTS = 1_000;
 /** Rows of a track in one read: 500 KB. */
 export const MAX_TRACK_PAGE = 200;
+/** Segments in one read of what happened in a place, rows or memory: 1.2 MB. */
+export const MAX_STRETCH_PAGE = 500;
 /** Reads of tracks at once, of six connections to a server; more wait, and beyond this number are refused. */
 export const MAX_TRACK_READS = 2;
 export const MAX_WAITING_TRACK_READS = 100;
@@ -237,6 +239,42 @@ export const MAX_WAITING_TRACK_READS = 100;
 export const TRACK_ROWS_PER_SECOND = 20_000;
 assert.ok(TRACK_ROWS_PER_SECOND * MAX_SEGMENT_POINTS > 1_000_000);
 assert.ok(MAX_SHARD_BYTES + MAX_SHARD_TRACK_BYTES < MAX_UNIT_BYTES, "both go in one statement");
+
+// playback
+/** Played seconds a second, at most: a day takes 24 s. */
+export const MAX_PLAYBACK_SPEED = 3_600;
+/** A time to be played may be so far in the future, as clocks differ, and counts as now; beyond it is a mistake. */
+export const MAX_PLAYBACK_AHEAD_MS = 60_000;
+/** Playback views of one connection, and of a node: each has a picture of its own and reads history for itself. */
+export const MAX_PLAYBACKS_PER_CONNECTION = 4;
+export const MAX_PLAYBACKS = 200;
+/** Entities around one playback view, beyond which it cannot be played: they are moved at each tick. */
+export const MAX_PLAYBACK_ENTITIES = 20_000;
+/** Points of ways that one playback view holds, 48 bytes each, and all of a node together; twice while the next are read. */
+export const MAX_PLAYBACK_POINTS = 200_000;
+export const MAX_PLAYBACKS_POINTS = 4_000_000;
+/** Playback views that read history at once. */
+export const MAX_PLAYBACK_LOADS = 2;
+/** Played time that is read ahead: for so long a time of its viewer, and not less or more than. Less if that is too many points. */
+export const PLAYBACK_AHEAD_MS = 20_000;
+export const PLAYBACK_SHORTEST_MS = 60_000;
+export const PLAYBACK_LONGEST_MS = 12 * 3_600_000;
+/** With less than this it is not played: there is too much in its place. */
+export const PLAYBACK_LEAST_MS = 1_000;
+/** So long before what was read ends, more is read. */
+export const PLAYBACK_PREFETCH_MS = 3_000;
+/** What was read is read again, as late reports change it: after a tenth of the time that had passed since, within these bounds. */
+export const PLAYBACK_REREAD_SHARE = 0.1;
+export const PLAYBACK_REREAD_SHORTEST_MS = 1_000;
+export const PLAYBACK_REREAD_LONGEST_MS = 60_000;
+/** A playback that comes so near to now has reached the present. */
+export const PLAYBACK_PRESENT_MS = 2_000;
+/** Before history is read again while it cannot be read. */
+export const PLAYBACK_RETRY_MS = 1_000;
+/** All playback views of a node have so much of a base tick; those that are left out have their turn in the next. */
+export const PLAYBACK_TURN_MS = 25;
+assert.ok(PLAYBACK_REREAD_SHORTEST_MS < PLAYBACK_PRESENT_MS, "what is played near now can be read in time");
+assert.ok(PLAYBACK_PREFETCH_MS < PLAYBACK_AHEAD_MS);
 
 // cluster
 /** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */

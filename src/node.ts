@@ -199,10 +199,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     opened.defer(() => tail.stop());
   }
   const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
+  const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
+  const history = store.history === undefined ? undefined : new History(store.history, tails);
   const feed = new Feed({
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
     interest: cluster?.interest,
     events,
+    history,
   });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
@@ -216,8 +219,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
 
   store.tracks?.start(new TrackSource(system.table));
-  const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
-  const history = store.history === undefined ? undefined : new History(store.history, tails);
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
   const webhooks =

@@ -41,6 +41,7 @@ export function nodeReadings(
     gauge("muster_replay_facts", "Facts a recovery would replay now.", () => checkpointer.replayFacts),
     gauge("muster_feed_connections", "Open feeds.", () => feed.stats.connections),
     gauge("muster_feed_views", "Open views.", () => feed.stats.views),
+    gauge("muster_feed_playbacks", "Open views of the past.", () => feed.stats.playbacks),
     gauge(
       "muster_feed_channels",
       "Distinct filters, rates and tolerances in use.",

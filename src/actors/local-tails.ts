@@ -3,8 +3,16 @@ import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
 import { compareIds } from "../tracks/id-order.ts";
-import type { TailPage, ThenQuery, ThenRecord, TrackTails } from "../tracks/ports.ts";
+import type {
+  StretchPage,
+  StretchQuery,
+  TailPage,
+  ThenQuery,
+  ThenRecord,
+  TrackTails,
+} from "../tracks/ports.ts";
 import { inOrder, type Segment, wrapLongitude } from "../tracks/segment.ts";
+import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { ClosedSegment, TrackLog } from "../tracks/track-log.ts";
 import { segmentOf } from "../tracks/tracks.ts";
@@ -37,23 +45,20 @@ export class LocalTails {
         segments: this.of(id),
         missing: missing().filter((shard) => shard === shardOf(id)),
       }),
+      during: async (query) => ({ pages: [await this.during(query, isOpen)], missing: missing() }),
     };
   }
 
   /** Of the shards for which `open` is true. */
   async at(query: ThenQuery, open: (shard: number) => boolean): Promise<TailPage> {
     const page: TailPage = { records: [], more: false, elsewhere: [] };
-    let end = this.#clock.monotonic() + SLICE_MS;
+    const turns = this.#turns();
     for (const shard of this.#table.shards) {
       if (!open(shard.index)) continue;
       const { nextNumber } = shard;
       const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
       for (let number = 0; number < nextNumber; number++) {
-        if (number % LOOK === 0 && this.#clock.monotonic() >= end) {
-          await new Promise<void>((resolve) => this.#clock.yield(resolve));
-          end = this.#clock.monotonic() + SLICE_MS;
-          if (!open(shard.index)) break;
-        }
+        if (number % LOOK === 0 && (await turns()) && !open(shard.index)) break;
         const segment = this.#segmentAt(shard, number, closed.get(number) ?? NONE, query);
         if (segment === undefined) continue;
         const record = recordThen(segment, query, this.#version(shard, number));
@@ -78,6 +83,70 @@ export class LocalTails {
       .map((closed) => segmentOf(log, id, closed))
       .filter(({ points }) => points.length > 1);
     return log.count(number) > 0 ? [...segments, this.#openOf(log, shard, number)] : segments;
+  }
+
+  /** Of the shards for which `open` is true: what meets a stretch of time and a region. */
+  async during(
+    query: StretchQuery & { after?: string; limit: number },
+    open: (shard: number) => boolean,
+  ): Promise<StretchPage> {
+    const page: StretchPage = { stretches: [], more: false };
+    const ids = query.ids && new Set(query.ids);
+    const turns = this.#turns();
+    for (const shard of this.#table.shards) {
+      if (!open(shard.index)) continue;
+      const { nextNumber } = shard;
+      const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
+      for (let number = 0; number < nextNumber; number++) {
+        if (number % LOOK === 0 && (await turns()) && !open(shard.index)) break;
+        const id = this.#idOf(shard, number);
+        if (id === undefined || ids?.has(id) === false) continue;
+        if (query.after !== undefined && compareIds(id, query.after) <= 0) continue;
+        page.stretches.push(...this.#stretches(shard, number, closed.get(number) ?? NONE, query));
+        if (page.stretches.length > PAGES_KEPT * query.limit) cutStretches(page, query.limit);
+      }
+    }
+    cutStretches(page, query.limit);
+    return page;
+  }
+
+  #stretches(shard: Shard, number: number, ended: readonly ClosedSegment[], query: StretchQuery): Stretch[] {
+    const { from, to, region } = query;
+    const log = this.#table.tracks.logs[shard.index];
+    const id = this.#idOf(shard, number)!;
+    const found: Stretch[] = [];
+    for (const closed of ended) {
+      const segment = segmentOf(log, id, closed);
+      const { points } = segment;
+      if (points.length < 2) continue;
+      const isThen = points[0].t <= to && points.at(-1)!.t >= from;
+      if ((isThen || this.#isWhereHoldWas(points[0].t, closed.recorded, query)) && meets(points, region))
+        found.push(stretchOf(segment, from, to));
+    }
+    const first = log.first(number);
+    if (log.count(number) === 0 || first > to) return found;
+    // Of most nothing but the last point is wanted.
+    const isStill = log.last(number) <= from && !this.#isWhereHoldWas(first, log.recorded(number), query);
+    const segment = this.#openOf(log, shard, number, isStill);
+    if (meets(segment.points, region)) found.push({ ...stretchOf(segment, from, to, true), first });
+    return found;
+  }
+
+  /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
+  #isWhereHoldWas(first: number, recorded: number, { from, to }: StretchQuery): boolean {
+    const { holdMs } = this.#table.tracks;
+    return recorded - first >= holdMs && first <= to && first + holdMs >= from;
+  }
+
+  /** Ends a slice of work when it is over. Resolves to whether others had their turn. */
+  #turns(): () => Promise<boolean> {
+    let end = this.#clock.monotonic() + SLICE_MS;
+    return async () => {
+      if (this.#clock.monotonic() < end) return false;
+      await new Promise<void>((resolve) => this.#clock.yield(resolve));
+      end = this.#clock.monotonic() + SLICE_MS;
+      return true;
+    };
   }
 
   /** The segment at an instant, if it was known then. */
@@ -134,6 +203,20 @@ export class LocalTails {
 function cut(page: TailPage, limit: number): void {
   page.records.sort((a: ThenRecord, b: ThenRecord) => compareIds(a.id, b.id));
   if (page.records.length > limit) shorten(page, limit);
+}
+
+function cutStretches(page: StretchPage, limit: number): void {
+  page.stretches.sort((a, b) => compareIds(a.id, b.id) || a.first - b.first);
+  if (page.stretches.length > limit) shortenStretches(page, limit);
+}
+
+/** Leaves about `count` stretches, of the last entity all. */
+export function shortenStretches(page: StretchPage, count: number): void {
+  const { id } = page.stretches[count - 1];
+  const end = page.stretches.findIndex((one) => compareIds(one.id, id) > 0);
+  if (end < 0) return;
+  page.stretches.length = end;
+  page.more = true;
 }
 
 /** Leaves the first `count` records, and of what is elsewhere what is before the last. */

@@ -1,8 +1,8 @@
 /** What nodes ask each other for queries over all of them, and answer; as JSON, of which `undefined` is left out. */
-import { MAX_LIST_LIMIT, MAX_QUERY_NAMES, SHARDS } from "../limits.ts";
+import { MAX_IDS_PER_VIEW, MAX_LIST_LIMIT, MAX_QUERY_NAMES, SHARDS } from "../limits.ts";
 import type { BboxQuery, NearQuery } from "../picture/query.ts";
 import type { EntityRecord } from "../picture/record.ts";
-import type { TailPage, ThenQuery } from "../tracks/ports.ts";
+import type { StretchPage, StretchQuery, TailPage, ThenQuery } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
 
 /** A query as it goes to other nodes. */
@@ -12,7 +12,8 @@ export type EntityQuery =
   | { is: "one"; id: string }
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
-  | { is: "tail"; id: string };
+  | { is: "tail"; id: string }
+  | ({ is: "during"; after?: string; limit: number } & StretchQuery);
 
 /** What one node says. */
 export interface Answer {
@@ -28,6 +29,8 @@ export interface Answer {
   page?: TailPage;
   /** Of `tail`; unknown numbers are `null`. */
   segments?: Segment[];
+  /** Of `during`; unknown numbers are `null`. */
+  during?: StretchPage;
 }
 
 /** A question to another node, or its answer. */
@@ -47,6 +50,7 @@ function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
   if (is === "one" || is === "tail") return typeof id === "string";
+  if (is === "during") return isStretchQuery(value);
   if (!isNames(kinds) || !isNames(states)) return false;
   if (is === "then" && !(isNumber(value.t) && (value.known === undefined || isNumber(value.known))))
     return false;
@@ -58,9 +62,26 @@ function isQuery(value: unknown): boolean {
   return isNumber(lon) && isNumber(lat) && isLimit(k) && (radius === undefined || isNumber(radius));
 }
 
+function isStretchQuery({ from, to, region, ids, after, limit }: Record<string, unknown>): boolean {
+  const isRegion =
+    region === undefined ||
+    (isObject(region) && [region.west, region.south, region.east, region.north].every(isNumber));
+  const isText = (item: unknown) => typeof item === "string";
+  const isIds = ids === undefined || (isListOf(ids, isText) && ids.length <= MAX_IDS_PER_VIEW);
+  return (
+    isNumber(from) &&
+    isNumber(to) &&
+    isRegion &&
+    isIds &&
+    isLimit(limit) &&
+    (after === undefined || isText(after))
+  );
+}
+
 function isAnswer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { records, distances, more, shards, page, segments } = value;
+  const { records, distances, more, shards, page, segments, during } = value;
+  if (during !== undefined && !isStretchPage(during)) return false;
   if (page !== undefined && !isTailPage(page)) return false;
   if (segments !== undefined && !isListOf(segments, isSegment)) return false;
   if (typeof more !== "boolean" || !isListOf(records, isRecord) || !isListOf(shards, isShard)) return false;
@@ -73,6 +94,13 @@ function isTailPage(value: unknown): boolean {
   return (
     typeof value.more === "boolean" && isListOf(value.records, isRecord) && isListOf(value.elsewhere, isText)
   );
+}
+
+function isStretchPage(value: unknown): boolean {
+  const isStretch = (item: unknown) =>
+    isSegment(item) && isNumber((item as StretchPage["stretches"][0]).first);
+  if (!isObject(value) || !isListOf(value.stretches, isStretch)) return false;
+  return typeof value.more === "boolean" && (!value.more || value.stretches.length > 0);
 }
 
 function isSegment(value: unknown): boolean {

@@ -3,14 +3,14 @@
  * partial, which the caller is told; nothing is left out silently.
  */
 import { Buffer } from "node:buffer";
-import { type LocalTails, shorten } from "../actors/local-tails.ts";
+import { type LocalTails, shorten, shortenStretches } from "../actors/local-tails.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
 import { type EntityRecord, fullRecord } from "../picture/record.ts";
-import type { TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
+import type { StretchPage, StretchQuery, TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
@@ -49,6 +49,9 @@ export interface ScatterOptions {
   send(node: string, message: QueryMessage): void;
   clock: Clock;
 }
+
+/** Queries that look at all that is in memory, in many slices of the loop. */
+type LongQuery = Extract<EntityQuery, { is: "then" | "during" }>;
 
 interface Pending {
   waiting: Set<string>;
@@ -92,6 +95,17 @@ export class Scatter implements EntityQueries, TrackTails {
     return { segments, missing: missing.filter((shard) => shard === shardOf(id)) };
   }
 
+  async during(
+    query: StretchQuery & { after?: string; limit: number },
+  ): Promise<{ pages: StretchPage[]; missing: number[] }> {
+    const { answers, missing } = await this.#ask({ is: "during", ...query });
+    const pages = answers.flatMap(({ during }) => during ?? []);
+    return {
+      pages: pages.map((page) => ({ ...page, stretches: page.stretches.map(asSent) })),
+      missing,
+    };
+  }
+
   /** A message of another node, whatever is in it. */
   heard(from: string, body: unknown): void {
     const message = readQueryMessage(body);
@@ -102,7 +116,7 @@ export class Scatter implements EntityQueries, TrackTails {
     if (message.is === "query") {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
-      if (query.is === "then") void this.#then(query).then(send);
+      if (isLong(query)) void this.#long(query).then(send);
       else send(this.answer(query));
       return;
     }
@@ -113,7 +127,7 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** What this node has to say. */
-  answer(query: Exclude<EntityQuery, { is: "then" }>): Answer {
+  answer(query: Exclude<EntityQuery, LongQuery>): Answer {
     const { picture, open } = this.#options;
     const shards = open();
     const only = (slot: number) => shards.has(picture.columns.shard[slot]);
@@ -143,14 +157,18 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** As `answer`; a look at all that is in memory takes many slices of the loop. */
-  async #then(query: ThenQuery): Promise<Answer> {
+  async #long(query: LongQuery): Promise<Answer> {
     const { tails, open } = this.#options;
     const before = new Map(open());
-    const then = await tails.at(query, (shard) => open().has(shard));
+    const isOpen = (shard: number) => open().has(shard);
+    const said =
+      query.is === "then"
+        ? { page: cutTail(await tails.at(query, isOpen)) }
+        : { during: cutStretches(await tails.during(query, isOpen)) };
     const after = open();
     // One that left or came meanwhile was not looked at whole.
     const shards = [...before].filter(([shard, epoch]) => after.get(shard) === epoch);
-    return { records: [], more: false, shards, page: cutTail(then) };
+    return { records: [], more: false, shards, ...said };
   }
 
   async #gather(
@@ -179,12 +197,27 @@ export class Scatter implements EntityQueries, TrackTails {
       });
     }
     // Last, so that a shard that came here while the others were asked is not missed.
-    answers.push(query.is === "then" ? await this.#then(query) : this.answer(query));
+    answers.push(isLong(query) ? await this.#long(query) : this.answer(query));
     const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
     const missing: number[] = [];
     for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
     return { answers, missing };
   }
+}
+
+function isLong(query: EntityQuery): query is LongQuery {
+  return query.is === "then" || query.is === "during";
+}
+
+/** As many stretches as a message holds. */
+function cutStretches(page: StretchPage): StretchPage {
+  let bytes = 0;
+  const end = page.stretches.findIndex((stretch) => {
+    bytes += Buffer.byteLength(JSON.stringify(stretch)) + 1;
+    return bytes > MAX_ANSWER_BYTES;
+  });
+  if (end >= 0) shortenStretches(page, Math.max(1, end));
+  return page;
 }
 
 /** As many records as a message holds. */
@@ -199,7 +232,7 @@ function cutTail(page: TailPage): TailPage {
 }
 
 /** What JSON makes of unknown numbers, undone. */
-function asSent(segment: Segment): Segment {
+function asSent<S extends Segment>(segment: S): S {
   const known = (value: number | null) => value ?? NaN;
   const points = segment.points.map((point) => ({
     ...point,

@@ -1,8 +1,17 @@
 /** History, complete up to this second: the rows, and before them what owners have in memory. */
-import { MAX_TRACK_PAGE } from "../limits.ts";
+import { MAX_STRETCH_PAGE, MAX_TRACK_PAGE } from "../limits.ts";
 import { compareIds } from "./id-order.ts";
-import type { ThenQuery, ThenRecord, TrackQuery, TrackStore, TrackTails } from "./ports.ts";
+import type {
+  StretchPage,
+  StretchQuery,
+  ThenQuery,
+  ThenRecord,
+  TrackQuery,
+  TrackStore,
+  TrackTails,
+} from "./ports.ts";
 import type { Segment } from "./segment.ts";
+import { type Stretch, stretchOf } from "./stretch.ts";
 import { asKnown, recordThen } from "./then.ts";
 
 const NO_VERSION = { epoch: 0, seq: 0 };
@@ -71,6 +80,37 @@ export class History {
     yield* tail;
     return { missing };
   }
+
+  /**
+   * All that happened in a stretch of time, a page at a time: of each entity at each instant the one stretch that counts.
+   * @param take is given a page, and says until when it wants more: Unix ms, not after `query.to`; before `query.from` = enough.
+   * @returns shards that nobody answered for, and then it is not complete. @throws StoreAway
+   */
+  async during(query: StretchQuery, take: (page: Stretch[]) => number): Promise<{ missing: number[] }> {
+    const limit = MAX_STRETCH_PAGE;
+    let { to } = query;
+    /** By id, when the first of its segments in memory begins: rows from then on are the same, or replaced. */
+    const inMemory = new Map<string, number>();
+    for (let after: string | undefined, more = true; more; ) {
+      const { pages, missing } = await this.#tails.during({ ...query, to, after, limit });
+      if (missing.length > 0) return { missing };
+      const { byId, end } = mergeStretches(pages);
+      for (const [id, [{ first }]] of byId) inMemory.set(id, first);
+      to = take([...byId.values()].flat());
+      if (to < query.from) return { missing };
+      after = end;
+      more = end !== undefined;
+    }
+    for (let after: Stretch | undefined, more = true; more; ) {
+      const rows = await this.#store.during({ ...query, to, after, limit });
+      const stretches = rows.map((row) => stretchOf(row, query.from, to));
+      to = take(stretches.filter(({ id, first }) => first < (inMemory.get(id) ?? Infinity)));
+      if (to < query.from) break;
+      after = stretches.at(-1);
+      more = rows.length === limit;
+    }
+    return { missing: [] };
+  }
 }
 
 /** While a shard is handed over, two nodes may answer for it. */
@@ -81,4 +121,21 @@ function keepNewer(byId: Map<string, ThenRecord>, record: ThenRecord): void {
     record.epoch > known.epoch ||
     (record.epoch === known.epoch && record.seq > known.seq);
   if (isNewer) byId.set(record.id, record);
+}
+
+/** By id, as far as all pages go. @returns `end`: the id after which to go on, if there is more */
+function mergeStretches(pages: readonly StretchPage[]): { byId: Map<string, Stretch[]>; end?: string } {
+  const ends = pages.flatMap(({ more, stretches }) => (more ? stretches.at(-1)!.id : []));
+  const end = ends.sort(compareIds)[0];
+  const byId = new Map<string, Stretch[]>();
+  const until = (of: readonly Stretch[]) => of.at(-1)!.points.at(-1)!.t;
+  for (const { stretches } of pages) {
+    for (const [id, ofOne] of Map.groupBy(stretches, ({ id }) => id)) {
+      if (end !== undefined && compareIds(id, end) > 0) continue;
+      // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
+      const known = byId.get(id);
+      if (known === undefined || until(ofOne) > until(known)) byId.set(id, ofOne);
+    }
+  }
+  return { byId, end };
 }

@@ -2,6 +2,7 @@
 import type { Box } from "../picture/cover.ts";
 import type { EntityRecord } from "../picture/record.ts";
 import type { Segment } from "./segment.ts";
+import type { Region, Stretch } from "./stretch.ts";
 
 /** Where everything was. */
 export interface ThenQuery {
@@ -45,11 +46,29 @@ export interface TrackQuery {
   known?: number;
 }
 
+/** All that entities did in a stretch of time. */
+export interface StretchQuery {
+  /** Unix ms, both ends included. */
+  from: number;
+  to: number;
+  /** Only segments whose bounds meet it. */
+  region?: Region;
+  ids?: readonly string[];
+}
+
+/** What of it is in memory: a page in order of id, of each entity all there is, by ascending time. */
+export interface StretchPage {
+  stretches: Stretch[];
+  more: boolean;
+}
+
 export interface TrackStore {
   /** Segments at an instant whose path may be in the box then, in order of id; `limit` at most. @throws StoreAway */
   at(query: ThenQuery): Promise<Segment[]>;
   /** Segments with a first point after `after`, by ascending time; `limit` at most. @throws StoreAway */
   of(query: TrackQuery & { after: number; limit: number }): Promise<Segment[]>;
+  /** Segments that count, in order of id and first point; those after the one that is given, `limit` at most. @throws StoreAway */
+  during(query: StretchQuery & { after?: Pick<Stretch, "id" | "first">; limit: number }): Promise<Segment[]>;
 }
 
 /** What all owners have in memory. */
@@ -57,4 +76,8 @@ export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
   /** Of one entity, by ascending time; of an open segment what there is. */
   of(id: string): Promise<{ segments: Segment[]; missing: number[] }>;
+  /** @param query.after only ids after this one. @param query.limit stretches in a page, about */
+  during(
+    query: StretchQuery & { after?: string; limit: number },
+  ): Promise<{ pages: StretchPage[]; missing: number[] }>;
 }

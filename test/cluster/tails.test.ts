@@ -5,17 +5,19 @@ import { shardOf } from "../../src/actors/shard-hash.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
 import { SHARDS } from "../../src/limits.ts";
 import { Picture } from "../../src/picture/picture.ts";
+import { roundDegrees } from "../../src/picture/record.ts";
 import { History } from "../../src/tracks/history.ts";
 import { compareIds } from "../../src/tracks/id-order.ts";
 import type { TrackStore } from "../../src/tracks/ports.ts";
-import type { Segment } from "../../src/tracks/segment.ts";
+import { pointAt, type Segment } from "../../src/tracks/segment.ts";
+import type { Stretch } from "../../src/tracks/stretch.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fc } from "../support/seeded.ts";
 
 const START = Date.UTC(2026, 0, 1);
 const IDS = ["a", "b", "c", "d", "ö", "\u{1f6a2}", "\uffee", "e5", "e6", "e7"];
 /** Nothing is in rows yet. */
-const NO_ROWS: TrackStore = { at: async () => [], of: async () => [] };
+const NO_ROWS: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
 const NODES = 3;
 
 /** A table with the tracks of those for whom `has` is true: places go eastward by the second, by another step each. */
@@ -140,3 +142,57 @@ t.test("[TR15] shards that nobody answers for are missing", async (t) => {
   const way = history.of({ id: "a", from: -Infinity, to: Infinity });
   t.strictSame(await answered(clock, way.next()), { done: true, value: { missing: [shardOf("a")] } });
 });
+
+t.test(
+  "[PB11] what happened in a stretch of time, over all nodes, is what one node would tell",
+  async (t) => {
+    const seconds = 200;
+    const { clock, history } = clustered(seconds, []);
+    const table = tableOf(seconds, () => true);
+    const alone = new History(NO_ROWS, new LocalTails(table, new FakeClock()).alone);
+    const moments = fc.integer({ min: -1, max: 260 }).map((second) => START + second * 1_000 + 500);
+    const asked = fc.record({
+      from: moments,
+      length: fc.integer({ min: 0, max: 100_000 }),
+      region: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(asked, async ({ from, length, region: isRegion }) => {
+        const region = isRegion ? { west: 362, south: 2, east: 365.5, north: 9 } : undefined;
+        const query = { from, to: from + length, region };
+        const all = async (of: History) => {
+          const found: Stretch[] = [];
+          const { missing } = await of.during(query, (page) => {
+            found.push(...page);
+            return query.to;
+          });
+          t.strictSame(missing, []);
+          return found.sort((a, b) => compareIds(a.id, b.id) || a.first - b.first);
+        };
+        const stretches = await all(alone);
+        t.strictSame(await answered(clock, all(history)), stretches);
+        // Each instant is told by the stretch that tells it, as a question about that instant is answered.
+        for (const instant of [from, from + Math.floor(length / 2), from + length]) {
+          const { records } = await alone.at({ t: instant, limit: 100 });
+          for (const { id, lon = NaN, lat = NaN } of records) {
+            const isNear = lon >= 2 && lon <= 5.5 && lat >= 2 && lat <= 9;
+            if (region !== undefined && !isNear) continue;
+            const one = stretches.filter(
+              (stretch) =>
+                stretch.id === id &&
+                stretch.first <= instant &&
+                (stretch.open || instant < stretch.points.at(-1)!.t),
+            );
+            t.equal(one.length, 1, `${id} at ${instant}`);
+            const { lon: x } = pointAt(one[0].points, instant)!;
+            t.equal(roundDegrees(x), lon);
+          }
+        }
+      }),
+      { numRuns: 50 },
+    );
+    const broken = clustered(10, [shardOf("a")]);
+    const during = broken.history.during({ from: START, to: START + 5_000 }, () => START + 5_000);
+    t.strictSame(await answered(broken.clock, during), { missing: [shardOf("a")] });
+  },
+);

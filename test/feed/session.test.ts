@@ -98,13 +98,12 @@ t.test(
 
 t.test("[F11] what this version does not have is refused by name, not ignored", async (t) => {
   const { client, feed } = start();
-  for (const name of ["fields", "at", "speed"])
-    for (const op of ["subscribe", "update", "unsubscribe"]) {
-      client.send({ op, view: "v", bbox: WORLD, [name]: 1 });
-      const { type, detail } = client.last("error")!;
-      t.equal(type, "urn:muster:problem:bad-request");
-      t.equal(detail, `\`${name}\` is not supported by this version`);
-    }
+  for (const op of ["subscribe", "update", "unsubscribe"]) {
+    client.send({ op, view: "v", bbox: WORLD, fields: 1 });
+    const { type, detail } = client.last("error")!;
+    t.equal(type, "urn:muster:problem:bad-request");
+    t.equal(detail, "`fields` is not supported by this version");
+  }
   for (const name of ["ids", "follow", "rate", "tolerance", "max", "events"]) {
     client.send({ op: "update", view: "v", bbox: WORLD, [name]: 1 });
     t.match(client.last("error")!.detail, `\`${name}\` cannot be updated`);

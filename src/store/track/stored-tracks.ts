@@ -3,10 +3,12 @@
 import type { PoolClient } from "pg";
 import { StoreAway } from "../../actors/ports.ts";
 import { MAX_TRACK_READS, MAX_WAITING_TRACK_READS } from "../../limits.ts";
-import type { ThenQuery, TrackQuery, TrackStore } from "../../tracks/ports.ts";
+import type { StretchQuery, ThenQuery, TrackQuery, TrackStore } from "../../tracks/ports.ts";
 import type { Segment } from "../../tracks/segment.ts";
+import type { Stretch } from "../../tracks/stretch.ts";
 import { type StoreContext, withClient } from "../session.ts";
 import { segmentsAt } from "./segments-at.ts";
+import { segmentsDuring } from "./segments-during.ts";
 import { segmentsOf } from "./segments-of.ts";
 
 export class StoredTracks implements TrackStore {
@@ -24,6 +26,10 @@ export class StoredTracks implements TrackStore {
 
   of(query: TrackQuery & { after: number; limit: number }): Promise<Segment[]> {
     return this.#read((client) => segmentsOf(client, query));
+  }
+
+  during(query: StretchQuery & { after?: Pick<Stretch, "id" | "first">; limit: number }): Promise<Segment[]> {
+    return this.#read((client) => segmentsDuring(client, query));
   }
 
   async #read<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -7,17 +7,20 @@ import {
   MAX_IDS_PER_VIEW,
   MAX_KINDS_PER_VIEW,
   MAX_NAME_LENGTH,
+  MAX_PLAYBACK_SPEED,
   MAX_VIEW_ENTITIES,
   MAX_VIEW_NAME_LENGTH,
 } from "../../limits.ts";
 import type { ProblemType } from "../http/problem.ts";
 import { commandFault } from "../ingest/command.ts";
+import { parseTime } from "../ingest/parse-time.ts";
 import {
   type Bbox,
   type ClientMessage,
   type CommandMessage,
   type Place,
   type Rate,
+  type Subscribe,
   type SubscribeEvents,
   TOLERANCES,
   type Tolerance,
@@ -38,7 +41,7 @@ export interface MessageProblem {
 export type Decoded = { is: "message"; message: ClientMessage } | { is: "problem"; problem: MessageProblem };
 
 /** Parts of the protocol that this version does not have. Ignoring them would show the client what it did not ask for. */
-const UNSUPPORTED = ["fields", "at", "speed"] as const;
+const UNSUPPORTED = ["fields"] as const;
 
 /** Thrown inside this file only, and caught in `decodeMessage`. */
 class Invalid extends Error {
@@ -83,6 +86,7 @@ function decode(value: unknown): ClientMessage {
         op: "subscribe",
         view: viewName(fields.view),
         ...place(fields),
+        ...playback(fields),
         kinds: optional(fields.kinds, kinds),
         where: optional(fields.where, where),
         rate: optional(fields.rate, rate),
@@ -94,14 +98,16 @@ function decode(value: unknown): ClientMessage {
       for (const name of ["ids", "follow", "rate", "tolerance", "max", "events"])
         if (fields[name] !== undefined)
           throw new Invalid("bad-request", `\`${name}\` cannot be updated: unsubscribe and subscribe again`);
-      if (["bbox", "kinds", "where"].every((name) => fields[name] === undefined))
-        throw new Invalid("bad-request", "an update has a `bbox`, `kinds` or `where`");
+      if (["bbox", "kinds", "where", "at", "speed"].every((name) => fields[name] === undefined))
+        throw new Invalid("bad-request", "an update has a `bbox`, `kinds`, `where`, `at` or `speed`");
       return {
         op: "update",
         view: viewName(fields.view),
         bbox: optional(fields.bbox, bbox),
         kinds: fields.kinds === null ? null : optional(fields.kinds, kinds),
         where: fields.where === null ? null : optional(fields.where, where),
+        at: optional(fields.at, at),
+        speed: optional(fields.speed, speed),
       };
     }
     case "unsubscribe":
@@ -133,7 +139,7 @@ function viewName(value: unknown, member = "view"): string {
 }
 
 /** Members that only a view has would be ignored. */
-const OF_VIEWS = ["view", "bbox", "ids", "follow", "kinds", "rate", "tolerance", "max"];
+const OF_VIEWS = ["view", "bbox", "ids", "follow", "kinds", "rate", "tolerance", "max", "at", "speed"];
 
 function eventsName(fields: Fields): string {
   for (const name of OF_VIEWS)
@@ -200,6 +206,29 @@ function follow(value: unknown): { id: string; radius: number } {
       `\`follow\` must have an \`id\` and a \`radius\` in metres, above 0 and at most ${MAX_FOLLOW_RADIUS}`,
     );
   return { id, radius };
+}
+
+/** A time of the past, and how fast it is played: only of some views. */
+function playback(fields: Fields): Pick<Subscribe, "at" | "speed"> {
+  if (fields.at === undefined) {
+    if (fields.speed !== undefined) throw new Invalid("bad-request", "`speed` needs `at`");
+    return {};
+  }
+  for (const name of ["follow", "tolerance"])
+    if (fields[name] !== undefined) throw new Invalid("bad-request", `a view with \`at\` has no \`${name}\``);
+  return { at: at(fields.at), speed: optional(fields.speed, speed) };
+}
+
+function at(value: unknown): string {
+  if (typeof value !== "string" || Number.isNaN(parseTime(value)))
+    throw new Invalid("bad-request", "`at` must be an RFC 3339 time");
+  return value;
+}
+
+function speed(value: unknown): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= MAX_PLAYBACK_SPEED))
+    throw new Invalid("bad-request", `\`speed\` must be a number from 0 to ${MAX_PLAYBACK_SPEED}`);
+  return value;
 }
 
 function where(value: unknown): string {

@@ -6,6 +6,7 @@ import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import { isoTime } from "../../picture/record.ts";
+import type { History } from "../../tracks/history.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
@@ -14,6 +15,7 @@ import { EventSubscriptions } from "./event-subscriptions.ts";
 import type { Format } from "./format.ts";
 import { JsonFormat } from "./json-format.ts";
 import { LayoutError } from "./layout.ts";
+import { Playbacks } from "./playbacks.ts";
 import { type ClientMessage, PROTOCOL_BINARY } from "./protocol.ts";
 import { type Sent, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -34,6 +36,8 @@ export interface FeedOptions extends BroadcastOptions {
   interest?: InterestSink;
   /** The log of events; absent = there is none. */
   events?: EventAccess;
+  /** What playback views show; absent = there is none. */
+  history?: History;
 }
 
 export interface FeedStats extends Sent {
@@ -41,6 +45,8 @@ export interface FeedStats extends Sent {
   views: number;
   /** Distinct filters, rates and tolerances that have views. */
   channels: number;
+  /** Of the views those of the past. */
+  playbacks: number;
   /** Subscriptions to the log of events. */
   events: number;
   /** Turns of views left out because their socket was slow. */
@@ -63,6 +69,7 @@ export class Feed {
   readonly #binary: Format;
   readonly #sessions = new Map<Socket, Session>();
   readonly #subscriptions: Subscriptions;
+  readonly #playbacks: Playbacks;
   readonly #events: EventSubscriptions;
   readonly #sent: Sent = { frames: 0, bytes: 0, updates: 0 };
   #tick = 0;
@@ -75,6 +82,7 @@ export class Feed {
     this.#options = options;
     this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
+    this.#playbacks = new Playbacks(options);
     this.#events = new EventSubscriptions(options.events, (session, error) => {
       options.log.error({ err: error }, "the events of a feed session failed");
       session.close("internal_error");
@@ -93,7 +101,8 @@ export class Feed {
   get stats(): FeedStats {
     return {
       connections: this.#sessions.size,
-      views: this.#broadcast.views,
+      views: this.#broadcast.views + this.#playbacks.count,
+      playbacks: this.#playbacks.count,
       channels: this.#broadcast.channels,
       events: this.#events.count,
       ...this.#sent,
@@ -139,6 +148,7 @@ export class Feed {
     const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
     for (const { view, session } of this.#broadcast.tick(time))
       this.#broadcast.guard(session, () => this.#subscriptions.expel(session, view));
+    this.#playbacks.tick(time);
     this.#events.tick(tick);
     this.#heartbeat(tick);
   }
@@ -165,6 +175,7 @@ export class Feed {
     const session = this.#sessions.get(socket);
     if (session === undefined) return;
     session.ended();
+    this.#playbacks.forgetAll(session);
     this.#subscriptions.forgetAll(session);
     this.#events.forgetAll(session);
     this.#sessions.delete(socket);
@@ -189,14 +200,16 @@ export class Feed {
     switch (message.op) {
       case "subscribe":
         if ("events" in message) this.#events.subscribe(session, message);
+        else if (message.at !== undefined) this.#playbacks.subscribe(session, message);
         else this.#subscriptions.subscribe(session, message);
         break;
       case "update":
-        this.#subscriptions.update(session, message);
+        if (!this.#playbacks.update(session, message)) this.#subscriptions.update(session, message);
         break;
       case "unsubscribe":
         if ("events" in message) this.#events.unsubscribe(session, message);
-        else this.#subscriptions.unsubscribe(session, message);
+        else if (!this.#playbacks.unsubscribe(session, message.view))
+          this.#subscriptions.unsubscribe(session, message);
         break;
       case "report": {
         const { decodeReport, ingest } = this.#options;

@@ -47,10 +47,18 @@ export interface Subscribe extends Place {
   tolerance?: Tolerance;
   /** With more entities than this the view gets clusters instead, until they are fewer than 0.8 × this. Default 5,000. */
   max?: number;
+  /**
+   * Shows what was at this time, RFC 3339, and plays on from there: a *playback view*, of `bbox` or `ids` and without `tolerance`. Up to a
+   * minute in the future counts as now. Absent = the view is live.
+   */
+  at?: string;
+  /** Played seconds a second, 0 … 3,600; 0 = it stands. Default 1. Only with `at`. */
+  speed?: number;
 }
 /**
- * Moves a view (`bbox`): a delta with what is new, and what `left`. Or changes its filter (`kinds`, `where`; `null` = none): a new snapshot.
- * At least one of the three; `bbox` only for a view that has one.
+ * Moves a view (`bbox`): a delta with what is new, and what `left`. Or changes its filter (`kinds`, `where`; `null` = none): a new snapshot. Or
+ * goes to another time (`at`), or plays at another `speed`. At least one of the five; `bbox` only for a view that has one, `at` and `speed`
+ * only for a playback view.
  */
 export interface Update {
   op: "update";
@@ -58,6 +66,8 @@ export interface Update {
   bbox?: Bbox;
   kinds?: string[] | null;
   where?: string | null;
+  at?: string;
+  speed?: number;
 }
 export interface Unsubscribe {
   op: "unsubscribe";
@@ -158,6 +168,26 @@ export interface ViewReply {
   /** Changes of `kinds` or `where` that the view has taken: 0 after subscribe, one more with each such update that was not refused. */
   filters: number;
 }
+/**
+ * What a playback does. `loading`: history is read, its time stands so long. `playing`, and `paused` at speed 0. `present`: it has come to within 2 s
+ * of now and stands, at speed 0. `unavailable`: history cannot be read, which is tried again; `crowded`: more is there than can be played, so it
+ * shows nothing until it is updated. Both are told by an `error` too, without `ended`.
+ */
+export type PlaybackState = "loading" | "playing" | "paused" | "present" | "unavailable" | "crowded";
+/**
+ * The first answer to the subscription of a playback view and to an update of `at` or `speed`, and sent whenever one of its members changes other
+ * than by the passing of time. It comes after the frames of its time.
+ */
+export interface Playback {
+  op: "playback";
+  view: string;
+  /** The played time. While `playing` it goes on with `speed` from there. */
+  t: string;
+  speed: number;
+  state: PlaybackState;
+  /** Updates of `at` or `speed` that the view has taken: what was on its way before the last one is told apart. */
+  updates: number;
+}
 /** The view is over: what it followed has gone, with the reason. Its name is free. */
 export interface Ended {
   op: "ended";
@@ -170,7 +200,7 @@ interface Made {
   /** Counts a view's frames without gaps. */
   n: number;
   tick: number;
-  /** The picture is as of then. */
+  /** The picture is as of then; of a playback view the played time. */
   t: string;
   /** ms from the tick being due to its being worked on. */
   lag: number;
@@ -253,6 +283,7 @@ export type ViewFrame = Snapshot | Delta | Clusters;
 export type ServerMessage =
   | ViewReply
   | Ended
+  | Playback
   | ViewFrame
   | EventsReply
   | EventMessage

@@ -1,10 +1,9 @@
 /** The views of connections: opened, moved, filtered anew, ended. */
 import type { Clock } from "../../clock.ts";
-import { DEFAULT_VIEW_ENTITIES, MAX_VIEWS_PER_CONNECTION, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
-import { ExpressionError } from "../../picture/cel.ts";
+import { DEFAULT_VIEW_ENTITIES, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
 import type { ChannelSpec } from "../../picture/channels.ts";
 import { NOTHING } from "../../picture/cover.ts";
-import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
+import type { Filter } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { BoxView } from "./box-view.ts";
 import type { Broadcast } from "./broadcast.ts";
@@ -13,6 +12,7 @@ import { IdsView } from "./ids-view.ts";
 import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { InterestSink, View } from "./view.ts";
+import { lensFor, takesView } from "./view-checks.ts";
 
 const NO_CHANNEL = "too many different filters are in use";
 const NO_IDS = "the views of this node name as many entities, or as long ids, as it can ask other nodes for";
@@ -59,17 +59,9 @@ export class Subscriptions {
 
   subscribe(session: Session, message: Subscribe): void {
     const { view: name, kinds, where, rate = 10 } = message;
-    if (session.views.has(name)) {
-      session.refuse({ type: "view-exists", detail: "update it, or unsubscribe it first", view: name });
-      return;
-    }
-    if (session.views.size >= MAX_VIEWS_PER_CONNECTION) {
-      const detail = `at most ${MAX_VIEWS_PER_CONNECTION} views on one connection`;
-      session.refuse({ type: "too-many-views", detail, view: name });
-      return;
-    }
+    if (!takesView(session, name)) return;
     const filter = { kinds, where };
-    const lens = this.#lens(session, name, filter);
+    const lens = lensFor(session, this.#options.picture, name, filter);
     if (lens === undefined) return;
     const { tolerance } = message;
     const spec = { lens, rate, tolerance: tolerance && { name: tolerance, ...TOLERANCES[tolerance] } };
@@ -110,22 +102,14 @@ export class Subscriptions {
     return { view, follow: new Follow(picture, { ...follow!, waitMs, now: clock.monotonic() }) };
   }
 
-  /** The lens of a filter; `undefined` if it is none, which the client is told. */
-  #lens(session: Session, view: string, filter: Filter): Lens | undefined {
-    try {
-      return lensOf(this.#options.picture, filter);
-    } catch (error) {
-      if (!(error instanceof ExpressionError)) throw error;
-      const { message: detail, position } = error;
-      session.refuse({ type: "bad-expression", detail, view, position });
-      return undefined;
-    }
-  }
-
-  update(session: Session, { view: name, bbox, kinds, where }: Update): void {
+  update(session: Session, { view: name, bbox, kinds, where, at, speed }: Update): void {
     const view = session.views.get(name);
     if (view === undefined) {
       session.refuse(unknownView(name));
+      return;
+    }
+    if (at !== undefined || speed !== undefined) {
+      session.refuse({ type: "bad-request", detail: "a live view has neither `at` nor `speed`", view: name });
       return;
     }
     if (bbox !== undefined && (!(view instanceof BoxView) || this.#following.has(view))) {
@@ -145,7 +129,7 @@ export class Subscriptions {
     const filter = { ...opened.filter };
     if (kinds !== undefined) filter.kinds = kinds ?? undefined;
     if (where !== undefined) filter.where = where ?? undefined;
-    const lens = this.#lens(session, view.name, filter);
+    const lens = lensFor(session, this.#options.picture, view.name, filter);
     if (lens === undefined) return false;
     const { spec: before } = opened;
     const spec = { ...before, lens };

@@ -21,6 +21,8 @@ export const PROBLEMS = {
   "unknown-view": { title: "There is no view with this name", status: 404, retry: false },
   "view-exists": { title: "A view with this name exists", status: 409, retry: false },
   "too-many-views": { title: "The limit of views per connection is reached", status: 429, retry: false },
+  "too-many-playbacks": { title: "The limit of playback views is reached", status: 429, retry: false },
+  "too-much-to-play": { title: "More is there than can be played", status: 413, retry: false },
   "unknown-subscription": {
     title: "There is no subscription to events with this name",
     status: 404,

@@ -1,0 +1,119 @@
+import type { Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
+import type { Entity } from "./replica.ts";
+import { View, type ViewLink } from "./view.ts";
+import type { PlaybackOptions } from "./view-options.ts";
+
+const MAX_SPEED = 3_600;
+
+/**
+ * A window on what was: a view whose time stands, or passes at a speed of its own. Entities are where they were at `time`, so there is nothing to be
+ * reckoned between two frames. After a reconnect it goes on from the time at which it was.
+ */
+export class PlaybackView extends View {
+  readonly #link: ViewLink;
+  #playback: PlaybackState = "loading";
+  #speed: number;
+  /** Played time, Unix ms, and when it was, by the client's clock. */
+  #t: number;
+  #toldAt: number;
+  /** Asked for since it subscribed. */
+  #updates = 0;
+
+  /** Playback views are made by `Connection.view`. */
+  constructor(link: ViewLink, options: PlaybackOptions) {
+    super(link, options);
+    this.#link = link;
+    this.#t = Number(options.at);
+    this.#speed = options.speed ?? 1;
+    this.#toldAt = link.clock.now();
+  }
+
+  override get isLive(): boolean {
+    return false;
+  }
+  /** What it does; each change is a `playback` event. */
+  get playback(): PlaybackState {
+    return this.#playback;
+  }
+  /** Played seconds a second; 0 = it stands. */
+  get speed(): number {
+    return this.#speed;
+  }
+  /** The played time now, Unix ms. It never passes the server's now. */
+  override get time(): number {
+    if (this.#playback !== "playing") return this.#t;
+    const played = this.#t + (this.#link.clock.now() - this.#toldAt) * this.#speed;
+    return Math.min(played, Math.max(this.#t, this.#link.serverNow()));
+  }
+
+  /** Goes to another time, and plays on from there if it was playing. @param t Unix ms; what is later than now is now */
+  seek(t: number | Date): void {
+    this.#become("loading", Math.min(Number(t), this.#link.serverNow()), this.#speed);
+    this.#ask({ at: isoTime(this.#t) });
+  }
+
+  /** Plays on. @param speed played seconds a second, 0 … 3,600. @throws {RangeError} if it is not that, and then nothing has changed */
+  play(speed = 1): void {
+    if (!(speed >= 0 && speed <= MAX_SPEED))
+      throw new RangeError(`nothing can be played at a speed of ${speed}`);
+    this.#become(this.#playback, this.time, speed);
+    this.#ask({ speed });
+  }
+
+  /** Stands still where it is. */
+  pause(): void {
+    this.play(0);
+  }
+
+  /** Where the entity was at `time`, by the last frame. */
+  override placeOf({ lon, lat }: Entity, _at?: number, into = { lon: 0, lat: 0 }): typeof into {
+    into.lon = lon;
+    into.lat = lat;
+    return into;
+  }
+
+  /** @internal */
+  override get moment(): { at: string; speed: number } {
+    return { at: isoTime(this.time), speed: this.#speed };
+  }
+
+  /** @internal */
+  override subscribe(): void {
+    this.#updates = 0;
+    super.subscribe();
+  }
+
+  /** @internal */
+  override receivePlayback(message: Playback): void {
+    super.receivePlayback(message);
+    // What was on its way when it was asked for something else would throw it back.
+    if (message.updates === this.#updates) this.#become(message.state, Date.parse(message.t), message.speed);
+  }
+
+  /** @internal */
+  override lost(): void {
+    this.#become("loading", this.time, this.#speed);
+    super.lost();
+  }
+
+  /** @internal What is now says nothing about what was. */
+  override receiveHeartbeat(): void {}
+
+  #ask(change: { at: string } | { speed: number }): void {
+    this.#updates++;
+    this.change(change);
+  }
+
+  #become(playback: PlaybackState, t: number, speed: number): void {
+    const changed = playback !== this.#playback || speed !== this.#speed;
+    this.#playback = playback;
+    this.#t = t;
+    this.#speed = speed;
+    this.#toldAt = this.#link.clock.now();
+    if (changed) this.emit("playback", playback);
+  }
+}
+
+function isoTime(t: number): string {
+  return new Date(t).toISOString();
+}

@@ -1,0 +1,125 @@
+/**
+ * The picture of one playback: entities as they were at a moment. It is a picture like the live one, so that views, filters, channels and formats
+ * know nothing of the past.
+ */
+import { EXPIRED, LIVE } from "../../actors/messages.ts";
+import { FULL, MOTION, Picture } from "../../picture/picture.ts";
+import { roundAlt, roundDegrees } from "../../picture/record.ts";
+import type { Way } from "../../tracks/way.ts";
+
+/** An entity that has gone keeps its slot for so many moments, until every rate has told how. */
+const GONE_MOMENTS = 20;
+const NONE: readonly Way[] = [];
+
+interface Played {
+  readonly id: string;
+  ways: readonly Way[];
+  /** In the picture; −1 = it is in none. */
+  slot: number;
+  /** What it is shown by. */
+  shown: Way | undefined;
+  /** Moments since it went. */
+  gone: number;
+}
+
+export class Past {
+  readonly picture = new Picture();
+  readonly #played = new Map<string, Played>();
+
+  /** Takes other ways in place of those before. Nothing is shown by it yet. */
+  take(ways: ReadonlyMap<string, readonly Way[]>): void {
+    for (const played of this.#played.values()) played.ways = ways.get(played.id) ?? NONE;
+    for (const [id, ofOne] of ways) {
+      if (this.#played.has(id)) continue;
+      this.#played.set(id, { id, ways: ofOne, slot: -1, shown: undefined, gone: 0 });
+    }
+  }
+
+  /**
+   * Shows a moment. What is not there any more has expired, as its way has ended; or it left, if this moment does not follow the one before.
+   * @param t whole Unix ms
+   */
+  show(t: number, follows: boolean): void {
+    for (const played of this.#played.values()) {
+      const way = wayAt(played, t);
+      if (way !== undefined) this.#show(played, way, t);
+      else if (played.slot !== -1) this.#go(played, follows);
+      else if (played.ways.length === 0) this.#played.delete(played.id);
+    }
+  }
+
+  #show(played: Played, way: Way, t: number): void {
+    const { picture } = this;
+    if (played.slot === -1) played.slot = picture.add(played.id, 0);
+    const { slot } = played;
+    const { columns } = picture;
+    if (played.shown !== way) {
+      this.#describe(slot, way);
+      played.shown = way;
+    }
+    if (played.gone > 0) {
+      columns.liveness[slot] = LIVE;
+      picture.touch(slot, FULL);
+      played.gone = 0;
+    }
+    const point = way.at(t);
+    const lon = roundDegrees(point.lon);
+    const lat = roundDegrees(point.lat);
+    const alt = Math.fround(roundAlt(point.alt));
+    const speed = Math.fround(point.speed);
+    const course = Math.fround(point.course);
+    const isSame =
+      columns.t[slot] === point.t &&
+      Object.is(columns.alt[slot], alt) &&
+      Object.is(columns.speed[slot], speed) &&
+      Object.is(columns.course[slot], course);
+    if (!isSame) {
+      columns.t[slot] = point.t;
+      columns.alt[slot] = alt;
+      columns.speed[slot] = speed;
+      columns.course[slot] = course;
+      picture.touch(slot, MOTION);
+    }
+    if (columns.lon[slot] !== lon || columns.lat[slot] !== lat) picture.place(slot, lon, lat);
+  }
+
+  #describe(slot: number, { description, recorded }: Way): void {
+    const { columns } = this.picture;
+    const { kind, state, attributes, labels } = description;
+    const kindNumber = columns.kinds.number(kind);
+    const stateNumber = columns.states.number(state);
+    const isSame =
+      columns.received[slot] === recorded &&
+      columns.kind[slot] === kindNumber &&
+      columns.state[slot] === stateNumber &&
+      (columns.attributes.get(slot) ?? "") === attributes &&
+      JSON.stringify(columns.labels.get(slot) ?? []) === JSON.stringify(labels);
+    if (isSame) return;
+    columns.received[slot] = recorded;
+    columns.kind[slot] = kindNumber;
+    columns.state[slot] = stateNumber;
+    if (attributes === "") columns.attributes.delete(slot);
+    else columns.attributes.set(slot, attributes);
+    if (labels.length === 0) columns.labels.delete(slot);
+    else columns.labels.set(slot, labels);
+    this.picture.touch(slot, FULL);
+  }
+
+  #go(played: Played, follows: boolean): void {
+    played.shown = undefined;
+    if (played.gone === 0 && follows) {
+      this.picture.columns.liveness[played.slot] = EXPIRED;
+      this.picture.touch(played.slot, FULL);
+    }
+    played.gone++;
+    if (follows && played.gone < GONE_MOMENTS) return;
+    this.picture.remove(played.slot, "left");
+    played.slot = -1;
+    played.gone = 0;
+  }
+}
+
+function wayAt({ ways, shown }: Played, t: number): Way | undefined {
+  if (shown !== undefined && shown.first <= t && t < shown.end && ways.includes(shown)) return shown;
+  return ways.find(({ first, end }) => first <= t && t < end);
+}

@@ -1,0 +1,178 @@
+/** The playback views of connections: opened, updated, ended; and their turn in a base tick. */
+import type { Clock } from "../../clock.ts";
+import {
+  DEFAULT_VIEW_ENTITIES,
+  MAX_PLAYBACK_AHEAD_MS,
+  MAX_PLAYBACK_LOADS,
+  MAX_PLAYBACK_POINTS,
+  MAX_PLAYBACKS,
+  MAX_PLAYBACKS_PER_CONNECTION,
+  MAX_PLAYBACKS_POINTS,
+  PLAYBACK_TURN_MS,
+  SNAPSHOT_PART_RECORDS,
+} from "../../limits.ts";
+import type { Filter } from "../../picture/lens.ts";
+import type { TickTime } from "../../picture/tick.ts";
+import type { History } from "../../tracks/history.ts";
+import { parseTime } from "../ingest/parse-time.ts";
+import { BoxView } from "./box-view.ts";
+import type { FeedLog } from "./broadcast.ts";
+import { Past } from "./past.ts";
+import { Playback } from "./playback.ts";
+import type { Subscribe, Update } from "./protocol.ts";
+import type { Session } from "./session.ts";
+import type { View } from "./view.ts";
+import { lensFor, takesView } from "./view-checks.ts";
+
+export interface PlaybacksOptions {
+  /** Absent = this node keeps none. */
+  history?: History;
+  clock: Clock;
+  log: FeedLog;
+  /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
+  partRecords?: number;
+}
+
+interface Opened {
+  playback: Playback;
+  past: Past;
+  filter: Filter;
+}
+
+export class Playbacks {
+  readonly #options: PlaybacksOptions;
+  /** The one whose turn was longest ago first. */
+  readonly #opened = new Map<View, Opened>();
+  #reads = 0;
+
+  constructor(options: PlaybacksOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#opened.size;
+  }
+
+  subscribe(session: Session, message: Subscribe): void {
+    const { view: name, kinds, where, bbox, ids } = message;
+    const { history, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
+    if (!takesView(session, name)) return;
+    if (history === undefined) {
+      session.refuse({ type: "unavailable", detail: "this node keeps no history", view: name });
+      return;
+    }
+    const own = [...session.views.values()].filter((view) => this.#opened.has(view));
+    if (own.length >= MAX_PLAYBACKS_PER_CONNECTION || this.#opened.size >= MAX_PLAYBACKS) {
+      const detail = `at most ${MAX_PLAYBACKS_PER_CONNECTION} on one connection, and ${MAX_PLAYBACKS} on a node`;
+      session.refuse({ type: "too-many-playbacks", detail, view: name });
+      return;
+    }
+    const at = this.#time(session, name, message.at!);
+    const past = new Past();
+    const filter = { kinds, where };
+    const lens = at === undefined ? undefined : lensFor(session, past.picture, name, filter);
+    if (at === undefined || lens === undefined) return;
+    const { rate = 10, max = DEFAULT_VIEW_ENTITIES, speed = 1 } = message;
+    const { clock, log } = this.#options;
+    const playback = new Playback(session, {
+      ...{ name, past, lens, bbox, ids, rate, max, partRecords, at, speed, history, clock, log },
+    });
+    session.views.set(name, playback.view);
+    this.#opened.set(playback.view, { playback, past, filter });
+  }
+
+  /** @returns false if the message is of no playback view. */
+  update(session: Session, message: Update): boolean {
+    const { view: name, bbox, kinds, where } = message;
+    const opened = this.#find(session, name);
+    if (opened === undefined) return false;
+    const { playback, past } = opened;
+    if (bbox !== undefined && !(playback.view instanceof BoxView)) {
+      session.refuse({ type: "bad-request", detail: "a view of `ids` has no bbox", view: name });
+      return true;
+    }
+    const at = message.at === undefined ? undefined : this.#time(session, name, message.at);
+    if (at === undefined && message.at !== undefined) return true;
+    if (kinds !== undefined || where !== undefined) {
+      const filter = { ...opened.filter };
+      if (kinds !== undefined) filter.kinds = kinds ?? undefined;
+      if (where !== undefined) filter.where = where ?? undefined;
+      const lens = lensFor(session, past.picture, name, filter);
+      if (lens === undefined) return true;
+      opened.filter = filter;
+      playback.refilter(lens);
+    }
+    playback.update(message, at);
+    return true;
+  }
+
+  /** @returns false if there is no playback view with this name. */
+  unsubscribe(session: Session, name: string): boolean {
+    const opened = this.#find(session, name);
+    if (opened === undefined) return false;
+    session.views.delete(name);
+    this.#forget(opened);
+    return true;
+  }
+
+  /** A connection has ended. */
+  forgetAll(session: Session): void {
+    for (const name of [...session.views.keys()]) this.unsubscribe(session, name);
+  }
+
+  /** Serves those for which there is time, the others next time. */
+  tick(time: Omit<TickTime, "t">): void {
+    const { clock } = this.#options;
+    const end = clock.monotonic() + PLAYBACK_TURN_MS;
+    for (const [view, opened] of [...this.#opened]) {
+      if (clock.monotonic() > end) return;
+      this.#opened.delete(view);
+      this.#opened.set(view, opened);
+      const { playback } = opened;
+      this.#guard(playback, () => playback.tick(time));
+      if (this.#reads < MAX_PLAYBACK_LOADS && playback.wantsToRead) void this.#read(playback);
+    }
+  }
+
+  async #read(playback: Playback): Promise<void> {
+    this.#reads++;
+    try {
+      const share = Math.floor(MAX_PLAYBACKS_POINTS / 2 / Math.max(1, this.#opened.size));
+      await playback.read(Math.min(MAX_PLAYBACK_POINTS, share));
+    } catch (error) {
+      this.#guard(playback, () => {
+        throw error;
+      });
+    }
+    this.#reads--;
+  }
+
+  /** Unix ms, not after now; `undefined` if it is too far in the future, which the client is told. */
+  #time(session: Session, view: string, at: string): number | undefined {
+    const t = parseTime(at);
+    const now = Math.floor(this.#options.clock.now());
+    if (t <= now + MAX_PLAYBACK_AHEAD_MS) return Math.min(t, now);
+    session.refuse({ type: "bad-request", detail: "`at` must not be in the future", view });
+    return undefined;
+  }
+
+  #find(session: Session, name: string): Opened | undefined {
+    const view = session.views.get(name);
+    return view && this.#opened.get(view);
+  }
+
+  #forget({ playback }: Opened): void {
+    this.#opened.delete(playback.view);
+    playback.close();
+  }
+
+  /** A failure within one session is its own. */
+  #guard({ session }: Playback, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#options.log.error({ err: error }, "a playback failed");
+      session.close("internal_error");
+    }
+  }
+}

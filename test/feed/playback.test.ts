@@ -1,0 +1,187 @@
+// Playback views on a history in memory: what is refused, what is too much, and what is read.
+import t from "tap";
+import { StoreAway } from "../../src/actors/ports.ts";
+import { MAX_PLAYBACKS_PER_CONNECTION } from "../../src/limits.ts";
+import { History } from "../../src/tracks/history.ts";
+import type { StretchQuery, TrackStore, TrackTails } from "../../src/tracks/ports.ts";
+import type { Segment } from "../../src/tracks/segment.ts";
+import { meets } from "../../src/tracks/stretch.ts";
+import type { Playback } from "../../src/transport/feed/protocol.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { HERE, start, THERE, WORLD } from "./harness.ts";
+
+const NOW = Date.UTC(2026, 0, 1, 12);
+const HOUR_MS = 3_600_000;
+const at = (ms: number) => new Date(ms).toISOString();
+const NO_TAILS: TrackTails = {
+  at: async () => ({ pages: [], missing: [] }),
+  of: async () => ({ segments: [], missing: [] }),
+  during: async () => ({ pages: [], missing: [] }),
+};
+
+/** Rows as a database would find them. */
+class Rows implements TrackStore {
+  readonly queries: StretchQuery[] = [];
+  away = false;
+  readonly #segments: Segment[];
+
+  constructor(segments: Segment[]) {
+    this.#segments = segments;
+  }
+
+  at = async () => [];
+  of = async () => [];
+  async during(query: Parameters<TrackStore["during"]>[0]): Promise<Segment[]> {
+    this.queries.push(query);
+    if (this.away) throw new StoreAway("away");
+    const { from, to, region, after, limit } = query;
+    const place = ({ id, points }: Segment) => `${id} ${points[0].t}`;
+    return this.#segments
+      .filter(({ points }) => points[0].t <= to && points.at(-1)!.t >= from && meets(points, region))
+      .filter((segment) => after === undefined || place(segment) > `${after.id} ${after.first}`)
+      .slice(0, limit);
+  }
+}
+
+/** From an hour ago until now, a point each so many ms, in HERE. */
+function segments(count: number, everyMs: number): Segment[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...{ id: `e${String(i).padStart(5, "0")}`, kind: "boat", state: "", attributes: "", labels: [] },
+    ...{ recorded: NOW - HOUR_MS, hold: false },
+    points: Array.from({ length: HOUR_MS / everyMs + 1 }, (_, point) => ({
+      ...{ t: NOW - HOUR_MS + point * everyMs, lon: 10.05 + (point % 2) / 1_000, lat: 50.05 },
+      ...{ alt: NaN, speed: 1, course: NaN },
+    })),
+  }));
+}
+
+function setUp(rows: Rows) {
+  const clock = new FakeClock(NOW);
+  const made = start({ clock, history: new History(rows, NO_TAILS) });
+  /** Base ticks, with what is read in between. */
+  const run = async (ticks: number) => {
+    for (let i = 0; i < ticks; i++) {
+      clock.pass(100);
+      made.feed.tick();
+      await clock.settle();
+    }
+  };
+  const told = () => made.client.received.filter((message): message is Playback => message.op === "playback");
+  const refused = () => made.client.last("error")?.type.replace("urn:muster:problem:", "");
+  return { ...made, run, told, refused };
+}
+
+t.test("[PB7] too many points are played in shorter pieces, too many entities not at all", async (t) => {
+  const rows = new Rows(segments(600, 1_000));
+  const { client, run, told, refused } = setUp(rows);
+  const replica = client.open("v", { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 60, max: 100_000 });
+  await run(20);
+  t.equal(replica.entities.size, 600);
+  t.match(told().at(-1), { state: "playing" });
+  const pieces = rows.queries.filter(({ to }) => to - rows.queries[0].from < 1_200_000);
+  t.ok(pieces.length > 0, "20 minutes of 600 entities are more than 200,000 points");
+
+  const crowd = new Rows(segments(20_001, HOUR_MS / 2));
+  const other = setUp(crowd);
+  const crowded = other.client.open("v", { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 0 });
+  await other.run(3);
+  t.match(other.told().at(-1), { state: "crowded" });
+  t.equal(other.refused(), "too-much-to-play");
+  t.equal(crowded.state, "complete");
+  const asked = crowd.queries.length;
+  await other.run(50);
+  t.equal(crowd.queries.length, asked, "it is not tried again");
+  crowded.asked = { bbox: THERE };
+  other.client.send({ op: "update", view: "v", bbox: THERE });
+  await other.run(3);
+  t.match(other.told().at(-1), { state: "paused" }, "elsewhere it is");
+  t.equal(refused(), undefined);
+});
+
+t.test("[PB7] more than `max` are clusters, as in a live view", async (t) => {
+  const { client, run } = setUp(new Rows(segments(30, 60_000)));
+  const replica = client.open("v", { bbox: WORLD, at: at(NOW - HOUR_MS / 2), speed: 1, max: 20 });
+  await run(15);
+  t.equal(replica.state, "clusters");
+  t.equal(
+    replica.clusters.reduce((sum, [, , count]) => sum + count, 0),
+    30,
+  );
+});
+
+t.test("[PB8] what is no playback is refused, and changes nothing", async (t) => {
+  const { client, run, refused, feed } = setUp(new Rows(segments(1, 60_000)));
+  const past = at(NOW - HOUR_MS);
+  const table: [message: object, type: string][] = [
+    [{ bbox: HERE, at: "yesterday" }, "bad-request"],
+    [{ bbox: HERE, at: 5 }, "bad-request"],
+    [{ bbox: HERE, at: at(NOW + HOUR_MS) }, "bad-request"],
+    [{ bbox: HERE, at: past, speed: -1 }, "bad-request"],
+    [{ bbox: HERE, at: past, speed: 3_601 }, "bad-request"],
+    [{ bbox: HERE, at: past, speed: "1" }, "bad-request"],
+    [{ bbox: HERE, speed: 1 }, "bad-request"],
+    [{ bbox: HERE, at: past, tolerance: "10m" }, "bad-request"],
+    [{ follow: { id: "e00000", radius: 5 }, at: past }, "bad-request"],
+    [{ bbox: HERE, at: past, where: "entity." }, "bad-expression"],
+    [{ bbox: HERE, at: past, view: "live" }, "view-exists"],
+  ];
+  client.open("live", { bbox: HERE });
+  for (const [message, type] of table) {
+    client.send({ op: "subscribe", view: "v", ...message });
+    t.equal(refused(), type, JSON.stringify(message));
+  }
+  t.equal(feed.stats.playbacks, 0);
+  client.send({ op: "update", view: "live", at: past });
+  t.equal(refused(), "bad-request", "a live view has no time");
+  const replica = client.open("v", { ids: ["e00000"], at: past, speed: 0 });
+  for (const message of [{ bbox: HERE }, { at: at(NOW + HOUR_MS), speed: 60 }, { where: "1", speed: 60 }]) {
+    const before = client.received.length;
+    client.send({ op: "update", view: "v", ...message });
+    t.equal(client.received.length, before + 1, JSON.stringify(message));
+  }
+  await run(3);
+  t.match(client.last("playback"), { t: past, state: "paused", speed: 0 });
+  t.equal(replica.entities.size, 1);
+  for (let i = 1; i < MAX_PLAYBACKS_PER_CONNECTION; i++) client.open(`v${i}`, { bbox: HERE, at: past });
+  t.equal(feed.stats.playbacks, MAX_PLAYBACKS_PER_CONNECTION);
+  client.send({ op: "subscribe", view: "more", bbox: HERE, at: past });
+  t.equal(refused(), "too-many-playbacks");
+  const { client: stranger } = start();
+  stranger.send({ op: "subscribe", view: "v", bbox: HERE, at: past });
+  t.match(stranger.last("error"), { type: /unavailable$/ }, "without history");
+});
+
+t.test("[PB6] who plays far from what was read waits, others do not notice", async (t) => {
+  const rows = new Rows(segments(3, 60_000));
+  const { client, run, told } = setUp(rows);
+  const replica = client.open("v", { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 1 });
+  await run(3);
+  rows.away = true;
+  await run(100);
+  t.match(told().at(-1), { state: "playing" }, "what was read is played");
+  client.send({ op: "update", view: "v", speed: 600 });
+  await run(30);
+  t.match(told().at(-1), { state: "unavailable" });
+  t.equal(client.received.filter(({ op }) => op === "error").length, 1, "told once");
+  const [t0, n] = [told().at(-1)!.t, replica.entities.size];
+  await run(30);
+  t.match([told().at(-1)!.t, replica.entities.size], [t0, n], "it stands, with what there is");
+  rows.away = false;
+  await run(15);
+  t.match(told().at(-1), { state: "playing" });
+});
+
+t.test("[PB10] a slow socket is left out, and gets a snapshot of the played time", async (t) => {
+  const { client, run } = setUp(new Rows(segments(5, 1_000)));
+  const replica = client.open("v", { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 1 });
+  await run(5);
+  client.socket.stall();
+  await run(20);
+  client.socket.resume();
+  const before = client.received.length;
+  await run(2);
+  const snapshot = client.received.slice(before).find((message) => message.op === "snapshot");
+  t.match(snapshot, { first: true, last: true });
+  t.ok(Date.parse(snapshot!.t) > NOW - HOUR_MS / 2 + 2_000);
+  t.equal(replica.entities.size, 5);
+});
