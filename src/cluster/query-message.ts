@@ -12,7 +12,9 @@ export type EntityQuery =
   | { is: "one"; id: string }
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
-  | { is: "tail"; id: string };
+  | { is: "tail"; id: string }
+  /** Not a question: the events of an entity are deleted, nothing of them may stay in memory. */
+  | { is: "forget"; id: string };
 
 /** What one node says. */
 export interface Answer {
@@ -46,7 +48,7 @@ export function readQueryMessage(body: unknown): QueryMessage | undefined {
 function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
-  if (is === "one" || is === "tail") return typeof id === "string";
+  if (is === "one" || is === "tail" || is === "forget") return typeof id === "string";
   if (!isNames(kinds) || !isNames(states)) return false;
   if (is === "then" && !(isNumber(value.t) && (value.known === undefined || isNumber(value.known))))
     return false;

@@ -45,10 +45,14 @@ export interface ScatterOptions {
   others(): string[];
   /** What of tracks is in memory here. */
   tails: LocalTails;
+  /** Drops what this node has in memory of an entity's events. Absent = it has none. */
+  forget?(id: string): Promise<void>;
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
 }
+
+type LaterQuery = Extract<EntityQuery, { is: "then" | "forget" }>;
 
 interface Pending {
   waiting: Set<string>;
@@ -92,6 +96,12 @@ export class Scatter implements EntityQueries, TrackTails {
     return { segments, missing: missing.filter((shard) => shard === shardOf(id)) };
   }
 
+  /** Drops what nodes have in memory of an entity's events. @returns whether all of them have. */
+  async forget(id: string): Promise<boolean> {
+    const { silent } = await this.#ask({ is: "forget", id });
+    return !silent;
+  }
+
   /** A message of another node, whatever is in it. */
   heard(from: string, body: unknown): void {
     const message = readQueryMessage(body);
@@ -102,7 +112,7 @@ export class Scatter implements EntityQueries, TrackTails {
     if (message.is === "query") {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
-      if (query.is === "then") void this.#then(query).then(send);
+      if (query.is === "then" || query.is === "forget") void this.#later(query).then(send);
       else send(this.answer(query));
       return;
     }
@@ -113,7 +123,7 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** What this node has to say. */
-  answer(query: Exclude<EntityQuery, { is: "then" }>): Answer {
+  answer(query: Exclude<EntityQuery, LaterQuery>): Answer {
     const { picture, open } = this.#options;
     const shards = open();
     const only = (slot: number) => shards.has(picture.columns.shard[slot]);
@@ -143,8 +153,12 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** As `answer`; a look at all that is in memory takes many slices of the loop. */
-  async #then(query: ThenQuery): Promise<Answer> {
-    const { tails, open } = this.#options;
+  async #later(query: LaterQuery): Promise<Answer> {
+    const { tails, open, forget } = this.#options;
+    if (query.is === "forget") {
+      await forget?.(query.id);
+      return { records: [], more: false, shards: [] };
+    }
     const before = new Map(open());
     const then = await tails.at(query, (shard) => open().has(shard));
     const after = open();
@@ -161,9 +175,11 @@ export class Scatter implements EntityQueries, TrackTails {
     return { ...merge(answers), missing };
   }
 
-  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[] }> {
+  /** `silent`: a node has not answered. */
+  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[]; silent: boolean }> {
     const { clock, send } = this.#options;
-    const others = this.#pending.size < MAX_QUERIES ? this.#options.others() : [];
+    const all = this.#options.others();
+    const others = this.#pending.size < MAX_QUERIES ? all : [];
     const answers: Answer[] = [];
     if (others.length > 0) {
       const n = ++this.#n;
@@ -179,11 +195,13 @@ export class Scatter implements EntityQueries, TrackTails {
       });
     }
     // Last, so that a shard that came here while the others were asked is not missed.
-    answers.push(query.is === "then" ? await this.#then(query) : this.answer(query));
+    const silent = answers.length < all.length;
+    const isLater = query.is === "then" || query.is === "forget";
+    answers.push(isLater ? await this.#later(query) : this.answer(query));
     const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
     const missing: number[] = [];
     for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
-    return { answers, missing };
+    return { answers, missing, silent };
   }
 }
 
