@@ -1,4 +1,4 @@
-import type { CommandMessage, Reply } from "../src/transport/feed/protocol.ts";
+import type { CommandMessage, DeleteMessage, Reply } from "../src/transport/feed/protocol.ts";
 import { CommandQueueFull } from "./errors.ts";
 
 /** Sent and not answered: what the server lets wait on a connection. */
@@ -12,7 +12,7 @@ export type CommandResult =
   | { id: string; accepted: false; type: Extract<Reply, { accepted: false }>["type"]; detail: string };
 
 interface Waiting {
-  message: CommandMessage;
+  message: CommandMessage | DeleteMessage;
   sent: boolean;
   resolve(result: CommandResult): void;
   reject(error: Error): void;
@@ -35,7 +35,7 @@ export class CommandQueue {
   }
 
   /** Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`. */
-  add(message: CommandMessage): Promise<CommandResult> {
+  add(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
     if (this.#waiting.size >= MAX_WAITING) return Promise.reject(new CommandQueueFull(MAX_WAITING));
     return new Promise((resolve, reject) => {
       this.#waiting.set(message.n, { message, sent: false, resolve, reject });

@@ -3,6 +3,8 @@ import type { CloudEvent } from "../src/events/cloud-event.ts";
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
+  type CommandMessage,
+  type DeleteMessage,
   type ErrorMessage,
   type Heartbeat,
   PROTOCOL_BINARY,
@@ -191,11 +193,19 @@ export class Connection extends Emitter<ConnectionEvents> {
     data?: JsonObject,
     { id = newId() }: { id?: string } = {},
   ): Promise<CommandResult> {
-    if (this.#state.name === "closed") {
-      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
-    }
-    const n = this.#nextNumber++;
-    return this.#commands.add({ op: "command", n, id: entity, command: id, name, data });
+    return this.#request({ op: "command", n: this.#nextNumber++, id: entity, command: id, name, data });
+  }
+
+  /**
+   * Deletes an entity; with `erase` all that is known of it, and resolves when that is done. Else as `command`.
+   */
+  delete(entity: string, { erase = false, id = newId() } = {}): Promise<CommandResult> {
+    return this.#request({ op: "delete", n: this.#nextNumber++, id: entity, command: id, erase });
+  }
+
+  #request(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
+    if (this.#state.name !== "closed") return this.#commands.add(message);
+    return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
   }
 
   /** Closes for good. Reports and commands that wait for their answer are rejected: await them first. */
@@ -322,24 +332,13 @@ export class Connection extends Emitter<ConnectionEvents> {
   #receiveMessage(message: ServerMessage, text: string): void {
     switch (message.op) {
       case "view":
-        if (message.number !== undefined) this.#subscriptions.number(message.view, message.number);
-        this.#subscriptions.named(message.view)?.receiveReply(message);
-        return;
       case "ended":
-        this.#subscriptions.named(message.view)?.receiveEnded(message.reason);
-        return;
       case "playback":
-        this.#subscriptions.named(message.view)?.receivePlayback(message);
-        return;
-      // Frames of a subscription that is given up are still under way: nobody wants them.
       case "snapshot":
       case "delta":
-      case "clusters": {
-        const view = this.#subscriptions.named(message.view);
-        if (view?.isLive !== false) this.#observe(message.t);
-        view?.receiveFrame(message);
+      case "clusters":
+        this.#subscriptions.receive(message, (t) => this.#observe(t));
         return;
-      }
       case "events":
       case "event":
         this.#events.receive(message);

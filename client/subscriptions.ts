@@ -1,4 +1,11 @@
+import type { ServerMessage } from "../src/transport/feed/protocol.ts";
 import type { View } from "./view.ts";
+
+/** What names a view. */
+type ViewMessage = Extract<
+  ServerMessage,
+  { op: "view" | "ended" | "playback" | "snapshot" | "delta" | "clusters" }
+>;
 
 /**
  * Whom a frame is for. The client names each subscription anew, so that late frames of an earlier one of the same view
@@ -28,6 +35,34 @@ export class Subscriptions {
 
   named(name: string): View | undefined {
     return this.#views.get(name);
+  }
+
+  /**
+   * Gives a message to its view. Those of a subscription that is given up are still under way: nobody wants them.
+   * @param observe takes the time of a frame of what is now
+   */
+  receive(message: ViewMessage, observe: (t: string | undefined) => void): void {
+    if (message.op === "view" && message.number !== undefined) this.number(message.view, message.number);
+    const view = this.named(message.view);
+    switch (message.op) {
+      case "view":
+        view?.receiveReply(message);
+        return;
+      case "ended":
+        view?.receiveEnded(message.reason);
+        return;
+      case "playback":
+        view?.receivePlayback(message);
+        return;
+      case "snapshot":
+      case "delta":
+      case "clusters":
+        if (view?.isLive !== false) observe(message.t);
+        view?.receiveFrame(message);
+        return;
+      default:
+        message satisfies never;
+    }
   }
 
   numbered(number: number): View | undefined {

@@ -8,11 +8,17 @@ import type { SnapshotRow } from "./store/snapshot.ts";
 
 /** Where rows are written behind; a newer offer for a shard replaces one that waits. */
 export interface RowSink {
-  offer(shard: number, rows: () => Iterable<SnapshotRow>, written: () => void): void;
+  offer(shard: number, epoch: number, rows: () => Iterable<SnapshotRow>, written: () => void): void;
 }
 
-/** @returns what to do with each checkpoint that is durable. */
-export function entityRows(sink: RowSink): (checkpoint: TakenCheckpoint) => void {
+/**
+ * @param isThere whether a shard has an entity of that number now: what was deleted since its checkpoint gets no row.
+ * @returns what to do with each checkpoint that is durable.
+ */
+export function entityRows(
+  sink: RowSink,
+  isThere: (shard: number, number: number) => boolean = () => true,
+): (checkpoint: TakenCheckpoint) => void {
   /** By shard, by number: the `seq` of the last row made. */
   const written = Array.from({ length: SHARDS }, () => new Uint32Array(0));
   return ({ shard, epoch, body }) => {
@@ -20,12 +26,14 @@ export function entityRows(sink: RowSink): (checkpoint: TakenCheckpoint) => void
     let made = new Uint32Array(0);
     sink.offer(
       shard,
+      epoch,
       function* () {
         const { entities, nextNumber } = decodeCheckpoint(body);
         made = new Uint32Array(nextNumber);
         for (const entity of entities) {
           made[entity.number] = entity.seq;
-          if (entity.seq !== written[shard][entity.number]) yield rowOf(entity, epoch);
+          if (entity.seq !== written[shard][entity.number] && isThere(shard, entity.number))
+            yield rowOf(entity, epoch);
         }
       },
       () => {

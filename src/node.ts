@@ -21,6 +21,7 @@ import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
 import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
+import { type ErasureStore, tracesOf } from "./erasure.ts";
 import { EventEncoder } from "./events/cloud-event.ts";
 import type { EventLog } from "./events/ports.ts";
 import { EventTail } from "./events/tail.ts";
@@ -63,6 +64,8 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   /** Absent = events are written and not read. */
   readonly eventLog?: EventLog;
   readonly webhooks?: WebhookStore & DeliveryStore;
+  /** Takes away what is stored of entities that are deleted. Absent = nothing is. */
+  readonly erasure?: ErasureStore;
   /** Writes the tracks as rows. */
   readonly tracks?: { start(rows: TrackSource): void; readonly stats: TrackStats };
   readonly history?: TrackStore;
@@ -139,6 +142,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const tellStale = () => {
     feed.stale = staleBecause.away || staleBecause.cluster;
   };
+  /** Those who have events in memory. */
+  const memories: { forget(id: string): Promise<void> }[] = [];
+  const forget = async (id: string) => {
+    await Promise.all(memories.map((memory) => memory.forget(id)));
+  };
   const cluster =
     bus === undefined || store.cluster === undefined
       ? undefined
@@ -149,6 +157,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           clock,
           log,
           random: systemRandom,
+          forget,
           onStale: (stale) => {
             staleBecause.cluster = stale;
             tellStale();
@@ -156,7 +165,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           onDown: evicted,
           onFatal: fail,
         });
-  const rows = entityRows(store.snapshot);
+  const isThere = (shard: number, number: number) => system.table.shards[shard].slot(number) >= 0;
+  const rows = entityRows(store.snapshot, isThere);
   const system = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,
@@ -167,6 +177,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
     machine: compileMachine(TRACKED),
     store,
+    traces: tracesOf(store.erasure, async (id) => cluster?.forget(id) ?? forget(id).then(() => true)),
     clock,
     ...cluster?.forSystem,
     checkpointIntervalMs: options.checkpointIntervalMs,
@@ -195,6 +206,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           onFatal: fail,
         });
   if (tail !== undefined) {
+    memories.push(tail);
     tail.start();
     opened.defer(() => tail.stop());
   }
@@ -233,7 +245,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           log,
           fail,
         });
-  if (webhooks !== undefined) opened.use(webhooks);
+  if (webhooks !== undefined) {
+    memories.push(webhooks.deliverer);
+    opened.use(webhooks);
+  }
   const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks, store.tracks?.stats));
   const checkToken = createTokenCheck(admin.token);
   const app = createApp({

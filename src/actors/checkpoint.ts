@@ -9,9 +9,10 @@ import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 2;
-/** The first version had no commands, and is else the same. */
+const VERSION = 3;
+/** The first version had no commands, the second nothing of deleted entities; else they are the same. */
 const WITHOUT_COMMANDS = 1;
+const WITHOUT_DEPARTED = 2;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -40,6 +41,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   for (const name of MOTION) writeF32(slots, columns[name], out);
   for (const slot of slots) writeRare(table, slot, out);
   shard.commands.write(out);
+  writeDeparted(table.departedOf(shard), out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -91,6 +93,16 @@ function writeRare(table: EntityTable, slot: number, out: ByteWriter): void {
   }
 }
 
+function writeDeparted(departed: ReadonlyMap<number, string>, out: ByteWriter): void {
+  out.reserve(5);
+  out.varint(departed.size);
+  for (const [number, id] of departed) {
+    out.reserve(5);
+    out.varint(number);
+    out.string(id);
+  }
+}
+
 /** One entity of a checkpoint. Absent numbers are NaN; never reported = t −∞. */
 export interface CheckpointEntity {
   number: number;
@@ -123,6 +135,8 @@ export interface DecodedCheckpoint {
   entities: CheckpointEntity[];
   /** What the shard remembers of commands. */
   commands: CommandMemory;
+  /** Number → id of deleted entities of whose tracks something was in no row yet. */
+  departed: (readonly [number: number, id: string])[];
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
 }
@@ -132,7 +146,7 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   const input = new ByteReader(body);
   const version = input.u8();
   assert.ok(
-    version === VERSION || version === WITHOUT_COMMANDS,
+    version >= WITHOUT_COMMANDS && version <= VERSION,
     `checkpoint of version ${version}, this program reads ${WITHOUT_COMMANDS} to ${VERSION}`,
   );
   const nextNumber = input.varint();
@@ -143,7 +157,11 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   for (const entity of entities) readRare(input, entity);
   const commands = new CommandMemory();
   if (version !== WITHOUT_COMMANDS) commands.read(input);
-  return { nextNumber, entities, commands, duplicates: input };
+  const departed = Array.from(
+    { length: version > WITHOUT_DEPARTED ? input.varint() : 0 },
+    () => [input.varint(), input.string()] as const,
+  );
+  return { nextNumber, entities, commands, departed, duplicates: input };
 }
 
 function readIdentity(input: ByteReader): CheckpointEntity {

@@ -23,6 +23,11 @@ export interface CheckpointerHooks {
   fatal(error: unknown): void;
 }
 
+interface Wanted {
+  epoch: number;
+  resolve(isDurable: boolean): void;
+}
+
 export class Checkpointer {
   readonly #table: EntityTable;
   readonly #store: CheckpointStore;
@@ -34,6 +39,10 @@ export class Checkpointer {
   #factsTaken = 0;
   #writing: Promise<void> = Promise.resolve();
   #notBefore = 0;
+  /** By shard: who waits for a checkpoint that is taken from now on. */
+  readonly #wanted = new Map<Shard, Wanted[]>();
+  /** Of those, who waits for the one that was taken. */
+  #awaiting: Wanted[] = [];
   readonly stats = { written: 0, bytes: 0 };
 
   /** @param intervalMs how long a shard that changes goes without a checkpoint. */
@@ -58,14 +67,38 @@ export class Checkpointer {
     return facts;
   }
 
+  /** A checkpoint of the shard is taken before others. Resolves when it is durable; to false when the shard is another's. */
+  soon(shard: Shard): Promise<boolean> {
+    const { epoch } = shard;
+    return new Promise((resolve) => {
+      this.#wanted.set(shard, [...(this.#wanted.get(shard) ?? []), { epoch, resolve }]);
+    });
+  }
+
+  /** The shard of which a checkpoint is wanted soon, if it may be taken. */
+  #wantedSoon(): Shard | undefined {
+    for (const [shard, wanted] of this.#wanted) {
+      const lost = wanted.filter(({ epoch }) => shard.status === "closed" || epoch !== shard.epoch);
+      const left = wanted.filter((one) => !lost.includes(one));
+      if (left.length === 0) this.#wanted.delete(shard);
+      else this.#wanted.set(shard, left);
+      for (const { resolve } of lost) resolve(false);
+      if (left.length > 0 && shard.status === "open" && !shard.isHeld) return shard;
+    }
+    return undefined;
+  }
+
   /** A checkpoint of the state as it is now, if one is due. @param settle take any dirty shard, due or not. */
   take(settle = false): TakenCheckpoint | undefined {
     if (this.#busy !== undefined) return undefined;
     const now = this.#clock.monotonic();
     const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS * URGENT_SHARE;
-    if (!urgent && now < this.#notBefore) return undefined;
-    const shard = this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
+    const wanted = this.#wantedSoon();
+    if (wanted === undefined && !urgent && now < this.#notBefore) return undefined;
+    const shard = wanted ?? this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
     if (shard === undefined) return undefined;
+    this.#awaiting = this.#wanted.get(shard) ?? [];
+    this.#wanted.delete(shard);
     const body = encodeCheckpoint(this.#table, shard);
     this.#factsTaken = shard.factsSinceCheckpoint;
     shard.factsSinceCheckpoint = 0;
@@ -94,6 +127,7 @@ export class Checkpointer {
         this.stats.bytes += checkpoint.body.length + checkpoint.tail.body.length;
         checkpoint.tail.log.wasWritten(checkpoint.tail);
         this.#busy = undefined;
+        for (const { resolve } of this.#awaiting.splice(0)) resolve(true);
         this.#hooks.written(checkpoint);
       } else this.discard(checkpoint);
     } catch (error) {
@@ -107,6 +141,8 @@ export class Checkpointer {
     const shard = this.#table.shards[checkpoint.shard];
     if (shard.epoch === checkpoint.epoch && shard.status !== "closed")
       shard.factsSinceCheckpoint += this.#factsTaken;
+    if (this.#awaiting.length > 0)
+      this.#wanted.set(shard, [...this.#awaiting.splice(0), ...(this.#wanted.get(shard) ?? [])]);
     this.#busy = undefined;
   }
 
@@ -114,6 +150,7 @@ export class Checkpointer {
     let best: Shard | undefined;
     for (const shard of this.#table.shards) {
       if (shard.status !== "open" || shard.factsSinceCheckpoint === 0 || shard.dirtySince > before) continue;
+      if (shard.isHeld) continue;
       if (best === undefined) best = shard;
       else if (
         byFacts ? shard.factsSinceCheckpoint > best.factsSinceCheckpoint : shard.dirtySince < best.dirtySince

@@ -21,8 +21,11 @@ export interface RememberedCommand {
 }
 
 /** Stored, so they stay what they are. `failed`: the machine threw. */
-export const OUTCOME = { accepted: 0, refused: 1, expired: 2, failed: 3 } as const;
+export const OUTCOME = { accepted: 0, refused: 1, expired: 2, failed: 3, deleted: 4 } as const;
 export type CommandOutcome = (typeof OUTCOME)[keyof typeof OUTCOME];
+
+/** In place of a number, for what was deleted: that number names nothing any more. */
+const NOBODY = 0xffffffff;
 
 export class CommandMemory {
   readonly #byKey = new Map<string, RememberedCommand>();
@@ -36,6 +39,11 @@ export class CommandMemory {
     return this.#byKey.get(keyOf(number, id));
   }
 
+  /** What was decided on a deletion. */
+  findDeletion(id: string): RememberedCommand | undefined {
+    return this.find(NOBODY, id);
+  }
+
   /** Whether one more may be decided. @param now Unix ms. */
   hasRoom(now: number): boolean {
     if (this.#byKey.size < MAX_COMMANDS_PER_SHARD) return true;
@@ -43,12 +51,18 @@ export class CommandMemory {
     return isOld(oldest, now);
   }
 
-  remember({ number, id, at, outcome, state }: Commanded): void {
+  remember({ number, id, at, outcome, state }: Omit<Commanded, "is" | "seq">): void {
     for (const [key, known] of this.#byKey) {
       if (!isOld(known, at)) break;
       this.#byKey.delete(key);
     }
     this.#add({ number, id, at, outcome, state });
+  }
+
+  /** Remembers a deletion, and forgets the commands of what was deleted. @param at Unix ms. */
+  rememberDeletion(number: number, id: string, at: number, state: string): void {
+    for (const [key, known] of this.#byKey) if (known.number === number) this.#byKey.delete(key);
+    this.remember({ number: NOBODY, id, at, outcome: OUTCOME.deleted, state });
   }
 
   /** All of it, in order. */

@@ -114,6 +114,7 @@ function refused(type: Extract<CommandResult, { accepted: false }>["type"], deta
 function resultOf({ entity, name }: Command, outcome: CommandOutcome, state: string): CommandResult {
   switch (outcome) {
     case OUTCOME.accepted:
+    case OUTCOME.deleted:
       return { accepted: true, state };
     case OUTCOME.refused:
       return refused("command-refused", `${entity} is ${state}, and does not take ${name} there`);

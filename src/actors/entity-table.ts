@@ -9,10 +9,11 @@ import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
-import type { Fact, Introduced, Reported, Transitioned } from "./facts.ts";
+import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
+import { leavingOf } from "./removals.ts";
 import { Shard } from "./shard.ts";
 import { SlotMap } from "./slot-map.ts";
 
@@ -39,7 +40,7 @@ export class EntityTable {
     this.tracks = new Tracks(staleAfterMs);
   }
 
-  /** Applies a fact of `shard`. @returns the slot of its entity. */
+  /** Applies a fact of `shard`. @returns the slot of its entity; after a deletion it is nobody's. */
   apply(shard: Shard, fact: Fact): number {
     const columns = this.picture.columns;
     if (fact.is === "introduced") return this.#introduce(shard, fact);
@@ -63,6 +64,9 @@ export class EntityTable {
         break;
       case "commanded":
         shard.commands.remember(fact);
+        break;
+      case "deleted":
+        this.#delete(shard, slot, fact);
         break;
       case "kind":
         this.#describedOtherwise(slot);
@@ -144,6 +148,49 @@ export class EntityTable {
     const slot = this.add(shard, fact.number, fact.id, fact.kind);
     this.picture.columns.seq[slot] = fact.seq;
     return slot;
+  }
+
+  #delete(shard: Shard, slot: number, { number, command, at, erase }: Deleted): void {
+    const { columns } = this.picture;
+    const id = columns.id[slot]!;
+    shard.commands.rememberDeletion(number, command, at, columns.states.name(columns.state[slot]));
+    if (erase) this.#forgetTracks(shard, number, id);
+    else {
+      this.tracks.deleted(shard.index, number, columns.received[slot], at, this.describe(slot));
+      if (this.tracks.logs[shard.index].holds(number)) shard.departed.set(number, id);
+    }
+    shard.leaving.set(number, leavingOf(id, erase));
+    shard.unassign(number);
+    this.setAttributes(slot, "");
+    this.setContext(slot, {});
+    this.timers.delete(slot);
+    shard.bytes -= ENTITY_BYTES + Buffer.byteLength(id);
+    this.picture.remove(slot, "deleted");
+  }
+
+  /** Applies the deletion of an entity of which nothing else is left. */
+  applyNameless(shard: Shard, { number, command, at }: Deleted): void {
+    shard.commands.rememberDeletion(number, command, at, "");
+    this.tracks.logs[shard.index].forget(number);
+    shard.nextNumber = Math.max(shard.nextNumber, number + 1);
+  }
+
+  /** Of the entity and of those that had its id before. */
+  #forgetTracks(shard: Shard, number: number, id: string): void {
+    const log = this.tracks.logs[shard.index];
+    log.forget(number);
+    for (const [former, formerId] of shard.departed) {
+      if (formerId !== id) continue;
+      log.forget(former);
+      shard.departed.delete(former);
+    }
+  }
+
+  /** Of deleted entities: the id of each number that the shard's tracks still hold something of. */
+  departedOf(shard: Shard): ReadonlyMap<number, string> {
+    const log = this.tracks.logs[shard.index];
+    for (const number of shard.departed.keys()) if (!log.holds(number)) shard.departed.delete(number);
+    return shard.departed;
   }
 
   #report(slot: number, fact: Reported): void {

@@ -8,8 +8,8 @@ import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 2;
-/** The first version had no commands, and is else the same. */
+export const SECTION_VERSION = 3;
+/** The first version had no commands, the second no deletions; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -18,6 +18,7 @@ const REPORTED = 3;
 const TRANSITIONED = 4;
 const LIVENESS = 5;
 const COMMANDED = 6;
+const DELETED = 7;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -69,6 +70,14 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.f64(fact.at);
       out.u8(fact.outcome);
       out.string(fact.state);
+      return;
+    case "deleted":
+      head(DELETED, fact, out);
+      out.string(fact.command);
+      out.reserve(9);
+      out.f64(fact.at);
+      out.u8(fact.erase ? 1 : 0);
+      out.string(fact.id);
       return;
     default:
       fact satisfies never;
@@ -218,6 +227,12 @@ function readFact(input: ByteReader, reported: Reported): Fact {
       const at = input.f64();
       const outcome = input.u8() as CommandOutcome;
       return { is: "commanded", number, seq, id, at, outcome, state: input.string() };
+    }
+    case DELETED: {
+      const command = input.string();
+      const at = input.f64();
+      const erase = input.u8() === 1;
+      return { is: "deleted", number, seq, command, at, erase, id: input.string() };
     }
     default:
       assert.fail(`unknown fact ${tag} at byte ${input.at}`);

@@ -80,4 +80,17 @@ export interface Commanded extends FactBase {
   state: string;
 }
 
-export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged | Commanded;
+/** The entity is no more. Its last fact; its number names nothing any more. */
+export interface Deleted extends FactBase {
+  is: "deleted";
+  /** The deletion's own id. */
+  command: string;
+  /** When, Unix ms. */
+  at: number;
+  /** Its history goes too. */
+  erase: boolean;
+  /** The entity's, so that a later erasure finds what is here of it; empty if nothing may be found any more. */
+  id: string;
+}
+
+export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged | Commanded | Deleted;

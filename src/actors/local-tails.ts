@@ -23,6 +23,8 @@ import { shardOf } from "./shard-hash.ts";
 /** Entities looked at between two looks at the clock. */
 const LOOK = 256;
 const NONE: readonly ClosedSegment[] = [];
+/** No entity has this number. */
+const NOBODY = -1;
 /** So many pages are collected before what is beyond the first is thrown away. */
 const PAGES_KEPT = 4;
 
@@ -74,11 +76,13 @@ export class LocalTails {
   /** Of an entity of an open shard: by ascending time, the open segment with what there is. */
   of(id: string): Segment[] {
     const shard = this.#table.shards[shardOf(id)];
+    if (shard.status === "closed") return [];
     const slot = this.#table.picture.find(id);
-    if (slot < 0 || shard.status === "closed") return [];
-    const number = this.#table.number[slot];
+    const number = slot < 0 ? NOBODY : this.#table.number[slot];
     const log = this.#table.tracks.logs[shard.index];
-    const ended = log.closed.filter((closed) => closed.number === number);
+    const isOfIt = (closed: ClosedSegment) =>
+      closed.number === number || shard.departed.get(closed.number) === id;
+    const ended = log.closed.filter(isOfIt);
     const segments = ended
       .map((closed) => segmentOf(log, id, closed))
       .filter(({ points }) => points.length > 1);
@@ -192,11 +196,13 @@ export class LocalTails {
 
   #idOf(shard: Shard, number: number): string | undefined {
     const slot = shard.slot(number);
-    return slot < 0 ? undefined : this.#table.picture.columns.id[slot];
+    return slot < 0 ? shard.departed.get(number) : this.#table.picture.columns.id[slot];
   }
 
   #version(shard: Shard, number: number): { epoch: number; seq: number } {
-    return { epoch: shard.epoch, seq: this.#table.picture.columns.seq[shard.slot(number)] };
+    const slot = shard.slot(number);
+    // Of one that is deleted: whoever has its id now is newer.
+    return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq[slot] };
   }
 }
 

@@ -82,6 +82,25 @@ export interface Command {
   data?: JsonObject;
 }
 
+/**
+ * Takes an entity out of the picture; its history stays, or goes with all else that is known of it. Travels and is answered as a command: one that
+ * is sent again under its id is answered as before. `state` of the answer: the entity's last.
+ */
+export interface Deletion {
+  /** Its own; 1 … 64 printable characters, never used for another deletion. */
+  id: string;
+  entity: string;
+  /** Also of an entity that is deleted already or was never there. Answered when it is done. */
+  erase: boolean;
+}
+
+/** What is asked of the owner of an entity. */
+export type Request = Command | Deletion;
+
+export function isDeletion(request: Request): request is Deletion {
+  return "erase" in request;
+}
+
 /** Every reason for which a command is refused; `retry` says whether the same command, under the same id, may succeed later. */
 export const COMMAND_REFUSALS = {
   "command-refused": { title: "The entity does not take this command now", retry: false },
@@ -100,7 +119,7 @@ export type CommandResult =
 
 /** Where the transport hands in commands: the router of this node, or of the cluster. */
 export interface CommandHandler {
-  command(command: Command): Promise<CommandResult>;
+  command(command: Request): Promise<CommandResult>;
 }
 
 /** The shard is not this node's under the epoch that was given (any more): nothing of it is, or becomes, durable here. */
@@ -108,7 +127,7 @@ export const MOVED = "moved";
 
 /** Where the cluster hands in commands for the shards of this node, each under the epoch in which its shard is believed to be this node's. */
 export interface LocalCommands {
-  commandPlaced(command: Command, epoch: number): Promise<CommandResult | typeof MOVED>;
+  commandPlaced(command: Request, epoch: number): Promise<CommandResult | typeof MOVED>;
 }
 
 /** The answer to a batch. It is given only after everything it calls accepted is committed. */

@@ -10,6 +10,7 @@ import type { GroupCommit, TakenCheckpoint } from "./group-commit.ts";
 import { type CheckpointStore, type ShardStore, StoreAway } from "./ports.ts";
 import type { Actors } from "./receive.ts";
 import { type Recovered, recover, recoverUnseen } from "./recovery.ts";
+import type { Shard } from "./shard.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 const RETRY_MS = 500;
@@ -37,9 +38,10 @@ export class Ownership {
   readonly #clock: Clock;
   readonly #mirroring: Mirroring | undefined;
   readonly #written: (checkpoint: TakenCheckpoint) => void;
+  readonly #opened: (shard: Shard) => void;
   #stopped = false;
 
-  /** @param written is told of the checkpoints of hand-overs, once they are durable. */
+  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open. */
   constructor(
     table: EntityTable,
     store: ShardStore & CheckpointStore,
@@ -49,6 +51,7 @@ export class Ownership {
     clock: Clock,
     mirroring: Mirroring | undefined,
     written: (checkpoint: TakenCheckpoint) => void,
+    opened: (shard: Shard) => void,
   ) {
     this.#table = table;
     this.#store = store;
@@ -58,6 +61,7 @@ export class Ownership {
     this.#clock = clock;
     this.#mirroring = mirroring;
     this.#written = written;
+    this.#opened = opened;
   }
 
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
@@ -157,7 +161,10 @@ export class Ownership {
 
   /** So that who comes next has nothing to replay. One that fails is only slower to load. */
   async #writeCheckpoints(shards: readonly number[]): Promise<void> {
-    const dirty = shards.filter((index) => this.#table.shards[index].factsSinceCheckpoint > 0);
+    const dirty = shards.filter((index) => {
+      const { factsSinceCheckpoint, isHeld } = this.#table.shards[index];
+      return factsSinceCheckpoint > 0 && !isHeld;
+    });
     const next = async () => {
       for (let index = dirty.shift(); index !== undefined; index = dirty.shift()) {
         const shard = this.#table.shards[index];
@@ -197,6 +204,7 @@ export class Ownership {
       }
       // Not before: a report for an entity whose state its machine does not know any more must find it in the initial one.
       shard.status = "open";
+      this.#opened(shard);
     }
   }
 

@@ -86,6 +86,34 @@ export type RecoveryItem =
     }
   | { is: "section"; journalId: number; section: Section };
 
+/** How a shard's sections of the journal are to be changed. */
+export interface SectionChange {
+  /** Called for each section first. */
+  look(section: Uint8Array): void;
+  /** @returns what it becomes; `undefined` = it stays as it is. */
+  changed(section: Uint8Array): Uint8Array | undefined;
+}
+
+/**
+ * What is known of an entity beside its shard's facts and checkpoints, which the actors see to. Each is done as the owner of the shard under that
+ * epoch, may be done again, and answers false if it could not be done now. Each rejects with `StoreAway` if the database is away.
+ */
+export interface Traces {
+  /** Takes away the row of its last known state: no older one is written any more. */
+  unlist(shard: number, epoch: number, id: string): Promise<boolean>;
+  /** Takes away that row, its tracks, its events and what is to be delivered of them, in the store and in the memory of all nodes. */
+  erase(shard: number, epoch: number, id: string): Promise<boolean>;
+  /** Changes sections of the journal, all or none. */
+  rewriteJournal(shard: number, epoch: number, change: SectionChange): Promise<boolean>;
+}
+
+/** Where there is nothing but facts and checkpoints. */
+export const NO_TRACES: Traces = {
+  unlist: () => Promise.resolve(true),
+  erase: () => Promise.resolve(true),
+  rewriteJournal: () => Promise.resolve(true),
+};
+
 export interface ShardStore {
   /**
    * Claims all given shards for this incarnation, each with its epoch raised; only after this commits may they be loaded.

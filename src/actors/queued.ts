@@ -1,12 +1,12 @@
 /** What waits in the router for its turn, and for the commit of what was decided of it. */
 import type { Verdict } from "./group-commit.ts";
 import {
-  type Command,
   type CommandResult,
   type IngestResult,
   MOVED,
   type PlacedResult,
   type Report,
+  type Request,
 } from "./messages.ts";
 import { shardOf } from "./shard-hash.ts";
 
@@ -30,7 +30,7 @@ export interface QueuedReports {
 
 /** A command that waits for its turn among the reports. */
 export interface QueuedCommand {
-  command: Command;
+  command: Request;
   /** Of its shard; absent = whatever it is. */
   epoch: number | undefined;
   resolve(result: CommandResult | typeof MOVED): void;
@@ -38,7 +38,7 @@ export interface QueuedCommand {
 
 /** The answer to a command, of which what was decided may not be durable after all. */
 export function settledCommand(
-  { entity }: Command,
+  { entity }: Request,
   epoch: QueuedCommand["epoch"],
   result: CommandResult | typeof MOVED,
   verdict: Verdict | "committed",

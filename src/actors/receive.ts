@@ -3,6 +3,7 @@
  * is a fact, given to `FactSink` and applied at once.
  */
 import { Commands } from "./commands.ts";
+import { Deletions } from "./deletions.ts";
 import { reportHash } from "./duplicate-memory.ts";
 import { EntityMachines, NO_TIMERS } from "./entity-machines.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
@@ -66,6 +67,7 @@ const LOADING_MS = 100;
 export class Actors {
   readonly table: EntityTable;
   readonly commands: Commands;
+  readonly deletions: Deletions;
   readonly #options: ReceiveOptions;
   readonly #sink: FactSink;
   readonly #wheel: TimingWheel;
@@ -85,6 +87,10 @@ export class Actors {
     this.#wheel = wheel;
     this.#machines = new EntityMachines(table, sink, machine);
     this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
+    this.deletions = new Deletions(table, sink, (slot) => {
+      wheel.grow(table.picture.columns.capacity);
+      wheel.disarm(slot);
+    });
   }
 
   /**

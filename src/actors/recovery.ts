@@ -114,6 +114,7 @@ export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): vo
   load(table, { checkpoint, pieces: [] }, (id) => picture.find(id));
   table.tracks.logs[shard.index] = shadow.tracks.logs[shard.index];
   enterEpoch(table, shard);
+  for (const [number, leaving] of from.leaving) shard.leaving.set(number, leaving);
   shard.factsSinceCheckpoint = from.factsSinceCheckpoint;
   shard.dirtySince = from.dirtySince;
 }
@@ -126,7 +127,7 @@ function load(
 ): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
-  const { entities, commands, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
+  const { entities, commands, departed, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
@@ -157,6 +158,7 @@ function load(
   for (const { no, body } of pieces) table.tracks.logs[shard.index].load(no, body);
   shard.nextNumber = nextNumber;
   shard.commands = commands;
+  for (const [number, id] of departed) shard.departed.set(number, id);
 }
 
 /** Applies the facts of a section that are newer than what is there. */
@@ -167,6 +169,13 @@ function fold(table: EntityTable, section: Section): number {
   readFacts(section.body, (fact) => {
     const slot = shard.slot(fact.number);
     if (slot >= 0 && fact.seq <= columns.seq[slot]) return;
+    if (fact.is === "deleted") {
+      // What an erasure has left of it: nothing of the entity is here, or nothing between its checkpoint and its end.
+      if (slot < 0) table.applyNameless(shard, fact);
+      else table.apply(shard, fact);
+      applied += 1;
+      return;
+    }
     assert.equal(
       fact.seq,
       slot < 0 ? 1 : columns.seq[slot] + 1,

@@ -5,25 +5,29 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../clock.ts";
 import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
+import type { DecidedDeletion } from "./deletions.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { Lookahead } from "./lookahead.ts";
 import {
-  type Command,
   type CommandHandler,
   type CommandResult,
   type Ingest,
   type IngestResult,
+  isDeletion,
   type LocalCommands,
   type LocalIngest,
   MOVED,
   type PlacedResult,
   type Report,
+  type Request,
 } from "./messages.ts";
 import { ALWAYS_OPEN, type Gate } from "./ports.ts";
 import { type QueuedCommand, type QueuedReports, settledCommand, withdrawReports } from "./queued.ts";
 import { type Actors, ANY_EPOCH, DUPLICATE, NO_EPOCH } from "./receive.ts";
+import type { Removals } from "./removals.ts";
 import { shardOf } from "./shard-hash.ts";
 
+const INTERRUPTED = "what is left of it could not be erased yet: ask again";
 /** How often the slice looks at the clock, and how many reports are looked up together. */
 const REPORTS_PER_LOOK = 16;
 
@@ -34,6 +38,7 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   readonly #fatal: (error: unknown) => void;
   readonly #gate: Gate;
   readonly #lookahead: Lookahead;
+  readonly #removals: Removals;
   #queue: (QueuedReports | QueuedCommand)[] = [];
   #queued = 0;
   #pumping = false;
@@ -45,12 +50,14 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   constructor(
     actors: Actors,
     commit: GroupCommit,
+    removals: Removals,
     clock: Clock,
     fatal: (error: unknown) => void,
     gate: Gate = ALWAYS_OPEN,
   ) {
     this.#actors = actors;
     this.#commit = commit;
+    this.#removals = removals;
     this.#clock = clock;
     this.#fatal = fatal;
     this.#gate = gate;
@@ -71,18 +78,18 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
     );
   }
 
-  async command(command: Command): Promise<CommandResult> {
+  async command(command: Request): Promise<CommandResult> {
     const result = await this.#takeCommand(command, undefined);
     // Only what comes with an epoch moves.
     assert.ok(result !== MOVED);
     return result;
   }
 
-  commandPlaced(command: Command, epoch: number): Promise<CommandResult | typeof MOVED> {
+  commandPlaced(command: Request, epoch: number): Promise<CommandResult | typeof MOVED> {
     return this.#takeCommand(command, epoch);
   }
 
-  #takeCommand(command: Command, epoch: QueuedCommand["epoch"]): Promise<CommandResult | typeof MOVED> {
+  #takeCommand(command: Request, epoch: QueuedCommand["epoch"]): Promise<CommandResult | typeof MOVED> {
     if (this.#closed && epoch !== undefined) return Promise.resolve(MOVED);
     if (this.overloaded) {
       this.commandStats.refused += 1;
@@ -229,16 +236,35 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   }
 
   /** Decides on a command. Its answer waits for the commit of all that was decided until then, its original if it came before. */
-  #decide({ command, epoch, resolve }: QueuedCommand, now: number): void {
+  #decide(queued: QueuedCommand, now: number): void {
+    const { command, epoch } = queued;
     this.#queued -= 1;
-    const { result, duplicate } = this.#actors.commands.receive(command, now, epoch);
+    const { commands, deletions } = this.#actors;
+    const decided: DecidedDeletion = isDeletion(command)
+      ? deletions.receive(command, now, epoch)
+      : commands.receive(command, now, epoch);
+    const { result, duplicate, number } = decided;
     this.#commit.join((verdict) => {
       const settled = settledCommand(command, epoch, result, verdict);
+      const isDone = settled !== MOVED && settled.accepted;
+      if (isDone && number !== undefined) this.#removals.begin(shardOf(command.entity), number);
       if (settled !== MOVED) this.commandStats[settled.accepted ? "accepted" : "refused"] += 1;
       if (duplicate) this.commandStats.duplicates += 1;
-      resolve(settled);
+      if (isDone && isDeletion(command) && command.erase) void this.#erased(queued, settled);
+      else queued.resolve(settled);
     });
     if (this.#commit.full) this.#commit.seal();
+  }
+
+  /** Answers an erasure when nothing is left to do; if its shard is lost meanwhile, whoever has it then goes on. */
+  async #erased({ command, epoch, resolve }: QueuedCommand, result: CommandResult): Promise<void> {
+    const isDone = await this.#removals.erased(
+      this.#actors.table.shards[shardOf(command.entity)],
+      command.entity,
+    );
+    if (isDone) resolve(result);
+    else if (epoch !== undefined) resolve(MOVED);
+    else resolve({ accepted: false, type: "retry", detail: INTERRUPTED });
   }
 
   /** Makes the entry wait for the commit of what was decided of it since it last joined. */

@@ -13,9 +13,18 @@ import { EntityTable } from "./entity-table.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
 import type { Machine } from "./machine/compile.ts";
 import { type Mirroring, Ownership } from "./ownership.ts";
-import { ALWAYS_OPEN, type CheckpointStore, type Gate, type Journal, type ShardStore } from "./ports.ts";
+import {
+  ALWAYS_OPEN,
+  type CheckpointStore,
+  type Gate,
+  type Journal,
+  NO_TRACES,
+  type ShardStore,
+  type Traces,
+} from "./ports.ts";
 import { Actors, type ReceiveOptions } from "./receive.ts";
 import type { Recovered } from "./recovery.ts";
+import { Removals } from "./removals.ts";
 import { Router } from "./router.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 
@@ -30,6 +39,8 @@ export interface SystemOptions {
   receive: ReceiveOptions;
   machine: Machine;
   store: Journal & CheckpointStore & ShardStore;
+  /** What a deletion takes away beside facts and checkpoints. Default: there is nothing. */
+  traces?: Traces;
   clock: Clock;
   /** Closed while this node may not decide. Default: it may always. */
   gate?: Gate;
@@ -56,6 +67,7 @@ export class ActorSystem {
   readonly checkpointer: Checkpointer;
   readonly router: Router;
   readonly ownership: Ownership;
+  readonly removals: Removals;
   readonly #gate: Gate;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
@@ -93,6 +105,8 @@ export class ActorSystem {
       gate,
     );
     this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
+    const fatal = (error: unknown) => options.onFatal(error);
+    this.removals = new Removals(this.table, options.traces ?? NO_TRACES, checkpointer, clock, fatal);
     this.ownership = new Ownership(
       this.table,
       store,
@@ -102,8 +116,9 @@ export class ActorSystem {
       clock,
       options.mirroring,
       (checkpoint) => options.onCheckpoint(checkpoint),
+      (shard) => this.removals.resume(shard),
     );
-    this.router = new Router(this.#actors, this.commit, clock, (error) => options.onFatal(error), gate);
+    this.router = new Router(this.#actors, this.commit, this.removals, clock, fatal, gate);
   }
 
   /** Claims and loads all shards. @throws StoreAway */
@@ -149,6 +164,7 @@ export class ActorSystem {
       await this.checkpointer.write(checkpoint, this.commit.lastJournalId);
       if (this.checkpointer.stats.written === before) break;
     }
+    this.removals.stop();
     this.ownership.stop();
   }
 
@@ -159,6 +175,7 @@ export class ActorSystem {
     this.#stopped = true;
     this.#abandoned = true;
     this.commit.stop();
+    this.removals.stop();
     this.ownership.stop();
   }
 
@@ -185,8 +202,10 @@ export class ActorSystem {
   }
 
   #idOf(shard: number, number: number): string {
+    const { leaving } = this.table.shards[shard];
     const slot = this.table.shards[shard].slot(number);
-    assert.ok(slot >= 0, "an entity is in memory until its shard is lost");
-    return this.picture.columns.id[slot]!;
+    const id = slot < 0 ? leaving.get(number)?.id : this.picture.columns.id[slot];
+    assert.ok(id !== undefined, "an entity is in memory until its shard is lost, or its deletion committed");
+    return id;
   }
 }

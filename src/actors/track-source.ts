@@ -59,7 +59,10 @@ export class TrackSource {
     });
     if (taken.length === 0) return undefined;
     const written = () => {
-      for (const { log, closed } of taken) log.closed.splice(0, closed.length);
+      for (const { log, closed } of taken) {
+        const done = new Set(closed);
+        log.closed = log.closed.filter((one) => !done.has(one));
+      }
     };
     return { segments, written };
   }
@@ -93,7 +96,8 @@ export class TrackSource {
   #idOf(shard: number, number: number): string | undefined {
     const slot = this.#table.shards[shard].slot(number);
     const { columns } = this.#table.picture;
-    return slot >= 0 && columns.flags[slot] & HAS_PLACE ? columns.id[slot] : undefined;
+    if (slot < 0) return this.#table.shards[shard].departed.get(number);
+    return columns.flags[slot] & HAS_PLACE ? columns.id[slot] : undefined;
   }
 
   /** @param look says whether to go on. */

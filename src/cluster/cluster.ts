@@ -56,6 +56,8 @@ export interface ClusterOptions {
   log: MemberLog;
   /** 0 ≤ value < 1. */
   random(): number;
+  /** Drops what this node has in memory of an entity's events. Absent = it has none. */
+  forget?(id: string): Promise<void>;
   /** What viewers see may be old: the lease is not renewed, or another node is silent. */
   onStale(stale: boolean): void;
   /** Evicted: the node must drop everything. */
@@ -155,6 +157,7 @@ export class Cluster {
       scatter: new Scatter({
         picture: system.picture,
         tails: new LocalTails(system.table, clock),
+        forget: async (id) => this.#options.forget?.(id),
         clock,
         // A node that stands still may have been evicted already.
         open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
@@ -191,6 +194,11 @@ export class Cluster {
 
   get queries(): EntityQueries {
     return this.parts.scatter;
+  }
+
+  /** Drops what nodes have in memory of an entity's events. @returns whether all of them have. */
+  forget(id: string): Promise<boolean> {
+    return this.parts.scatter.forget(id);
   }
 
   /** What of tracks is in memory, here and in the other nodes. */

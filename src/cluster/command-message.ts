@@ -1,5 +1,5 @@
 /** What is asked of the owner of a shard on behalf of a client, and what it answers; as JSON, of which `undefined` is left out. */
-import { COMMAND_REFUSALS, type Command, type CommandResult, MOVED } from "../actors/messages.ts";
+import { COMMAND_REFUSALS, type CommandResult, MOVED, type Request } from "../actors/messages.ts";
 import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../limits.ts";
 
 export interface CommandRequest {
@@ -7,7 +7,7 @@ export interface CommandRequest {
   n: number;
   /** Under which its shard is believed to be the receiver's. */
   epoch: number;
-  command: Command;
+  command: Request;
 }
 
 export interface CommandAnswer {
@@ -22,11 +22,11 @@ export function readCommandRequest({
   command,
 }: Record<string, unknown>): CommandRequest | undefined {
   if (!isCount(n) || !isCount(epoch) || !isObject(command)) return undefined;
-  const { id, entity, name, data } = command;
-  const fits =
-    isText(id, MAX_COMMAND_ID_LENGTH) && isText(entity, MAX_ID_LENGTH) && isText(name, MAX_NAME_LENGTH);
-  if (!fits || (data !== undefined && !isObject(data))) return undefined;
-  return { n, epoch, command: command as unknown as Command };
+  const { id, entity, name, data, erase } = command;
+  const isCommand = isText(name, MAX_NAME_LENGTH) && (data === undefined || isObject(data));
+  const fits = erase === undefined ? isCommand : typeof erase === "boolean";
+  if (!isText(id, MAX_COMMAND_ID_LENGTH) || !isText(entity, MAX_ID_LENGTH) || !fits) return undefined;
+  return { n, epoch, command: command as unknown as Request };
 }
 
 /** Reads what another node answers; `undefined` if it is no answer. */

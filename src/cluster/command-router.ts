@@ -5,11 +5,11 @@
  * A command is under way (asked here, asked of another node, or waiting for an owner) → answered, or its time is over: then it may have been applied.
  */
 import {
-  type Command,
   type CommandHandler,
   type CommandResult,
   type LocalCommands,
   MOVED,
+  type Request,
 } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
@@ -31,7 +31,7 @@ export interface CommandRouterOptions {
 
 interface UnderWay {
   readonly n: number;
-  readonly command: Command;
+  readonly command: Request;
   readonly shard: number;
   /** Monotonic ms. */
   readonly deadline: number;
@@ -58,7 +58,7 @@ export class CommandRouter implements CommandHandler {
     options.routing.onChange((shards) => this.#changed(new Set(shards)));
   }
 
-  command(command: Command): Promise<CommandResult> {
+  command(command: Request): Promise<CommandResult> {
     if (this.#closed || this.#underWay.size >= MAX_COMMANDS_UNDER_WAY) {
       this.stats.overloaded += 1;
       const detail = this.#closed ? CLOSED : OVERLOADED;

@@ -166,7 +166,7 @@ export class MirrorTable {
   }
 
   /** The slot of a record's entity, a new one if need be. `UNKNOWN`: it is no mirror, though its shard is not this node's. */
-  #slotFor({ shard, number, id }: FrameReader): number {
+  #slotFor({ shard, number, id, epoch }: FrameReader): number {
     const slots = this.#slots[shard];
     const { columns } = this.#picture;
     const known = slots.get(number);
@@ -180,7 +180,13 @@ export class MirrorTable {
       // It says what cannot be, or this node has something that it should not: another node's word must not end it.
       if (!this.isMirror(slot) || columns.shard[slot] !== shard) return UNKNOWN;
       slots.delete(this.#number[slot]);
-    } else {
+      // Its owner has deleted it, and begun another with its id, whose `seq` begins anew.
+      if (columns.epoch[slot] === epoch) {
+        this.#remove(shard, slot, "deleted");
+        slot = -1;
+      }
+    }
+    if (slot < 0) {
       if (this.#picture.size >= this.#maxEntities) return FULL_TABLE;
       slot = this.#picture.add(id, shard);
       columns.flags[slot] |= MIRROR;

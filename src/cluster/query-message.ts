@@ -13,7 +13,9 @@ export type EntityQuery =
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
   | { is: "tail"; id: string }
-  | ({ is: "during"; after?: string; limit: number } & StretchQuery);
+  | ({ is: "during"; after?: string; limit: number } & StretchQuery)
+  /** Not a question: the events of an entity are deleted, nothing of them may stay in memory. */
+  | { is: "forget"; id: string };
 
 /** What one node says. */
 export interface Answer {
@@ -49,7 +51,7 @@ export function readQueryMessage(body: unknown): QueryMessage | undefined {
 function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
-  if (is === "one" || is === "tail") return typeof id === "string";
+  if (is === "one" || is === "tail" || is === "forget") return typeof id === "string";
   if (is === "during") return isStretchQuery(value);
   if (!isNames(kinds) || !isNames(states)) return false;
   if (is === "then" && !(isNumber(value.t) && (value.known === undefined || isNumber(value.known))))

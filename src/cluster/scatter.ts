@@ -45,13 +45,15 @@ export interface ScatterOptions {
   others(): string[];
   /** What of tracks is in memory here. */
   tails: LocalTails;
+  /** Drops what this node has in memory of an entity's events. Absent = it has none. */
+  forget?(id: string): Promise<void>;
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
 }
 
-/** Queries that look at all that is in memory, in many slices of the loop. */
-type LongQuery = Extract<EntityQuery, { is: "then" | "during" }>;
+/** Queries that take many slices of the loop, or wait for others. */
+type LaterQuery = Extract<EntityQuery, { is: "then" | "during" | "forget" }>;
 
 interface Pending {
   waiting: Set<string>;
@@ -106,6 +108,12 @@ export class Scatter implements EntityQueries, TrackTails {
     };
   }
 
+  /** Drops what nodes have in memory of an entity's events. @returns whether all of them have. */
+  async forget(id: string): Promise<boolean> {
+    const { silent } = await this.#ask({ is: "forget", id });
+    return !silent;
+  }
+
   /** A message of another node, whatever is in it. */
   heard(from: string, body: unknown): void {
     const message = readQueryMessage(body);
@@ -116,7 +124,7 @@ export class Scatter implements EntityQueries, TrackTails {
     if (message.is === "query") {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
-      if (isLong(query)) void this.#long(query).then(send);
+      if (isLater(query)) void this.#later(query).then(send);
       else send(this.answer(query));
       return;
     }
@@ -127,7 +135,7 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** What this node has to say. */
-  answer(query: Exclude<EntityQuery, LongQuery>): Answer {
+  answer(query: Exclude<EntityQuery, LaterQuery>): Answer {
     const { picture, open } = this.#options;
     const shards = open();
     const only = (slot: number) => shards.has(picture.columns.shard[slot]);
@@ -157,8 +165,12 @@ export class Scatter implements EntityQueries, TrackTails {
   }
 
   /** As `answer`; a look at all that is in memory takes many slices of the loop. */
-  async #long(query: LongQuery): Promise<Answer> {
-    const { tails, open } = this.#options;
+  async #later(query: LaterQuery): Promise<Answer> {
+    const { tails, open, forget } = this.#options;
+    if (query.is === "forget") {
+      await forget?.(query.id);
+      return { records: [], more: false, shards: [] };
+    }
     const before = new Map(open());
     const isOpen = (shard: number) => open().has(shard);
     const said =
@@ -179,9 +191,11 @@ export class Scatter implements EntityQueries, TrackTails {
     return { ...merge(answers), missing };
   }
 
-  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[] }> {
+  /** `silent`: a node has not answered. */
+  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[]; silent: boolean }> {
     const { clock, send } = this.#options;
-    const others = this.#pending.size < MAX_QUERIES ? this.#options.others() : [];
+    const all = this.#options.others();
+    const others = this.#pending.size < MAX_QUERIES ? all : [];
     const answers: Answer[] = [];
     if (others.length > 0) {
       const n = ++this.#n;
@@ -197,16 +211,17 @@ export class Scatter implements EntityQueries, TrackTails {
       });
     }
     // Last, so that a shard that came here while the others were asked is not missed.
-    answers.push(isLong(query) ? await this.#long(query) : this.answer(query));
+    const silent = answers.length < all.length;
+    answers.push(isLater(query) ? await this.#later(query) : this.answer(query));
     const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
     const missing: number[] = [];
     for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
-    return { answers, missing };
+    return { answers, missing, silent };
   }
 }
 
-function isLong(query: EntityQuery): query is LongQuery {
-  return query.is === "then" || query.is === "during";
+function isLater(query: EntityQuery): query is LaterQuery {
+  return query.is === "then" || query.is === "during" || query.is === "forget";
 }
 
 /** As many stretches as a message holds. */

@@ -41,6 +41,7 @@ export class EventTail {
   #wake: (() => void) | undefined;
   #woken = false;
   #stopped = false;
+  #looking: Promise<unknown> = Promise.resolve();
   #running: Promise<void> = Promise.resolve();
   #heldAt: Cursor | undefined;
   #heldSince = 0;
@@ -97,13 +98,22 @@ export class EventTail {
     return follower;
   }
 
+  /** Drops what is in memory about an entity whose events are deleted. */
+  async forget(subject: string): Promise<void> {
+    // What is being read may have been read before they were deleted.
+    await this.#looking;
+    this.#window?.forget(subject);
+  }
+
   #far(cursor: Cursor): Promise<EventPage> {
     return this.#reads.run(() => this.#options.log.read(cursor, MAX_EVENT_ROWS));
   }
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const next = await this.#look();
+      const looking = this.#look();
+      this.#looking = looking.catch(() => {});
+      const next = await looking;
       if (next === 0) continue;
       await this.#pause(EVENT_POLL_LEAST_MS, false);
       if (!this.#woken && !this.#stopped) await this.#pause(next - EVENT_POLL_LEAST_MS, true);

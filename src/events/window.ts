@@ -26,6 +26,11 @@ export class EventWindow {
     this.#events = this.#events.slice(surplus);
   }
 
+  /** Leaves out what is about an entity. */
+  forget(subject: string): void {
+    this.#events = this.#events.filter((event) => event.subject !== subject);
+  }
+
   /** The events after a cursor, `limit` at most; `undefined` if some of them are not here any more. */
   after(cursor: Cursor, limit: number): LoggedEvent[] | undefined {
     if (compareCursors(cursor, this.#start) < 0) return undefined;

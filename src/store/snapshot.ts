@@ -1,12 +1,16 @@
 /**
  * The `entity` table: last known state as rows, for anyone with SQL. Written behind the checkpoints at a bounded rate, a few rows a
- * statement, because on the embedded store flushes wait behind each. 37,000–53,000 upserts a second take a core, which is why recovery does not depend
+ * statement, because on the embedded store flushes wait behind each, and by the owner of their shard alone: else one that is late would bring back
+ * what its successor has deleted. 37,000–53,000 upserts a second take a core, which is why recovery does not depend
  * on these rows.
  */
 import type { Liveness } from "../actors/messages.ts";
 import { StoreAway } from "../actors/ports.ts";
 import { MAX_BACKGROUND_ROWS, SNAPSHOT_ROWS_PER_SECOND } from "../limits.ts";
+import { eraseRows, ROWS } from "./erase-entity.ts";
 import { isPoison } from "./errors.ts";
+import type { Fence } from "./fence.ts";
+import { OWN, type Owned, ownedBy } from "./own-shard.ts";
 import { type StoreContext, withClient } from "./session.ts";
 
 export interface SnapshotRow {
@@ -52,46 +56,65 @@ const SET = [
   .concat("attributes", "labels", "epoch", "seq")
   .map((name) => `${name} = excluded.${name}`)
   .join(", ");
-/** Input: the rows as JSON. An older (epoch, seq) never replaces a newer one. */
+/** Inputs: as `OWN`, and the rows as JSON. An older (epoch, seq) never replaces a newer one. */
 const UPSERT = `
+WITH ${OWN}, written AS (
 INSERT INTO entity AS e (id, kind, state, liveness, t, received, source, geom, alt, speed, course, heading, accuracy, attributes, labels, epoch, seq)
 SELECT id, kind, state, liveness, to_timestamp(t / 1000), to_timestamp(received / 1000), source,
   CASE WHEN lon IS NULL THEN NULL ELSE ST_SetSRID(ST_MakePoint(lon, lat), 4326) END,
   alt, speed, course, heading, accuracy, attributes::jsonb, labels, epoch, seq
-FROM json_to_recordset($1::json) AS r (${COLUMNS}) ORDER BY id
-ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)`;
+FROM own, json_to_recordset($5::json) AS r (${COLUMNS}) ORDER BY id
+ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)
+)
+SELECT FROM held`;
 
 const RETRY_MS = 1_000;
 
 interface Offer {
+  epoch: number;
   rows: () => Iterable<SnapshotRow>;
   written: () => void;
 }
 
 export class SnapshotWriter {
   readonly #context: StoreContext;
+  readonly #fence: Fence;
   readonly #failed: (error: unknown) => void;
   /** By shard, in the order in which they are written. */
   readonly #offers = new Map<number, Offer>();
   #running: Promise<void> | undefined;
   #stopped = false;
   #cancelPause = () => {};
+  #upserting: Promise<void> = Promise.resolve();
 
   /** @param failed is told of an error that trying again does not mend. */
-  constructor(context: StoreContext, failed: (error: unknown) => void) {
+  constructor(context: StoreContext, fence: Fence, failed: (error: unknown) => void) {
     this.#context = context;
+    this.#fence = fence;
     this.#failed = failed;
   }
 
   /**
-   * Has the rows of a shard written when its turn comes; a newer offer for a shard takes the place of one that waits.
+   * Has the rows of a shard written when its turn comes, if it is this node's under that epoch then; a newer offer for a shard takes the place of
+   * one that waits.
    * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile.
    * @param written called once all of them are durable.
    */
-  offer(shard: number, rows: () => Iterable<SnapshotRow>, written: () => void): void {
+  offer(shard: number, epoch: number, rows: () => Iterable<SnapshotRow>, written: () => void): void {
     if (this.#stopped) return;
-    this.#offers.set(shard, { rows, written });
+    this.#offers.set(shard, { epoch, rows, written });
     this.#running ??= this.#run();
+  }
+
+  /**
+   * Deletes the row of an entity that is in no rows that are still to be made.
+   * @returns false if the shard is not this node's under that epoch any more. @throws StoreAway
+   */
+  async remove(owned: Owned, id: string): Promise<boolean> {
+    // It may be among those that are being written.
+    await this.#upserting;
+    const key = await this.#fence.key();
+    return key !== undefined && eraseRows(this.#context, key, owned, id, ROWS.entity);
   }
 
   /** Writes what waits without pauses, for so long at most, and takes no more. */
@@ -108,7 +131,7 @@ export class SnapshotWriter {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [shard, offer] = next;
       try {
-        await this.#write(offer.rows());
+        await this.#write({ shard, epoch: offer.epoch }, offer.rows());
         offer.written();
       } catch (error) {
         if (error instanceof StoreAway) {
@@ -130,29 +153,35 @@ export class SnapshotWriter {
     return undefined;
   }
 
-  async #write(rows: Iterable<SnapshotRow>): Promise<void> {
+  async #write(owned: Owned, rows: Iterable<SnapshotRow>): Promise<void> {
     let page: SnapshotRow[] = [];
     for (const row of rows) {
       page.push(row);
       if (page.length < MAX_BACKGROUND_ROWS) continue;
-      await this.#upsert(page);
+      await this.#upsert(owned, page);
       page = [];
     }
-    if (page.length > 0) await this.#upsert(page);
+    if (page.length > 0) await this.#upsert(owned, page);
   }
 
-  async #upsert(page: SnapshotRow[]): Promise<void> {
-    await this.#upsertAll(page);
+  async #upsert(owned: Owned, page: SnapshotRow[]): Promise<void> {
+    const upserting = this.#upsertAll(owned, page);
+    this.#upserting = upserting.catch(() => {});
+    await upserting;
     if (!this.#stopped) await this.#pause((page.length / SNAPSHOT_ROWS_PER_SECOND) * 1_000);
   }
 
   /** A row that PostgreSQL refuses is told and left out; the others are written. */
-  async #upsertAll(page: SnapshotRow[]): Promise<void> {
+  async #upsertAll(owned: Owned, page: SnapshotRow[]): Promise<void> {
     const text = JSON.stringify(page);
+    const key = await this.#fence.key();
+    // Whoever has its shards now writes them.
+    if (key === undefined) return;
     try {
-      await withClient(this.#context, (client) =>
-        client.query({ name: "upsert-entity", text: UPSERT, values: [text] }),
+      const held = await withClient(this.#context, (client) =>
+        client.query({ name: "upsert-entity", text: UPSERT, values: [...ownedBy(key, owned), text] }),
       );
+      if (held.rowCount === 0) throw new StoreAway("the fence has moved on");
     } catch (error) {
       if (!isPoison(error)) throw error;
       if (page.length === 1) {
@@ -163,8 +192,8 @@ export class SnapshotWriter {
         return;
       }
       const middle = page.length >> 1;
-      await this.#upsertAll(page.slice(0, middle));
-      await this.#upsertAll(page.slice(middle));
+      await this.#upsertAll(owned, page.slice(0, middle));
+      await this.#upsertAll(owned, page.slice(middle));
     }
   }
 

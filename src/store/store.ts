@@ -40,6 +40,7 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredErasure } from "./stored-erasure.ts";
 import { StoredWebhooks } from "./stored-webhooks.ts";
 import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
 import { StoredTracks } from "./track/stored-tracks.ts";
@@ -180,6 +181,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly webhooks: StoredWebhooks;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
+  readonly erasure: StoredErasure;
   readonly partitions: PartitionUpkeep;
   /** The pool, for the parts of the store that are not behind a port. */
   readonly context: StoreContext;
@@ -216,13 +218,14 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       const down = () => this.#becomeDown(evicted());
       this.cluster = new Cluster(context, lease, this.#fence, down);
     }
-    this.snapshot = new SnapshotWriter(context, (error) =>
+    this.snapshot = new SnapshotWriter(context, this.#fence, (error) =>
       log.error({ err: error }, "entity rows could not be written"),
     );
     this.tracks = new TrackWriter(context, this.#fence, kind === "embedded", (error) =>
       log.error({ err: error }, "rows of tracks could not be written"),
     );
     this.history = new StoredTracks(context);
+    this.erasure = new StoredErasure(context, this.#fence, this.snapshot, this.tracks);
     this.partitions = new PartitionUpkeep(context, log, retentionMs, [EVENT_PARTITIONS, TRACK_PARTITIONS]);
   }
 

@@ -72,6 +72,8 @@ export interface TakenTail {
   body: Uint8Array;
   end: number;
   turn: number;
+  /** With it so many numbers are forgotten. */
+  forgotten: number;
 }
 
 /** What is known of a number, next to each other so that it takes one cache line, as 64-bit numbers … */
@@ -99,6 +101,10 @@ export class TrackLog {
   #no = 0;
   /** What was taken may be written yet. */
   #pending = false;
+  /** Numbers that were forgotten, until it was written anew, and by what is durable. */
+  #forgotten = 0;
+  #rewritten = 0;
+  #clean = 0;
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
   late: LatePoint[] = [];
@@ -177,12 +183,13 @@ export class TrackLog {
   /** What goes with a checkpoint that holds all that was added until now. */
   take(): TakenTail {
     // One that was taken and hangs may still be written after this: then both must begin at the same record.
-    if (!this.#pending && this.#wanted() < this.#points * WANTED_SHARE && this.bytes > SMALL_BYTES)
-      this.#rewrite();
+    const isSparse = this.bytes > SMALL_BYTES && this.#wanted() < this.#points * WANTED_SHARE;
+    if (!this.#pending && (isSparse || this.#rewritten < this.#forgotten)) this.#rewrite();
     this.#pending = true;
     const whole = this.#durable === 0;
     const body = this.#out.bytes.slice(this.#durable, this.#out.length);
-    return { log: this, no: this.#no, whole, body, end: this.#out.length, turn: this.#turn };
+    const forgotten = this.#rewritten;
+    return { log: this, no: this.#no, whole, body, end: this.#out.length, turn: this.#turn, forgotten };
   }
 
   /** The checkpoint that it went with is durable. */
@@ -191,6 +198,7 @@ export class TrackLog {
     this.#durable = Math.max(this.#durable, tail.end);
     this.#durableTurn = Math.max(this.#durableTurn, tail.turn);
     this.#no = Math.max(this.#no, tail.no + 1);
+    this.#clean = Math.max(this.#clean, tail.forgotten);
   }
 
   /** Takes a piece that a checkpoint held, in their order. */
@@ -209,6 +217,25 @@ export class TrackLog {
     this.#durable = this.#out.length;
     this.#durableTurn = this.#turn;
     this.#no = no + 1;
+  }
+
+  /** Forgets all of a number, whatever was to become of it. */
+  forget(number: number): void {
+    this.closed = this.closed.filter((one) => one.number !== number);
+    this.late = this.late.filter((one) => one.number !== number);
+    if (number < this.#numbers) this.#words.fill(0, number * WORDS + LAST, (number + 1) * WORDS);
+    this.#forgotten += 1;
+  }
+
+  /** No piece that is durable holds anything that was forgotten. */
+  get isClean(): boolean {
+    return this.#clean === this.#forgotten;
+  }
+
+  /** Whether something of a number that has ended is in no row yet. */
+  holds(number: number): boolean {
+    const isOfIt = (one: { number: number }) => one.number === number;
+    return this.closed.some(isOfIt) || this.late.some(isOfIt);
   }
 
   /** Whether a segment, or a late point, is in a checkpoint that was written. */
@@ -327,6 +354,7 @@ export class TrackLog {
     this.#numbers = to.#numbers;
     this.#points = to.#points;
     this.#durable = 0;
+    this.#rewritten = this.#forgotten;
   }
 
   /** A segment, without its first point if that is open already as the last one of the segment before. */

@@ -80,14 +80,23 @@ export class Tracks {
     if (log.count(number) > 0) this.#hold(log, number, heard, description);
   }
 
+  /** An entity is deleted. @param heard when it was last heard of, Unix ms. @param at when it was deleted, Unix ms. */
+  deleted(shard: number, number: number, heard: number, at: number, description: Description): void {
+    const log = this.logs[shard];
+    if (log.count(number) > 0) this.#hold(log, number, heard, description, at);
+  }
+
   /** Forgets a shard. */
   forget(shard: number): void {
     this.logs[shard] = new TrackLog();
   }
 
-  #hold(log: TrackLog, number: number, heard: number, description: Description): void {
+  /** @param end the hold is over then at the latest, Unix ms. */
+  #hold(log: TrackLog, number: number, heard: number, description: Description, end = Infinity): void {
     if (log.count(number) > 1) log.end(number, description, heard, NaN);
-    log.end(number, description, NaN, log.last(number) + this.holdMs);
+    const last = log.last(number);
+    // Nothing lasts from a moment to the same moment.
+    log.end(number, description, NaN, Math.max(last + 1, Math.min(last + this.holdMs, end)));
   }
 
   /** Whether the next point, at `t`, is for another segment. Of two points at least: there is nothing to end in one. */

@@ -61,6 +61,12 @@ export class Deliverer {
     this.#wake();
   }
 
+  /** Drops what is in memory about an entity whose events are deleted. Resolves when nothing of it is saved any more. */
+  async forget(subject: string): Promise<void> {
+    await Promise.all([...this.#workers.values()].map((worker) => worker.forget(subject)));
+    await Promise.all(this.#ending.values());
+  }
+
   /** Ends all requests under way, and gives the webhooks to others. */
   async stop(): Promise<void> {
     if (this.#stopped) return;

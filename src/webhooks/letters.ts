@@ -33,9 +33,16 @@ export class Letters {
     own.splice(after + 1, 0, letter);
   }
 
-  /** Takes out the oldest of a subject: it is delivered, or given up. */
+  /** Takes out all of a subject. */
+  forget(subject: string): void {
+    this.#size -= this.#bySubject.get(subject)?.length ?? 0;
+    this.#bySubject.delete(subject);
+  }
+
+  /** Takes out the oldest of a subject: it is delivered, or given up. No-op if there is none any more. */
   shift(subject: string): void {
-    const own = this.#bySubject.get(subject)!;
+    const own = this.#bySubject.get(subject);
+    if (own === undefined) return;
     own.shift();
     this.#size--;
     if (own.length === 0) this.#bySubject.delete(subject);

@@ -46,6 +46,9 @@ export class WebhookWorker {
   #loaded = -1;
   /** There are more than were loaded. */
   #hasMore = false;
+  /** Subjects whose events are deleted: what is in hand of them is not sent or saved any more. */
+  readonly #forgotten = new Set<string>();
+  #saving: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -86,6 +89,14 @@ export class WebhookWorker {
     this.#arrival.poke();
   }
 
+  /** Drops what is in memory about an entity whose events are deleted. Resolves when nothing of it is saved any more. */
+  async forget(subject: string): Promise<void> {
+    this.#forgotten.add(subject);
+    this.#letters.forget(subject);
+    this.#arrival.poke();
+    await this.#saving;
+  }
+
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -107,12 +118,13 @@ export class WebhookWorker {
   }
 
   async #turn(): Promise<void> {
+    if (this.#forgotten.size > 0) this.#readAnew();
     const { clock, deliveries } = this.#options;
     const { webhook, redelivered } = this.#held;
     if (this.#loaded !== redelivered || (this.#hasMore && this.#letters.size === 0)) {
       const limit = 2 * MAX_WEBHOOK_WAITING;
       const waiting = await deliveries.waiting(webhook.id, limit);
-      this.#letters.load(waiting);
+      this.#letters.load(waiting.filter(({ event }) => !this.#forgotten.has(event.subject)));
       this.#hasMore = waiting.length === limit;
       this.#loaded = redelivered;
     }
@@ -180,6 +192,7 @@ export class WebhookWorker {
     const untried = (event: LoggedEvent): Letter => ({ event, attempts: 0, nextAt: now });
     if (this.#letters.has(events[0]!.subject)) return events.map(untried);
     for (const [i, event] of events.entries()) {
+      if (this.#forgotten.has(event.subject)) return [];
       const isHeld = this.#endpoint.isDoubtful || this.#leaseLeft() <= 0 || this.#stopped;
       if (isHeld) return events.slice(i).map(untried);
       const error = await this.#send(event, progress);
@@ -205,6 +218,7 @@ export class WebhookWorker {
   }
 
   #keep(letter: Letter): void {
+    if (this.#forgotten.has(letter.event.subject)) return;
     if (letter.nextAt === undefined) this.#stats.dead++;
     else this.#letters.add(letter);
   }
@@ -219,11 +233,13 @@ export class WebhookWorker {
     this.#stats.failures += progress.failures;
     for (;;) {
       try {
-        const saved = await deliveries.save(webhook.id, holder, generation, {
-          ...progress,
-          ...paused,
+        const letters = progress.letters.filter(({ event }) => !this.#forgotten.has(event.subject));
+        const saving = deliveries.save(webhook.id, holder, generation, {
+          ...{ ...progress, letters, ...paused },
           disabledReason,
         });
+        this.#saving = saving.catch(() => {});
+        const saved = await saving;
         if (!saved || disabledReason !== undefined) this.#stopped = true;
         this.#cursor = progress.cursor;
         this.#isSaved = true;
@@ -234,6 +250,15 @@ export class WebhookWorker {
         await this.#sleep(EVENT_RETRY_MS);
       }
     }
+  }
+
+  /** What is being read may have been read before it was deleted. */
+  #readAnew(): void {
+    const { tail, clock } = this.#options;
+    this.#forgotten.clear();
+    this.#follower.close();
+    this.#follower = tail.follow(this.#cursor);
+    this.#arrival = new Arrival(clock);
   }
 
   /** Retention was faster: goes on with the oldest that is kept. */

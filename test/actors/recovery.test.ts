@@ -236,23 +236,28 @@ t.test(
   },
 );
 
-t.test("[V5] a checkpoint from before there were commands is read", async (t) => {
+t.test("[V5] checkpoints from before there were commands and deletions are read", async (t) => {
   const h = await startSystem();
   void h.system.router.submit([report("a", 0, { speed: 5 })]);
   await h.clock.advance(10);
   const shard = shardOf("a");
   const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-  // A version, and then no states and no commands before the duplicate memory of the one entity, which ends it.
+  // A version, and then no states, no commands and nothing departed before the duplicate memory of the one entity, which ends it.
   const memory = 1 + 8 * 12 + 1;
-  const before = Buffer.concat([body.subarray(0, -memory - 2), body.subarray(-memory)]);
-  t.same([...body.subarray(-memory - 2, -memory)], [0, 0]);
-  before[0] = 1;
-  const bare = new MemoryStore();
-  bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
-  const again = await startSystem({ store: bare, clock: h.clock });
-  t.same(seen(again.system, "a"), seen(h.system, "a"));
-  before[0] = 3;
-  t.throws(() => decodeCheckpoint(before), /checkpoint of version 3, this program reads 1 to 2/);
+  t.same([...body.subarray(-memory - 3, -memory)], [0, 0, 0]);
+  for (const [version, absent] of [
+    [1, 3],
+    [2, 1],
+  ]) {
+    const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
+    before[0] = version;
+    const bare = new MemoryStore();
+    bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
+    const again = await startSystem({ store: bare, clock: h.clock });
+    t.same(seen(again.system, "a"), seen(h.system, "a"));
+    before[0] = 4;
+    t.throws(() => decodeCheckpoint(before), /checkpoint of version 4, this program reads 1 to 3/);
+  }
 });
 
 t.test("[V3] a clean stop leaves nothing to replay", async (t) => {

@@ -37,6 +37,27 @@ t.test("[K35] a command resolves with its reply, and waits for the connection", 
   connection.close();
 });
 
+t.test("[K40] a deletion resolves with its reply, and is asked again after a reconnect", async (t) => {
+  const { options, clock, last } = script();
+  const connection = connect("ws://node", options);
+  const deleted = connection.delete("a");
+  const erased = connection.delete("b", { erase: true, id: "e-1" });
+  last().open();
+  const [first, second] = last().take();
+  t.match(first, { op: "delete", n: 1, id: "a", command: /^[0-9a-f]{32}$/, erase: false });
+  t.strictSame(second, { op: "delete", n: 2, id: "b", command: "e-1", erase: true });
+  last().receive(accepted(1, "d"));
+  t.match(await deleted, { accepted: true });
+  last().break();
+  clock.advance(50);
+  last().open();
+  t.strictSame(last().take(), [second]);
+  last().receive({ op: "reply", n: 2, command: "e-1", accepted: true, state: "" });
+  t.strictSame(await erased, { id: "e-1", accepted: true, state: "" });
+  connection.close();
+  await t.rejects(connection.delete("a"), ConnectionClosed);
+});
+
 t.test("[K35] what was not answered is asked again after a reconnect, under the same id", async (t) => {
   const { options, clock, last } = script();
   const connection = connect("ws://node", options);

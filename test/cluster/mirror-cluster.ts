@@ -38,6 +38,7 @@ export class TestCluster {
   readonly #limits: Limits;
   #messages: Message[] = [];
   #random: number;
+  #deletions = 0;
   /** By shard: what is durable, and the newest epoch. */
   readonly #durable = new Map<number, { epoch: number; body: Uint8Array | undefined }>();
 
@@ -215,6 +216,17 @@ export class TestCluster {
       course: place === undefined ? NaN : 90,
       source: `of ${node.name}`,
       attributes,
+    });
+  }
+
+  delete(node: TestNode, id: string): void {
+    const slot = node.picture.find(id);
+    if (slot < 0) return;
+    const { table } = node;
+    for (const each of this.nodes.values()) each.deleted(id);
+    table.apply(table.shards[shardOf(id)], {
+      ...{ is: "deleted", number: table.number[slot], seq: node.picture.columns.seq[slot] + 1 },
+      ...{ command: `d${++this.#deletions}`, at: this.clock.now(), erase: false, id },
     });
   }
 

@@ -33,6 +33,7 @@ const BOXES: (Box | undefined)[] = [
 type Step =
   | { do: "report"; id: number; place: number; attributes: number; who: number }
   | { do: "expire"; id: number }
+  | { do: "delete"; id: number }
   | { do: "commit"; shard: number }
   | { do: "hand"; shard: number; to: number }
   | { do: "steal"; shard: number; to: number }
@@ -57,6 +58,7 @@ const calmSteps: fc.MaybeWeightedArbitrary<unknown>[] = [
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("expire"), id: index(IDS.length) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete"), id: index(IDS.length) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("commit"), shard: index(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("hand"), shard: index(3), to: index(NODES) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("steal"), shard: index(3), to: index(NODES) }) },
@@ -132,6 +134,11 @@ class History {
       case "expire": {
         const node = cluster.owner(shardOf(IDS[step.id]));
         if (node !== undefined) cluster.expire(node, IDS[step.id]);
+        break;
+      }
+      case "delete": {
+        const node = cluster.owner(shardOf(IDS[step.id]));
+        if (node !== undefined) cluster.delete(node, IDS[step.id]);
         break;
       }
       case "commit":
@@ -215,7 +222,7 @@ const histories = fc.asyncProperty(
 );
 
 t.test(
-  "[U1, U2] whatever happens, nothing goes back, and at rest mirrors are what the owners have",
+  "[U1, U2, U14] whatever happens, nothing goes back, and at rest mirrors are what the owners have",
   async () => {
     await fc.assert(histories, { numRuns: 200 });
   },

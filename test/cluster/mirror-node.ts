@@ -78,6 +78,8 @@ export class TestNode {
   ids: readonly string[] = [];
   /** Id → the newest (epoch, seq) that its picture showed. */
   readonly #shown = new Map<string, { epoch: number; seq: number }>();
+  /** Ids that their owner has deleted, and that have yet to leave this picture: what comes after that is counted anew. */
+  readonly #doomed = new Set<string>();
 
   constructor(name: string, cluster: Wires, limits: Limits) {
     this.name = name;
@@ -118,17 +120,25 @@ export class TestNode {
     return slot < 0 ? undefined : seen(this.picture, slot);
   }
 
+  /** The owner of an entity has deleted it. */
+  deleted(id: string): void {
+    if (this.picture.find(id) < 0) this.#shown.delete(id);
+    else this.#doomed.add(id);
+  }
+
   /** Looks that nothing went back. Each round, since it plays the feed too. */
   check(): void {
     const { columns } = this.picture;
     for (let slot = 0; slot < columns.extent; slot++) {
       const id = columns.id[slot];
-      if (id === undefined) continue;
-      const reason = this.picture.removal(slot);
-      if (reason !== undefined) {
-        this.removed.set(id, reason);
-        continue;
-      }
+      const reason = id === undefined ? undefined : this.picture.removal(slot);
+      if (id === undefined || reason === undefined) continue;
+      this.removed.set(id, reason);
+      if (this.#doomed.delete(id)) this.#shown.delete(id);
+    }
+    for (let slot = 0; slot < columns.extent; slot++) {
+      const id = columns.id[slot];
+      if (id === undefined || this.picture.removal(slot) !== undefined) continue;
       const epoch = columns.epoch[slot];
       const seq = columns.seq[slot];
       const before = this.#shown.get(id);

@@ -95,6 +95,31 @@ t.test("[U7] a lost frame, and one that is cut, are made good", async (t) => {
   t.equal(owner.source.subscribers, 1);
 });
 
+t.test("[U14] what begins with the id of a deleted entity is another, also after a loss", async (t) => {
+  const { cluster, owner, viewer } = await pair();
+  for (let i = 0; i < 5; i++) cluster.report(owner, A, [10.06, 50.05]);
+  await cluster.pass(20);
+  cluster.delete(owner, A);
+  await cluster.pass(20);
+  t.equal(viewer.entity(A), undefined);
+  t.equal(viewer.removed.get(A), "deleted");
+  cluster.report(owner, A, [10.06, 50.05]);
+  for (let i = 0; i < 5; i++) cluster.report(owner, B, [10.06, 50.05]);
+  await cluster.pass(20);
+  t.match(viewer.entity(A), { seq: 2 });
+  viewer.removed.clear();
+  cluster.faults = { lost: 100, doubled: 0, refused: 0, delay: 0 };
+  cluster.delete(owner, B);
+  cluster.report(owner, B, [10.07, 50.05]);
+  await cluster.pass(20);
+  t.match(viewer.entity(B), { seq: 7 }, "the end of the first one is lost");
+  cluster.faults = { lost: 0, doubled: 0, refused: 0, delay: 0 };
+  await cluster.pass(1_500);
+  t.match(viewer.entity(B), { ...owner.entity(B), seq: 2 });
+  t.equal(viewer.removed.get(B), "deleted");
+  cluster.checkRest();
+});
+
 t.test("[U11] a silent node is told, and one that is heard again", async (t) => {
   const { cluster, viewer } = await pair();
   t.same(viewer.silences, []);

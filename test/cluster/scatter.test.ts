@@ -226,7 +226,7 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
     clock,
     others: () => ["old"],
     send: (_, message) => {
-      if (message.is === "query" && message.query.is !== "then" && message.query.is !== "during")
+      if (message.is === "query" && message.query.is === "list")
         scatter.heard("old", { is: "answer", n: message.n, answer: other.answer(message.query) });
     },
   });

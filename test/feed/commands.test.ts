@@ -1,8 +1,9 @@
 import t from "tap";
 import type { CommandResult } from "../../src/actors/messages.ts";
 import { MAX_PENDING_COMMANDS_PER_CONNECTION } from "../../src/limits.ts";
+import { PROTOCOL_BINARY, PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { report, seen, startSystem } from "../support/actor-system.ts";
-import { start } from "./harness.ts";
+import { start, TestClient, WORLD } from "./harness.ts";
 
 /** A feed over real actors, on one clock. */
 async function fleet() {
@@ -58,6 +59,41 @@ t.test("[F52] what is no command is told with its number, and goes no further", 
   t.match(client.last("error"), { type: /bad-request$/, detail: /`n` must be/ });
   t.same(errors, []);
 });
+
+for (const protocol of [PROTOCOL_JSON, PROTOCOL_BINARY])
+  t.test(`[F54] [F23] a deletion is replied to, and its entity departs: ${protocol}`, async (t) => {
+    const { h, feed } = await fleet();
+    const { picture } = h.system;
+    const client = new TestClient(feed, undefined, protocol);
+    const { entities } = client.subscribe("v", WORLD);
+    feed.tick(0);
+    t.same([...entities.keys()], ["a"]);
+    const slot = picture.find("a");
+    client.send({ op: "delete", n: 1, id: "a", command: "d-1" });
+    await h.clock.advance(10);
+    t.match(client.last("reply"), { n: 1, command: "d-1", accepted: true, state: "online.moving" });
+    t.equal(picture.removal(slot), "deleted");
+    void h.system.router.submit([report("b", 1), report("a", 1, { speed: 7 })]);
+    await h.clock.advance(10);
+    t.notOk([picture.find("a"), picture.find("b")].includes(slot), "its slot waits for its departure");
+    feed.tick(0);
+    t.match(client.last("delta"), { departures: [["a", "deleted"]] });
+    t.same([...entities.keys()].sort(), ["a", "b"], "what begins with its id is another");
+    t.match(entities.get("a"), { speed: 7, seq: 4 });
+    t.equal(picture.removal(slot), undefined);
+    client.send({ op: "delete", n: 2, id: "a", erase: true });
+    client.send({ op: "delete", n: 3, id: "nobody" });
+    await h.clock.advance(10);
+    t.match(client.last("reply"), { n: 3, accepted: false, type: "entity-not-found" });
+    for (let turn = 0; turn < 30; turn++) await h.clock.advance(20);
+    t.match(client.last("reply"), { n: 2, command: "made-here", accepted: true });
+    feed.tick(0);
+    t.same([...entities.keys()], ["b"]);
+    for (const members of [{ id: 7 }, { id: "a", erase: 1 }, { id: "a", command: "" }]) {
+      client.send({ op: "delete", n: 9, ...members });
+      t.match(client.last("error"), { type: "urn:muster:problem:invalid-command", n: 9 });
+    }
+  });
 
 t.test("[F53] commands that wait for their reply are limited", async (t) => {
   const waiting: ((result: CommandResult) => void)[] = [];

@@ -1,5 +1,5 @@
 import t from "tap";
-import type { Command, CommandResult } from "../../src/actors/messages.ts";
+import type { Request as CommandRequest, CommandResult } from "../../src/actors/messages.ts";
 import { MAX_COMMAND_BODY_BYTES } from "../../src/limits.ts";
 import { report, seen, startSystem } from "../support/actor-system.ts";
 import { problemOf, TOKEN, testApp } from "./fixture.ts";
@@ -81,7 +81,7 @@ t.test("[H31] what may have been applied is a 503", async (t) => {
 });
 
 t.test("[H32] what is no command goes no further", async (t) => {
-  const taken: Command[] = [];
+  const taken: CommandRequest[] = [];
   const app = testApp({
     commands: {
       async command(command) {

@@ -10,7 +10,7 @@ t.test(
     const h = await startSystem();
     const offers: { rows: SnapshotRow[]; written: () => void }[] = [];
     const onCheckpoint = entityRows({
-      offer: (_, rows, written) => offers.push({ rows: [...rows()], written }),
+      offer: (_shard, _epoch, rows, written) => offers.push({ rows: [...rows()], written }),
     });
     const shard = h.system.table.shards[0xc5]!;
     const [one, two] = idsOf(shard.index);

@@ -13,7 +13,8 @@ export interface Subject {
 
 const DAY_MS = 86_400_000;
 
-export async function storeContract(t: Test, subject: Subject): Promise<void> {
+/** @returns the store, which the test closes. */
+export async function storeContract(t: Test, subject: Subject): Promise<Store> {
   let store = await subject.open();
   let flushNo = 0;
   const reopen = async (options?: Partial<StoreOptions>) => {
@@ -224,8 +225,9 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
   await t.test(
     "[D16] entity rows are written behind, and an older state never replaces a newer one",
     async (t) => {
-      const written = (shard: number, made: SnapshotRow[]) =>
-        new Promise<void>((resolve) => store.snapshot.offer(shard, () => made, resolve));
+      const epochs = await store.claim([60]);
+      const written = (shard: number, made: SnapshotRow[], epoch = epochs.get(shard)!) =>
+        new Promise<void>((resolve) => store.snapshot.offer(shard, epoch, () => made, resolve));
       await written(60, [
         rowOf("r1", 1, 5),
         rowOf("r2", 1, 1, { lon: undefined, lat: undefined, labels: ["a", 'b"'] }),
@@ -256,6 +258,11 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
       ]);
       const [placeless] = await rows(store, "SELECT geom, labels, t FROM entity WHERE id = 'r2'");
       t.same(placeless, { geom: null, labels: ["a", 'b"'], t: null });
+      const again = (await store.claim([60])).get(60)!;
+      await written(60, [rowOf("r3", 9, 9)]);
+      t.equal(await count(store, "entity WHERE id = 'r3'"), 0, "nor does one who has the shard no longer");
+      await written(60, [rowOf("r3", 9, 9)], again);
+      t.equal(await count(store, "entity WHERE id = 'r3'"), 1);
     },
   );
 
@@ -263,7 +270,8 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
     const made = Array.from({ length: 300 }, (_, i) =>
       rowOf(`mixed-${i}`, 1, 1, i % 150 === 7 ? { attributes: '{"a":"\\u0000"}' } : {}),
     );
-    await new Promise<void>((resolve) => store.snapshot.offer(64, () => made, resolve));
+    const epoch = (await store.claim([64])).get(64)!;
+    await new Promise<void>((resolve) => store.snapshot.offer(64, epoch, () => made, resolve));
     t.equal(await count(store, "entity WHERE id LIKE 'mixed-%'"), 298);
     t.equal(await count(store, "entity WHERE id IN ('mixed-7', 'mixed-157')"), 0);
   });
@@ -272,10 +280,12 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
     "[D16] a newer offer of a shard takes the place of one that waits, and rows are written at a bounded rate",
     async (t) => {
       const made: string[] = [];
+      const epochs = await store.claim([61, 62, 63]);
       const offer = (shard: number, name: string, n: number) =>
         new Promise<void>((resolve) => {
           store.snapshot.offer(
             shard,
+            epochs.get(shard)!,
             function* () {
               made.push(name);
               for (let i = 0; i < n; i++) yield rowOf(`${name}-${i}`, 1, 1);
@@ -293,6 +303,7 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
       t.equal(await count(store, "entity WHERE id LIKE 'first-%'"), 1_000);
       store.snapshot.offer(
         63,
+        epochs.get(63)!,
         () => [rowOf("at-the-end", 1, 1)],
         () => {},
       );
@@ -353,6 +364,7 @@ export async function storeContract(t: Test, subject: Subject): Promise<void> {
       await rows(store, "DELETE FROM event_default");
     },
   );
+  return store;
 }
 
 function event(shard: number, data: Record<string, string | number>) {

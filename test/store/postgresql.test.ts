@@ -2,10 +2,14 @@ import t from "tap";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { storeContract } from "./contract.ts";
+import { erasureContract } from "./contract-erasure.ts";
 import { open } from "./fixture.ts";
 
 t.test("the store on a PostgreSQL server", async (t) => {
   const dataDir = await temporaryFolder(t);
   const { url } = await testDatabase(t);
-  await storeContract(t, { open: (options) => open({ dataDir, databaseUrl: url, ...options }) });
+  const store = await storeContract(t, {
+    open: (options) => open({ dataDir, databaseUrl: url, ...options }),
+  });
+  await erasureContract(t, store);
 });

@@ -1,6 +1,7 @@
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
 import { TRACKED } from "../../src/actors/machine/tracked.ts";
 import type { Report } from "../../src/actors/messages.ts";
+import type { Traces } from "../../src/actors/ports.ts";
 import type { ReceiveOptions } from "../../src/actors/receive.ts";
 import { ActorSystem } from "../../src/actors/system.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -31,6 +32,7 @@ export async function startSystem(
     clock?: FakeClock;
     machine?: Machine;
     receive?: Partial<ReceiveOptions>;
+    traces?: Traces;
   } = {},
 ): Promise<Harness> {
   const store = options.store ?? new MemoryStore();
@@ -42,6 +44,7 @@ export async function startSystem(
     receive: { ...RECEIVE, ...options.receive },
     machine: options.machine ?? tracked,
     store,
+    traces: options.traces,
     clock,
     onCheckpoint: () => {},
     onLost: (shards) => lost.push([...shards]),

@@ -26,6 +26,7 @@ export const ARROWS: Arrows = {
   "src/main.ts": ["*"],
   // Parts of the composition that are worth a file of their own.
   "src/entity-rows.ts": ["src/actors", "src/picture", "src/limits.ts", "types:src"],
+  "src/erasure.ts": ["src/actors/ports.ts"],
   "src/webhook-delivery.ts": ["src/clock.ts", "src/limits.ts", "src/transport", "src/webhooks", "types:src"],
   "src/readings.ts": ["types:src"],
   "src/health.ts": ["types:src"],
@@ -128,7 +129,17 @@ export const ARROWS: Arrows = {
   web: ["web", "client", ...SHARED_WITH_SDK, "types:src"],
   "web/build.ts": ["web", "node:*"],
   // The nodes that `cluster` measures are started, and their shards looked at, as those that chaos breaks.
-  bench: ["bench", "chaos/local-cluster.ts", "chaos/database-side.ts", "client", "src", "node:*"],
+  bench: [
+    "bench",
+    "chaos/local-cluster.ts",
+    "chaos/database-side.ts",
+    "client",
+    "src",
+    // Servers of this machine, for peers.
+    "test/support/programs.ts",
+    "test/support/redis.ts",
+    "node:*",
+  ],
   chaos: ["chaos", "client", "src", "test/support", "node:*"],
   test: ["*"],
 };

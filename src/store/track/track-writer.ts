@@ -11,7 +11,7 @@ import { MAX_BACKGROUND_ROWS, TRACK_BATCH_ROWS, TRACK_ROWS_PER_SECOND } from "..
 import { correct } from "../../tracks/correct.ts";
 import type { Segment } from "../../tracks/segment.ts";
 import { isPoison } from "../errors.ts";
-import type { Fence } from "../fence.ts";
+import type { Fence, FenceKey } from "../fence.ts";
 import { type StoreContext, withClient } from "../session.ts";
 import { insertSegments } from "./insert-segments.ts";
 import { segmentsAround } from "./segments-around.ts";
@@ -34,6 +34,7 @@ export class TrackWriter {
   readonly #failed: (error: unknown) => void;
   #rows: TrackRows | undefined;
   #running: Promise<void> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #wake = () => {};
   readonly stats = { rows: 0, points: 0, corrections: 0 };
@@ -69,7 +70,9 @@ export class TrackWriter {
       const { clock } = this.#context;
       const began = clock.monotonic();
       try {
-        const written = (await this.#writeSegments(this.#rows)) ?? (await this.#writeLate(this.#rows));
+        const written =
+          (await this.#alone(this.#writeSegments(this.#rows))) ??
+          (await this.#alone(this.#writeLate(this.#rows)));
         if (written !== undefined)
           pause = (written / TRACK_ROWS_PER_SECOND) * 1_000 - (clock.monotonic() - began);
         else if (this.#stopped) return;
@@ -82,11 +85,22 @@ export class TrackWriter {
     }
   }
 
+  /** Resolves when what was taken to be written until now is, or was given up. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  #alone<T>(writing: Promise<T>): Promise<T> {
+    this.#writing = writing.catch(() => {});
+    return writing;
+  }
+
   /** @returns how many rows; `undefined` if there was nothing to write. */
   async #writeSegments(rows: TrackRows): Promise<number | undefined> {
+    const key = await this.#key();
     const batch = rows.segments(this.#batchRows);
     if (batch === undefined) return undefined;
-    await this.#insert(batch.segments);
+    await this.#insert(key, batch.segments);
     batch.written();
     this.stats.rows += batch.segments.length;
     for (const { points } of batch.segments) this.stats.points += points.length - 1;
@@ -94,6 +108,7 @@ export class TrackWriter {
   }
 
   async #writeLate(rows: TrackRows): Promise<number | undefined> {
+    const key = await this.#key();
     const batch = rows.late(MAX_BACKGROUND_ROWS);
     if (batch === undefined) return undefined;
     const { holdMs } = rows;
@@ -106,18 +121,23 @@ export class TrackWriter {
       correct(id, current.get(id) ?? [], points, end, holdMs),
     );
     for (let at = 0; at < changed.length; at += this.#batchRows)
-      await this.#insert(changed.slice(at, at + this.#batchRows));
+      await this.#insert(key, changed.slice(at, at + this.#batchRows));
     batch.written();
     this.stats.corrections += changed.length;
     return Math.max(1, changed.length);
   }
 
-  /** A row that PostgreSQL refuses is told and left out; the others are written. @throws StoreAway */
-  async #insert(segments: readonly Segment[]): Promise<void> {
-    if (segments.length === 0) return;
+  /** From before it is looked what there is to write: what is given away after that is not let in with it. @throws StoreAway */
+  async #key(): Promise<FenceKey> {
     const key = await this.#fence.key();
     // The next owner of the shards writes it.
     if (key === undefined) throw new StoreAway("this incarnation is down");
+    return key;
+  }
+
+  /** A row that PostgreSQL refuses is told and left out; the others are written. @throws StoreAway */
+  async #insert(key: FenceKey, segments: readonly Segment[]): Promise<void> {
+    if (segments.length === 0) return;
     try {
       const held = await withClient(this.#context, (client) => insertSegments(client, key, segments));
       if (!held) throw new StoreAway("the fence has moved on");
@@ -131,8 +151,8 @@ export class TrackWriter {
         return;
       }
       const middle = segments.length >> 1;
-      await this.#insert(segments.slice(0, middle));
-      await this.#insert(segments.slice(middle));
+      await this.#insert(key, segments.slice(0, middle));
+      await this.#insert(key, segments.slice(middle));
     }
   }
 

@@ -12,12 +12,13 @@ import {
   MAX_VIEW_NAME_LENGTH,
 } from "../../limits.ts";
 import type { ProblemType } from "../http/problem.ts";
-import { commandFault } from "../ingest/command.ts";
+import { commandFault, deletionFault } from "../ingest/command.ts";
 import { parseTime } from "../ingest/parse-time.ts";
 import {
   type Bbox,
   type ClientMessage,
   type CommandMessage,
+  type DeleteMessage,
   type Place,
   type Rate,
   type Subscribe,
@@ -118,8 +119,13 @@ function decode(value: unknown): ClientMessage {
       return { op: "report", n: messageNumber(fields.n), reports: reports(fields.reports) };
     case "command":
       return { op: "command", n: messageNumber(fields.n), ...command(fields) };
+    case "delete":
+      return { op: "delete", n: messageNumber(fields.n), ...deletion(fields) };
     default:
-      throw new Invalid("unknown-op", "`op` must be subscribe, update, unsubscribe, report or command");
+      throw new Invalid(
+        "unknown-op",
+        "`op` must be subscribe, update, unsubscribe, report, command or delete",
+      );
   }
 }
 
@@ -275,6 +281,12 @@ function command({ id, command, name, data }: Fields): Omit<CommandMessage, "op"
   const fault = commandFault({ id: command, entity: id, name, data }, "id", "command");
   if (fault !== undefined) throw new Invalid("invalid-command", fault);
   return { id, command, name, data } as CommandMessage;
+}
+
+function deletion({ id, command, erase = false }: Fields): Omit<DeleteMessage, "op" | "n"> {
+  const fault = deletionFault({ id: command, entity: id, erase }, "command");
+  if (fault !== undefined) throw new Invalid("invalid-command", fault);
+  return { id, command, erase } as DeleteMessage;
 }
 
 function messageNumber(value: unknown): number {

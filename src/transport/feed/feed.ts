@@ -218,7 +218,14 @@ export class Feed {
       }
       case "command": {
         const { commands, newId } = this.#options;
-        this.#watch(session, takeCommand(session, message, commands, newId));
+        const { id: entity, command: id = newId(), name, data } = message;
+        this.#watch(session, takeCommand(session, message.n, { id, entity, name, data }, commands));
+        break;
+      }
+      case "delete": {
+        const { commands, newId } = this.#options;
+        const { id: entity, command: id = newId(), erase = false } = message;
+        this.#watch(session, takeCommand(session, message.n, { id, entity, erase }, commands));
         break;
       }
       default:

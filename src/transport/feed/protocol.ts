@@ -107,6 +107,17 @@ export interface CommandMessage {
   name: string;
   data?: JsonObject;
 }
+/** Deletes an entity, as `DELETE /v1/entities/{id}` does; `n` is repeated in the reply, which is that of a command. */
+export interface DeleteMessage {
+  op: "delete";
+  n: number;
+  /** The entity. */
+  id: string;
+  /** All that is known of it goes; the reply comes when it is gone. Default false. */
+  erase?: boolean;
+  /** The deletion's own id, 1 … 64 characters: one that is sent again under it is answered as before. Absent = the node makes one. */
+  command?: string;
+}
 export type ClientMessage =
   | Subscribe
   | Update
@@ -114,7 +125,8 @@ export type ClientMessage =
   | SubscribeEvents
   | UnsubscribeEvents
   | ReportMessage
-  | CommandMessage;
+  | CommandMessage
+  | DeleteMessage;
 
 /** Everything about an entity. Absent = unknown. Same names as the `properties` of a GeoJSON feature in REST. */
 export interface FullRecord {

@@ -17,6 +17,7 @@ import { createGuard, type Guard, guarded } from "./guard.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
 import { clusterRoute } from "./routes/cluster.ts";
 import { commandsRoute } from "./routes/commands.ts";
+import { deletionsRoute } from "./routes/deletions.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
@@ -86,6 +87,7 @@ export function createApp(options: AppOptions): App {
   entitiesRoutes(app, picture, clock, options.cluster, options.history);
   tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
+  deletionsRoute(app, options.commands, options.newId);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   clusterRoute(app, options.clusterStatus);

@@ -3,6 +3,26 @@ import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../../lim
 import { attributesFault } from "./attributes.ts";
 import { nameFault } from "./report.ts";
 
+/** Members of a deletion as they came. */
+export interface DeletionMembers {
+  /** Its own; absent = it has none. */
+  id: unknown;
+  entity: unknown;
+  erase: unknown;
+}
+
+/**
+ * What is wrong with a deletion, as a sentence, or `undefined`: then `id` is a string or absent, `entity` is one, `erase` is true or false.
+ * @param idMember what the client calls `id`.
+ */
+export function deletionFault({ id, entity, erase }: DeletionMembers, idMember: string): string | undefined {
+  return (
+    nameFault("id", entity, MAX_ID_LENGTH) ??
+    (id === undefined ? undefined : nameFault(idMember, id, MAX_COMMAND_ID_LENGTH)) ??
+    (typeof erase === "boolean" ? undefined : "erase must be true or false")
+  );
+}
+
 /** Members of a command as they came. */
 export interface CommandMembers {
   /** Its own; absent = it has none. */

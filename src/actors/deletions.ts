@@ -1,0 +1,81 @@
+/** What becomes of an entity that is to be deleted. Synchronous and without I/O: the decision is a fact, and what follows from it follows its commit. */
+import type { Decided } from "./commands.ts";
+import { type EntityTable, UNKNOWN_KIND } from "./entity-table.ts";
+import type { Deletion } from "./messages.ts";
+import { MOVED } from "./messages.ts";
+import type { FactSink } from "./receive.ts";
+import type { Shard } from "./shard.ts";
+import { shardOf } from "./shard-hash.ts";
+
+/** `number`: what is to be taken away after the commit; absent = nothing by this. */
+export type DecidedDeletion = Decided & { number?: number };
+
+export class Deletions {
+  readonly #table: EntityTable;
+  readonly #sink: FactSink;
+  readonly #gone: (slot: number) => void;
+
+  /** @param gone is told of each slot before its entity leaves. */
+  constructor(table: EntityTable, sink: FactSink, gone: (slot: number) => void) {
+    this.#table = table;
+    this.#sink = sink;
+    this.#gone = gone;
+  }
+
+  /**
+   * Decides about one deletion.
+   * @param now Unix ms. @param epoch that its shard must have, else it has moved; absent = any.
+   */
+  receive({ id, entity, erase }: Deletion, now: number, epoch: number | undefined): DecidedDeletion {
+    const { picture, shards, number } = this.#table;
+    const shard = shards[shardOf(entity)];
+    const isOpen = shard.status === "open";
+    if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return { result: MOVED, duplicate: false };
+    if (!isOpen) return refused("retry", "the entity's shard is being loaded");
+    const known = shard.commands.findDeletion(id);
+    if (known !== undefined) return accepted(known.state, true);
+    let slot = picture.find(entity);
+    if (slot < 0 && !erase) return refused("entity-not-found", `there is no entity ${entity}`);
+    if (slot < 0 && shard.isErasing(entity)) return accepted("", true);
+    if (!shard.commands.hasRoom(now))
+      return refused(
+        "overloaded",
+        "the entity's shard remembers as many commands as it may; try again later",
+      );
+    // What is left of one that is gone is named by a number too.
+    if (slot < 0) slot = this.#introduce(shard, entity);
+    const { columns } = picture;
+    const state = columns.states.name(columns.state[slot]);
+    const own = number[slot];
+    const seq = columns.seq[slot] + 1;
+    const fact = {
+      is: "deleted",
+      number: own,
+      seq,
+      command: id,
+      at: now,
+      erase,
+      id: erase ? "" : entity,
+    } as const;
+    this.#sink.record(shard, fact);
+    if (!erase)
+      this.#sink.emit(shard, own, { type: "entity.deleted", subject: entity, time: now, data: { state } });
+    this.#gone(slot);
+    this.#table.apply(shard, fact);
+    return { ...accepted(state, false), number: own };
+  }
+
+  #introduce(shard: Shard, id: string): number {
+    const fact = { is: "introduced", number: shard.nextNumber, seq: 1, id, kind: UNKNOWN_KIND } as const;
+    this.#sink.record(shard, fact);
+    return this.#table.apply(shard, fact);
+  }
+}
+
+function accepted(state: string, duplicate: boolean): DecidedDeletion {
+  return { result: { accepted: true, state }, duplicate };
+}
+
+function refused(type: "retry" | "entity-not-found" | "overloaded", detail: string): DecidedDeletion {
+  return { result: { accepted: false, type, detail }, duplicate: false };
+}

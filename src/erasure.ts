@@ -1,0 +1,35 @@
+/** What of a deleted entity is neither fact nor checkpoint, put together: rows of the store, and what nodes have in memory of its events. */
+import { NO_TRACES, type SectionChange, type Traces } from "./actors/ports.ts";
+
+interface Owned {
+  shard: number;
+  epoch: number;
+}
+
+/** What the store does about it. Each step as those of `Traces`. */
+export interface ErasureStore {
+  unlist(owned: Owned, id: string): Promise<boolean>;
+  erase(owned: Owned, id: string, rows: "past" | "letters"): Promise<boolean>;
+  rewriteJournal(owned: Owned, change: SectionChange): Promise<boolean>;
+}
+
+/** @param forget drops the events of an entity from the memory of all nodes; false if some did not answer. */
+export function tracesOf(store: ErasureStore | undefined, forget: (id: string) => Promise<boolean>): Traces {
+  if (store === undefined) return NO_TRACES;
+  return {
+    unlist: (shard, epoch, id) => store.unlist({ shard, epoch }, id),
+    async erase(shard, epoch, id) {
+      const owned = { shard, epoch };
+      const forgetLetters = async () => (await store.erase(owned, id, "letters")) && forget(id);
+      return (
+        (await store.unlist(owned, id)) &&
+        (await store.erase(owned, id, "past")) &&
+        // Who was saving a letter when it was to be forgotten may have read it again since.
+        (await forgetLetters()) &&
+        (await forgetLetters()) &&
+        store.erase(owned, id, "letters")
+      );
+    },
+    rewriteJournal: (shard, epoch, change) => store.rewriteJournal({ shard, epoch }, change),
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * Deletes what is stored of an entity, as the owner of its shard: some rows a statement, by their keys, so that flushes wait behind none for long.
+ *
+ * Inputs: as `OWN`, then the id.
+ */
+import type { PoolClient } from "pg";
+import { MAX_BACKGROUND_ROWS } from "../limits.ts";
+import type { FenceKey } from "./fence.ts";
+import { OWN, type Owned, ownedBy } from "./own-shard.ts";
+import { type StoreContext, withClient } from "./session.ts";
+
+const ENTITY = `
+WITH ${OWN}, gone AS (DELETE FROM entity USING own WHERE id = $5 RETURNING 1)
+SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
+const TRACK = `
+WITH ${OWN}, last AS MATERIALIZED (
+  SELECT max(first) AS first FROM (SELECT first FROM track WHERE entity = $5 ORDER BY first LIMIT ${MAX_BACKGROUND_ROWS}) AS next
+), gone AS (
+  DELETE FROM track t USING own, last WHERE t.entity = $5 AND t.first <= last.first RETURNING 1
+)
+SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
+const EVENT = `
+WITH ${OWN}, next AS MATERIALIZED (
+  SELECT era, xid, id FROM event WHERE subject = $5 ORDER BY era, xid, id LIMIT ${MAX_BACKGROUND_ROWS}
+), last AS MATERIALIZED (
+  SELECT era, xid, id FROM next ORDER BY era DESC, xid DESC, id DESC LIMIT 1
+), gone AS (
+  DELETE FROM event e USING own, last WHERE e.subject = $5 AND (e.era, e.xid, e.id) <= (last.era, last.xid, last.id) RETURNING 1
+)
+SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
+const LETTER = `
+WITH ${OWN}, gone AS (DELETE FROM webhook_letter USING own WHERE subject = $5 RETURNING 1)
+SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
+
+/** What an erasure deletes; letters last, when nobody has any in memory that could be saved once more. */
+export const ROWS = { entity: [ENTITY], past: [TRACK, EVENT], letters: [LETTER] } as const;
+
+/** @returns false if the shard is not this node's under that epoch any more. @throws StoreAway */
+export async function eraseRows(
+  context: StoreContext,
+  key: FenceKey,
+  owned: Owned,
+  id: string,
+  statements: readonly string[],
+): Promise<boolean> {
+  for (const statement of statements) {
+    for (let gone = 1; gone > 0; ) {
+      const row = await withClient(context, (client) =>
+        erase(client, statement, [...ownedBy(key, owned), id]),
+      );
+      if (row.own === 0) return false;
+      gone = row.gone;
+    }
+  }
+  return true;
+}
+
+async function erase(
+  client: PoolClient,
+  text: string,
+  values: unknown[],
+): Promise<{ own: number; gone: number }> {
+  const { rows } = await client.query<{ own: number; gone: number }>(text, values);
+  return rows[0]!;
+}
