@@ -100,6 +100,18 @@ export class ByteWriter {
   }
 }
 
+/** As `ByteWriter.varint`, for who keeps the offset himself. @returns where it ends. */
+export function putVarint(view: DataView, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest >= 0x80) {
+    view.setUint8(at++, (rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  view.setUint8(at++, rest);
+  return at;
+}
+
 /** Reads what a `ByteWriter` wrote. Reading past the end throws a RangeError. */
 export class ByteReader {
   at = 0;

@@ -3,7 +3,7 @@
  * Little-endian; strings are a varint length and UTF-8. A section is opened with a version byte.
  */
 import assert from "node:assert/strict";
-import { ByteReader, type ByteWriter } from "./bytes.ts";
+import { ByteReader, type ByteWriter, putVarint } from "./bytes.ts";
 import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import type { JsonObject } from "./messages.ts";
@@ -139,18 +139,6 @@ function writeReported(fact: Reported, out: ByteWriter): void {
 function putF32(view: DataView, at: number, value: number): number {
   view.setFloat32(at, value, true);
   return at + 4;
-}
-
-/** As `ByteWriter.varint`. @returns where it ends. */
-function putVarint(view: DataView, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  while (rest >= 0x80) {
-    view.setUint8(at++, (rest & 0x7f) | 0x80);
-    rest >>>= 7;
-  }
-  view.setUint8(at++, rest);
-  return at;
 }
 
 /** A report with nothing in it, to be filled and reused. */

@@ -50,8 +50,9 @@ export async function appendFlush(
     key.gen,
     key.ring,
     batch.flushNo,
-    sections.map((section) => section.shard),
-    sections.map((section) => section.epoch),
+    // As PostgreSQL reads an array: `pg` would quote and escape each number.
+    `{${sections.map((section) => section.shard).join()}}`,
+    `{${sections.map((section) => section.epoch).join()}}`,
     Number.isFinite(batch.tMin) ? batch.tMin : null,
     Number.isFinite(batch.tMax) ? batch.tMax : null,
     encodeBody(sections),

@@ -7,7 +7,7 @@
  * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, and four strings.
  */
 import assert from "node:assert/strict";
-import type { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import { type ByteReader, type ByteWriter, putVarint } from "../actors/bytes.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 
 export const POINT = 0;
@@ -66,10 +66,9 @@ export function writePoint(
   if (!Number.isNaN(alt)) flags |= ALT;
   if (!Number.isNaN(speed) || !Number.isNaN(course)) flags |= MOTION;
   const view = out.room(POINT_BYTES);
-  out.u8(flags);
-  out.varint(number);
-  out.varint(back);
-  let at = out.length;
+  view.setUint8(out.length, flags);
+  let at = putVarint(view, out.length + 1, number);
+  at = putVarint(view, at, back);
   view.setFloat64(at, t, true);
   view.setInt32(at + 8, Math.round(lon * DEGREE), true);
   view.setInt32(at + 12, Math.round(lat * DEGREE), true);
@@ -83,9 +82,12 @@ export function writePoint(
     view.setUint16(at + 2, Number.isNaN(course) ? UNKNOWN : Math.round(course * 10) % 3_600, true);
     at += 4;
   }
+  if (flags & STATE) view.setUint8(at++, state);
+  if (flags & STATE || (flags & TAGS) === LATE) {
+    view.setFloat64(at, recorded, true);
+    at += 8;
+  }
   out.length = at;
-  if (flags & STATE) out.u8(state);
-  if (flags & STATE || (flags & TAGS) === LATE) out.f64(recorded);
 }
 
 export function writeEnd(out: ByteWriter, record: EndRecord): void {

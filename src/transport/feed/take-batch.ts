@@ -2,16 +2,10 @@
 import type { Ingest, Refusal, Report } from "../../actors/messages.ts";
 import { MAX_BATCH_REPORTS, MAX_HANDLE_TEXT, MAX_HANDLES_PER_CONNECTION } from "../../limits.ts";
 import { sourceFault } from "../ingest/report.ts";
-import {
-  BATCH_BYTES,
-  type BatchHead,
-  type Introduction,
-  readBatchHead,
-  readIntroductions,
-} from "./batch-layout.ts";
+import { BATCH_BYTES, type Introduction, readBatchHead, readIntroductions } from "./batch-layout.ts";
 import { LayoutError, MOVE_BYTES, type Move, readMove } from "./layout.ts";
 import type { Session } from "./session.ts";
-import { type Decoded, submitDecoded } from "./take-reports.ts";
+import { submitDecoded } from "./take-reports.ts";
 
 /** What the handles of a connection stand for, by number; a `Refusal` is why it stands for nothing. */
 export interface Handles {
@@ -38,7 +32,11 @@ export function takeBatch(
   if (head.moves > MAX_BATCH_REPORTS)
     throw new LayoutError(`a batch has ${head.moves} reports, at most ${MAX_BATCH_REPORTS} are allowed`);
   introduce(handles, readIntroductions(view, head));
-  return submitDecoded(session, head.n, () => decode(view, head, handles), ingest);
+  const move = {} as Move;
+  const start = BATCH_BYTES + head.introductionBytes;
+  const decode = (index: number) =>
+    reportOf(readMove(view, start + index * MOVE_BYTES, head.t, move), handles);
+  return submitDecoded(session, head.n, head.moves, decode, ingest);
 }
 
 function introduce(handles: Handles, introductions: readonly Introduction[]): void {
@@ -56,14 +54,6 @@ function introduce(handles: Handles, introductions: readonly Introduction[]): vo
 
 function refused(detail: string): Refusal {
   return { type: "invalid-report", detail };
-}
-
-function decode(view: DataView, head: BatchHead, handles: Handles): Decoded[] {
-  const move = {} as Move;
-  const start = BATCH_BYTES + head.introductionBytes;
-  return Array.from({ length: head.moves }, (_, i) =>
-    reportOf(readMove(view, start + i * MOVE_BYTES, head.t, move), handles),
-  );
 }
 
 function reportOf(move: Move, handles: Handles): Report | Refusal {

@@ -17,14 +17,15 @@ export function takeReports(
   decodeReport: DecodeReport,
   ingest: Ingest,
 ): Promise<void> {
-  return submitDecoded(session, n, () => reports.map(decodeReport), ingest);
+  return submitDecoded(session, n, reports.length, (i) => decodeReport(reports[i]), ingest);
 }
 
-/** As `takeReports`. @param decode called if the message is taken at all */
+/** As `takeReports`. @param decode called for 0 … `count` − 1, if the message is taken at all */
 export async function submitDecoded(
   session: Session,
   n: number,
-  decode: () => readonly Decoded[],
+  count: number,
+  decode: (index: number) => Decoded,
   ingest: Ingest,
 ): Promise<void> {
   if (session.pendingAcks >= MAX_PENDING_ACKS_PER_CONNECTION) {
@@ -36,13 +37,14 @@ export async function submitDecoded(
   const taken: Report[] = [];
   /** Place in the message, by place in `taken`. */
   const places: number[] = [];
-  decode().forEach((decoded, index) => {
+  for (let index = 0; index < count; index++) {
+    const decoded = decode(index);
     if ("detail" in decoded) refused.push({ index, type: decoded.type, detail: decoded.detail });
     else {
       taken.push(decoded);
       places.push(index);
     }
-  });
+  }
   let accepted = 0;
   if (taken.length > 0) {
     session.pendingAcks++;
