@@ -74,7 +74,7 @@ export async function history(options: Options): Promise<Measured> {
     const reports = await load(store, traffic);
     const loadS = (performance.now() - began) / 1_000;
     await store.context.pool.query("ANALYZE track");
-    const { bytes, rows } = await bytesOfTracks(store);
+    const { bytes, rows } = await bytesOfTracks(store.context.pool);
     const plain = await bytesOfRowPerReport(store, fleet, from, size.everyS * 1_000, size.plain);
     const history = new History(store.history, NO_TAILS);
     const boxes = await boxesAtTimes(history, fleet, asked, size.queries);

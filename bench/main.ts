@@ -9,6 +9,7 @@ import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
 import { cluster } from "./cluster.ts";
 import { clusters } from "./clusters.ts";
 import { connections } from "./connections.ts";
+import { day } from "./day.ts";
 import { durable } from "./durable/durable.ts";
 import { fanout } from "./fanout.ts";
 import { history } from "./history.ts";
@@ -26,6 +27,7 @@ const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--proto
   latency      from a report being due to a viewer having it
   clusters     what clients cost that look at the whole world
   history      everything in a box at a time, one entity's way of a day, and the bytes of a report, over 100 million reports
+  day          what a report costs node and database until its track is a row; it takes 16 minutes, and DATABASE_URL
   cluster      what forwarding to other nodes costs, how old their views are, how long shards that move are closed
   peers        fan-out of Muster beside ws, Socket.IO and NATS (which is left out where it is not installed)
 
@@ -55,6 +57,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   latency: { run: latency, hasProtocols: false },
   clusters: { run: clusters, hasProtocols: false },
   history: { run: history, hasProtocols: false },
+  day: { run: day, hasProtocols: false },
   cluster: { run: cluster, hasProtocols: false, hasOwnServers: true },
   peers: { run: peers, hasProtocols: false },
 };

@@ -7,6 +7,7 @@ const ingested = smallEmbedded(t, "ingest");
 const fannedOut = small(t, "fanout");
 const madeDurable = small(t, "durable", "--protocol", "json");
 const history = small(t, "history");
+const ofDay = small(t, "day");
 
 t.test("[B1] [B3] ingest, small: every report sent is acknowledged, in both protocols", async (t) => {
   const figures = looksRight(t, await ingested, "embedded");
@@ -40,6 +41,14 @@ t.test(
     t.ok(figures.stored_bytes_of_1000_reports < figures.row_per_report_bytes_of_1000_reports);
   },
 );
+
+t.test("[B1] [B15] day, small: what a report costs", async (t) => {
+  const figures = looksRight(t, await ofDay);
+  t.ok(figures.reports_per_s > 0);
+  t.ok(figures.journal_bytes_per_report > 20 && figures.journal_bytes_per_report < 1_000);
+  t.ok(figures.wal_bytes_per_report > figures.journal_bytes_per_report, "the journal is in it");
+  t.ok(figures.track_waiting_mb > 0);
+});
 
 t.test(
   "[B1] [B4] fanout, small: every viewer gets exactly what its cover holds, in both protocols",

@@ -1,12 +1,13 @@
 /** What a report takes in the database, its share of indexes included. */
+import type { ClientBase, Pool } from "pg";
 import type { Store } from "../../src/store/store.ts";
 import type { Fleet } from "../fleet.ts";
 import { pointOf } from "./traffic.ts";
 
 const BATCH = 1_000;
 
-export async function bytesOfTracks(store: Store): Promise<{ bytes: number; rows: number }> {
-  const { rows } = await store.context.pool.query(
+export async function bytesOfTracks(database: ClientBase | Pool): Promise<{ bytes: number; rows: number }> {
+  const { rows } = await database.query<{ bytes: number; rows: number }>(
     `SELECT sum(pg_total_relation_size(relid))::float8 AS bytes, (SELECT count(*)::float8 FROM track) AS rows
      FROM pg_partition_tree('track') WHERE isleaf`,
   );
