@@ -8,7 +8,7 @@ import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
 
 const HURRIED = fileURLToPath(new URL("../support/serve-hurried.ts", import.meta.url));
 const ROUNDS = 3;
-const ENTITIES = 40;
+const ENTITIES = 20;
 /** Batches come as fast as they are acknowledged, but not faster than this. */
 const PAUSE_MS = 5;
 /** From one report of an entity to the next, so that segments end and days pass. */
