@@ -61,7 +61,7 @@ export class LinkReceiver {
   readonly #options: ReceiverOptions;
   readonly #senders = new Map<string, Sender>();
   readonly #gone = new Set<string>();
-  readonly #out = new ByteWriter(LINK_FRAME_BYTES);
+  readonly #out = new ByteWriter(4_096);
   readonly stats = { frames: 0, repeated: 0, ahead: 0, dropped: 0 };
 
   constructor(options: ReceiverOptions) {

@@ -89,7 +89,8 @@ export class LinkSender {
   readonly #head: Uint8Array;
   /** A frame without reports and ids, for all that have lost theirs: whoever publishes a frame may reuse it. */
   readonly #empty: Uint8Array;
-  readonly #out = new ByteWriter(2 * LINK_FRAME_BYTES);
+  /** Grows with what is said: most links say little. */
+  readonly #out = new ByteWriter(4_096);
   readonly #writer = new ReportWriter(this.#out);
   /** Of the open frame. */
   #parts: Part[] = [];

@@ -56,8 +56,8 @@ export class MirrorSource {
   /** By shard: it is all sent once the queue has come so far. */
   readonly #claimed = new Float64Array(SHARDS);
   /** The records of one round. */
-  readonly #records = new ByteWriter(65_536);
-  readonly #frame = new ByteWriter(65_536);
+  readonly #records = new ByteWriter(4_096);
+  readonly #frame = new ByteWriter(4_096);
   /** Where the entity looked at now is in `#records`, if it is: −1 = not encoded. */
   #full = -1;
   #fullEnd = 0;

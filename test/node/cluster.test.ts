@@ -37,7 +37,7 @@ async function until(node: Serving, done: (cluster: ClusterStatus) => boolean): 
   for (;;) {
     const cluster = await status(node);
     if (done(cluster)) return cluster;
-    await sleep(50);
+    await sleep(150);
   }
 }
 

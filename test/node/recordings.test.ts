@@ -10,7 +10,7 @@ import { systemClock } from "../../src/clock.ts";
 import { roundAlt, roundDegrees, roundDirection, roundMotion } from "../../src/picture/record.ts";
 import { replay } from "../../src/replay.ts";
 import { madeDataDir } from "../support/data-dir.ts";
-import { type Serving, serve, TOKEN } from "../support/serve.ts";
+import { type Serving, serve, serveOnPostgres, TOKEN } from "../support/serve.ts";
 
 /** Speeds with which a recording takes 20 s or less; MUSTER_TEST_FULL=1 plays all of them at 100×, the buses for 6 min. */
 const RECORDINGS = [
@@ -44,11 +44,14 @@ for (const { name, file, speed, box } of RECORDINGS) {
   const missing = existsSync(path)
     ? false
     : `the recording ${name} is not beside the project: see "Recordings" in CONTRIBUTING.md`;
-  t.test(title, { timeout: 900_000, skip: missing }, (t) => playAndCompare(t, path, rate, [...box]));
+  t.test(title, { timeout: 900_000, skip: missing }, async (t) => {
+    const isEmbedded = name === RECORDINGS[0].name;
+    const node = isEmbedded ? await serve(t, { dataDir: await madeDataDir(t) }) : await serveOnPostgres(t);
+    await playAndCompare(t, node, path, rate, [...box]);
+  });
 }
 
-async function playAndCompare(t: Test, path: string, speed: number, box: Box): Promise<void> {
-  const node = await serve(t, { dataDir: await madeDataDir(t) });
+async function playAndCompare(t: Test, node: Serving, path: string, speed: number, box: Box): Promise<void> {
   const connection = connect(node.url, { token: TOKEN });
   t.teardown(() => connection.close());
   connection.on("problem", (problem) => t.fail(problem.message));

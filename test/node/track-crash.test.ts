@@ -8,7 +8,11 @@ import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
 
 const HURRIED = fileURLToPath(new URL("../support/serve-hurried.ts", import.meta.url));
 const ROUNDS = 3;
-const ENTITIES = 40;
+const ENTITIES = 20;
+/** Batches come as fast as they are acknowledged, but not faster than this. */
+const PAUSE_MS = 5;
+/** From one report of an entity to the next, so that segments end and days pass. */
+const STEP_MS = 60_000;
 /** Of every so many reports one comes much later, and one changes what the entity is. */
 const LATE_EVERY = 7;
 const CHANGE_EVERY = 40;
@@ -26,15 +30,15 @@ async function crashes(t: Test, dataDir: string, env: Record<string, string>): P
   /** By id, by time: sent; true = acknowledged. */
   const sent = new Map<string, Map<string, boolean>>();
   for (let i = 0; i < ENTITIES; i++) sent.set(`e${i}`, new Map());
-  // Each entity's time goes on by 20 s a report, so that segments end and days pass.
   let clock = Date.UTC(2026, 0, 1, 20);
   for (let round = 1; round <= ROUNDS; round++) {
     const node = await serve(t, { dataDir, env, program: HURRIED });
-    const stop = sleep(700 + Math.random() * 1_500).then(() => node.end("SIGKILL"));
+    const first = Promise.withResolvers<void>();
+    const stop = first.promise.then(() => sleep(300 + Math.random() * 1_000)).then(() => node.end("SIGKILL"));
     let count = 0;
     for (;;) {
-      clock += 20_000;
-      const step = Math.floor(clock / 20_000);
+      clock += STEP_MS;
+      const step = Math.floor(clock / STEP_MS);
       const reports = [...sent.keys()].map((id, i) => {
         const late = (step + i) % LATE_EVERY === 0 ? 5_000_000 + i : 0;
         const t = new Date(clock - late).toISOString();
@@ -56,6 +60,8 @@ async function crashes(t: Test, dataDir: string, env: Record<string, string>): P
       }
       for (const { id, t } of reports) sent.get(id)!.set(t, true);
       count += 1;
+      first.resolve();
+      await sleep(PAUSE_MS);
     }
     t.equal(await stop, "SIGKILL");
     t.ok(count > 0, `round ${round}: ${count} batches acknowledged`);

@@ -47,7 +47,7 @@ export async function crashRounds(t: Test, env: Record<string, string>, rounds: 
     const node = await serve(t, { dataDir, env, program: HURRIED });
     await compare(t, node, ledger, `round ${round}`);
     starts.push(startOf(node));
-    const moment = 200 + Math.random() * 1_500;
+    const moment = 100 + Math.random() * 900;
     const first = Promise.withResolvers<void>();
     const load = Array.from({ length: WRITERS }, (_, writer) => write(node, ledger, writer, first.resolve));
     await first.promise;

@@ -5,7 +5,8 @@ import { promisify } from "node:util";
 import { chromium, type Page } from "playwright-core";
 import t from "tap";
 import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
-import { serve, TOKEN, temporaryFolder } from "../support/serve.ts";
+import { madeDataDir } from "../support/data-dir.ts";
+import { serve, TOKEN } from "../support/serve.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
@@ -43,7 +44,7 @@ const target = (page: Page) =>
 t.test("[W6] [W8] the page shows vessels moving, tells about one, turns strangers away", async (t) => {
   const executablePath = await findChromium();
   await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
-  const node = await serve(t, { dataDir: await temporaryFolder(t), args: ["--demo"] });
+  const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
   const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
   t.teardown(() => browser.close());
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
