@@ -200,7 +200,8 @@ export class Playback {
     const reading = {};
     this.#reading = reading;
     const region = this.#region && grown(this.#region, MARGIN_SHARE);
-    const query = { from: Math.floor(this.#t), speed: this.#speed, region, ids: this.#ids, points };
+    const most = this.#window?.mostNext ?? Infinity;
+    const query = { from: Math.floor(this.#t), speed: this.#speed, region, ids: this.#ids, points, most };
     let read: Awaited<ReturnType<typeof PlayedWindow.read>>;
     try {
       read = await PlayedWindow.read(history, query, clock, () => this.#reading === reading);
