@@ -229,10 +229,10 @@ export class Playback {
   #become(state: PlaybackState): void {
     this.#state = state;
     if (this.#told === state) return;
+    const { name: view, session } = this;
+    if (state === "unavailable") session.refuse({ type: "unavailable", detail: AWAY, view });
+    if (state === "crowded") session.refuse({ type: "too-much-to-play", detail: CROWDED, view });
     this.#tell();
-    if (state === "unavailable") this.session.refuse({ type: "unavailable", detail: AWAY, view: this.name });
-    if (state === "crowded")
-      this.session.refuse({ type: "too-much-to-play", detail: CROWDED, view: this.name });
   }
 
   #tell(): void {
