@@ -1,4 +1,4 @@
-/** What the page keeps in its address: `?entity=ID&where=CEL#zoom/lat/lon`. MapLibre writes the part after #. */
+/** What the page keeps in its address: `?entity=ID&where=CEL&at=TIME#zoom/lat/lon`. MapLibre writes the part after #. */
 
 /** The token of the first URL. It leaves the address bar at once: the node has made it a cookie. */
 export function takeToken(): string | undefined {
@@ -10,8 +10,8 @@ export function takeToken(): string | undefined {
   return token;
 }
 
-/** `entity` is the selected one's id, `where` the filter. */
-type Parameter = "entity" | "where";
+/** `entity` is the selected one's id, `where` the filter, `at` the time that is shown if it is not now. */
+type Parameter = "entity" | "where" | "at";
 
 export function readAddress(name: Parameter): string | undefined {
   return new URL(location.href).searchParams.get(name) || undefined;

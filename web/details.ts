@@ -17,13 +17,20 @@ export function formatPlace(lon: number, lat: number): string {
   return `${part(lat, "N", "S")} ${part(lon, "E", "W")}`;
 }
 
+/** A clock may be so much behind; what is later is later. */
+const MAX_AHEAD_MS = 60_000;
+
 /** Every field that an entity has, as name and text, in the order in which one asks. Times have ages in milliseconds at `now`. */
 export function fieldsOf(entity: Entity, now: number): [name: string, text: string][] {
   const fields: [string, string][] = [];
   const add = (name: string, value: unknown, unit = "") => {
     if (value !== undefined) fields.push([name, `${value}${unit}`]);
   };
-  const time = (value: string) => `${formatAge(now - Date.parse(value))} ago, ${value}`;
+  const time = (value: string) => {
+    const age = now - Date.parse(value);
+    // What was then may have become known later.
+    return age < -MAX_AHEAD_MS ? value : `${formatAge(age)} ago, ${value}`;
+  };
   const placed = Number.isFinite(entity.lon) && Number.isFinite(entity.lat);
   add("state", entity.state);
   add("liveness", entity.liveness);
@@ -43,7 +50,8 @@ export function fieldsOf(entity: Entity, now: number): [name: string, text: stri
   for (const [name, value] of Object.entries(entity.attributes)) {
     add(name, typeof value === "string" ? value : JSON.stringify(value));
   }
-  add("epoch, seq", `${entity.epoch}, ${entity.seq}`);
+  // What was has no version.
+  if (entity.epoch > 0) add("epoch, seq", `${entity.epoch}, ${entity.seq}`);
   return fields;
 }
 
@@ -117,7 +125,8 @@ export class DetailsPanel {
     this.#panel.hidden = true;
   }
 
-  render(details: Details, now: number): void {
+  /** @param now the time that is shown, Unix ms. @param live what is shown is now, and may be asked something */
+  render(details: Details, now: number, live = true): void {
     setText(this.#title, details.id);
     if (details.entity === undefined) {
       setText(this.#kind, "");
@@ -131,7 +140,7 @@ export class DetailsPanel {
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
     setText(this.#note, noteOf(entity, inView, gone));
-    this.#signOff.hidden = !canSignOff(entity);
+    this.#signOff.hidden = !live || !canSignOff(entity);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, now));
   }

@@ -1,6 +1,6 @@
 import { ProblemError } from "../client/errors.ts";
-import type { View } from "../client/view.ts";
 import { readAddress, writeAddress } from "./address.ts";
+import type { Shown } from "./shown.ts";
 
 /** What is wrong with a filter, in the server's words, and where. */
 export function filterProblem(error: Error): string {
@@ -9,14 +9,14 @@ export function filterProblem(error: Error): string {
 }
 
 /** The field for a CEL expression. The address keeps the one in force; one that is refused leaves the picture as it is. */
-export function connectFilterField(view: View): void {
+export function connectFilterField(shown: Pick<Shown, "setFilter">): void {
   const form = document.querySelector<HTMLFormElement>("#filter")!;
   const field = document.querySelector<HTMLInputElement>("#filter-where")!;
   const problem = document.querySelector<HTMLElement>("#filter-problem")!;
 
   async function apply(where: string): Promise<void> {
     try {
-      await view.setFilter({ where: where === "" ? null : where });
+      await shown.setFilter({ where: where === "" ? null : where });
       if (field.value.trim() === where) tell("");
       writeAddress("where", where || undefined);
     } catch (error) {

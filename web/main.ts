@@ -1,5 +1,6 @@
 /** The live picture on a map. */
 import "./style.css";
+import "./playback.css";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { type Connection, connect } from "../client/connection.ts";
 import { FRESH_MS } from "../client/freshness.ts";
@@ -14,7 +15,9 @@ import { connectFilterField } from "./filter-field.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
 import { PictureLayer } from "./picture-layer.ts";
+import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
+import { Shown } from "./shown.ts";
 import { ageText, renderAge, renderStatus, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
@@ -60,9 +63,15 @@ async function start(): Promise<void> {
   const map = createMap(themeOf(darkness.matches), await findExtent(remembered));
   const connection = connect(location.origin, { token });
   // No tolerance: the details tell what was reported and when, and zoomed in, 10 m are as long as a boat.
-  const view = connection.view({ bbox: mapBbox(map) });
-  globalThis.muster = { connection, view, map };
-  const picture = new PictureLayer(map, connection, view, themeOf(darkness.matches));
+  const shown = new Shown(connection, mapBbox(map));
+  globalThis.muster = {
+    connection,
+    map,
+    get view() {
+      return shown.view;
+    },
+  };
+  const picture = new PictureLayer(map, connection, shown, themeOf(darkness.matches));
 
   const atlas = loadAtlas();
   const applyTheme = async () => {
@@ -74,9 +83,10 @@ async function start(): Promise<void> {
   // The live picture is worth having without its base map.
   applyTheme().catch((error) => console.error(error));
 
-  followMap(map, view);
-  showStatus(connection, view);
-  connectFilterField(view);
+  followMap(map, shown);
+  showStatus(connection, shown);
+  new PlaybackControl(shown, connection);
+  connectFilterField(shown);
   showCluster(connection);
 
   const panel = new DetailsPanel({
@@ -95,6 +105,7 @@ async function start(): Promise<void> {
   });
 
   function renderPanels(): void {
+    const { view } = shown;
     const inBox = view.inBox();
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
@@ -105,7 +116,7 @@ async function start(): Promise<void> {
       remembered === undefined
         ? { id: selected, entity: undefined, reason: missing }
         : { id: selected, entity: remembered, inView: now !== undefined, gone };
-    panel.render(details, Date.now());
+    panel.render(details, view.isLive ? Date.now() : view.time, view.isLive);
   }
 
   function select(id: string | undefined, focus = true): void {
@@ -119,7 +130,7 @@ async function start(): Promise<void> {
       map.getCanvas().focus();
       return;
     }
-    remembered = view.entities.get(id);
+    remembered = shown.view.entities.get(id);
     missing = "Looking it up …";
     renderPanels();
     panel.open(focus);
@@ -163,15 +174,16 @@ async function start(): Promise<void> {
   });
   const find = document.querySelector<HTMLFormElement>("#find")!;
   const field = document.querySelector<HTMLInputElement>("#find-id")!;
-  field.addEventListener("focus", () => renderSuggestions(view.inBox()));
+  field.addEventListener("focus", () => renderSuggestions(shown.view.inBox()));
   find.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
     if (id !== "") select(id);
   });
   setInterval(renderPanels, PANEL_MS);
-  view.on("state", renderPanels);
-  view.on("change", ({ removed }) => {
+  shown.on("state", renderPanels);
+  shown.on("view", renderPanels);
+  shown.on("change", ({ removed }) => {
     for (const [id, reason] of removed) if (id === selected) gone = reason;
   });
   renderPanels();
@@ -189,13 +201,13 @@ function mapBbox(map: MapLibreMap): Bbox {
   return bboxOf(bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth());
 }
 
-/** The view follows the map while it moves, and is where it is when it rests. */
-function followMap(map: MapLibreMap, view: View): void {
+/** What is shown follows the map while it moves, and is where it is when it rests. */
+function followMap(map: MapLibreMap, shown: Shown): void {
   let due = false;
   const update = () => {
     due = false;
     const bbox = mapBbox(map);
-    if (bbox.some((edge, i) => edge !== view.bbox?.[i])) view.update(bbox);
+    if (bbox.some((edge, i) => edge !== shown.bbox[i])) shown.update(bbox);
   };
   const soon = () => {
     if (!due) setTimeout(update, VIEW_UPDATE_MS);
@@ -205,15 +217,17 @@ function followMap(map: MapLibreMap, view: View): void {
   map.on("resize", soon);
 }
 
-function showStatus(connection: Connection, view: View): void {
+function showStatus(connection: Connection, shown: Shown): void {
   let databaseAway = false;
   const show = () => {
-    const old = view.age > FRESH_MS;
-    renderStatus(statusOf(connection.state, view.state, databaseAway, old));
-    renderAge(ageText(view.age, view.lag));
+    const { view } = shown;
+    const old = view.isLive && view.age > FRESH_MS;
+    renderStatus(statusOf(connection.state, view.state, databaseAway, old, !view.isLive));
+    renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };
   connection.on("state", show);
-  view.on("state", show);
+  shown.on("state", show);
+  shown.on("view", show);
   connection.on("heartbeat", ({ stale }) => {
     databaseAway = stale;
     show();

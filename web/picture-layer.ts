@@ -2,12 +2,12 @@ import { MapLibreOverlay } from "@deck.gl/maplibre";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import type { Connection } from "../client/connection.ts";
 import type { Entity } from "../client/replica.ts";
-import type { View } from "../client/view.ts";
 import type { ClusterCell } from "../src/transport/feed/protocol.ts";
 import type { Theme } from "./basemap.ts";
 import { drawIcons, type IconAtlas } from "./icons.ts";
 import { layersOf, type Mark, markOf, PICKABLE } from "./layers.ts";
 import { Motion } from "./motion.ts";
+import type { Shown } from "./shown.ts";
 
 /** Entities beyond which nothing moves but by reports: moving each of them in each frame would take the whole frame. */
 const MAX_MOVING = 5_000;
@@ -19,13 +19,13 @@ const PICK_RADIUS_PX = 8;
 /** What is under a pointer: an entity, or a cluster around a place. */
 export type Picked = { id: string } | { cluster: [lon: number, lat: number] };
 
-/** Draws a view's replica on a map: again when it has changed, and while something moves. */
+/** Draws the replica of the view that is shown on a map: again when it has changed, and while something moves. */
 export class PictureLayer {
   readonly #map: MapLibreMap;
-  readonly #view: View;
+  readonly #shown: Shown;
   readonly #overlay = new MapLibreOverlay({ layers: [] });
   #icons: IconAtlas;
-  readonly #motion: Motion;
+  #motion: Motion;
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #theme: Theme;
   #selected: string | undefined;
@@ -34,22 +34,26 @@ export class PictureLayer {
   #serverAhead = 0;
   #scheduled = false;
 
-  constructor(map: MapLibreMap, connection: Connection, view: View, theme: Theme) {
+  constructor(map: MapLibreMap, connection: Connection, shown: Shown, theme: Theme) {
     this.#map = map;
-    this.#view = view;
-    this.#motion = new Motion((entity, now, into) => this.#foresee(entity, now, into));
+    this.#shown = shown;
+    this.#motion = this.#newMotion();
     this.#theme = theme;
     this.#icons = drawIcons(theme);
     map.addControl(this.#overlay);
     map.on("zoomend", () => this.redraw());
-    view.on("change", ({ added, updated, removed }) => {
+    shown.on("view", () => {
+      this.#motion = this.#newMotion();
+      this.redraw();
+    });
+    shown.on("change", ({ added, updated, removed }) => {
       const now = performance.now();
       this.#serverAhead = connection.serverNow() - now;
       const glide = this.#smooth;
       for (const [id] of removed) this.#motion.remove(id);
       for (const ids of [added, updated]) {
         for (const id of ids) {
-          const entity = view.entities.get(id);
+          const entity = shown.view.entities.get(id);
           if (entity !== undefined) this.#motion.told(entity, now, glide);
         }
       }
@@ -95,27 +99,31 @@ export class PictureLayer {
     let moving = false;
     const marks: Mark[] = [];
     let selected: Mark | undefined;
-    for (const entity of this.#view.entities.values()) {
+    for (const entity of this.#shown.view.entities.values()) {
       const shown = smooth ? this.#motion.at(entity.id, now) : undefined;
       if (shown?.moving) moving = true;
       const mark = markOf(entity, shown?.position ?? [entity.lon, entity.lat]);
       marks.push(mark);
       if (entity.id === this.#selected) selected = mark;
     }
-    const { clusters } = this.#view;
+    const { clusters } = this.#shown.view;
     const { icons, theme, zoom } = { icons: this.#icons, theme: this.#theme, zoom: this.#map.getZoom() };
     this.#overlay.setProps({ layers: layersOf({ marks, selected, clusters, theme, icons, zoom }) });
     if (moving) this.redraw();
   }
 
   get #smooth(): boolean {
-    return !this.#calm.matches && this.#view.entities.size <= MAX_MOVING;
+    return !this.#calm.matches && this.#shown.view.entities.size <= MAX_MOVING;
+  }
+
+  #newMotion(): Motion {
+    return new Motion((entity, now, into) => this.#foresee(entity, now, into));
   }
 
   #foresee(entity: Entity, now: number, into: { lon: number; lat: number }): boolean {
     const at = now + this.#serverAhead;
-    this.#view.placeOf(entity, at, into);
+    this.#shown.view.placeOf(entity, at, into);
     if (into.lon === entity.lon && into.lat === entity.lat) return false;
-    return at < Date.parse(entity.t) + this.#view.reckonMs;
+    return at < Date.parse(entity.t) + this.#shown.view.reckonMs;
   }
 }

@@ -2,21 +2,23 @@ import type { ConnectionState } from "../client/connection.ts";
 import type { ViewState } from "../client/view.ts";
 import { formatAge } from "./details.ts";
 
-/** The lamp of the page. `stale`: what is shown is old, or not durable. */
+/** The lamp of the page. `stale`: what is shown is old, or not durable. `past`: it is what was. */
 export interface Status {
-  name: "connecting" | "live" | "reconnecting" | "stale" | "closed";
+  name: "connecting" | "live" | "past" | "reconnecting" | "stale" | "closed";
   text: string;
 }
 
 /**
  * @param databaseAway what the last heartbeat said
  * @param old nothing was heard of the picture for longer than it takes
+ * @param past it is a view of what was
  */
 export function statusOf(
   connection: ConnectionState,
   view: ViewState | undefined,
   databaseAway: boolean,
   old: boolean,
+  past = false,
 ): Status {
   switch (connection.name) {
     case "closed":
@@ -29,6 +31,7 @@ export function statusOf(
         : { name: "reconnecting", text: "Reconnecting" };
     case "open":
       if (databaseAway) return { name: "stale", text: "Stale: the database is away" };
+      if (view === "live" && past) return { name: "past", text: "The past" };
       if (view === "failed") return { name: "closed", text: "The node refused the view" };
       if (view === "live" && old) return { name: "stale", text: "Stale: nothing is heard" };
       if (view === "live") return { name: "live", text: "Live" };

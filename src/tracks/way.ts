@@ -33,8 +33,16 @@ export class Way {
 
   static of({ kind, state, attributes, labels, recorded, first, open, points }: Stretch): Way {
     const numbers = new Float64Array(points.length * NUMBERS);
-    for (const [i, { t, lon, lat, alt, speed, course }] of points.entries())
-      numbers.set([t, lon, lat, alt, speed, course], i * NUMBERS);
+    let next = 0;
+    for (const { t, lon, lat, alt, speed, course } of points) {
+      numbers[next] = t;
+      numbers[next + 1] = lon;
+      numbers[next + 2] = lat;
+      numbers[next + 3] = alt;
+      numbers[next + 4] = speed;
+      numbers[next + 5] = course;
+      next += NUMBERS;
+    }
     const end = open ? Infinity : points.at(-1)!.t;
     return new Way({ kind, state, attributes, labels }, recorded, first, end, numbers);
   }
@@ -67,7 +75,15 @@ export class Way {
   }
 
   #point(index: number): TrackPoint {
-    const [t, lon, lat, alt, speed, course] = this.#numbers.subarray(index * NUMBERS, (index + 1) * NUMBERS);
-    return { t, lon, lat, alt, speed, course };
+    const numbers = this.#numbers;
+    const at = index * NUMBERS;
+    return {
+      t: numbers[at],
+      lon: numbers[at + 1],
+      lat: numbers[at + 2],
+      alt: numbers[at + 3],
+      speed: numbers[at + 4],
+      course: numbers[at + 5],
+    };
   }
 }

@@ -86,115 +86,121 @@ async function oneOf({ url }: Serving, isOwned: boolean, node: Serving): Promise
   return ids.find((id) => (shards[shardOf(id)].owner === incarnation) === isOwned)!;
 }
 
-t.test(
-  "[O4] [J1] [J7] whichever node takes a report, its owner decides, and all nodes show it",
-  async (t) => {
-    const { nodes } = await startCluster(t, 3);
-    await Promise.all(nodes.map((node) => until(node, (now) => allOpen(now) && now.nodes.length === 3)));
-    const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
-    t.teardown(() => feeds.map((feed) => feed.close()));
-    const views = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5] }));
-    await Promise.all(views.map((view) => view.ready));
-    for (let n = 1; n <= 6; n++)
-      t.match(await feeds[n % 3].report(reports(n)), { accepted: ids.length, refused: [] });
-    const lists = await Promise.all(nodes.map(list));
-    for (const { numberReturned } of lists) t.equal(numberReturned, ids.length);
-    t.strictSame(lists[1].features, lists[0].features);
-    t.strictSame(lists[2].features, lists[0].features);
-    t.ok(lists[0].features.every(({ properties }) => properties.source === "test"));
-    for (const [i, view] of views.entries()) {
-      while ([...view.entities.values()].filter(({ lat }) => lat === 60.006).length < ids.length)
-        await sleep(20);
-      t.equal(view.entities.size, ids.length, `node ${i} shows what all nodes own`);
-      const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({
-        id,
-        state,
-        epoch,
-        lon,
-        lat,
-      }));
-      const told = lists[0].features.map(({ id, properties, geometry }) => {
-        const [lon, lat] = geometry.coordinates;
-        return { id, state: properties.state, epoch: properties.epoch, lon, lat };
-      });
-      shown.sort((a, b) => (a.id < b.id ? -1 : 1));
-      t.strictSame(shown, told, "the picture is the REST answer");
-    }
+t.test("[O4] [J1] [J7] [PB11] whichever node takes a report, its owner decides, all show it", async (t) => {
+  const { nodes } = await startCluster(t, 3);
+  await Promise.all(nodes.map((node) => until(node, (now) => allOpen(now) && now.nodes.length === 3)));
+  const feeds = nodes.map((node) => connect(node.url, { token: TOKEN }));
+  t.teardown(() => feeds.map((feed) => feed.close()));
+  const views = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5] }));
+  await Promise.all(views.map((view) => view.ready));
+  for (let n = 1; n <= 6; n++)
+    t.match(await feeds[n % 3].report(reports(n)), { accepted: ids.length, refused: [] });
+  const lists = await Promise.all(nodes.map(list));
+  for (const { numberReturned } of lists) t.equal(numberReturned, ids.length);
+  t.strictSame(lists[1].features, lists[0].features);
+  t.strictSame(lists[2].features, lists[0].features);
+  t.ok(lists[0].features.every(({ properties }) => properties.source === "test"));
+  for (const [i, view] of views.entries()) {
+    while ([...view.entities.values()].filter(({ lat }) => lat === 60.006).length < ids.length)
+      await sleep(20);
+    t.equal(view.entities.size, ids.length, `node ${i} shows what all nodes own`);
+    const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({
+      id,
+      state,
+      epoch,
+      lon,
+      lat,
+    }));
+    const told = lists[0].features.map(({ id, properties, geometry }) => {
+      const [lon, lat] = geometry.coordinates;
+      return { id, state: properties.state, epoch: properties.epoch, lon, lat };
+    });
+    shown.sort((a, b) => (a.id < b.id ? -1 : 1));
+    t.strictSame(shown, told, "the picture is the REST answer");
+  }
 
-    const { nodes: members } = await until(nodes[0], knowsPorts);
-    t.strictSame(members.map(({ url }) => url).sort(), nodes.map(({ url }) => url).sort(), "true ports");
+  // So they do of what was.
+  const at = Date.now();
+  const pasts = feeds.map((feed) => feed.view({ bbox: [23.9, 59.5, 25, 60.5], at, speed: 0 }));
+  await Promise.all(pasts.map(({ ready }) => ready));
+  for (const past of pasts) {
+    while (past.entities.size < ids.length) await sleep(20);
+    t.ok([...past.entities.values()].every(({ id, lat }) => ids.includes(id) && lat === 60.006));
+    past.close();
+  }
 
-    // Each node follows what another one owns, and looks at nothing else.
-    for (const view of views) view.close();
-    await until(nodes[0], (cluster) => cluster.nodes.every(({ shards }) => shards > 0));
-    const targets = await Promise.all(nodes.map((node) => oneOf(node, false, nodes[0])));
-    const followers = feeds.map((feed, i) => feed.view({ follow: { id: targets[i], radius: 1 } }));
-    await Promise.all(followers.map((view) => view.ready));
-    for (const [i, { entities }] of followers.entries()) t.ok(entities.has(targets[i]), targets[i]);
-    const nobody = feeds[0].view({ follow: { id: "nobody", radius: 1 } });
-    await t.rejects(nobody.ready, ProblemError);
-    t.equal(nobody.state, "failed");
-    const response = await fetch(`${nodes[0].url}/v1/entities/truck-7`, { headers: nodes[0].headers });
-    t.match(await response.json(), { id: "truck-7", properties: { kind: "truck" } });
+  const { nodes: members } = await until(nodes[0], knowsPorts);
+  t.strictSame(members.map(({ url }) => url).sort(), nodes.map(({ url }) => url).sort(), "true ports");
 
-    // The same command at all nodes is one.
-    const off = { id: "shift-1", accepted: true, state: "offline" };
-    const commands = feeds.map((feed) => feed.command("truck-7", "sign-off", undefined, { id: "shift-1" }));
-    t.strictSame(await Promise.all(commands), [off, off, off]);
-    const path = "/v1/entities/truck-7";
-    for (const { url, headers } of nodes) {
-      const entity = (await (await fetch(`${url}${path}`, { headers })).json()) as List["features"][number];
-      t.equal(entity.properties.state, "offline");
-      const body = JSON.stringify({ name: "sign-off" });
-      const again = await fetch(`${url}${path}/commands`, { method: "POST", headers, body });
-      t.match(await again.json(), { type: /command-refused$/, status: 409, detail: /truck-7 is offline/ });
-    }
+  // Each node follows what another one owns, and looks at nothing else.
+  for (const view of views) view.close();
+  await until(nodes[0], (cluster) => cluster.nodes.every(({ shards }) => shards > 0));
+  const targets = await Promise.all(nodes.map((node) => oneOf(node, false, nodes[0])));
+  const followers = feeds.map((feed, i) => feed.view({ follow: { id: targets[i], radius: 1 } }));
+  await Promise.all(followers.map((view) => view.ready));
+  for (const [i, { entities }] of followers.entries()) t.ok(entities.has(targets[i]), targets[i]);
+  const nobody = feeds[0].view({ follow: { id: "nobody", radius: 1 } });
+  await t.rejects(nobody.ready, ProblemError);
+  t.equal(nobody.state, "failed");
+  const response = await fetch(`${nodes[0].url}/v1/entities/truck-7`, { headers: nodes[0].headers });
+  t.match(await response.json(), { id: "truck-7", properties: { kind: "truck" } });
 
-    // What one node erases is gone from all of them, and deleted at one while another owns it.
-    const ghosts = ["ghost-1", "ghost-2", "ghost-3", "ghost-4"];
-    const watching = feeds.map((feed) => feed.view({ ids: ghosts }));
-    await Promise.all(watching.map((view) => view.ready));
-    const left: string[][] = feeds.map(() => []);
-    for (const [i, view] of watching.entries())
-      view.on("change", ({ removed }) => left[i].push(...removed.map(([id, reason]) => `${id} ${reason}`)));
-    const haunt = async (n: number) => {
-      await feeds[0].report(ghosts.map((id) => ({ ...reports(n)[0], id })));
-      for (const { entities } of watching) while (entities.size < ghosts.length) await sleep(20);
-    };
-    await haunt(10);
-    const ends = ghosts.map((id, i) => feeds[i % 3].delete(id, { erase: i < 2 }));
-    for (const end of await Promise.all(ends)) t.match(end, { accepted: true });
-    for (const { entities } of watching) while (entities.size > 0) await sleep(20);
-    for (const reasons of left)
-      t.strictSame(
-        reasons.sort(),
-        ghosts.map((id) => `${id} deleted`),
-      );
-    for (const { url, headers } of nodes)
-      for (const id of ghosts)
-        t.equal((await fetch(`${url}/v1/entities/${id}`, { headers })).status, 404, id);
-    await haunt(11);
-    for (const { entities } of watching) t.match(entities.get("ghost-1"), { lat: 60.011 });
-    for (const end of await Promise.all(ghosts.map((id) => feeds[1].delete(id, { erase: true }))))
-      t.match(end, { accepted: true });
+  // The same command at all nodes is one.
+  const off = { id: "shift-1", accepted: true, state: "offline" };
+  const commands = feeds.map((feed) => feed.command("truck-7", "sign-off", undefined, { id: "shift-1" }));
+  t.strictSame(await Promise.all(commands), [off, off, off]);
+  const path = "/v1/entities/truck-7";
+  for (const { url, headers } of nodes) {
+    const entity = (await (await fetch(`${url}${path}`, { headers })).json()) as List["features"][number];
+    t.equal(entity.properties.state, "offline");
+    const body = JSON.stringify({ name: "sign-off" });
+    const again = await fetch(`${url}${path}/commands`, { method: "POST", headers, body });
+    t.match(await again.json(), { type: /command-refused$/, status: 409, detail: /truck-7 is offline/ });
+  }
 
-    // Everybody leaves in order, one after the other; the last has all.
-    const ended = performance.now();
-    t.equal(await nodes[0].end("SIGTERM"), 0);
-    t.ok(performance.now() - ended < 10_000, "gone within 10 s");
-    t.notMatch(nodes[0].output(), /"level":(50|60)/);
-    const remaining = await until(nodes[1], (cluster) => allOpen(cluster) && cluster.nodes.length === 2);
-    t.equal(remaining.shards.filter(({ epoch }) => epoch > 0).length, SHARDS);
-    t.equal((await list(nodes[1])).numberReturned, ids.length);
-    t.equal(await nodes[1].end("SIGTERM"), 0);
-    await until(nodes[2], (cluster) => allOpen(cluster) && cluster.nodes.length === 1);
+  // What one node erases is gone from all of them, and deleted at one while another owns it.
+  const ghosts = ["ghost-1", "ghost-2", "ghost-3", "ghost-4"];
+  const watching = feeds.map((feed) => feed.view({ ids: ghosts }));
+  await Promise.all(watching.map((view) => view.ready));
+  const left: string[][] = feeds.map(() => []);
+  for (const [i, view] of watching.entries())
+    view.on("change", ({ removed }) => left[i].push(...removed.map(([id, reason]) => `${id} ${reason}`)));
+  const haunt = async (n: number) => {
+    await feeds[0].report(ghosts.map((id) => ({ ...reports(n)[0], id })));
+    for (const { entities } of watching) while (entities.size < ghosts.length) await sleep(20);
+  };
+  await haunt(10);
+  const ends = ghosts.map((id, i) => feeds[i % 3].delete(id, { erase: i < 2 }));
+  for (const end of await Promise.all(ends)) t.match(end, { accepted: true });
+  for (const { entities } of watching) while (entities.size > 0) await sleep(20);
+  for (const reasons of left)
     t.strictSame(
-      (await list(nodes[2])).features.map(({ id }) => id),
-      lists[0].features.map(({ id }) => id),
+      reasons.sort(),
+      ghosts.map((id) => `${id} deleted`),
     );
-    t.match(await feeds[2].report(reports(7)), { accepted: ids.length });
-  },
-);
+  for (const { url, headers } of nodes)
+    for (const id of ghosts) t.equal((await fetch(`${url}/v1/entities/${id}`, { headers })).status, 404, id);
+  await haunt(11);
+  for (const { entities } of watching) t.match(entities.get("ghost-1"), { lat: 60.011 });
+  for (const end of await Promise.all(ghosts.map((id) => feeds[1].delete(id, { erase: true }))))
+    t.match(end, { accepted: true });
+
+  // Everybody leaves in order, one after the other; the last has all.
+  const ended = performance.now();
+  t.equal(await nodes[0].end("SIGTERM"), 0);
+  t.ok(performance.now() - ended < 10_000, "gone within 10 s");
+  t.notMatch(nodes[0].output(), /"level":(50|60)/);
+  const remaining = await until(nodes[1], (cluster) => allOpen(cluster) && cluster.nodes.length === 2);
+  t.equal(remaining.shards.filter(({ epoch }) => epoch > 0).length, SHARDS);
+  t.equal((await list(nodes[1])).numberReturned, ids.length);
+  t.equal(await nodes[1].end("SIGTERM"), 0);
+  await until(nodes[2], (cluster) => allOpen(cluster) && cluster.nodes.length === 1);
+  t.strictSame(
+    (await list(nodes[2])).features.map(({ id }) => id),
+    lists[0].features.map(({ id }) => id),
+  );
+  t.match(await feeds[2].report(reports(7)), { accepted: ids.length });
+});
 
 t.test(
   "[O5] [TR15] what a killed node had is another's within seconds, and nothing acknowledged is lost",

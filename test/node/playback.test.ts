@@ -196,7 +196,7 @@ t.test("playback of a recording", async (t) => {
     player.open("v", { bbox: AREA, at: minutes(20), speed: 300 });
     t.match(player.playbacks, []);
     const { t: began } = await player.next("playing");
-    t.equal(began.slice(0, 17), minutes(20).slice(0, 17));
+    t.ok(Date.parse(began) - Date.parse(minutes(20)) < 5 * MINUTE_MS, "it stood until then");
     t.match(player.playbacks[0], { t: minutes(20), speed: 300, state: "loading" }, "first it is read");
     const since = performance.now();
     await player.until(() => player.times.length >= 10);

@@ -200,7 +200,8 @@ export class Playback {
     const reading = {};
     this.#reading = reading;
     const region = this.#region && grown(this.#region, MARGIN_SHARE);
-    const query = { from: Math.floor(this.#t), speed: this.#speed, region, ids: this.#ids, points };
+    const most = this.#window?.mostNext ?? Infinity;
+    const query = { from: Math.floor(this.#t), speed: this.#speed, region, ids: this.#ids, points, most };
     let read: Awaited<ReturnType<typeof PlayedWindow.read>>;
     try {
       read = await PlayedWindow.read(history, query, clock, () => this.#reading === reading);
@@ -228,10 +229,10 @@ export class Playback {
   #become(state: PlaybackState): void {
     this.#state = state;
     if (this.#told === state) return;
+    const { name: view, session } = this;
+    if (state === "unavailable") session.refuse({ type: "unavailable", detail: AWAY, view });
+    if (state === "crowded") session.refuse({ type: "too-much-to-play", detail: CROWDED, view });
     this.#tell();
-    if (state === "unavailable") this.session.refuse({ type: "unavailable", detail: AWAY, view: this.name });
-    if (state === "crowded")
-      this.session.refuse({ type: "too-much-to-play", detail: CROWDED, view: this.name });
   }
 
   #tell(): void {

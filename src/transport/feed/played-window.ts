@@ -30,6 +30,8 @@ export interface WindowQuery extends PlayedPlace {
   speed: number;
   /** Points at most, about. */
   points: number;
+  /** Not farther ahead than this, ms: what was too much the last time is not tried again at once. */
+  most: number;
 }
 
 /** Reading takes at most this share of the time. */
@@ -41,14 +43,16 @@ export class PlayedWindow {
   readonly to: number;
   readonly region: Region | undefined;
   readonly ways: ReadonlyMap<string, readonly Way[]>;
+  /** `most` for the next one, ms; ∞ if nothing was too much. */
+  readonly mostNext: number;
   /** When reading began, Unix ms: what came later is not in it. And how long it took, ms. */
   readonly #readAt: number;
   readonly #tookMs: number;
 
   private constructor(
     { from, region }: WindowQuery,
-    to: number,
-    ways: PlayedWindow["ways"],
+    { to, ways }: WaysRead,
+    cut: number,
     readAt: number,
     tookMs: number,
   ) {
@@ -56,6 +60,7 @@ export class PlayedWindow {
     this.to = to;
     this.region = region;
     this.ways = ways;
+    this.mostNext = 2 * cut;
     this.#readAt = readAt;
     this.#tookMs = tookMs;
   }
@@ -70,18 +75,20 @@ export class PlayedWindow {
     clock: Clock,
     isWanted: () => boolean,
   ): Promise<PlayedWindow | "crowded" | "missing" | undefined> {
-    const { from, speed, region, ids } = query;
+    const { from, speed, region, ids, most } = query;
     const readAt = clock.now();
     const began = clock.monotonic();
     const ahead = Math.max(PLAYBACK_SHORTEST_MS, Math.min(PLAYBACK_LONGEST_MS, speed * PLAYBACK_AHEAD_MS));
-    const read = new WaysRead(from, Math.max(from, Math.min(from + ahead, readAt)), query.points);
+    const wanted = Math.max(from, Math.min(from + Math.min(ahead, most), readAt));
+    const read = new WaysRead(from, wanted, query.points);
     const { missing } = await history.during({ from, to: read.to, region, ids }, (page) =>
       isWanted() ? read.take(page) : -Infinity,
     );
     if (!isWanted()) return undefined;
     if (read.isTooMuch) return "crowded";
     if (missing.length > 0) return "missing";
-    return new PlayedWindow(query, read.to, read.ways, readAt, clock.monotonic() - began);
+    const cut = read.to < wanted ? read.to - from : Infinity;
+    return new PlayedWindow(query, read, cut, readAt, clock.monotonic() - began);
   }
 
   /** Whether it tells what was in a place at `t`. @param region absent = of the ids that it was read for */

@@ -1,0 +1,167 @@
+// The control of time on the page, in a real browser, on a node with a recording of two hours.
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { chromium, type Page } from "playwright-core";
+import t from "tap";
+import { getThen } from "../node/player.ts";
+import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
+import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const ARTIFACTS = join(ROOT, "test/artifacts");
+const MINUTE_MS = 60_000;
+/** Software rendering on a busy machine. */
+const SLOW_MS = 60_000;
+
+t.setTimeout(4 * SLOW_MS);
+
+/** Ships that go east by the minute, one below the other. One comes in the second hour only. */
+function recording(now: number): object[] {
+  return Array.from({ length: 8 }, (_, ship) =>
+    Array.from({ length: 121 }, (_, minute) => ({
+      ...{
+        id: `ship-${ship}`,
+        kind: ship % 2 === 0 ? "vessel" : "tug",
+        t: new Date(now - (120 - minute) * MINUTE_MS),
+      },
+      ...{ lon: 24.4 + minute / 200, lat: 59.6 + ship / 20, speed: 8, course: 90 },
+    })).slice(ship === 7 ? 60 : 0),
+  ).flat();
+}
+
+const held = (page: Page) =>
+  page.evaluate(() => ({
+    time: new Date(muster.view.time).toISOString(),
+    isLive: muster.view.isLive,
+    places: Object.fromEntries(
+      [...muster.view.entities.values()].map(({ id, lon, lat }) => [id, [lon, lat]]),
+    ),
+  }));
+
+async function then(node: Serving, time: string): Promise<Record<string, number[]>> {
+  return Object.fromEntries((await getThen(node, time)).map(({ id, lon, lat }) => [id, [lon, lat]]));
+}
+
+const isPast = (page: Page) =>
+  page.waitForFunction(() => !muster.view.isLive && muster.view.state === "live");
+const shot = (page: Page, name: string) => page.screenshot({ path: join(ARTIFACTS, `playback-${name}.png`) });
+
+t.test("[W17] [W18] the slider shows what was, which plays, and the way back is live", async (t) => {
+  const executablePath = await findChromium();
+  await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+  await mkdir(ARTIFACTS, { recursive: true });
+  const node = await serveOnPostgres(t);
+  const body = JSON.stringify(recording(Date.now()));
+  const posted = await fetch(`${node.url}/v1/reports`, { method: "POST", headers: node.headers, body });
+  t.match(await posted.json(), { refusedCount: 0 });
+  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+  t.teardown(() => browser.close());
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  page.setDefaultTimeout(SLOW_MS);
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+
+  await page.goto(`${node.url}/?token=${TOKEN}#8.5/59.78/24.7`);
+  await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "8");
+  t.equal(await page.locator("#go-live").getAttribute("aria-pressed"), "true");
+  t.equal(await page.locator("#play").isDisabled(), true, "what is live plays by itself");
+  await shot(page, "live");
+
+  const slider = page.locator("#playback-slider");
+  await page.locator("#playback-span").selectOption("21600000");
+  const { x, y, width, height } = (await slider.boundingBox())!;
+  await page.mouse.move(x + width - 8, y + height / 2);
+  await page.mouse.down();
+  for (const share of [0.9, 0.8, 0.77, 0.75])
+    await page.mouse.move(x + width * share, y + height / 2, { steps: 4 });
+  await page.mouse.up();
+  await isPast(page);
+  // What is sought last is there when the address names it and the view stands.
+  await page.waitForFunction(() => {
+    const at = new URL(location.href).searchParams.get("at");
+    return (
+      at !== null &&
+      Date.parse(at) === muster.view.time &&
+      !document.querySelector("#playback-note")?.textContent
+    );
+  });
+  const dragged = await held(page);
+  const back = Date.now() - Date.parse(dragged.time);
+  t.ok(back > 80 * MINUTE_MS && back < 100 * MINUTE_MS, `${back} ms back`);
+  t.same(dragged.places, await then(node, dragged.time), "what was then is there");
+  t.equal(Object.keys(dragged.places).length, 7, "and not what came later");
+  t.match(await page.locator("#played-utc").textContent(), dragged.time.slice(11, 19));
+  t.equal(await page.locator("#status").getAttribute("data-state"), "past");
+  await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "7");
+  await page.waitForFunction(() => muster.map.loaded());
+  const place = await page.evaluate(() => {
+    const { lon, lat } = muster.view.entities.get("ship-5")!;
+    return muster.map.project([lon, lat]);
+  });
+  await page.mouse.click(place.x, place.y);
+  t.equal(await page.locator("#details h2").textContent(), "ship-5", "it is drawn where it was");
+  t.equal(await page.locator("#details .sign-off").isHidden(), true, "what was cannot be asked anything");
+  await shot(page, "past");
+
+  await slider.focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction((before) => muster.view.time < Date.parse(before), dragged.time);
+  await isPast(page);
+  await page.locator("#playback-speed").selectOption("600");
+  await page.locator("#play").focus();
+  await page.keyboard.press("Space");
+  await page.waitForFunction((before) => muster.view.time > Date.parse(before) + 300_000, dragged.time);
+  t.equal(await page.locator("#play").getAttribute("aria-label"), "Pause");
+  await page.keyboard.press("Space");
+  await page.waitForFunction(() => "playback" in muster.view && muster.view.playback === "paused");
+  const paused = await held(page);
+  t.same(paused.places, await then(node, paused.time), "it went on");
+
+  await page.waitForFunction((time) => new URL(location.href).searchParams.get("at") === time, paused.time);
+  await page.reload();
+  await isPast(page);
+  t.same(await held(page), paused, "the address shows the same moment");
+
+  await page.setViewportSize({ width: 390, height: 780 });
+  await page.waitForFunction(() => muster.map.loaded());
+  await shot(page, "phone-past");
+  await page.keyboard.press("Escape");
+  await page.locator("#go-live").click();
+  await page.waitForFunction(() => muster.view.isLive && muster.view.state === "live");
+  t.equal(new URL(page.url()).searchParams.get("at"), null);
+  await page.waitForFunction(() => document.querySelector("#status")?.getAttribute("data-state") === "live");
+  await shot(page, "phone-live");
+
+  await page.locator("#filter-where").fill("entity.kind == 'tug'");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => [...muster.view.entities.values()].every(({ kind }) => kind === "tug"));
+  await page.evaluate(() => {
+    const slider = document.querySelector<HTMLInputElement>("#playback-slider")!;
+    slider.value = "1435";
+    slider.dispatchEvent(new Event("input"));
+    slider.dispatchEvent(new Event("change"));
+  });
+  await isPast(page);
+  t.same(
+    new Set(Object.keys((await held(page)).places)),
+    new Set(["ship-1", "ship-3", "ship-5", "ship-7"]),
+    "filtered",
+  );
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.locator("#playback-speed").selectOption("3600");
+  await page.locator("#play").click();
+  await page.waitForFunction(() => muster.view.isLive && muster.view.state === "live");
+  t.equal(
+    await page.locator("#go-live").getAttribute("aria-pressed"),
+    "true",
+    "what has caught up goes on live",
+  );
+  t.strictSame(complaints, [], "the console is clean");
+  await browser.close();
+  t.equal(await node.end("SIGTERM"), 0);
+});

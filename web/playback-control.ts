@@ -1,0 +1,143 @@
+/** The control of time: a slider over what was, play and pause, speed, and the way back to the live picture. */
+import type { Connection } from "../client/connection.ts";
+import { readAddress, writeAddress } from "./address.ts";
+import {
+  DEFAULT_SPAN_MS,
+  localText,
+  playbackNote,
+  SLIDER_STEPS,
+  spanFor,
+  stepAt,
+  timeAt,
+  utcText,
+} from "./played-time.ts";
+import type { Shown } from "./shown.ts";
+
+/** Between two seeks while the slider is dragged. */
+const SEEK_MS = 150;
+/** The time is shown anew so often. */
+const SHOW_MS = 200;
+/** Between two changes of the address while it plays: browsers refuse more than some. */
+const ADDRESS_MS = 2_000;
+
+export class PlaybackControl {
+  readonly #shown: Shown;
+  readonly #connection: Connection;
+  readonly #panel = find("#playback");
+  readonly #play = find<HTMLButtonElement>("#play");
+  readonly #live = find<HTMLButtonElement>("#go-live");
+  readonly #slider = find<HTMLInputElement>("#playback-slider");
+  readonly #speed = find<HTMLSelectElement>("#playback-speed");
+  readonly #span = find<HTMLSelectElement>("#playback-span");
+  #dragging = false;
+  /** To be sought when the pause after the last seek is over. */
+  #soughtNext: number | undefined;
+  #seeking = false;
+  #addressAt = 0;
+
+  constructor(shown: Shown, connection: Connection) {
+    this.#shown = shown;
+    this.#connection = connection;
+    this.#slider.max = String(SLIDER_STEPS);
+    this.#span.value = String(DEFAULT_SPAN_MS);
+    this.#slider.addEventListener("input", () => {
+      this.#dragging = true;
+      this.#seek(timeAt(Number(this.#slider.value), this.#spanMs, this.#now));
+    });
+    this.#slider.addEventListener("change", () => {
+      this.#dragging = false;
+      if (Number(this.#slider.value) === SLIDER_STEPS) this.#goLive();
+    });
+    this.#play.addEventListener("click", () => this.#toggle());
+    this.#live.addEventListener("click", () => this.#goLive());
+    this.#speed.addEventListener("change", () => {
+      const { past } = shown;
+      if (past !== undefined && past.speed > 0) past.play(Number(this.#speed.value));
+    });
+    this.#span.addEventListener("change", () => this.#show());
+    shown.on("asked", () => this.#asked());
+    setInterval(() => this.#show(), SHOW_MS);
+    const at = Date.parse(readAddress("at") ?? "");
+    if (!Number.isNaN(at)) {
+      this.#span.value = String(spanFor(at, this.#now));
+      shown.showPast(Math.min(at, this.#now));
+    }
+    this.#show();
+  }
+
+  get #now(): number {
+    return this.#connection.serverNow();
+  }
+  get #spanMs(): number {
+    return Number(this.#span.value);
+  }
+
+  /** Seeks now, or when the pause after the last one is over. */
+  #seek(t: number): void {
+    if (this.#seeking) {
+      this.#soughtNext = t;
+      return;
+    }
+    this.#seeking = true;
+    this.#shown.showPast(t);
+    this.#show();
+    setTimeout(() => {
+      this.#seeking = false;
+      const next = this.#soughtNext;
+      this.#soughtNext = undefined;
+      if (next !== undefined) this.#seek(next);
+    }, SEEK_MS);
+  }
+
+  #toggle(): void {
+    const { past } = this.#shown;
+    if (past === undefined) return;
+    if (past.speed > 0) past.pause();
+    else past.play(Number(this.#speed.value));
+  }
+
+  #goLive(): void {
+    this.#soughtNext = undefined;
+    this.#shown.showLive();
+  }
+
+  #asked(): void {
+    const { past } = this.#shown;
+    // Once it has caught up, what is now goes on by itself.
+    if (past?.playback === "present" && !this.#dragging) this.#goLive();
+    this.#addressAt = 0;
+    this.#show();
+  }
+
+  #show(): void {
+    const { past } = this.#shown;
+    const now = this.#now;
+    const t = past?.time ?? now;
+    const isPlaying = past !== undefined && past.speed > 0;
+    this.#panel.dataset.mode = past === undefined ? "live" : "past";
+    this.#live.setAttribute("aria-pressed", String(past === undefined));
+    this.#play.disabled = past === undefined;
+    this.#play.dataset.does = isPlaying ? "pause" : "play";
+    this.#play.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    const spanMs = spanFor(t, now, this.#spanMs);
+    if (spanMs !== this.#spanMs) this.#span.value = String(spanMs);
+    if (!this.#dragging) this.#slider.value = String(stepAt(t, spanMs, now));
+    this.#slider.setAttribute("aria-valuetext", past === undefined ? "now, live" : utcText(t));
+    write("#played-utc", utcText(t));
+    write("#played-local", localText(t));
+    write("#playback-note", past === undefined ? "" : playbackNote(past.playback));
+    if (performance.now() - this.#addressAt < ADDRESS_MS && this.#addressAt !== 0) return;
+    this.#addressAt = performance.now();
+    writeAddress("at", past && new Date(t).toISOString());
+  }
+}
+
+function find<E extends HTMLElement = HTMLElement>(selector: string): E {
+  return document.querySelector<E>(selector)!;
+}
+
+/** Written only when it changes: some of it is read out. */
+function write(selector: string, text: string): void {
+  const found = find(selector);
+  if (found.textContent !== text) found.textContent = text;
+}
