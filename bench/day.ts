@@ -27,7 +27,7 @@ interface Size {
 const SIZES: Record<Options["size"], Size> = {
   full: {
     ...{ entities: 100_000, everyS: 10, warmUpS: 660, measuredS: 300 },
-    ...{ batchSize: 100, connections: 8 },
+    ...{ batchSize: 1_000, connections: 8 },
   },
   small: { entities: 500, everyS: 0.5, warmUpS: 0.5, measuredS: 1, batchSize: 50, connections: 2 },
 };

@@ -22,19 +22,24 @@ export function readShards(databaseUrl: string): Promise<StoredShard[]> {
   );
 }
 
+/** Runs a statement. */
+export type Ask = <R>(sql: string) => Promise<R[]>;
+
+export function asking(databaseUrl: string): Ask {
+  return (sql) => execute(databaseUrl, sql);
+}
+
 /** The table `entity`, which follows behind. */
-export async function readEntities(databaseUrl: string): Promise<AtRest[]> {
-  const rows = await execute<{ id: string; alt: number | null; epoch: number; seq: string; state: string }>(
-    databaseUrl,
+export async function readEntities(ask: Ask): Promise<AtRest[]> {
+  const rows = await ask<{ id: string; alt: number | null; epoch: number; seq: string; state: string }>(
     "SELECT id, alt, epoch, seq, state FROM entity ORDER BY id",
   );
   return rows.map(({ id, alt, epoch, seq, state }) => [id, alt ?? 0, epoch, Number(seq), state]);
 }
 
 /** Changes of state and liveness, in the order in which they were recorded. */
-export async function readRecorded(databaseUrl: string): Promise<Recorded["rows"]> {
-  const rows = await execute<{ id: string; subject: string; type: string; from: string; to: string }>(
-    databaseUrl,
+export async function readRecorded(ask: Ask): Promise<Recorded["rows"]> {
+  const rows = await ask<{ id: string; subject: string; type: string; from: string; to: string }>(
     `SELECT id, subject, type, data ->> 'from' AS from, data ->> 'to' AS to
      FROM event WHERE type IN ('state.changed', 'liveness.changed') ORDER BY id`,
   );
@@ -42,9 +47,8 @@ export async function readRecorded(databaseUrl: string): Promise<Recorded["rows"
 }
 
 /** What was decided on commands, in the order in which it was recorded. */
-export async function readDecided(databaseUrl: string): Promise<Decided["rows"]> {
-  const rows = await execute<{ row: string; subject: string; id: string; type: string; state: string }>(
-    databaseUrl,
+export async function readDecided(ask: Ask): Promise<Decided["rows"]> {
+  const rows = await ask<{ row: string; subject: string; id: string; type: string; state: string }>(
     `SELECT id AS row, subject, type, data ->> 'id' AS id, data ->> 'state' AS state
      FROM event WHERE type IN ('command.accepted', 'command.refused') ORDER BY event.id`,
   );

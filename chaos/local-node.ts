@@ -29,6 +29,8 @@ export interface LocalNodeOptions {
   /** Everything beside PATH and where compiled sources are kept. */
   env: Record<string, string>;
   links: NodeLinks;
+  /** Another program that serves. */
+  program?: string;
   /** A line of its output. */
   onLine(line: string): void;
   /** It ended, and nobody had asked for it. */
@@ -45,6 +47,7 @@ export class LocalNode {
   #ended: Promise<void> = Promise.resolve();
   #pid = 0;
   #expected = false;
+  #listening = false;
 
   constructor(options: LocalNodeOptions) {
     this.name = options.name;
@@ -57,11 +60,16 @@ export class LocalNode {
     return this.#guard !== undefined;
   }
 
+  /** It has said that it listens, and has not ended since. */
+  get listening(): boolean {
+    return this.#listening;
+  }
+
   /** Starts it, and waits until it listens. Rejects if it ends before. */
   async start(): Promise<void> {
-    const { env, onLine, onDeath } = this.#options;
+    const { env, onLine, onDeath, program = MAIN } = this.#options;
     const { PATH = "", NODE_COMPILE_CACHE } = process.env;
-    const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, MAIN, "serve"], {
+    const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, program, "serve"], {
       env: { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }), ...env },
       stdio: ["pipe", "pipe", "pipe"],
       // A Ctrl-C is for this process, which stops the nodes in order.
@@ -83,10 +91,14 @@ export class LocalNode {
       }
       last.push(line);
       if (last.length > 5) last.shift();
-      if (/Muster is at\s/.test(line)) listening.resolve();
+      if (/Muster is at\s/.test(line)) {
+        this.#listening = true;
+        listening.resolve();
+      }
       onLine(line);
     });
     this.#ended = once(lines, "close").then(async () => {
+      this.#listening = false;
       guard.stdin.end();
       await exited;
       this.#guard = undefined;

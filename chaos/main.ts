@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type EmbeddedOptions, runEmbedded } from "./embedded.ts";
 import { FAULTS } from "./faults.ts";
 import { ProgramsMissing } from "./local-cluster.ts";
 import { type ChaosOptions, type Outcome, runChaos } from "./run.ts";
 import { verdictLines } from "./verdict-lines.ts";
 
 const USAGE = `usage: npm run chaos -- --minutes N [--rate N] [--nodes N] [--seed N] [--history FILE] [--only FAULT]… [--logs]
+       npm run chaos -- --embedded [--kills N] [--rate N] [--seed N] [--history FILE] [--logs]
 
   Loads a cluster of this machine, breaks it again and again, and judges what producers and viewers saw. Exits with 1 if anything that was
   acknowledged is lost, doubled or out of order, if a viewer saw something go back or has another picture than REST, or if two nodes owned a shard.
@@ -20,18 +22,27 @@ const USAGE = `usage: npm run chaos -- --minutes N [--rate N] [--nodes N] [--see
   --history FILE  keep what happened there (without it, in a temporary file if anything is wrong); node chaos/check-history.ts FILE judges it again
   --only FAULT    only faults of this name, as often as wanted: ${FAULTS.map(({ name }) => name).join(", ")}
   --logs          print what the nodes log
+  --embedded      a node on the embedded database instead, which is killed at random moments, also while it starts
+  --kills N       so often (default 50); reports a second are 1000 there
 
-Needs PostgreSQL 15+ with PostGIS 3.3+ and Redis 7+ (or Valkey) installed, not running.`;
+But for --embedded it needs PostgreSQL 15+ with PostGIS 3.3+ and Redis 7+ (or Valkey) installed, not running.`;
 
 const MISUSED = 2;
 const MAX_SPREAD_MS = 30_000;
 
-function parse(args: string[]): (ChaosOptions & { kept: boolean }) | undefined {
+interface Parsed {
+  kept: boolean;
+  options: { cluster: ChaosOptions } | { embedded: EmbeddedOptions };
+}
+
+function parse(args: string[]): Parsed | undefined {
   const { values } = parseArgs({
     args,
     options: {
       minutes: { type: "string" },
-      rate: { type: "string", default: "20000" },
+      rate: { type: "string" },
+      embedded: { type: "boolean", default: false },
+      kills: { type: "string", default: "50" },
       nodes: { type: "string", default: "3" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       history: { type: "string" },
@@ -41,8 +52,14 @@ function parse(args: string[]): (ChaosOptions & { kept: boolean }) | undefined {
     },
   });
   if (values.help) return undefined;
-  if (values.minutes === undefined) throw new Error("--minutes is missing");
-  const number = (name: "minutes" | "rate" | "nodes" | "seed", low: number, high: number, whole = true) => {
+  if (values.minutes === undefined && !values.embedded) throw new Error("--minutes is missing");
+  values.rate ??= values.embedded ? "1000" : "20000";
+  const number = (
+    name: "minutes" | "rate" | "nodes" | "seed" | "kills",
+    low: number,
+    high: number,
+    whole = true,
+  ) => {
     const value = Number(values[name]);
     if (!(value >= low && value <= high && (!whole || Number.isInteger(value))))
       throw new Error(`--${name} is a number from ${low} to ${high}`);
@@ -50,41 +67,71 @@ function parse(args: string[]): (ChaosOptions & { kept: boolean }) | undefined {
   };
   for (const name of values.only ?? [])
     if (!FAULTS.some((fault) => fault.name === name)) throw new Error(`there is no fault ${name}`);
-  const nodes = number("nodes", 1, 20);
-  return {
-    ...{ seconds: number("minutes", 0.05, 10_000, false) * 60, rate: number("rate", 100, 200_000), nodes },
-    ...{ spreadMs: MAX_SPREAD_MS, redis: nodes > 1, seed: number("seed", 0, 2 ** 32 - 1), only: values.only },
-    history: values.history ?? join(mkdtempSync(join(tmpdir(), "muster-chaos-")), "history.ndjson"),
-    kept: values.history !== undefined,
-    say: (text) => console.log(`${new Date().toISOString().slice(11, 23)} ${text}`),
-    onLine: values.logs ? (node, line) => console.log(`${node} | ${line}`) : undefined,
+  const folder = mkdtempSync(join(tmpdir(), "muster-chaos-"));
+  const kept = values.history !== undefined;
+  const common = {
+    ...{ rate: number("rate", 100, 200_000), seed: number("seed", 0, 2 ** 32 - 1) },
+    history: values.history ?? join(folder, "history.ndjson"),
+    say: (text: string) => console.log(`${new Date().toISOString().slice(11, 23)} ${text}`),
   };
+  if (values.embedded) {
+    const onLine = values.logs ? (line: string) => console.log(line) : undefined;
+    const dataDir = join(folder, "data");
+    return {
+      kept,
+      options: { embedded: { ...common, kills: number("kills", 1, 100_000), dataDir, onLine } },
+    };
+  }
+  const nodes = number("nodes", 1, 20);
+  const cluster = {
+    ...common,
+    ...{ seconds: number("minutes", 0.05, 10_000, false) * 60, nodes },
+    ...{ spreadMs: MAX_SPREAD_MS, redis: nodes > 1, only: values.only },
+    onLine: values.logs ? (node: string, line: string) => console.log(`${node} | ${line}`) : undefined,
+  };
+  return { kept, options: { cluster } };
 }
 
 async function main(args: string[]): Promise<number> {
-  let options: ReturnType<typeof parse>;
+  let parsed: Parsed | undefined;
   try {
-    options = parse(args);
+    parsed = parse(args);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
     return MISUSED;
   }
-  if (options === undefined) {
+  if (parsed === undefined) {
     console.log(USAGE);
     return 0;
   }
-  console.log(`seed ${options.seed}, history in ${options.history}`);
-  let outcome: Outcome;
+  const { options, kept } = parsed;
+  const { seed, history } = "embedded" in options ? options.embedded : options.cluster;
+  console.log(`seed ${seed}, history in ${history}`);
+  let verdict: Outcome["verdict"];
   try {
-    outcome = await runChaos(options);
+    if ("embedded" in options) {
+      const { embedded } = options;
+      const outcome = await runEmbedded(embedded);
+      verdict = outcome.verdict;
+      const { accepted, refused, repeated, kills, early, settledMs } = outcome;
+      console.log(
+        `\n${kills} kills, ${early} of them in a start; ${accepted} reports accepted, ${refused} refused for good, ${repeated} sent again; settled ${settledMs} ms after the last start`,
+      );
+      for (const line of verdictLines(verdict)) console.log(line);
+    } else {
+      const outcome = await runChaos(options.cluster);
+      verdict = outcome.verdict;
+      for (const line of summary(outcome)) console.log(line);
+    }
   } catch (error) {
     if (!(error instanceof ProgramsMissing)) throw error;
     console.error(`muster: ${error.message}`);
     return MISUSED;
   }
-  for (const line of summary(outcome)) console.log(line);
-  if (!options.kept && outcome.verdict.violations.length === 0) rmSync(options.history);
-  return outcome.verdict.violations.length > 0 ? 1 : 0;
+  const isWrong = verdict.violations.length > 0;
+  if (!kept && !isWrong) rmSync(history);
+  if ("embedded" in options) rmSync(options.embedded.dataDir, { recursive: true, force: true });
+  return isWrong ? 1 : 0;
 }
 
 function summary({ verdict, waits, settledMs, ...numbers }: Outcome): string[] {

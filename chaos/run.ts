@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { feedWay, httpWay } from "./command-ways.ts";
 import { Commander } from "./commander.ts";
-import { readDecided, readEntities, readRecorded } from "./database-side.ts";
+import { type Ask, asking, readDecided, readEntities, readRecorded } from "./database-side.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
 import type { AtRest } from "./history.ts";
@@ -279,10 +279,11 @@ class Run {
       this.#history.write({ is: "answer", by: viewer.name, entities: answers[i] });
     }
     this.#options.say("reading the database");
-    const recorded = await readRecorded(databaseUrl);
+    const ask = asking(databaseUrl);
+    const recorded = await readRecorded(ask);
     for (let at = 0; at < recorded.length; at += MAX_LINE_ENTITIES)
       this.#history.write({ is: "recorded", rows: recorded.slice(at, at + MAX_LINE_ENTITIES) });
-    const decided = await readDecided(databaseUrl);
+    const decided = await readDecided(ask);
     for (let at = 0; at < decided.length; at += MAX_LINE_ENTITIES)
       this.#history.write({ is: "decided", rows: decided.slice(at, at + MAX_LINE_ENTITIES) });
     const final = (await listEntities(nodes[0], token)).map(
@@ -290,7 +291,7 @@ class Run {
     );
     this.#writeAtRest("final", final);
     this.#options.say("waiting for the table of entities");
-    this.#writeAtRest("stored", await storedLike(final, databaseUrl));
+    this.#writeAtRest("stored", await storedLike(final, ask));
   }
 
   /** What REST answers for the viewers' boxes: when all show the same, or time is up. */
@@ -326,7 +327,7 @@ function sameEntries(a: Record<string, string>, b: Record<string, string>): bool
 }
 
 /** The table `entity`, when it says what REST says, or time is up. */
-async function storedLike(final: readonly AtRest[], databaseUrl: string): Promise<AtRest[]> {
+async function storedLike(final: readonly AtRest[], ask: Ask): Promise<AtRest[]> {
   const text = (rows: readonly AtRest[]) =>
     rows
       .map(([id, , , seq]) => `${id} ${seq}`)
@@ -335,7 +336,7 @@ async function storedLike(final: readonly AtRest[], databaseUrl: string): Promis
   const wanted = text(final);
   const end = performance.now() + ROWS_MS;
   for (;;) {
-    const stored = await readEntities(databaseUrl);
+    const stored = await readEntities(ask);
     if (text(stored) === wanted || performance.now() > end) return stored;
     await sleep(500);
   }

@@ -5,13 +5,15 @@ import type { SnapshotRow } from "../../src/store/snapshot.ts";
 import { report, seen, startSystem } from "../support/actor-system.ts";
 
 t.test(
-  "[N8] entity rows are made of checkpoints, and only of what changed since the last that was written",
+  "[N8] entity rows are made of checkpoints, and only of what changed since the last that was written and is there",
   async (t) => {
     const h = await startSystem();
     const offers: { rows: SnapshotRow[]; written: () => void }[] = [];
-    const onCheckpoint = entityRows({
-      offer: (_shard, _epoch, rows, written) => offers.push({ rows: [...rows()], written }),
-    });
+    const gone = new Set<number>();
+    const onCheckpoint = entityRows(
+      { offer: (_shard, _epoch, rows, written) => offers.push({ rows: [...rows()], written }) },
+      (_, number) => !gone.has(number),
+    );
     const shard = h.system.table.shards[0xc5]!;
     const [one, two] = idsOf(shard.index);
     const take = async (...reports: Parameters<typeof report>[]) => {
@@ -54,6 +56,13 @@ t.test(
       third.rows.map((row) => row.id),
       [two],
       "the rest is written",
+    );
+    gone.add(h.system.table.number[h.system.picture.find(two)]);
+    const fourth = await take([one, 0], [two, 0]);
+    t.same(
+      fourth.rows.map((row) => row.id),
+      [one],
+      "what was deleted since gets none",
     );
   },
 );

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import t, { type Test } from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
+import { holding, waits } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { tablesWith } from "../support/search-database.ts";
 import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
@@ -140,3 +141,39 @@ t.test("[D36] [H33] [TR17] an erasure leaves nothing in any table: PostgreSQL", 
   t.equal(await again.end("SIGTERM"), 0, again.output());
   t.equal(again.output().match(/"level":50/), null);
 });
+
+t.test(
+  "[D36] [E23] an erasure that a crash interrupts is complete after it, or when it is asked for again",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const dataDir = await temporaryFolder(t);
+    const { find } = await connected(t, url);
+    const start = () => serve(t, { dataDir, program: HURRIED, env: { DATABASE_URL: url } });
+    /** Kills a node that is erasing, when it waits for the lock. */
+    const interrupted = async (node: Serving, lock: string, waiting: RegExp) => {
+      const { report, status } = client(t, node);
+      for (const id of [SECRET, NEIGHBOUR]) await report(id, 0, 60);
+      await isIn(find, SECRET, ["checkpoint", "entity", "event", "journal", "track"]);
+      const release = await holding(t, url, lock);
+      const answer = status(`/v1/entities/${SECRET}?erase=true`, "DELETE").catch(() => "no answer");
+      t.ok(await waits(url, waiting, answer), `${waiting}`);
+      t.equal(await node.end("SIGKILL"), "SIGKILL");
+      t.equal(await answer, "no answer");
+      await release();
+    };
+    await interrupted(await start(), "LOCK TABLE webhook_letter", /webhook_letter/);
+    const second = await start();
+    while ((await find(SECRET)).length > 0) await sleep(25);
+    t.pass("the next start completes what was decided");
+    t.equal(await client(t, second).status(`/v1/entities/${SECRET}`), 404);
+    await interrupted(second, "LOCK TABLE checkpoint", /checkpoint/);
+    const third = await start();
+    const { status, json } = client(t, third);
+    t.equal(await status(`/v1/entities/${SECRET}`), 404);
+    t.equal(await status(`/v1/entities/${SECRET}?erase=true`, "DELETE"), 204);
+    t.same(await find(SECRET), []);
+    t.same(await find(CARGO), []);
+    t.match(await json(`/v1/entities/${NEIGHBOUR}`), { properties: { kind: "ship" } });
+    t.equal(await third.end("SIGTERM"), 0, third.output());
+  },
+);

@@ -17,6 +17,7 @@ const LONG_LEASE_MS = 1e9;
 export interface DeliveryRig {
   store: Store;
   writer: EventWriter;
+  tail: EventTail;
   hook(url: string, more?: Partial<Webhook>): Promise<string>;
   status(id: string): Promise<WebhookStatus>;
   /** Another node that delivers. */
@@ -47,6 +48,7 @@ export async function deliveryRig(t: Test, given?: Store, writing?: EventWriter)
   return {
     store,
     writer,
+    tail,
     async hook(url, more = {}) {
       const id = randomUUID();
       const secret = systemSecret(32).toString("base64");
