@@ -21,11 +21,11 @@ import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
 import { newId } from "./new-id.ts";
-import { PlaybackView } from "./playback-view.ts";
+import { type PlaybackView, viewOf } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { View, type ViewLink } from "./view.ts";
+import type { View, ViewLink } from "./view.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 /** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there. */
@@ -144,7 +144,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   view(options: PlaybackOptions): PlaybackView;
   view(options: ViewOptions): View;
   view(options: ViewOptions | PlaybackOptions): View {
-    const view = "at" in options ? new PlaybackView(this.#link, options) : new View(this.#link, options);
+    const view = viewOf(this.#link, options);
     if (this.#state.name === "closed") {
       view.connectionClosed(new ConnectionClosed(this.#state.code, this.#state.reason));
       return view;

@@ -1,7 +1,7 @@
 import type { Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
 import type { Entity } from "./replica.ts";
 import { View, type ViewLink } from "./view.ts";
-import type { PlaybackOptions } from "./view-options.ts";
+import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 const MAX_SPEED = 3_600;
 
@@ -112,6 +112,12 @@ export class PlaybackView extends View {
     this.#toldAt = this.#link.clock.now();
     if (changed) this.emit("playback", playback);
   }
+}
+
+/** A view of what was if it has a time, else of what is. */
+export function viewOf(link: ViewLink, options: ViewOptions | PlaybackOptions): View {
+  const isPast = "at" in options && options.at !== undefined;
+  return isPast ? new PlaybackView(link, options) : new View(link, options);
 }
 
 function isoTime(t: number): string {

@@ -17,7 +17,7 @@ import type { Shown } from "./shown.ts";
 const SEEK_MS = 150;
 /** The time is shown anew so often. */
 const SHOW_MS = 200;
-/** Between two changes of the address while it plays: browsers refuse more than some. */
+/** Between two changes of the address while time passes: browsers refuse more than some. */
 const ADDRESS_MS = 2_000;
 
 export class PlaybackControl {
@@ -33,7 +33,7 @@ export class PlaybackControl {
   /** To be sought when the pause after the last seek is over. */
   #soughtNext: number | undefined;
   #seeking = false;
-  #addressAt = 0;
+  #addressAt = -Infinity;
 
   constructor(shown: Shown, connection: Connection) {
     this.#shown = shown;
@@ -46,6 +46,7 @@ export class PlaybackControl {
     });
     this.#slider.addEventListener("change", () => {
       this.#dragging = false;
+      this.#addressAt = -Infinity;
       if (Number(this.#slider.value) === SLIDER_STEPS) this.#goLive();
     });
     this.#play.addEventListener("click", () => this.#toggle());
@@ -105,7 +106,7 @@ export class PlaybackControl {
     const { past } = this.#shown;
     // Once it has caught up, what is now goes on by itself.
     if (past?.playback === "present" && !this.#dragging) this.#goLive();
-    this.#addressAt = 0;
+    this.#addressAt = -Infinity;
     this.#show();
   }
 
@@ -126,7 +127,8 @@ export class PlaybackControl {
     write("#played-utc", utcText(t));
     write("#played-local", localText(t));
     write("#playback-note", past === undefined ? "" : playbackNote(past.playback));
-    if (performance.now() - this.#addressAt < ADDRESS_MS && this.#addressAt !== 0) return;
+    const isPassing = this.#dragging || past?.playback === "loading";
+    if (isPassing || performance.now() - this.#addressAt < ADDRESS_MS) return;
     this.#addressAt = performance.now();
     writeAddress("at", past && new Date(t).toISOString());
   }

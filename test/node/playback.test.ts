@@ -10,7 +10,7 @@ import {
   PROTOCOL_BINARY,
   PROTOCOL_JSON,
 } from "../../src/transport/feed/protocol.ts";
-import type { Replica } from "../feed/harness.ts";
+import { Replica } from "../feed/harness.ts";
 import { Chance } from "../sim/chance.ts";
 import { stoppableDatabase } from "../support/postgres.ts";
 import { fc, SEED } from "../support/seeded.ts";
@@ -294,7 +294,10 @@ t.test("playback of a recording", async (t) => {
     await player.until(() => player.replicas.get("v")!.state === "complete");
     t.equal(await figure(), 2);
     player.unsubscribe("v");
-    player.open("v", { ids: ["now"], at: minutes(50), speed: 0 });
+    // Frames of the one before may still be on their way.
+    player.send({ op: "subscribe", view: "v", ids: ["now"], at: minutes(50), speed: 0 });
+    await player.until(() => player.playbacks.some(({ view, speed }) => view === "v" && speed === 0));
+    player.replicas.set("v", new Replica({ ids: ["now"] }));
     await player.until(() => player.replicas.get("v")!.state === "complete");
     t.equal(await figure(), 2, "its name was free");
     player.close();

@@ -206,6 +206,7 @@ export class Playback {
     try {
       read = await PlayedWindow.read(history, query, clock, () => this.#reading === reading);
     } catch (error) {
+      if (this.#reading !== reading) return;
       if (!(error instanceof StoreAway)) throw error;
       read = "missing";
     }

@@ -126,6 +126,8 @@ export class Playbacks {
     const end = clock.monotonic() + PLAYBACK_TURN_MS;
     for (const [view, opened] of [...this.#opened]) {
       if (clock.monotonic() > end) return;
+      // The session of one before may have ended, with all that it had.
+      if (!this.#opened.has(view)) continue;
       this.#opened.delete(view);
       this.#opened.set(view, opened);
       const { playback } = opened;
