@@ -41,6 +41,8 @@ function cluster(count: number, places: readonly Place[]) {
   const clock = new FakeClock();
   const silent = new Set<string>();
   const closed = new Set<number>();
+  /** By node and id. */
+  const forgotten: string[] = [];
   const scatters: Scatter[] = [];
   for (let node = 0; node < count; node++) {
     const picture = new Picture();
@@ -57,6 +59,10 @@ function cluster(count: number, places: readonly Place[]) {
         tails: tailsOf(picture, clock),
         open,
         clock,
+        forget: (id) =>
+          new Promise((resolve) => {
+            clock.schedule(5, () => resolve(void forgotten.push(`${node} ${id}`)));
+          }),
         others: () =>
           Array.from({ length: count }, (_, other) => `${other}`).filter((other) => other !== `${node}`),
         send: (to, message) => {
@@ -73,7 +79,7 @@ function cluster(count: number, places: readonly Place[]) {
     await clock.advance(5_000);
     return promise;
   };
-  return { scatters, whole, silent, closed, settled, clock };
+  return { scatters, whole, silent, closed, forgotten, settled, clock };
 }
 
 const places = fc.uniqueArray(
@@ -235,6 +241,14 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
     records.map(({ epoch, seq }) => [epoch, seq]),
     [[2, 3]],
   );
+});
+
+t.test("[EV35] all nodes forget an entity, or it is told that some have not", async (t) => {
+  const { scatters, settled, silent, forgotten } = cluster(3, []);
+  t.equal(await settled(scatters[1].forget("ghost")), true);
+  t.strictSame(forgotten.sort(), ["0 ghost", "1 ghost", "2 ghost"]);
+  silent.add("2");
+  t.equal(await settled(scatters[1].forget("ghost")), false);
 });
 
 t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => {

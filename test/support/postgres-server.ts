@@ -45,6 +45,11 @@ export class TestServer {
     this.#user = user;
   }
 
+  /** All that it wrote to its log so far. */
+  get output(): string {
+    return this.#output;
+  }
+
   url(database: string): string {
     return `postgresql://postgres@127.0.0.1:${this.#port}/${database}`;
   }

@@ -65,6 +65,27 @@ export async function otherServerDatabase(): Promise<TestDatabase & { bin: strin
   return { url: server.url(name), bin, stop: () => server.stop(), start: () => server.start() };
 }
 
+export interface OwnDatabase extends TestDatabase {
+  /** Ends the server at once. */
+  crash(): Promise<void>;
+  /** What the server has written to its log. */
+  log(): string;
+}
+
+/** A database on a server of its own, with all its files in a folder. It is stopped when the test ends. */
+export async function databaseIn(t: Test, parent: string): Promise<OwnDatabase> {
+  const server = await startServer(false, parent, t);
+  const name = newName();
+  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  return {
+    url: server.url(name),
+    stop: () => server.stop(),
+    start: () => server.start(),
+    crash: () => server.crash(),
+    log: () => server.output,
+  };
+}
+
 function newName(): string {
   return `muster_test_${randomUUID().replaceAll("-", "")}`;
 }
@@ -77,14 +98,14 @@ function ownServer(): Promise<TestServer> {
   return server;
 }
 
-/** @param own whether its files are made anew: copied ones have the same system identifier, by which servers are told apart. */
-async function startServer(own = false): Promise<TestServer> {
+/** @param parent where its folder is made. @param test with which it ends. @param own whether its files are made anew: copied ones have the same system identifier, by which servers are told apart. */
+async function startServer(own = false, parent = TEMPORARY, test: Test = root): Promise<TestServer> {
   const bin = findPostgres() ?? (await installPrograms());
-  const folder = mkdtempSync(join(TEMPORARY, "muster-test-postgres-"));
+  const folder = mkdtempSync(join(parent, "muster-test-postgres-"));
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   const started = new TestServer(bin, folder, await freePort(), user);
-  root.teardown(() => started.dispose());
+  test.teardown(() => started.dispose());
   if (own) await started.initialise();
   else await run("cp", ["-a", join(await original(bin, user), "data"), folder]);
   await started.start();
