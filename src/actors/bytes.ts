@@ -4,14 +4,18 @@ import assert from "node:assert/strict";
 const utf8 = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** Of writers that nothing was written to yet: a node has hundreds. */
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
 export class ByteWriter {
   bytes: Uint8Array<ArrayBuffer>;
   length = 0;
   #view: DataView;
 
   constructor(capacity: number) {
-    this.bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.bytes.buffer);
+    this.bytes = capacity === 0 ? NO_BYTES : new Uint8Array(capacity);
+    this.#view = capacity === 0 ? NO_VIEW : new DataView(this.bytes.buffer);
   }
 
   /** Makes room for `count` more bytes. The fixed-size writers below need room made for them. */

@@ -88,10 +88,13 @@ const WORDS = 2 * HEAD;
 const COUNT_BITS = 8;
 const COUNT = 2 ** COUNT_BITS - 1;
 
+const NO_HEADS = new Float64Array(0);
+const NO_WORDS = new Uint32Array(0);
+
 export class TrackLog {
   #out = new ByteWriter(0);
-  #heads = new Float64Array(0);
-  #words = new Uint32Array(0);
+  #heads = NO_HEADS;
+  #words = NO_WORDS;
   #numbers = 0;
   #points = 0;
   #turn = 0;
