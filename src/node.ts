@@ -165,8 +165,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           onDown: evicted,
           onFatal: fail,
         });
-  const isThere = (shard: number, number: number) => system.table.shards[shard].slot(number) >= 0;
-  const rows = entityRows(store.snapshot, isThere);
+  const isGone = (shard: number, number: number) => {
+    const { shards } = system.table;
+    return shards[shard].status !== "closed" && shards[shard].slot(number) < 0;
+  };
+  const rows = entityRows(store.snapshot, isGone);
   const system = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,
