@@ -1,4 +1,5 @@
 /** A stretch while it is played: its numbers in one array, 48 bytes a point, a third of what objects take. */
+import { PLAYBACK_WAY_BYTES } from "../limits.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import { pointAt } from "./segment.ts";
 import type { Stretch } from "./stretch.ts";
@@ -6,32 +7,29 @@ import type { Stretch } from "./stretch.ts";
 /** t, lon, lat, alt, speed, course. */
 const NUMBERS = 6;
 
+interface WayData {
+  description: Description;
+  /** The description is the one of a way before, as an object too. */
+  isShared: boolean;
+  recorded: number;
+  hold: boolean;
+  first: number;
+  end: number;
+  numbers: Float64Array;
+}
+
 export class Way {
-  readonly description: Description;
-  /** Unix ms. */
-  readonly recorded: number;
-  /** It tells where its entity is from `first`, up to and without `end`; Unix ms, ∞ = it has not ended. */
-  readonly first: number;
-  readonly end: number;
-  readonly #numbers: Float64Array;
+  readonly #data: WayData;
   /** Of the point before the time that was asked for last: mostly the next is near. */
   #index = 0;
 
-  private constructor(
-    description: Description,
-    recorded: number,
-    first: number,
-    end: number,
-    numbers: Float64Array,
-  ) {
-    this.description = description;
-    this.recorded = recorded;
-    this.first = first;
-    this.end = end;
-    this.#numbers = numbers;
+  private constructor(data: WayData) {
+    this.#data = data;
   }
 
-  static of({ kind, state, attributes, labels, recorded, first, open, points }: Stretch): Way {
+  /** @param before another one of the entity: texts that are equal are kept once */
+  static of(stretch: Stretch, before: Way | undefined): Way {
+    const { recorded, hold, first, open, points } = stretch;
     const numbers = new Float64Array(points.length * NUMBERS);
     let next = 0;
     for (const { t, lon, lat, alt, speed, course } of points) {
@@ -43,28 +41,57 @@ export class Way {
       numbers[next + 5] = course;
       next += NUMBERS;
     }
-    const end = open ? Infinity : points.at(-1)!.t;
-    return new Way({ kind, state, attributes, labels }, recorded, first, end, numbers);
+    const { kind, state, attributes, labels } = stretch;
+    const isShared = before !== undefined && isSame(before.description, stretch);
+    return new Way({
+      description: isShared ? before.description : { kind, state, attributes, labels },
+      ...{ isShared, recorded, hold, first, numbers },
+      end: open ? Infinity : points.at(-1)!.t,
+    });
   }
 
+  get description(): Description {
+    return this.#data.description;
+  }
+  /** Unix ms. */
+  get recorded(): number {
+    return this.#data.recorded;
+  }
+  /** When it ends, nothing had been heard of its entity any more. */
+  get hold(): boolean {
+    return this.#data.hold;
+  }
+  /** It tells where its entity is from `first`, up to and without `end`; Unix ms, ∞ = it has not ended. */
+  get first(): number {
+    return this.#data.first;
+  }
+  get end(): number {
+    return this.#data.end;
+  }
   /** How many points it has. */
   get count(): number {
-    return this.#numbers.length / NUMBERS;
+    return this.#data.numbers.length / NUMBERS;
+  }
+  /** What it takes of memory, about. */
+  get bytes(): number {
+    const { numbers, isShared, description } = this.#data;
+    return PLAYBACK_WAY_BYTES + numbers.byteLength + (isShared ? 0 : textBytes(description));
   }
 
   /** What is wanted of it up to `to`, Unix ms: with one point after; `undefined` if it begins later. */
   upTo(to: number): Way | undefined {
     if (this.first > to) return undefined;
+    const { numbers } = this.#data;
     let count = 1;
-    while (count < this.count && this.#numbers[(count - 1) * NUMBERS] <= to) count++;
+    while (count < this.count && numbers[(count - 1) * NUMBERS] <= to) count++;
     if (count === this.count) return this;
-    const numbers = this.#numbers.slice(0, count * NUMBERS);
-    return new Way(this.description, this.recorded, this.first, numbers[(count - 1) * NUMBERS], numbers);
+    const end = numbers[(count - 1) * NUMBERS];
+    return new Way({ ...this.#data, end, hold: false, numbers: numbers.slice(0, count * NUMBERS) });
   }
 
   /** Where its entity is at `t`, from `first` to before `end`. */
   at(t: number): TrackPoint {
-    const numbers = this.#numbers;
+    const { numbers } = this.#data;
     const last = this.count - 1;
     let index = this.#index;
     while (index > 0 && numbers[index * NUMBERS] > t) index--;
@@ -75,7 +102,7 @@ export class Way {
   }
 
   #point(index: number): TrackPoint {
-    const numbers = this.#numbers;
+    const { numbers } = this.#data;
     const at = index * NUMBERS;
     return {
       t: numbers[at],
@@ -86,4 +113,21 @@ export class Way {
       course: numbers[at + 5],
     };
   }
+}
+
+function isSame(a: Description, b: Description): boolean {
+  return (
+    a.kind === b.kind &&
+    a.state === b.state &&
+    a.attributes === b.attributes &&
+    a.labels.length === b.labels.length &&
+    a.labels.every((label, i) => label === b.labels[i])
+  );
+}
+
+/** Two bytes a character at most. */
+function textBytes({ kind, state, attributes, labels }: Description): number {
+  return (
+    2 * labels.reduce((sum, label) => sum + label.length, kind.length + state.length + attributes.length)
+  );
 }
