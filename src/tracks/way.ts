@@ -7,7 +7,7 @@ import type { Stretch } from "./stretch.ts";
 /** t, lon, lat, alt, speed, course. */
 const NUMBERS = 6;
 
-interface WayData {
+interface WayOptions {
   description: Description;
   /** The description is the one of a way before, as an object too. */
   isShared: boolean;
@@ -19,12 +19,27 @@ interface WayData {
 }
 
 export class Way {
-  readonly #data: WayData;
+  readonly description: Description;
+  /** Unix ms. */
+  readonly recorded: number;
+  /** When it ends, nothing had been heard of its entity any more. */
+  readonly hold: boolean;
+  /** It tells where its entity is from `first`, up to and without `end`; Unix ms, ∞ = it has not ended. */
+  readonly first: number;
+  readonly end: number;
+  readonly #isShared: boolean;
+  readonly #numbers: Float64Array;
   /** Of the point before the time that was asked for last: mostly the next is near. */
   #index = 0;
 
-  private constructor(data: WayData) {
-    this.#data = data;
+  private constructor({ description, isShared, recorded, hold, first, end, numbers }: WayOptions) {
+    this.description = description;
+    this.recorded = recorded;
+    this.hold = hold;
+    this.first = first;
+    this.end = end;
+    this.#isShared = isShared;
+    this.#numbers = numbers;
   }
 
   /** @param before another one of the entity: texts that are equal are kept once */
@@ -50,48 +65,33 @@ export class Way {
     });
   }
 
-  get description(): Description {
-    return this.#data.description;
-  }
-  /** Unix ms. */
-  get recorded(): number {
-    return this.#data.recorded;
-  }
-  /** When it ends, nothing had been heard of its entity any more. */
-  get hold(): boolean {
-    return this.#data.hold;
-  }
-  /** It tells where its entity is from `first`, up to and without `end`; Unix ms, ∞ = it has not ended. */
-  get first(): number {
-    return this.#data.first;
-  }
-  get end(): number {
-    return this.#data.end;
-  }
   /** How many points it has. */
   get count(): number {
-    return this.#data.numbers.length / NUMBERS;
+    return this.#numbers.length / NUMBERS;
   }
   /** What it takes of memory, about. */
   get bytes(): number {
-    const { numbers, isShared, description } = this.#data;
-    return PLAYBACK_WAY_BYTES + numbers.byteLength + (isShared ? 0 : textBytes(description));
+    const texts = this.#isShared ? 0 : textBytes(this.description);
+    return PLAYBACK_WAY_BYTES + this.#numbers.byteLength + texts;
   }
 
   /** What is wanted of it up to `to`, Unix ms: with one point after; `undefined` if it begins later. */
   upTo(to: number): Way | undefined {
     if (this.first > to) return undefined;
-    const { numbers } = this.#data;
+    const numbers = this.#numbers;
     let count = 1;
     while (count < this.count && numbers[(count - 1) * NUMBERS] <= to) count++;
     if (count === this.count) return this;
-    const end = numbers[(count - 1) * NUMBERS];
-    return new Way({ ...this.#data, end, hold: false, numbers: numbers.slice(0, count * NUMBERS) });
+    return new Way({
+      ...{ description: this.description, isShared: this.#isShared, recorded: this.recorded },
+      ...{ hold: false, first: this.first, end: numbers[(count - 1) * NUMBERS] },
+      numbers: numbers.slice(0, count * NUMBERS),
+    });
   }
 
   /** Where its entity is at `t`, from `first` to before `end`. */
   at(t: number): TrackPoint {
-    const { numbers } = this.#data;
+    const numbers = this.#numbers;
     const last = this.count - 1;
     let index = this.#index;
     while (index > 0 && numbers[index * NUMBERS] > t) index--;
@@ -102,7 +102,7 @@ export class Way {
   }
 
   #point(index: number): TrackPoint {
-    const { numbers } = this.#data;
+    const numbers = this.#numbers;
     const at = index * NUMBERS;
     return {
       t: numbers[at],

@@ -107,7 +107,8 @@ export class PlayedWindow {
     const isNear = speed > 0 && (this.to - t) / speed < PLAYBACK_PREFETCH_MS;
     // What was not yet when it was read comes as time passes, and not by reading at once.
     const reachesNow = this.to >= this.#readAt - PLAYBACK_PRESENT_MS;
-    if (isNear && (!reachesNow || since >= Math.max(PLAYBACK_REREAD_SHORTEST_MS, pauseMs))) return "ends";
+    const waitMs = t < this.to ? Math.max(PLAYBACK_REREAD_SHORTEST_MS, pauseMs) : PLAYBACK_PRESENT_MS;
+    if (isNear && (!reachesNow || since >= waitMs)) return "ends";
     const reread = Math.min(
       PLAYBACK_REREAD_LONGEST_MS,
       Math.max(PLAYBACK_REREAD_SHORTEST_MS, (this.#readAt - t) * PLAYBACK_REREAD_SHARE),
