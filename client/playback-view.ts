@@ -1,9 +1,13 @@
-import type { Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
+import type { ErrorMessage, Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
 import type { Entity } from "./replica.ts";
 import { View, type ViewLink } from "./view.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 const MAX_SPEED = 3_600;
+/** The last time of a year of four digits, Unix ms. */
+const LAST_MS = 253_402_300_799_999;
+/** Problems that come and go while it plays. */
+const OF_PLAYING = ["urn:muster:problem:unavailable", "urn:muster:problem:too-much-to-play"];
 
 /**
  * A window on what was: a view whose time stands, or passes at a speed of its own. Entities are where they were at `time`, so there is nothing to be
@@ -19,11 +23,11 @@ export class PlaybackView extends View {
   /** Asked for since it subscribed. */
   #updates = 0;
 
-  /** Playback views are made by `Connection.view`. */
+  /** Playback views are made by `Connection.view`. @throws {RangeError} if `at` is no time from 1970 on */
   constructor(link: ViewLink, options: PlaybackOptions) {
     super(link, options);
     this.#link = link;
-    this.#t = Number(options.at);
+    this.#t = timeOf(options.at);
     this.#speed = options.speed ?? 1;
     this.#toldAt = link.clock.now();
   }
@@ -46,9 +50,9 @@ export class PlaybackView extends View {
     return Math.min(played, Math.max(this.#t, this.#link.serverNow()));
   }
 
-  /** Goes to another time, and plays on from there if it was playing. @param t Unix ms; what is later than now is now */
+  /** Goes to another time, and plays on from there if it was playing. @param t Unix ms; what is later than now is now. @throws {RangeError} if it is no time from 1970 on, and then nothing has changed */
   seek(t: number | Date): void {
-    this.#become("loading", Math.min(Number(t), this.#link.serverNow()), this.#speed);
+    this.#become("loading", Math.min(timeOf(t), this.#link.serverNow()), this.#speed);
     this.#ask({ at: isoTime(this.#t) });
   }
 
@@ -91,6 +95,11 @@ export class PlaybackView extends View {
   }
 
   /** @internal */
+  override refuses({ type }: ErrorMessage): boolean {
+    return !OF_PLAYING.includes(type);
+  }
+
+  /** @internal */
   override lost(): void {
     this.#become("loading", this.time, this.#speed);
     super.lost();
@@ -118,6 +127,13 @@ export class PlaybackView extends View {
 export function viewOf(link: ViewLink, options: ViewOptions | PlaybackOptions): View {
   const isPast = "at" in options && options.at !== undefined;
   return isPast ? new PlaybackView(link, options) : new View(link, options);
+}
+
+/** Unix ms. */
+function timeOf(t: number | Date): number {
+  const ms = Number(t);
+  if (!(ms >= 0 && ms <= LAST_MS)) throw new RangeError(`${ms} is no time from 1970 on, in Unix ms`);
+  return ms;
 }
 
 function isoTime(t: number): string {

@@ -320,12 +320,17 @@ export class View extends Emitter<ViewEvents> {
     // Unless it was the update that was refused: then the server has the view, and would go on sending.
     if (!answered && this.#updated) this.#link.send({ op: "unsubscribe", view: this.#name });
     if (!answered) this.#forgetName();
-    const ofFilter = this.#filters.refused(error);
+    const ofFilter = (!answered || this.refuses(message)) && this.#filters.refused(error);
     if (!answered) {
       if (ofFilter) this.subscribe();
       else this.#end("failed", error);
     }
     this.emit("problem", error);
+  }
+
+  /** @internal Whether a problem of a view that the server has refuses what it was asked for, and does not only tell how it is. */
+  refuses(_: ErrorMessage): boolean {
+    return true;
   }
 
   /** Whether there will never be a frame again. */

@@ -245,17 +245,28 @@ assert.ok(MAX_SHARD_BYTES + MAX_SHARD_TRACK_BYTES < MAX_UNIT_BYTES, "both go in 
 export const MAX_PLAYBACK_SPEED = 3_600;
 /** A time to be played may be so far in the future, as clocks differ, and counts as now; beyond it is a mistake. */
 export const MAX_PLAYBACK_AHEAD_MS = 60_000;
-/** Playback views of one connection, and of a node: each has a picture of its own and reads history for itself. */
+/**
+ * Playback views of one connection, and of a node: each reads history for itself and has a picture of its own, which takes 0.5 MB for its index, and
+ * 16 kB more for each three-hundredth of the earth in which it ever showed something.
+ */
 export const MAX_PLAYBACKS_PER_CONNECTION = 4;
-export const MAX_PLAYBACKS = 200;
+export const MAX_PLAYBACKS = 100;
 /** Entities around one playback view, beyond which it cannot be played: they are moved at each tick. */
 export const MAX_PLAYBACK_ENTITIES = 20_000;
-/** Points of ways that one playback view holds, 48 bytes each, and all of a node together; twice while the next are read. */
-export const MAX_PLAYBACK_POINTS = 200_000;
-export const MAX_PLAYBACKS_POINTS = 4_000_000;
+/**
+ * Bytes of ways that one playback view holds, and all of a node together, twice of those that read. However much the others hold, one may read
+ * `PLAYBACK_SHARE_BYTES`: MAX_PLAYBACK_ENTITIES with 3 points and 128 characters each. So all may hold 1.9 GB, if each looks at a crowd.
+ */
+export const MAX_PLAYBACK_BYTES = 24 * 2 ** 20;
+export const MAX_PLAYBACKS_BYTES = 256 * 2 ** 20;
+export const PLAYBACK_SHARE_BYTES = 16 * 2 ** 20;
+/** A way beside its points and texts: its objects, and its entity's place in the picture. */
+export const PLAYBACK_WAY_BYTES = 400;
+assert.ok(MAX_PLAYBACK_ENTITIES * (PLAYBACK_WAY_BYTES + 3 * 48 + 2 * 128) <= PLAYBACK_SHARE_BYTES);
 /** Playback views that read history at once. */
 export const MAX_PLAYBACK_LOADS = 2;
-/** Played time that is read ahead: for so long a time of its viewer, and not less or more than. Less if that is too many points. */
+/** Played time that is read ahead: for so long a time of its viewer, after a seek less at first; and not less or more than. Less if that is too much. */
+export const PLAYBACK_FIRST_AHEAD_MS = 2_000;
 export const PLAYBACK_AHEAD_MS = 20_000;
 export const PLAYBACK_SHORTEST_MS = 60_000;
 export const PLAYBACK_LONGEST_MS = 12 * 3_600_000;

@@ -142,7 +142,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const tellStale = () => {
     feed.stale = staleBecause.away || staleBecause.cluster;
   };
-  /** Those who have events in memory. */
+  /** Those who have events, or what was, in memory. */
   const memories: { forget(id: string): Promise<void> }[] = [];
   const forget = async (id: string) => {
     await Promise.all(memories.map((memory) => memory.forget(id)));
@@ -222,6 +222,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     events,
     history,
   });
+  memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
   if (cluster === undefined) {

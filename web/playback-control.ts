@@ -34,6 +34,8 @@ export class PlaybackControl {
   #soughtNext: number | undefined;
   #seeking = false;
   #addressAt = -Infinity;
+  /** Why the past that was asked for last is not shown; empty = it is, or none was. */
+  #refusal = "";
 
   constructor(shown: Shown, connection: Connection) {
     this.#shown = shown;
@@ -41,14 +43,12 @@ export class PlaybackControl {
     this.#slider.max = String(SLIDER_STEPS);
     this.#span.value = String(DEFAULT_SPAN_MS);
     this.#slider.addEventListener("input", () => {
-      this.#dragging = true;
+      this.#drag();
       this.#seek(timeAt(Number(this.#slider.value), this.#spanMs, this.#now));
     });
-    this.#slider.addEventListener("change", () => {
-      this.#dragging = false;
-      this.#addressAt = -Infinity;
-      if (Number(this.#slider.value) === SLIDER_STEPS) this.#goLive();
-    });
+    // One that is dragged to where it was tells of no change.
+    for (const end of ["change", "pointerup", "pointercancel", "blur"])
+      this.#slider.addEventListener(end, () => this.#drop());
     this.#play.addEventListener("click", () => this.#toggle());
     this.#live.addEventListener("click", () => this.#goLive());
     this.#speed.addEventListener("change", () => {
@@ -57,9 +57,13 @@ export class PlaybackControl {
     });
     this.#span.addEventListener("change", () => this.#show());
     shown.on("asked", () => this.#asked());
+    shown.on("refused", ({ message }) => {
+      this.#refusal = `The past cannot be shown: ${message}`;
+      this.#show();
+    });
     setInterval(() => this.#show(), SHOW_MS);
     const at = Date.parse(readAddress("at") ?? "");
-    if (!Number.isNaN(at)) {
+    if (at >= 0) {
       this.#span.value = String(spanFor(at, this.#now));
       shown.showPast(Math.min(at, this.#now));
     }
@@ -71,6 +75,21 @@ export class PlaybackControl {
   }
   get #spanMs(): number {
     return Number(this.#span.value);
+  }
+
+  /** What is dragged stands. */
+  #drag(): void {
+    if (this.#dragging) return;
+    this.#dragging = true;
+    const { past } = this.#shown;
+    if (past !== undefined && past.speed > 0) past.pause();
+  }
+
+  #drop(): void {
+    if (!this.#dragging) return;
+    this.#dragging = false;
+    this.#addressAt = -Infinity;
+    if (Number(this.#slider.value) === SLIDER_STEPS) this.#goLive();
   }
 
   /** Seeks now, or when the pause after the last one is over. */
@@ -99,11 +118,13 @@ export class PlaybackControl {
 
   #goLive(): void {
     this.#soughtNext = undefined;
+    this.#refusal = "";
     this.#shown.showLive();
   }
 
   #asked(): void {
     const { past } = this.#shown;
+    if (past !== undefined) this.#refusal = "";
     // Once it has caught up, what is now goes on by itself.
     if (past?.playback === "present" && !this.#dragging) this.#goLive();
     this.#addressAt = -Infinity;
@@ -126,7 +147,7 @@ export class PlaybackControl {
     this.#slider.setAttribute("aria-valuetext", past === undefined ? "now, live" : utcText(t));
     write("#played-utc", utcText(t));
     write("#played-local", localText(t));
-    write("#playback-note", past === undefined ? "" : playbackNote(past.playback));
+    write("#playback-note", past === undefined ? this.#refusal : playbackNote(past.playback));
     const isPassing = this.#dragging || past?.playback === "loading";
     if (isPassing || performance.now() - this.#addressAt < ADDRESS_MS) return;
     this.#addressAt = performance.now();

@@ -15,6 +15,8 @@ interface ShownEvents {
   state: ViewState;
   /** The view that is asked for is another, or does something else: it may not be shown yet. */
   asked: View;
+  /** What was asked for cannot be shown; what is shown stays. */
+  refused: Error;
 }
 
 /** One view is shown. When another is asked for, it takes its place once it is there, so that the map is never empty in between. */
@@ -74,10 +76,20 @@ export class Shown extends Emitter<ShownEvents> {
     if (this.#asked !== this.#view) this.#asked.close();
     this.#asked = view;
     view.on("playback", () => this.#asked === view && this.emit("asked", view));
-    view.on("state", (state) => this.#asked === view && state === "failed" && this.showLive());
-    const show = () => this.#asked === view && this.#show(view);
-    view.ready.then(show, show);
+    view.on("state", (state) => {
+      if (state === "failed" && this.#view === view && this.#asked === view) this.showLive();
+    });
+    view.ready.then(
+      () => this.#asked === view && this.#show(view),
+      (error) => this.#asked === view && this.#stay(error),
+    );
     this.emit("asked", view);
+  }
+
+  #stay(error: Error): void {
+    this.#asked = this.#view;
+    this.emit("asked", this.#view);
+    this.emit("refused", error);
   }
 
   #show(view: View): void {

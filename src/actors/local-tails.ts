@@ -2,7 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
-import { compareIds } from "../tracks/id-order.ts";
+import { compareIds, compareInShards } from "../tracks/id-order.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -89,29 +89,50 @@ export class LocalTails {
     return log.count(number) > 0 ? [...segments, this.#openOf(log, shard, number)] : segments;
   }
 
-  /** Of the shards for which `open` is true: what meets a stretch of time and a region. */
+  /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */
   async during(
     query: StretchQuery & { after?: string; limit: number },
     open: (shard: number) => boolean,
   ): Promise<StretchPage> {
+    const { after, limit } = query;
     const page: StretchPage = { stretches: [], more: false };
-    const ids = query.ids && new Set(query.ids);
+    const ids = query.ids && Map.groupBy(query.ids, shardOf);
+    const begin = after === undefined ? 0 : shardOf(after);
     const turns = this.#turns();
     for (const shard of this.#table.shards) {
-      if (!open(shard.index)) continue;
-      const { nextNumber } = shard;
+      if (shard.index < begin || !open(shard.index) || ids?.has(shard.index) === false) continue;
+      if (page.stretches.length >= limit) {
+        page.more = true;
+        break;
+      }
       const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
-      for (let number = 0; number < nextNumber; number++) {
-        if (number % LOOK === 0 && (await turns()) && !open(shard.index)) break;
+      let looked = 0;
+      for (const number of this.#numbers(shard, ids?.get(shard.index))) {
+        if (looked++ % LOOK === 0 && (await turns()) && !open(shard.index)) break;
         const id = this.#idOf(shard, number);
-        if (id === undefined || ids?.has(id) === false) continue;
-        if (query.after !== undefined && compareIds(id, query.after) <= 0) continue;
+        if (id === undefined) continue;
+        if (after !== undefined && shard.index === begin && compareIds(id, after) <= 0) continue;
         page.stretches.push(...this.#stretches(shard, number, closed.get(number) ?? NONE, query));
-        if (page.stretches.length > PAGES_KEPT * query.limit) cutStretches(page, query.limit);
+        if (page.stretches.length > PAGES_KEPT * limit) cutStretches(page, limit);
       }
     }
-    cutStretches(page, query.limit);
+    cutStretches(page, limit);
     return page;
+  }
+
+  /** The numbers of some entities of a shard, also of former ones with their ids; by default of all. */
+  *#numbers(shard: Shard, ids: readonly string[] | undefined): Generator<number> {
+    if (ids === undefined) {
+      const { nextNumber } = shard;
+      for (let number = 0; number < nextNumber; number++) yield number;
+      return;
+    }
+    const wanted = new Set(ids);
+    for (const [number, id] of shard.departed) if (wanted.has(id)) yield number;
+    for (const id of wanted) {
+      const slot = this.#table.picture.find(id);
+      if (slot >= 0) yield this.#table.number[slot];
+    }
   }
 
   #stretches(shard: Shard, number: number, ended: readonly ClosedSegment[], query: StretchQuery): Stretch[] {
@@ -212,14 +233,14 @@ function cut(page: TailPage, limit: number): void {
 }
 
 function cutStretches(page: StretchPage, limit: number): void {
-  page.stretches.sort((a, b) => compareIds(a.id, b.id) || a.first - b.first);
+  page.stretches.sort((a, b) => compareInShards(a.id, b.id) || a.first - b.first);
   if (page.stretches.length > limit) shortenStretches(page, limit);
 }
 
 /** Leaves about `count` stretches, of the last entity all. */
 export function shortenStretches(page: StretchPage, count: number): void {
   const { id } = page.stretches[count - 1];
-  const end = page.stretches.findIndex((one) => compareIds(one.id, id) > 0);
+  const end = page.stretches.findIndex((one) => compareInShards(one.id, id) > 0);
   if (end < 0) return;
   page.stretches.length = end;
   page.more = true;

@@ -34,6 +34,11 @@ export function roundAlt(metres: number): number {
   return round(metres, ALT_SCALE);
 }
 
+/** An altitude as the picture holds it: above 1,000 km to a few metres. */
+export function heldAlt(metres: number): number {
+  return Math.fround(roundAlt(metres));
+}
+
 /** Course or heading, 2 decimals, 0 ≤ direction < 360: 359.999 is 0. */
 export function roundDirection(degrees: number): number {
   const rounded = round(degrees, MOTION_SCALE);

@@ -1,6 +1,6 @@
 /** History, complete up to this second: the rows, and before them what owners have in memory. */
 import { MAX_STRETCH_PAGE, MAX_TRACK_PAGE } from "../limits.ts";
-import { compareIds } from "./id-order.ts";
+import { compareIds, compareInShards } from "./id-order.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -126,12 +126,12 @@ function keepNewer(byId: Map<string, ThenRecord>, record: ThenRecord): void {
 /** By id, as far as all pages go. @returns `end`: the id after which to go on, if there is more */
 function mergeStretches(pages: readonly StretchPage[]): { byId: Map<string, Stretch[]>; end?: string } {
   const ends = pages.flatMap(({ more, stretches }) => (more ? stretches.at(-1)!.id : []));
-  const end = ends.sort(compareIds)[0];
+  const end = ends.sort(compareInShards)[0];
   const byId = new Map<string, Stretch[]>();
   const until = (of: readonly Stretch[]) => of.at(-1)!.points.at(-1)!.t;
   for (const { stretches } of pages) {
     for (const [id, ofOne] of Map.groupBy(stretches, ({ id }) => id)) {
-      if (end !== undefined && compareIds(id, end) > 0) continue;
+      if (end !== undefined && compareInShards(id, end) > 0) continue;
       // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
       const known = byId.get(id);
       if (known === undefined || until(ofOne) > until(known)) byId.set(id, ofOne);

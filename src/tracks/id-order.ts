@@ -1,3 +1,5 @@
+import { shardOf } from "../actors/shard-hash.ts";
+
 /** The order of ids in history: of their code points, as PostgreSQL's "C" compares. Negative, 0 or positive, as `sort` wants it. */
 export function compareIds(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
@@ -11,4 +13,9 @@ export function compareIds(a: string, b: string): number {
 /** Surrogates stand for code points above all others. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+/** The order of ids in what nodes have in memory: by shard, so that whoever goes on after an id need not look at what is before its shard. */
+export function compareInShards(a: string, b: string): number {
+  return shardOf(a) - shardOf(b) || compareIds(a, b);
 }

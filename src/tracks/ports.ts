@@ -56,7 +56,7 @@ export interface StretchQuery {
   ids?: readonly string[];
 }
 
-/** What of it is in memory: a page in order of id, of each entity all there is, by ascending time. */
+/** What of it is in memory: a page in the order of `compareInShards`, of each entity all there is, by ascending time. */
 export interface StretchPage {
   stretches: Stretch[];
   more: boolean;
@@ -76,7 +76,7 @@ export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
   /** Of one entity, by ascending time; of an open segment what there is. */
   of(id: string): Promise<{ segments: Segment[]; missing: number[] }>;
-  /** @param query.after only ids after this one. @param query.limit stretches in a page, about */
+  /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
   during(
     query: StretchQuery & { after?: string; limit: number },
   ): Promise<{ pages: StretchPage[]; missing: number[] }>;

@@ -1,6 +1,6 @@
 /** What a segment says of its entity at an instant, and at what was known then. */
 import { isWithin } from "../picture/query.ts";
-import { isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../picture/record.ts";
+import { heldAlt, isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../picture/record.ts";
 import type { ThenQuery, ThenRecord } from "./ports.ts";
 import { pointAt, type Segment } from "./segment.ts";
 
@@ -34,7 +34,7 @@ export function recordThen(
     recorded: isoTime(recorded),
     lon: roundDegrees(lon),
     lat: roundDegrees(lat),
-    ...(Number.isNaN(alt) ? {} : { alt: roundAlt(alt) }),
+    ...(Number.isNaN(alt) ? {} : { alt: roundAlt(heldAlt(alt)) }),
     ...(Number.isNaN(speed) ? {} : { speed: roundMotion(speed) }),
     ...(Number.isNaN(course) ? {} : { course: roundDirection(course) }),
     attributes: attributes === "" ? {} : JSON.parse(attributes),

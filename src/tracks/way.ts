@@ -1,4 +1,5 @@
 /** A stretch while it is played: its numbers in one array, 48 bytes a point, a third of what objects take. */
+import { PLAYBACK_WAY_BYTES } from "../limits.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import { pointAt } from "./segment.ts";
 import type { Stretch } from "./stretch.ts";
@@ -6,32 +7,44 @@ import type { Stretch } from "./stretch.ts";
 /** t, lon, lat, alt, speed, course. */
 const NUMBERS = 6;
 
+interface WayOptions {
+  description: Description;
+  /** The description is the one of a way before, as an object too. */
+  isShared: boolean;
+  recorded: number;
+  hold: boolean;
+  first: number;
+  end: number;
+  numbers: Float64Array;
+}
+
 export class Way {
   readonly description: Description;
   /** Unix ms. */
   readonly recorded: number;
+  /** When it ends, nothing had been heard of its entity any more. */
+  readonly hold: boolean;
   /** It tells where its entity is from `first`, up to and without `end`; Unix ms, ∞ = it has not ended. */
   readonly first: number;
   readonly end: number;
+  readonly #isShared: boolean;
   readonly #numbers: Float64Array;
   /** Of the point before the time that was asked for last: mostly the next is near. */
   #index = 0;
 
-  private constructor(
-    description: Description,
-    recorded: number,
-    first: number,
-    end: number,
-    numbers: Float64Array,
-  ) {
+  private constructor({ description, isShared, recorded, hold, first, end, numbers }: WayOptions) {
     this.description = description;
     this.recorded = recorded;
+    this.hold = hold;
     this.first = first;
     this.end = end;
+    this.#isShared = isShared;
     this.#numbers = numbers;
   }
 
-  static of({ kind, state, attributes, labels, recorded, first, open, points }: Stretch): Way {
+  /** @param before another one of the entity: texts that are equal are kept once */
+  static of(stretch: Stretch, before: Way | undefined): Way {
+    const { recorded, hold, first, open, points } = stretch;
     const numbers = new Float64Array(points.length * NUMBERS);
     let next = 0;
     for (const { t, lon, lat, alt, speed, course } of points) {
@@ -43,23 +56,37 @@ export class Way {
       numbers[next + 5] = course;
       next += NUMBERS;
     }
-    const end = open ? Infinity : points.at(-1)!.t;
-    return new Way({ kind, state, attributes, labels }, recorded, first, end, numbers);
+    const { kind, state, attributes, labels } = stretch;
+    const isShared = before !== undefined && isSame(before.description, stretch);
+    return new Way({
+      description: isShared ? before.description : { kind, state, attributes, labels },
+      ...{ isShared, recorded, hold, first, numbers },
+      end: open ? Infinity : points.at(-1)!.t,
+    });
   }
 
   /** How many points it has. */
   get count(): number {
     return this.#numbers.length / NUMBERS;
   }
+  /** What it takes of memory, about. */
+  get bytes(): number {
+    const texts = this.#isShared ? 0 : textBytes(this.description);
+    return PLAYBACK_WAY_BYTES + this.#numbers.byteLength + texts;
+  }
 
   /** What is wanted of it up to `to`, Unix ms: with one point after; `undefined` if it begins later. */
   upTo(to: number): Way | undefined {
     if (this.first > to) return undefined;
+    const numbers = this.#numbers;
     let count = 1;
-    while (count < this.count && this.#numbers[(count - 1) * NUMBERS] <= to) count++;
+    while (count < this.count && numbers[(count - 1) * NUMBERS] <= to) count++;
     if (count === this.count) return this;
-    const numbers = this.#numbers.slice(0, count * NUMBERS);
-    return new Way(this.description, this.recorded, this.first, numbers[(count - 1) * NUMBERS], numbers);
+    return new Way({
+      ...{ description: this.description, isShared: this.#isShared, recorded: this.recorded },
+      ...{ hold: false, first: this.first, end: numbers[(count - 1) * NUMBERS] },
+      numbers: numbers.slice(0, count * NUMBERS),
+    });
   }
 
   /** Where its entity is at `t`, from `first` to before `end`. */
@@ -86,4 +113,21 @@ export class Way {
       course: numbers[at + 5],
     };
   }
+}
+
+function isSame(a: Description, b: Description): boolean {
+  return (
+    a.kind === b.kind &&
+    a.state === b.state &&
+    a.attributes === b.attributes &&
+    a.labels.length === b.labels.length &&
+    a.labels.every((label, i) => label === b.labels[i])
+  );
+}
+
+/** Two bytes a character at most. */
+function textBytes({ kind, state, attributes, labels }: Description): number {
+  return (
+    2 * labels.reduce((sum, label) => sum + label.length, kind.length + state.length + attributes.length)
+  );
 }

@@ -118,3 +118,52 @@ t.test("[K39] after a reconnect it goes on from the time at which it was", async
   t.equal(view.playback, "unavailable");
   connection.close();
 });
+
+t.test("[K38] what is no time is a RangeError, and nothing has changed", async (t) => {
+  const { last, view, connection } = opened({ speed: 0 });
+  last().receive(told(0, "loading", 0, 0), snapshot(0), told(0, "paused", 0, 0));
+  last().take();
+  for (const no of [NaN, new Date(NaN), -1, Infinity, 8.64e15]) {
+    t.throws(() => view.seek(no), RangeError, String(no));
+    const options = { bbox: [0, 0, 1, 1], at: no } as PlaybackOptions;
+    t.throws(() => connection.view(options), RangeError, String(no));
+  }
+  t.equal(view.time, THEN);
+  t.equal(view.playback, "paused");
+  t.same(last().take(), []);
+  connection.close();
+});
+
+t.test("[K39] a problem of playing is no refusal of a filter", async (t) => {
+  const { last, view, connection } = opened({ speed: 0 });
+  const problem = (type: string) => ({
+    ...{ op: "error", type: `urn:muster:problem:${type}`, title: "", status: 400, detail: type, view: "v1" },
+  });
+  const reply = (filters: number) => ({ op: "view", view: "v1", cover: [[0, 0, 45, 45]], filters });
+  last().receive(told(0, "loading", 0, 0), reply(0), snapshot(0), told(0, "paused", 0, 0));
+  const where = "entity.speed > 1.0";
+  const change = view.setFilter({ where });
+  const problems: string[] = [];
+  view.on("problem", ({ message }) => problems.push(message));
+  last().receive(problem("unavailable"), problem("too-much-to-play"));
+  t.equal(view.filter.where, where);
+  t.equal(problems.length, 2, "they are told");
+  last().receive(reply(1), { ...snapshot(0), n: 2 });
+  await change;
+  const next = view.setFilter({ where: "entity." });
+  last().receive(problem("bad-expression"));
+  await t.rejects(next, { message: /bad-expression/ });
+  t.equal(view.filter.where, where, "a refusal still is one");
+  connection.close();
+});
+
+t.test("[K39] a playback that the server cannot begin fails", async (t) => {
+  const { last, view, connection } = opened({ speed: 0 });
+  last().receive({
+    ...{ op: "error", type: "urn:muster:problem:unavailable", title: "", status: 503, detail: "no history" },
+    view: "v1",
+  });
+  await t.rejects(view.ready, { message: /no history/ });
+  t.equal(view.state, "failed");
+  connection.close();
+});

@@ -1,75 +1,8 @@
 // Playback views on a history in memory: what is refused, what is too much, and what is read.
 import t from "tap";
-import { StoreAway } from "../../src/actors/ports.ts";
 import { MAX_PLAYBACKS_PER_CONNECTION } from "../../src/limits.ts";
-import { History } from "../../src/tracks/history.ts";
-import type { StretchQuery, TrackStore, TrackTails } from "../../src/tracks/ports.ts";
-import type { Segment } from "../../src/tracks/segment.ts";
-import { meets } from "../../src/tracks/stretch.ts";
-import type { Playback } from "../../src/transport/feed/protocol.ts";
-import { FakeClock } from "../support/fake-clock.ts";
 import { HERE, start, THERE, WORLD } from "./harness.ts";
-
-const NOW = Date.UTC(2026, 0, 1, 12);
-const HOUR_MS = 3_600_000;
-const at = (ms: number) => new Date(ms).toISOString();
-const NO_TAILS: TrackTails = {
-  at: async () => ({ pages: [], missing: [] }),
-  of: async () => ({ segments: [], missing: [] }),
-  during: async () => ({ pages: [], missing: [] }),
-};
-
-/** Rows as a database would find them. */
-class Rows implements TrackStore {
-  readonly queries: StretchQuery[] = [];
-  away = false;
-  readonly #segments: Segment[];
-
-  constructor(segments: Segment[]) {
-    this.#segments = segments;
-  }
-
-  at = async () => [];
-  of = async () => [];
-  async during(query: Parameters<TrackStore["during"]>[0]): Promise<Segment[]> {
-    this.queries.push(query);
-    if (this.away) throw new StoreAway("away");
-    const { from, to, region, after, limit } = query;
-    const place = ({ id, points }: Segment) => `${id} ${points[0].t}`;
-    return this.#segments
-      .filter(({ points }) => points[0].t <= to && points.at(-1)!.t >= from && meets(points, region))
-      .filter((segment) => after === undefined || place(segment) > `${after.id} ${after.first}`)
-      .slice(0, limit);
-  }
-}
-
-/** From an hour ago until now, a point each so many ms, in HERE. */
-function segments(count: number, everyMs: number): Segment[] {
-  return Array.from({ length: count }, (_, i) => ({
-    ...{ id: `e${String(i).padStart(5, "0")}`, kind: "boat", state: "", attributes: "", labels: [] },
-    ...{ recorded: NOW - HOUR_MS, hold: false },
-    points: Array.from({ length: HOUR_MS / everyMs + 1 }, (_, point) => ({
-      ...{ t: NOW - HOUR_MS + point * everyMs, lon: 10.05 + (point % 2) / 1_000, lat: 50.05 },
-      ...{ alt: NaN, speed: 1, course: NaN },
-    })),
-  }));
-}
-
-function setUp(rows: Rows) {
-  const clock = new FakeClock(NOW);
-  const made = start({ clock, history: new History(rows, NO_TAILS) });
-  /** Base ticks, with what is read in between. */
-  const run = async (ticks: number) => {
-    for (let i = 0; i < ticks; i++) {
-      clock.pass(100);
-      made.feed.tick();
-      await clock.settle();
-    }
-  };
-  const told = () => made.client.received.filter((message): message is Playback => message.op === "playback");
-  const refused = () => made.client.last("error")?.type.replace("urn:muster:problem:", "");
-  return { ...made, run, told, refused };
-}
+import { at, HOUR_MS, NOW, Rows, segments, setUp } from "./played-rows.ts";
 
 t.test("[PB7] too many points are played in shorter pieces, too many entities not at all", async (t) => {
   const rows = new Rows(segments(200, 1_000));
@@ -115,6 +48,8 @@ t.test("[PB8] what is no playback is refused, and changes nothing", async (t) =>
   const table: [message: object, type: string][] = [
     [{ bbox: HERE, at: "yesterday" }, "bad-request"],
     [{ bbox: HERE, at: 5 }, "bad-request"],
+    [{ bbox: HERE, at: "1969-12-31T23:59:59.999Z" }, "bad-request"],
+    [{ ids: ["e00000", "e\u0000"], at: past }, "bad-request"],
     [{ bbox: HERE, at: at(NOW + HOUR_MS) }, "bad-request"],
     [{ bbox: HERE, at: past, speed: -1 }, "bad-request"],
     [{ bbox: HERE, at: past, speed: 3_601 }, "bad-request"],

@@ -211,8 +211,9 @@ t.test("playback of a recording", async (t) => {
   await t.test("[PB3] the reasons of departures are true", async (t) => {
     const player = await Player.connect(node, PROTOCOL_JSON);
     const bbox: Bbox = [179.5, 10.2, -179.5, 10.8];
-    const where: Where = "entity.speed > 6.0";
-    player.open("v", { bbox, where, at: minutes(5), speed: 3_600 });
+    // One that does not change with each report, so that many leave that pass.
+    const where: Where = "entity.attributes.load > 1";
+    player.open("v", { bbox, where, at: minutes(5), speed: 1_200 });
     await player.next("playing");
     await player.until(() => Date.parse(player.times.at(-1) ?? "") > START + 100 * MINUTE_MS);
     await rest(player);
@@ -262,6 +263,24 @@ t.test("playback of a recording", async (t) => {
     await post(node, [{ id: "late", t: at(Date.parse(time) - 1_000), lon: 1, lat: 1, kind: "boat" }]);
     await player.until(() => replica.entities.get("late")?.lon === 1);
     await check(t, node, replica, time, "a view of ids");
+    player.close();
+  });
+
+  await t.test("[PB13] what is erased departs as `deleted` from what is shown of the past", async (t) => {
+    const player = await Player.connect(node, PROTOCOL_JSON);
+    const place = { id: "erased", kind: "boat", lon: 179.5, lat: 10.5 };
+    const ago = (minutes: number) => at(Date.now() - minutes * MINUTE_MS);
+    await post(node, [
+      { ...place, t: ago(5.4) },
+      { ...place, t: ago(4.6) },
+    ]);
+    const replica = player.open("v", { ids: ["erased"], at: ago(5), speed: 0 });
+    await player.until(() => replica.entities.has("erased"));
+    const { url, headers } = node;
+    const { status } = await fetch(`${url}/v1/entities/erased?erase=true`, { method: "DELETE", headers });
+    t.ok(status < 300, `${status}`);
+    await player.until(() => !replica.entities.has("erased"));
+    t.same(player.departures.at(-1)!.departures, [["erased", "deleted"]]);
     player.close();
   });
 

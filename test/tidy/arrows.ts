@@ -53,6 +53,7 @@ export const ARROWS: Arrows = {
   "src/tracks": [
     "src/tracks",
     "src/actors/bytes.ts",
+    "src/actors/shard-hash.ts",
     "src/picture",
     "src/clock.ts",
     "src/limits.ts",

@@ -65,3 +65,44 @@ t.test("[PB1] a hold that later reports took the place of is told no more, where
   t.same(await told(210, 220, around(9)), [taken]);
   t.same(await told(210, 220, around(40)), []);
 });
+
+t.test("[PB12] a read looks at what is in memory once, and at what it names alone", async (t) => {
+  const table = new EntityTable(new Picture());
+  for (const shard of table.shards) shard.status = "open";
+  const ids = Array.from({ length: 2_000 }, (_, i) => `e${i}`);
+  for (const id of ids) {
+    const shard = table.shards[shardOf(id)];
+    const number = shard.nextNumber;
+    table.apply(shard, { is: "introduced", number, seq: 1, id, kind: "boat" });
+    for (const [i, second] of [0, 10].entries())
+      table.apply(shard, {
+        ...{ is: "reported", number, seq: i + 2, t: at(second), received: at(second), hash: 0 },
+        ...{ late: false, implausible: false, lon: second / 10, lat: 0, alt: NaN, speed: 1, course: NaN },
+        ...{ heading: NaN, accuracy: NaN, source: "", sourceSeq: -1, attributes: "" },
+      });
+  }
+  let looks = 0;
+  for (const shard of table.shards) {
+    const slot = shard.slot.bind(shard);
+    shard.slot = (number) => {
+      looks++;
+      return slot(number);
+    };
+  }
+  const rows: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
+  const history = new History(rows, new LocalTails(table, new FakeClock()).alone);
+  const read = async (only?: string[]) => {
+    const found: string[] = [];
+    looks = 0;
+    await history.during({ from: at(0), to: at(20), ids: only }, (page) => {
+      found.push(...page.map(({ id }) => id));
+      return at(20);
+    });
+    return found.sort();
+  };
+  t.strictSame(await read(), [...ids].sort());
+  const all = looks;
+  t.ok(all < 8 * ids.length, `${all} looks at ${ids.length} entities`);
+  t.strictSame(await read(["e7", "nobody", "e1999", "e7"]), ["e1999", "e7"]);
+  t.ok(looks < 20, `${looks} looks at two`);
+});

@@ -122,10 +122,30 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
   const paused = await held(page);
   t.same(paused.places, await then(node, paused.time), "it went on");
 
-  await page.waitForFunction((time) => new URL(location.href).searchParams.get("at") === time, paused.time);
+  await page.keyboard.press("Space");
+  await page.waitForFunction(() => "playback" in muster.view && muster.view.playback === "playing");
+  const drag = (share: number) => page.mouse.move(x + width * share, y + height / 2, { steps: 3 });
+  await drag(0.75);
+  await page.mouse.down();
+  await drag(0.6);
+  await page.waitForFunction(() => "playback" in muster.view && muster.view.playback === "paused");
+  t.equal(await page.locator("#play").getAttribute("aria-label"), "Play", "what is dragged stands");
+  await page.mouse.up();
+  await page.evaluate(() => {
+    const slider = document.querySelector<HTMLInputElement>("#playback-slider")!;
+    slider.dispatchEvent(new Event("input"));
+    slider.dispatchEvent(new PointerEvent("pointercancel"));
+  });
+  await page.waitForFunction(() => {
+    const at = new URL(location.href).searchParams.get("at");
+    return at !== null && Date.parse(at) === muster.view.time;
+  });
+  const dropped = await held(page);
+
+  await page.waitForFunction((time) => new URL(location.href).searchParams.get("at") === time, dropped.time);
   await page.reload();
   await isPast(page);
-  t.same(await held(page), paused, "the address shows the same moment");
+  t.same(await held(page), dropped, "the address shows the same moment");
 
   await page.setViewportSize({ width: 390, height: 780 });
   await page.waitForFunction(() => muster.map.loaded());

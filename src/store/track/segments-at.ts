@@ -4,23 +4,19 @@
  *
  * Inputs: t, known (Unix s), id after which to go on, kinds, states (null = all), limit; west, south, east, north with west ≤ east.
  *
- * Versions are chosen by their key, not among those that the box found: the newest may lie outside. Paths across 180° go on beyond it, so the
- * box is looked for three times. A row reaches one day back at most, so two partitions are read.
+ * A row reaches one day back at most, so two partitions are read.
  */
 import type { PoolClient } from "pg";
 import type { ThenQuery } from "../../tracks/ports.ts";
 import type { Segment } from "../../tracks/segment.ts";
+import { NEAR, newest } from "./segment-conditions.ts";
 import { type SegmentRow, segmentOfRow, VALUES } from "./segment-row.ts";
 
-const BOX = (shift: number) => `ST_MakeEnvelope($7::float8 + ${shift}, $8, $9::float8 + ${shift}, $10, 4326)`;
-const NEAR = `AND (t.path && ${BOX(0)} OR t.path && ${BOX(360)} OR t.path && ${BOX(-360)})`;
 const sql = (near: string) => `
 SELECT ${VALUES} FROM track t
 WHERE t.t_range @> to_timestamp($1) AND t.first <= to_timestamp($1) AND t.first > to_timestamp($1) - interval '1 day'
   AND t.recorded <= to_timestamp($2)
-  AND NOT EXISTS (
-    SELECT FROM track n WHERE n.entity = t.entity AND n.first = t.first AND n.recorded > t.recorded AND n.recorded <= to_timestamp($2)
-  )
+  AND ${newest("AND n.recorded <= to_timestamp($2)")}
   AND ($3::text IS NULL OR t.entity > $3) AND ($4::text[] IS NULL OR t.kind = ANY ($4)) AND ($5::text[] IS NULL OR t.state = ANY ($5))
   ${near}
 ORDER BY t.entity LIMIT $6`;

@@ -3,21 +3,20 @@
  *
  * Inputs: from, to (Unix s), ids (null = all), id and first point (Unix s) after which to go on, limit; west, south, east, north with west ≤ east.
  *
- * As in `segments-at.ts` versions are chosen by their key, the box is looked for three times, and rows reach one day back at most.
+ * Rows reach one day back at most.
  */
 import type { PoolClient } from "pg";
 import type { StretchQuery } from "../../tracks/ports.ts";
 import type { Segment } from "../../tracks/segment.ts";
 import type { Stretch } from "../../tracks/stretch.ts";
+import { NEAR, newest } from "./segment-conditions.ts";
 import { type SegmentRow, segmentOfRow, VALUES } from "./segment-row.ts";
 
-const BOX = (shift: number) => `ST_MakeEnvelope($7::float8 + ${shift}, $8, $9::float8 + ${shift}, $10, 4326)`;
-const NEAR = `AND (t.path && ${BOX(0)} OR t.path && ${BOX(360)} OR t.path && ${BOX(-360)})`;
 const sql = (near: string) => `
 SELECT ${VALUES} FROM track t
 WHERE t.t_range && tstzrange(to_timestamp($1), to_timestamp($2), '[]')
   AND t.first <= to_timestamp($2) AND t.first > to_timestamp($1) - interval '1 day'
-  AND NOT EXISTS (SELECT FROM track n WHERE n.entity = t.entity AND n.first = t.first AND n.recorded > t.recorded)
+  AND ${newest()}
   AND ($3::text[] IS NULL OR t.entity = ANY ($3))
   AND ($4::text IS NULL OR (t.entity, t.first) > ($4, to_timestamp($5)))
   ${near}

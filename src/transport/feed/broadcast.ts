@@ -53,6 +53,13 @@ export interface Homeless {
   readonly session: Session;
 }
 
+export interface BroadcastTurn {
+  /** All channels are due, clusters too. */
+  atOnce?: boolean;
+  /** Snapshots grow until then, monotonic ms; one part at least. Default: half a base tick from when they begin. */
+  growUntil?: number;
+}
+
 export interface BroadcastOptions {
   picture: Picture;
   clock: Clock;
@@ -159,23 +166,23 @@ export class Broadcast {
    *
    * @returns the views that need a channel where none is left: they take part no more, and their clients do not know it
    */
-  tick(time: TickTime): readonly Homeless[] {
+  tick(time: TickTime, { atOnce = false, growUntil }: BroadcastTurn = {}): readonly Homeless[] {
     this.#homeless = [];
     this.#channels.merge();
     for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time);
+      else this.#serve(audience, time, atOnce);
     }
-    this.#grow(time);
+    this.#grow(time, growUntil);
     this.#channels.release();
     return this.#homeless;
   }
 
-  #serve(audience: Audience, time: TickTime): void {
+  #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
     let published: Publication | undefined;
     try {
       audience.channel ??= this.#channels.open(audience, time.tick, time.t);
-      if (audience.channel.isDue(time.tick)) {
+      if (atOnce || audience.channel.isDue(time.tick)) {
         audience.channel.publish(time.tick, time.t, this.#publication);
         published = this.#publication;
       }
@@ -186,7 +193,7 @@ export class Broadcast {
       this.#forget(audience);
       return;
     }
-    const turn = turnOf(audience, audience.channel, published, time);
+    const turn = turnOf(audience, audience.channel, published, time, atOnce ? 0 : CLUSTER_TICKS);
     for (const [view, session] of audience.views) {
       if (!session.takesFrame()) {
         if (session.state === "slow") this.skipped++;
@@ -221,13 +228,13 @@ export class Broadcast {
   }
 
   /** Parts of snapshots, one a view in turn, until nobody lacks anything or the tick's share of bytes or time is used. */
-  #grow(time: TickTime): void {
+  #grow(time: TickTime, until?: number): void {
     // Its time counts from here: however long the deltas took, snapshots must get on.
-    const end = this.#clock.monotonic() + BASE_TICK_MS / 2;
+    const end = until ?? this.#clock.monotonic() + BASE_TICK_MS / 2;
     let bytes = this.#snapshotBytesPerTick;
     const waiting = [...this.#growing];
     for (let i = 0; i < waiting.length; i++) {
-      if (bytes <= 0 || this.#clock.monotonic() > end) return;
+      if (bytes <= 0 || (i > 0 && this.#clock.monotonic() > end)) return;
       const view = waiting[i];
       this.#growing.delete(view);
       const audience = this.#seats.get(view)?.audience;
@@ -261,6 +268,7 @@ function turnOf(
   channel: Channel,
   publication: Publication | undefined,
   time: TickTime,
+  clusterTicks = CLUSTER_TICKS,
 ): Turn {
   return {
     channel,
@@ -268,7 +276,8 @@ function turnOf(
     time,
     clusters() {
       audience.clusters ??= new Clusters();
-      if (time.tick - audience.clusters.tick >= CLUSTER_TICKS) audience.clusters.refresh(channel, time.tick);
+      const age = time.tick - audience.clusters.tick;
+      if (age > 0 && age >= clusterTicks) audience.clusters.refresh(channel, time.tick);
       return audience.clusters;
     },
   };

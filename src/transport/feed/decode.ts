@@ -194,13 +194,16 @@ function ids(value: unknown): string[] {
   if (!isIds)
     throw new Invalid(
       "bad-request",
-      `\`ids\` must be 1 to ${MAX_IDS_PER_VIEW} strings of 1 to ${MAX_ID_LENGTH} characters`,
+      `\`ids\` must be 1 to ${MAX_IDS_PER_VIEW} strings of 1 to ${MAX_ID_LENGTH} characters without NUL`,
     );
   return value;
 }
 
 function isId(value: unknown): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= MAX_ID_LENGTH;
+  // No entity has a NUL in its id, and PostgreSQL takes none.
+  return (
+    typeof value === "string" && value.length > 0 && value.length <= MAX_ID_LENGTH && !value.includes("\0")
+  );
 }
 
 function follow(value: unknown): { id: string; radius: number } {
@@ -226,8 +229,8 @@ function playback(fields: Fields): Pick<Subscribe, "at" | "speed"> {
 }
 
 function at(value: unknown): string {
-  if (typeof value !== "string" || Number.isNaN(parseTime(value)))
-    throw new Invalid("bad-request", "`at` must be an RFC 3339 time");
+  if (typeof value !== "string" || !(parseTime(value) >= 0))
+    throw new Invalid("bad-request", "`at` must be an RFC 3339 time from 1970 on");
   return value;
 }
 

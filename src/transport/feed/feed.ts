@@ -131,6 +131,11 @@ export class Feed {
     plan(this.#tick + 1);
   }
 
+  /** Shows nothing of what an entity was any more, as it is erased. */
+  forget(id: string): void {
+    this.#playbacks.forget(id);
+  }
+
   /** Ends the base tick and closes all feeds. */
   stop(): void {
     this.#cancel?.();

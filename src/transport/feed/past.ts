@@ -4,7 +4,7 @@
  */
 import { EXPIRED, LIVE } from "../../actors/messages.ts";
 import { FULL, MOTION, Picture } from "../../picture/picture.ts";
-import { roundAlt, roundDegrees } from "../../picture/record.ts";
+import { heldAlt, roundDegrees } from "../../picture/record.ts";
 import type { Way } from "../../tracks/way.ts";
 
 /** An entity that has gone keeps its slot for so many moments, until every rate has told how. */
@@ -36,16 +36,25 @@ export class Past {
   }
 
   /**
-   * Shows a moment. What is not there any more has expired, as its way has ended; or it left, if this moment does not follow the one before.
+   * Shows a moment. What is not there any more has expired if its way ended in silence. Otherwise it left: its way goes on elsewhere, or this moment
+   * does not follow the one before.
    * @param t whole Unix ms
    */
   show(t: number, follows: boolean): void {
     for (const played of this.#played.values()) {
       const way = wayAt(played, t);
       if (way !== undefined) this.#show(played, way, t);
-      else if (played.slot !== -1) this.#go(played, follows);
+      else if (played.slot !== -1) this.#go(played, follows && (played.gone > 0 || hasExpired(played, t)));
       else if (played.ways.length === 0) this.#played.delete(played.id);
     }
+  }
+
+  /** Takes an entity out, as one that is deleted. */
+  forget(id: string): void {
+    const played = this.#played.get(id);
+    if (played === undefined) return;
+    if (played.slot !== -1) this.picture.remove(played.slot, "deleted");
+    this.#played.delete(id);
   }
 
   #show(played: Played, way: Way, t: number): void {
@@ -65,7 +74,7 @@ export class Past {
     const point = way.at(t);
     const lon = roundDegrees(point.lon);
     const lat = roundDegrees(point.lat);
-    const alt = Math.fround(roundAlt(point.alt));
+    const alt = heldAlt(point.alt);
     const speed = Math.fround(point.speed);
     const course = Math.fround(point.course);
     const isSame =
@@ -105,18 +114,24 @@ export class Past {
     this.picture.touch(slot, FULL);
   }
 
-  #go(played: Played, follows: boolean): void {
-    played.shown = undefined;
-    if (played.gone === 0 && follows) {
+  #go(played: Played, hasExpired: boolean): void {
+    if (played.gone === 0 && hasExpired) {
       this.picture.columns.liveness[played.slot] = EXPIRED;
       this.picture.touch(played.slot, FULL);
     }
+    played.shown = undefined;
     played.gone++;
-    if (follows && played.gone < GONE_MOMENTS) return;
+    if (hasExpired && played.gone < GONE_MOMENTS) return;
     this.picture.remove(played.slot, "left");
     played.slot = -1;
     played.gone = 0;
   }
+}
+
+/** Whether the last that is known of an entity before `t` is that nothing was heard of it any more. */
+function hasExpired({ ways, shown }: Played, t: number): boolean {
+  const ended = ways.findLast(({ end }) => end <= t);
+  return (ended ?? shown)?.hold === true;
 }
 
 function wayAt({ ways, shown }: Played, t: number): Way | undefined {

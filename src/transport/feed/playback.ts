@@ -7,20 +7,28 @@
 import assert from "node:assert/strict";
 import { StoreAway } from "../../actors/ports.ts";
 import type { Clock } from "../../clock.ts";
-import { PLAYBACK_RETRY_MS } from "../../limits.ts";
+import {
+  PLAYBACK_AHEAD_MS,
+  PLAYBACK_FIRST_AHEAD_MS,
+  PLAYBACK_LEAST_MS,
+  PLAYBACK_LONGEST_MS,
+  PLAYBACK_PRESENT_MS,
+  PLAYBACK_RETRY_MS,
+  PLAYBACK_SHORTEST_MS,
+} from "../../limits.ts";
 import { coverBoxes, coverOf } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { TickTime } from "../../picture/tick.ts";
 import type { History } from "../../tracks/history.ts";
-import { grown, type Region, regionOf } from "../../tracks/stretch.ts";
+import { grown, holds, type Region, regionOf } from "../../tracks/stretch.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { BoxView } from "./box-view.ts";
 import { Broadcast, type FeedLog } from "./broadcast.ts";
 import { IdsView } from "./ids-view.ts";
 import { JsonFormat } from "./json-format.ts";
 import type { Past } from "./past.ts";
-import { PlayedWindow } from "./played-window.ts";
+import { PlayedWindow, type ReadFailure, type ReadReason } from "./played-window.ts";
 import type { Bbox, PlaybackState, Rate, Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { ViewSink } from "./view.ts";
@@ -28,7 +36,8 @@ import type { ViewSink } from "./view.ts";
 /** So much is read on each side of a view, so that not each pan reads again. */
 const MARGIN_SHARE = 0.25;
 
-const AWAY = "history cannot be read now: the database does not answer, or shards have no owner";
+const AWAY =
+  "history cannot be read now: the database does not answer, shards have no owner, or others play too much here";
 const CROWDED = "more entities, or longer ways, are in this place than one view can play: look at less";
 
 export interface PlaybackOptions {
@@ -48,6 +57,13 @@ export interface PlaybackOptions {
   log: FeedLog;
 }
 
+/** What a read that is under way will tell, if it is not too much. */
+interface Reading {
+  from: number;
+  to: number;
+  region: Region | undefined;
+}
+
 export class Playback {
   readonly session: Session;
   readonly view: BoxView | IdsView;
@@ -55,22 +71,27 @@ export class Playback {
   readonly #broadcast: Broadcast;
   readonly #ids: readonly string[] | undefined;
   #region: Region | undefined;
-  #state: PlaybackState = "loading";
-  /** The played time, Unix ms with fractions, and when it was, monotonic ms. */
+  /** The played time, Unix ms with fractions, and when that was, monotonic ms. */
   #t: number;
-  #as: number;
+  #advancedAt: number;
   #speed: number;
+  /** It has come so near to now that it stands, until it is asked for something else. */
+  #hasCaughtUp = false;
   #window: PlayedWindow | undefined;
   /** What is shown is this moment of that window. */
   #shownT = NaN;
   #shownWindow: PlayedWindow | undefined;
   /** The moment to be shown does not follow the one that is. */
   #jumped = false;
-  /** The reading under way, if one is; it is not wanted once this is another. */
-  #reading: object | undefined;
+  /** The one that is wanted; another may still be under way. */
+  #reading: Reading | undefined;
   #retryAt = -Infinity;
-  #away = false;
-  #crowded = false;
+  /** What came of the last read, if not what it was for. */
+  #trouble: "unavailable" | "crowded" | undefined;
+  #margin = MARGIN_SHARE;
+  /** How far ahead is read: for so long a time of the viewer, ms, and not farther than so much played time, ms. */
+  #aheadMs = PLAYBACK_FIRST_AHEAD_MS;
+  #mostMs = Infinity;
   /** What the client was told last; it is told anew if it asked for something. */
   #told: PlaybackState | undefined;
   /** Of its time or its speed. */
@@ -85,7 +106,7 @@ export class Playback {
     this.#ids = ids;
     this.#t = options.at;
     this.#speed = options.speed;
-    this.#as = clock.monotonic();
+    this.#advancedAt = clock.monotonic();
     const format = session.format.isBinary ? new BinaryFormat(picture) : new JsonFormat(picture);
     const sink: ViewSink = {
       format,
@@ -100,11 +121,16 @@ export class Playback {
     if (bbox !== undefined) this.#region = regionFor(bbox);
     const joined = this.#broadcast.join(this.view, session, { lens, rate, tolerance: undefined });
     assert.ok(joined, "a picture with one view has a channel for it");
-    this.#tell();
+    this.#become("loading");
   }
 
   get name(): string {
     return this.view.name;
+  }
+
+  /** What it holds of ways, bytes. */
+  get bytes(): number {
+    return this.#window?.bytes ?? 0;
   }
 
   /** Moves it in place or time, or plays it otherwise. @param at Unix ms */
@@ -112,20 +138,26 @@ export class Playback {
     if (bbox !== undefined) {
       (this.view as BoxView).move(bbox);
       this.#region = regionFor(bbox);
+      this.#margin = MARGIN_SHARE;
     }
     if (at !== undefined) {
       this.#t = at;
-      this.#as = this.#options.clock.monotonic();
+      this.#advancedAt = this.#options.clock.monotonic();
       this.#jumped = true;
+      this.#aheadMs = PLAYBACK_FIRST_AHEAD_MS;
     }
     if (speed !== undefined) this.#speed = speed;
-    this.#crowded = false;
-    if (!this.#isRead) this.#reading = undefined;
-    if (at === undefined && speed === undefined) return;
-    this.#told = undefined;
-    this.#updates++;
-    // What is said of the time before does not hold any more.
-    if (!this.#isRead) this.#become("loading");
+    if (this.#trouble === "crowded") this.#trouble = undefined;
+    if (at !== undefined || speed !== undefined) {
+      this.#hasCaughtUp = false;
+      this.#told = undefined;
+      this.#updates++;
+    }
+    if (this.#isRead) return;
+    if (this.#reading !== undefined && !tells(this.#reading, this.#t, this.#region))
+      this.#reading = undefined;
+    // What is said of the time and the place before does not hold any more.
+    this.#become("loading");
   }
 
   /** Gives it another filter. */
@@ -142,8 +174,16 @@ export class Playback {
     this.#broadcast.leave(this.view);
   }
 
-  /** Plays on, and serves its view. */
-  tick({ tick, lag }: Omit<TickTime, "t">): void {
+  /** Holds and shows nothing of an entity any more, as it is erased. */
+  forget(id: string): void {
+    // What is being read may hold it.
+    this.#reading = undefined;
+    this.#window?.forget(id);
+    this.#options.past.forget(id);
+  }
+
+  /** Plays on, and serves its view. @param until monotonic ms: beyond it snapshots do not grow */
+  tick({ tick, lag }: Omit<TickTime, "t">, until: number): void {
     const state = this.#advance();
     const t = Math.floor(this.#t);
     if (
@@ -157,8 +197,10 @@ export class Playback {
       this.#shownWindow = this.#window;
       this.#jumped = false;
     }
-    // Before anything was read there is nothing to be promised.
-    if (!Number.isNaN(this.#shownT)) this.#broadcast.tick({ tick, t: this.#shownT, lag });
+    // What is told comes after the frames of its time. Before anything was read there is nothing to be promised.
+    const atOnce = state !== this.#told;
+    if (!Number.isNaN(this.#shownT))
+      this.#broadcast.tick({ tick, t: this.#shownT, lag }, { atOnce, growUntil: until });
     this.#become(state);
   }
 
@@ -166,60 +208,84 @@ export class Playback {
   #advance(): PlaybackState {
     const { clock } = this.#options;
     const now = clock.monotonic();
-    const passed = (now - this.#as) * this.#speed;
-    this.#as = now;
-    if (this.#crowded) return "crowded";
-    if (!this.#isRead) return this.#away ? "unavailable" : "loading";
-    if (this.#speed === 0)
-      return this.#state === "present" && this.#told !== undefined ? "present" : "paused";
-    const { to, endsNow } = this.#window!;
-    this.#t += passed;
-    if (this.#t <= to) return "playing";
-    this.#t = to;
-    if (this.#away) return "unavailable";
-    if (!endsNow) return "loading";
-    this.#speed = 0;
-    return "present";
+    const passed = (now - this.#advancedAt) * this.#speed;
+    this.#advancedAt = now;
+    if (this.#trouble === "crowded") return "crowded";
+    if (!this.#isRead) return this.#trouble ?? "loading";
+    if (this.#hasCaughtUp) return "present";
+    if (this.#speed === 0) return "paused";
+    const { to } = this.#window!;
+    this.#t = Math.min(this.#t + passed, to);
+    if (clock.now() - this.#t <= PLAYBACK_PRESENT_MS) {
+      // It stands at the last of what is known.
+      this.#t = to;
+      this.#speed = 0;
+      this.#hasCaughtUp = true;
+      return "present";
+    }
+    return this.#t < to ? "playing" : (this.#trouble ?? "loading");
   }
 
   /** Whether what is to be shown was read. */
   get #isRead(): boolean {
-    return this.#window?.tells(this.#t, this.#region) === true;
+    return this.#window !== undefined && tells(this.#window, this.#t, this.#region);
   }
 
-  /** Whether it has to read. */
-  get wantsToRead(): boolean {
+  /** Why it has to read now, if it has. */
+  get needsToRead(): ReadReason | undefined {
     const { clock } = this.#options;
-    if (this.#reading !== undefined || this.#crowded || clock.monotonic() < this.#retryAt) return false;
-    return !this.#isRead || this.#window!.isOver(this.#t, this.#speed, clock.now());
+    const isIdle = this.#reading !== undefined || this.#trouble === "crowded";
+    if (isIdle || clock.monotonic() < this.#retryAt) return undefined;
+    return this.#isRead ? this.#window!.overAt(this.#t, this.#speed, clock.now()) : "unread";
   }
 
-  /** Reads. @param points as many at most, about */
-  async read(points: number): Promise<void> {
+  /** Reads. @param bytes as many at most, about */
+  async read(bytes: number): Promise<void> {
     const { history, clock } = this.#options;
-    const reading = {};
+    const from = Math.floor(this.#t);
+    const spanMs = Math.min(
+      this.#mostMs,
+      Math.max(PLAYBACK_SHORTEST_MS, Math.min(PLAYBACK_LONGEST_MS, this.#speed * this.#aheadMs)),
+    );
+    const to = Math.max(from, Math.floor(Math.min(from + spanMs, clock.now())));
+    const region = this.#region && grown(this.#region, this.#margin);
+    const reading = { from, to, region };
     this.#reading = reading;
-    const region = this.#region && grown(this.#region, MARGIN_SHARE);
-    const most = this.#window?.mostNext ?? Infinity;
-    const query = { from: Math.floor(this.#t), speed: this.#speed, region, ids: this.#ids, points, most };
-    let read: Awaited<ReturnType<typeof PlayedWindow.read>>;
+    let read: PlayedWindow | ReadFailure | "away" | undefined;
     try {
+      const query = { ...reading, ids: this.#ids, bytes };
       read = await PlayedWindow.read(history, query, clock, () => this.#reading === reading);
     } catch (error) {
       if (this.#reading !== reading) return;
       if (!(error instanceof StoreAway)) throw error;
-      read = "missing";
+      read = "away";
     }
-    if (this.#reading !== reading) return;
+    if (read === undefined || this.#reading !== reading) return;
     this.#reading = undefined;
-    this.#away = read === "missing";
-    if (read === "missing") this.#retryAt = clock.monotonic() + PLAYBACK_RETRY_MS;
-    else if (read === "crowded") this.#crowd();
-    else if (read?.tells(this.#t, this.#region)) this.#window = read;
+    this.#take(read, to - from);
+  }
+
+  /** @param spanMs played time that was asked for */
+  #take(read: PlayedWindow | ReadFailure | "away", spanMs: number): void {
+    if (read instanceof PlayedWindow) {
+      this.#trouble = undefined;
+      this.#mostMs = 2 * (read.isCut ? read.to - read.from : this.#mostMs);
+      this.#aheadMs = Math.min(PLAYBACK_AHEAD_MS, 2 * this.#aheadMs);
+      if (tells(read, this.#t, this.#region)) this.#window = read;
+    } else if (read === "crowded" && this.#region !== undefined && this.#margin > 0) {
+      this.#margin = 0;
+    } else if (read === "crowded") {
+      this.#crowd();
+    } else {
+      // It may have been too much for the database.
+      if (read === "away") this.#mostMs = Math.max(PLAYBACK_LEAST_MS, Math.min(spanMs, this.#mostMs) / 2);
+      this.#trouble = "unavailable";
+      this.#retryAt = this.#options.clock.monotonic() + PLAYBACK_RETRY_MS;
+    }
   }
 
   #crowd(): void {
-    this.#crowded = true;
+    this.#trouble = "crowded";
     this.#window = undefined;
     this.#options.past.take(new Map());
     this.#shownT = Math.floor(this.#t);
@@ -227,22 +293,24 @@ export class Playback {
     this.#options.past.show(this.#shownT, false);
   }
 
+  /** Tells what it does, if that is not what it was told last. */
   #become(state: PlaybackState): void {
-    this.#state = state;
     if (this.#told === state) return;
+    this.#told = state;
     const { name: view, session } = this;
     if (state === "unavailable") session.refuse({ type: "unavailable", detail: AWAY, view });
     if (state === "crowded") session.refuse({ type: "too-much-to-play", detail: CROWDED, view });
-    this.#tell();
-  }
-
-  #tell(): void {
-    this.#told = this.#state;
-    this.session.sendMessage({
-      ...{ op: "playback", view: this.name, t: isoTime(this.#t), speed: this.#speed, state: this.#state },
+    session.sendMessage({
+      ...{ op: "playback", view, t: isoTime(this.#t), speed: this.#speed, state },
       updates: this.#updates,
     });
   }
+}
+
+/** Whether what is read of a place from one time to another tells what was at `t`. @param region absent = of the ids that it is read for */
+function tells({ from, to, region: of }: Reading, t: number, region: Region | undefined): boolean {
+  if (t < from || t > to) return false;
+  return region === undefined || of === undefined || holds(of, region);
 }
 
 /** The region of a box's cover. */

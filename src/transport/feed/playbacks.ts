@@ -3,11 +3,8 @@ import type { Clock } from "../../clock.ts";
 import {
   DEFAULT_VIEW_ENTITIES,
   MAX_PLAYBACK_AHEAD_MS,
-  MAX_PLAYBACK_LOADS,
-  MAX_PLAYBACK_POINTS,
   MAX_PLAYBACKS,
   MAX_PLAYBACKS_PER_CONNECTION,
-  MAX_PLAYBACKS_POINTS,
   PLAYBACK_TURN_MS,
   SNAPSHOT_PART_RECORDS,
 } from "../../limits.ts";
@@ -19,6 +16,7 @@ import { BoxView } from "./box-view.ts";
 import type { FeedLog } from "./broadcast.ts";
 import { Past } from "./past.ts";
 import { Playback } from "./playback.ts";
+import { PlaybackReads } from "./playback-reads.ts";
 import type { Subscribe, Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
@@ -37,16 +35,19 @@ interface Opened {
   playback: Playback;
   past: Past;
   filter: Filter;
+  /** It is left out before this base tick, since it took the time of others. */
+  dueTick: number;
 }
 
 export class Playbacks {
   readonly #options: PlaybacksOptions;
   /** The one whose turn was longest ago first. */
   readonly #opened = new Map<View, Opened>();
-  #reads = 0;
+  readonly #reads: PlaybackReads;
 
   constructor(options: PlaybacksOptions) {
     this.#options = options;
+    this.#reads = new PlaybackReads((playback, error) => this.#fail(playback, error));
   }
 
   get count(): number {
@@ -78,7 +79,8 @@ export class Playbacks {
       ...{ name, past, lens, bbox, ids, rate, max, partRecords, at, speed, history, clock, log },
     });
     session.views.set(name, playback.view);
-    this.#opened.set(playback.view, { playback, past, filter });
+    this.#opened.set(playback.view, { playback, past, filter, dueTick: 0 });
+    this.#reads.add(playback);
   }
 
   /** @returns false if the message is of no playback view. */
@@ -120,33 +122,27 @@ export class Playbacks {
     for (const name of [...session.views.keys()]) this.unsubscribe(session, name);
   }
 
-  /** Serves those for which there is time, the others next time. */
+  /** Holds and shows nothing of an entity any more, as it is erased. */
+  forget(id: string): void {
+    for (const { playback } of [...this.#opened.values()]) this.#guard(playback, () => playback.forget(id));
+  }
+
+  /** Serves those for which there is time, the others next time; then those that have to read begin to. */
   tick(time: Omit<TickTime, "t">): void {
     const { clock } = this.#options;
     const end = clock.monotonic() + PLAYBACK_TURN_MS;
     for (const [view, opened] of [...this.#opened]) {
-      if (clock.monotonic() > end) return;
+      const began = clock.monotonic();
+      if (began > end) break;
       // The session of one before may have ended, with all that it had.
-      if (!this.#opened.has(view)) continue;
+      if (opened.dueTick > time.tick || !this.#opened.has(view)) continue;
       this.#opened.delete(view);
       this.#opened.set(view, opened);
       const { playback } = opened;
-      this.#guard(playback, () => playback.tick(time));
-      if (this.#reads < MAX_PLAYBACK_LOADS && playback.wantsToRead) void this.#read(playback);
+      this.#guard(playback, () => playback.tick(time, end));
+      opened.dueTick = time.tick + 1 + Math.floor((clock.monotonic() - began) / PLAYBACK_TURN_MS);
     }
-  }
-
-  async #read(playback: Playback): Promise<void> {
-    this.#reads++;
-    try {
-      const share = Math.floor(MAX_PLAYBACKS_POINTS / 2 / Math.max(1, this.#opened.size));
-      await playback.read(Math.min(MAX_PLAYBACK_POINTS, share));
-    } catch (error) {
-      this.#guard(playback, () => {
-        throw error;
-      });
-    }
-    this.#reads--;
+    this.#reads.begin();
   }
 
   /** Unix ms, not after now; `undefined` if it is too far in the future, which the client is told. */
@@ -165,16 +161,21 @@ export class Playbacks {
 
   #forget({ playback }: Opened): void {
     this.#opened.delete(playback.view);
+    this.#reads.drop(playback);
     playback.close();
   }
 
   /** A failure within one session is its own. */
-  #guard({ session }: Playback, run: () => void): void {
+  #guard(playback: Playback, run: () => void): void {
     try {
       run();
     } catch (error) {
-      this.#options.log.error({ err: error }, "a playback failed");
-      session.close("internal_error");
+      this.#fail(playback, error);
     }
+  }
+
+  #fail({ session }: Playback, error: unknown): void {
+    this.#options.log.error({ err: error }, "a playback failed");
+    session.close("internal_error");
   }
 }

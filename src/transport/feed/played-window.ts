@@ -1,19 +1,17 @@
 /** What a playback reads of history at a time: the ways of all entities in a region, for a while ahead. */
 import type { Clock } from "../../clock.ts";
 import {
+  MAX_PLAYBACK_BYTES,
   MAX_PLAYBACK_ENTITIES,
-  PLAYBACK_AHEAD_MS,
   PLAYBACK_LEAST_MS,
-  PLAYBACK_LONGEST_MS,
   PLAYBACK_PREFETCH_MS,
   PLAYBACK_PRESENT_MS,
   PLAYBACK_REREAD_LONGEST_MS,
   PLAYBACK_REREAD_SHARE,
   PLAYBACK_REREAD_SHORTEST_MS,
-  PLAYBACK_SHORTEST_MS,
 } from "../../limits.ts";
 import type { History } from "../../tracks/history.ts";
-import { holds, type Region, type Stretch } from "../../tracks/stretch.ts";
+import type { Region, Stretch } from "../../tracks/stretch.ts";
 import { Way } from "../../tracks/way.ts";
 
 /** Where a playback looks. */
@@ -24,15 +22,23 @@ export interface PlayedPlace {
 }
 
 export interface WindowQuery extends PlayedPlace {
-  /** Unix ms. */
+  /** Unix ms, not after now. */
   from: number;
-  /** Played seconds a second: how far ahead is read. */
-  speed: number;
-  /** Points at most, about. */
-  points: number;
-  /** Not farther ahead than this, ms: what was too much the last time is not tried again at once. */
-  most: number;
+  /** Until when it reads, less if that is too much; Unix ms. */
+  to: number;
+  /** Bytes at most, about. */
+  bytes: number;
 }
+
+/**
+ * - `crowded`: more than one playback may hold is there.
+ * - `full`: it would be possible if others held less.
+ * - `missing`: shards have no owner.
+ */
+export type ReadFailure = "crowded" | "full" | "missing";
+
+/** Why a playback is to read: what it shows was not read; it comes to where nothing was read; what was read is old. */
+export type ReadReason = "unread" | "ends" | "old";
 
 /** Reading takes at most this share of the time. */
 const READING_SHARE = 1 / 4;
@@ -42,25 +48,22 @@ export class PlayedWindow {
   readonly from: number;
   readonly to: number;
   readonly region: Region | undefined;
-  readonly ways: ReadonlyMap<string, readonly Way[]>;
-  /** `most` for the next one, ms; ∞ if nothing was too much. */
-  readonly mostNext: number;
+  readonly #ways: Map<string, readonly Way[]>;
+  /** It does not go as far as was asked for, since that was too much. */
+  readonly isCut: boolean;
+  /** What it takes of memory, about. */
+  readonly bytes: number;
   /** When reading began, Unix ms: what came later is not in it. And how long it took, ms. */
   readonly #readAt: number;
   readonly #tookMs: number;
 
-  private constructor(
-    { from, region }: WindowQuery,
-    { to, ways }: WaysRead,
-    cut: number,
-    readAt: number,
-    tookMs: number,
-  ) {
+  private constructor({ from, to, region }: WindowQuery, read: WaysRead, readAt: number, tookMs: number) {
     this.from = from;
-    this.to = to;
+    this.to = read.to;
     this.region = region;
-    this.ways = ways;
-    this.mostNext = 2 * cut;
+    this.#ways = read.ways;
+    this.isCut = read.to < to;
+    this.bytes = read.bytes;
     this.#readAt = readAt;
     this.#tookMs = tookMs;
   }
@@ -74,79 +77,76 @@ export class PlayedWindow {
     query: WindowQuery,
     clock: Clock,
     isWanted: () => boolean,
-  ): Promise<PlayedWindow | "crowded" | "missing" | undefined> {
-    const { from, speed, region, ids, most } = query;
+  ): Promise<PlayedWindow | ReadFailure | undefined> {
+    const { from, to, region, ids, bytes } = query;
     const readAt = clock.now();
     const began = clock.monotonic();
-    const ahead = Math.max(PLAYBACK_SHORTEST_MS, Math.min(PLAYBACK_LONGEST_MS, speed * PLAYBACK_AHEAD_MS));
-    const wanted = Math.max(from, Math.min(from + Math.min(ahead, most), readAt));
-    const read = new WaysRead(from, wanted, query.points);
-    const { missing } = await history.during({ from, to: read.to, region, ids }, (page) =>
+    const read = new WaysRead(from, to, bytes);
+    const { missing } = await history.during({ from, to, region, ids }, (page) =>
       isWanted() ? read.take(page) : -Infinity,
     );
     if (!isWanted()) return undefined;
-    if (read.isTooMuch) return "crowded";
+    if (read.failure !== undefined) return read.failure;
     if (missing.length > 0) return "missing";
-    const cut = read.to < wanted ? read.to - from : Infinity;
-    return new PlayedWindow(query, read, cut, readAt, clock.monotonic() - began);
+    return new PlayedWindow(query, read, readAt, clock.monotonic() - began);
   }
 
-  /** Whether it tells what was in a place at `t`. @param region absent = of the ids that it was read for */
-  tells(t: number, region: Region | undefined): boolean {
-    if (t < this.from || t > this.to) return false;
-    return region === undefined || this.region === undefined || holds(this.region, region);
+  get ways(): ReadonlyMap<string, readonly Way[]> {
+    return this.#ways;
   }
 
-  /** Whether it ends where nothing more could be read. */
-  get endsNow(): boolean {
-    return this.to >= this.#readAt - PLAYBACK_PRESENT_MS;
+  /** Holds nothing of an entity any more. */
+  forget(id: string): void {
+    this.#ways.delete(id);
   }
 
-  /** Whether it is time to read again, at `now`, Unix ms, while `t` is shown: for what comes after it, or for what has become known since. */
-  isOver(t: number, speed: number, now: number): boolean {
+  /** Why it is time to read again, if it is, at `now`, Unix ms, while `t` is shown. */
+  overAt(t: number, speed: number, now: number): ReadReason | undefined {
     const since = now - this.#readAt;
+    const pauseMs = this.#tookMs / READING_SHARE;
+    const isNear = speed > 0 && (this.to - t) / speed < PLAYBACK_PREFETCH_MS;
+    // What was not yet when it was read comes as time passes, and not by reading at once.
+    const reachesNow = this.to >= this.#readAt - PLAYBACK_PRESENT_MS;
+    const waitMs = t < this.to ? Math.max(PLAYBACK_REREAD_SHORTEST_MS, pauseMs) : PLAYBACK_PRESENT_MS;
+    if (isNear && (!reachesNow || since >= waitMs)) return "ends";
     const reread = Math.min(
       PLAYBACK_REREAD_LONGEST_MS,
       Math.max(PLAYBACK_REREAD_SHORTEST_MS, (this.#readAt - t) * PLAYBACK_REREAD_SHARE),
     );
-    if (since >= Math.max(reread, this.#tookMs / READING_SHARE)) return true;
-    const isNear = speed > 0 && (this.to - t) / speed < PLAYBACK_PREFETCH_MS;
-    return (
-      isNear &&
-      (!this.endsNow || since >= Math.max(PLAYBACK_REREAD_SHORTEST_MS, this.#tookMs / READING_SHARE))
-    );
+    return since >= Math.max(reread, pauseMs) ? "old" : undefined;
   }
 }
 
-/** Ways as they are read; the time until which they are wanted is halved as often as they are too many. */
+/** Ways as they are read; the time until which they are wanted is halved as often as they are too much. */
 class WaysRead {
   readonly ways = new Map<string, Way[]>();
-  isTooMuch = false;
+  failure: "crowded" | "full" | undefined;
   to: number;
+  bytes = 0;
   readonly #from: number;
-  readonly #maxPoints: number;
-  #points = 0;
+  readonly #maxBytes: number;
 
-  constructor(from: number, to: number, maxPoints: number) {
+  constructor(from: number, to: number, maxBytes: number) {
     this.#from = from;
     this.to = to;
-    this.#maxPoints = maxPoints;
+    this.#maxBytes = maxBytes;
   }
 
   /** @returns until when more is wanted */
   take(page: readonly Stretch[]): number {
     for (const stretch of page) {
-      const way = Way.of(stretch).upTo(this.to);
-      if (way === undefined) continue;
       const known = this.ways.get(stretch.id);
+      const way = Way.of(stretch, known?.at(-1)).upTo(this.to);
+      if (way === undefined) continue;
       if (known === undefined) this.ways.set(stretch.id, [way]);
       else known.push(way);
-      this.#points += way.count;
+      this.bytes += way.bytes;
     }
-    while (this.#points > this.#maxPoints || this.ways.size > MAX_PLAYBACK_ENTITIES) {
+    while (this.bytes > this.#maxBytes || this.ways.size > MAX_PLAYBACK_ENTITIES) {
       this.to = this.#from + Math.floor((this.to - this.#from) / 2);
       if (this.to - this.#from < PLAYBACK_LEAST_MS) {
-        this.isTooMuch = true;
+        const isOwn = this.ways.size > MAX_PLAYBACK_ENTITIES || this.#maxBytes >= MAX_PLAYBACK_BYTES;
+        this.failure = isOwn ? "crowded" : "full";
         return -Infinity;
       }
       this.#shorten();
@@ -155,12 +155,12 @@ class WaysRead {
   }
 
   #shorten(): void {
-    this.#points = 0;
+    this.bytes = 0;
     for (const [id, ways] of this.ways) {
       const left = ways.map((way) => way.upTo(this.to)).filter((way) => way !== undefined);
       if (left.length === 0) this.ways.delete(id);
       else this.ways.set(id, left);
-      for (const { count } of left) this.#points += count;
+      for (const { bytes } of left) this.bytes += bytes;
     }
   }
 }

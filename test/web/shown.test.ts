@@ -1,0 +1,73 @@
+// Which view the page shows, with a scripted server.
+import t from "tap";
+import { connect } from "../../client/connection.ts";
+import { Shown } from "../../web/shown.ts";
+import { full, script } from "../client/scripted.ts";
+
+const THEN = Date.parse("2024-06-06T08:00:00.000Z");
+const iso = (ms: number) => new Date(ms).toISOString();
+const snapshot = (view: string) => ({
+  ...{ op: "snapshot", view, n: 1, first: true, last: true, tick: 1, t: iso(THEN), lag: 0 },
+  entities: [full("a", 0.5, 0.5)],
+});
+const playback = (view: string, state: string) => ({
+  ...{ op: "playback", view, t: iso(THEN), speed: 0, state, updates: 0 },
+});
+const problem = (view: string, ended?: true) => ({
+  ...{ op: "error", type: "urn:muster:problem:unavailable", title: "", status: 503, detail: "no history" },
+  ...{ view, ended },
+});
+/** Promises that were settled tell of it. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+async function opened() {
+  const scripted = script();
+  const connection = connect("ws://node", scripted.options);
+  scripted.last().open();
+  const shown = new Shown(connection, [0, 0, 1, 1]);
+  const heard: string[] = [];
+  shown.on("refused", ({ message }) => heard.push(message));
+  scripted.last().receive(snapshot("v1"));
+  await settled();
+  scripted.last().take();
+  return { ...scripted, connection, shown, heard };
+}
+
+t.test("[W17] a past that is refused leaves the live view as it is, and is told", async (t) => {
+  const { last, shown, heard, connection } = await opened();
+  const live = shown.view;
+  shown.showPast(THEN);
+  t.ok(shown.past);
+  last().take();
+  last().receive(problem("v2"));
+  await settled();
+  t.equal(shown.view, live);
+  t.equal(live.state, "live");
+  t.equal(shown.past, undefined, "what is asked for is what is shown");
+  t.equal(heard.length, 1);
+  t.match(heard[0], /no history/);
+  t.same(last().take(), [], "nothing else was asked for");
+  shown.showPast(THEN);
+  t.match(last().take(), [{ op: "subscribe", view: "v3", at: iso(THEN) }], "it can be asked for again");
+  last().receive(playback("v3", "loading"), snapshot("v3"), playback("v3", "paused"));
+  await settled();
+  t.equal(shown.view, shown.past);
+  connection.close();
+});
+
+t.test("[W18] a past that cannot go on gives way to the live view", async (t) => {
+  const { last, shown, heard, connection } = await opened();
+  shown.showPast(THEN);
+  last().receive(playback("v2", "loading"), snapshot("v2"), playback("v2", "paused"));
+  await settled();
+  last().take();
+  const { view } = shown;
+  last().receive(problem("v2", true));
+  t.match(last().take(), [{ op: "subscribe", view: "v3", bbox: [0, 0, 1, 1] }]);
+  t.equal(shown.view, view, "it is shown until the other is there");
+  last().receive(snapshot("v3"));
+  await settled();
+  t.equal(shown.view.isLive, true);
+  t.same(heard, []);
+  connection.close();
+});
