@@ -1,6 +1,7 @@
 // How playbacks share the database, the memory and the time of a node.
 import t from "tap";
-import { MAX_PLAYBACKS } from "../../src/limits.ts";
+import { MAX_PLAYBACK_BYTES, MAX_PLAYBACKS } from "../../src/limits.ts";
+import { PlayedWindow } from "../../src/transport/feed/played-window.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { HERE, TestClient, THERE } from "./harness.ts";
 import { at, HOUR_MS, NOW, Rows, Slowness, segments, setUp, way } from "./played-rows.ts";
@@ -56,6 +57,18 @@ t.test("[PB12] what others hold makes no playback crowded", async (t) => {
   t.same(states(client, "v"), ["loading", "paused"]);
 });
 
+t.test("[PB12] what does not fit for others is told apart from what never fits", async (t) => {
+  const { history, clock } = setUp(new Rows(segments(30, 1_000)));
+  const read = (bytes: number, to: number) =>
+    PlayedWindow.read(history, { from: NOW - HOUR_MS / 2, to, bytes }, clock, () => true);
+  t.equal(await read(10_000, NOW), "full");
+  const window = await read(100_000, NOW);
+  if (!(window instanceof PlayedWindow)) return t.fail("less of it fits");
+  t.ok(window.isCut && window.to >= NOW - HOUR_MS / 2 + 1_000);
+  t.ok(window.bytes > 30 * 400 && window.bytes <= 100_000, `${window.bytes} bytes`);
+  t.match(await read(MAX_PLAYBACK_BYTES, NOW), { isCut: false });
+});
+
 t.test("[PB12] one that takes the time of others is left out as long", async (t) => {
   const { client, feed, clock, run } = setUp(new Rows(segments(3, 1_000)));
   const other = new TestClient(feed);
@@ -74,6 +87,26 @@ t.test("[PB12] one that takes the time of others is left out as long", async (t)
   const [own, others] = [deltas(client) - before[0], deltas(other) - before[1]];
   t.ok(own >= 8 && own <= 11, `${own} of 30 ticks`);
   t.ok(others >= 19, `${others} of 30 ticks`);
+});
+
+t.test("[PB12] a snapshot grows by one part in a turn that has no time left", async (t) => {
+  const { client, clock, run } = setUp(new Rows(segments(3_000, HOUR_MS / 4)));
+  const { socket } = client;
+  const send = socket.send.bind(socket);
+  const at: number[] = [];
+  socket.send = (data, binary) => {
+    if (String(data).includes('"op":"snapshot"')) at.push(clock.monotonic());
+    clock.pass(30);
+    return send(data, binary);
+  };
+  const replica = client.open("v", { bbox: HERE, at: HALF_AN_HOUR_AGO, speed: 0, max: 5_000 });
+  await run(40);
+  t.equal(replica.entities.size, 3_000);
+  t.ok(at.length > 1, `${at.length} parts`);
+  t.ok(
+    at.every((time, i) => i === 0 || time - at[i - 1] >= 100),
+    at.join(" "),
+  );
 });
 
 t.test("[PB7] texts count, but equal ones once", async (t) => {

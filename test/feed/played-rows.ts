@@ -60,7 +60,8 @@ export function segments(count: number, everyMs: number): Segment[] {
 }
 
 export function setUp(rows: Rows, clock = new FakeClock(NOW)) {
-  const made = start({ clock, history: new History(rows, NO_TAILS) });
+  const history = new History(rows, NO_TAILS);
+  const made = start({ clock, history });
   /** Base ticks, with what is read in between. */
   const run = async (ticks: number, before = () => {}) => {
     for (let i = 0; i < ticks; i++) {
@@ -73,7 +74,7 @@ export function setUp(rows: Rows, clock = new FakeClock(NOW)) {
   };
   const told = () => made.client.received.filter((message): message is Playback => message.op === "playback");
   const refused = () => made.client.last("error")?.type.replace("urn:muster:problem:", "");
-  return { ...made, run, told, refused };
+  return { ...made, history, run, told, refused };
 }
 
 /** A way of an entity by its points: ms before now, and place. */
