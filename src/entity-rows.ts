@@ -12,12 +12,12 @@ export interface RowSink {
 }
 
 /**
- * @param isGone whether an entity of a shard, by its number, was deleted since: it gets no row.
+ * @param isThere whether a shard has an entity of that number now: what was deleted since its checkpoint gets no row.
  * @returns what to do with each checkpoint that is durable.
  */
 export function entityRows(
   sink: RowSink,
-  isGone: (shard: number, number: number) => boolean = () => false,
+  isThere: (shard: number, number: number) => boolean = () => true,
 ): (checkpoint: TakenCheckpoint) => void {
   /** By shard, by number: the `seq` of the last row made. */
   const written = Array.from({ length: SHARDS }, () => new Uint32Array(0));
@@ -32,7 +32,7 @@ export function entityRows(
         made = new Uint32Array(nextNumber);
         for (const entity of entities) {
           made[entity.number] = entity.seq;
-          if (entity.seq !== written[shard][entity.number] && !isGone(shard, entity.number))
+          if (entity.seq !== written[shard][entity.number] && isThere(shard, entity.number))
             yield rowOf(entity, epoch);
         }
       },

@@ -165,11 +165,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           onDown: evicted,
           onFatal: fail,
         });
-  const isGone = (shard: number, number: number) => {
-    const { shards } = system.table;
-    return shards[shard].status !== "closed" && shards[shard].slot(number) < 0;
-  };
-  const rows = entityRows(store.snapshot, isGone);
+  const isThere = (shard: number, number: number) => system.table.shards[shard].slot(number) >= 0;
+  const rows = entityRows(store.snapshot, isThere);
   const system = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,

@@ -9,12 +9,6 @@ import type { FenceKey } from "./fence.ts";
 import { OWN, type Owned, ownedBy } from "./own-shard.ts";
 import { type StoreContext, withClient } from "./session.ts";
 
-/** Whoever writes rows holds the mark: those that were begun before are there to be deleted then, and older ones are not let in any more. */
-const RAISE = `
-WITH ${OWN}, raised AS (
-  UPDATE mark SET rows_epoch = $4 FROM own WHERE mark.shard = $3 AND rows_epoch < $4 RETURNING $5::text
-)
-SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM raised)::int AS gone`;
 const ENTITY = `
 WITH ${OWN}, gone AS (DELETE FROM entity USING own WHERE id = $5 RETURNING 1)
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
@@ -39,7 +33,7 @@ WITH ${OWN}, gone AS (DELETE FROM webhook_letter USING own WHERE subject = $5 RE
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
 
 /** What an erasure deletes; letters last, when nobody has any in memory that could be saved once more. */
-export const ROWS = { entity: [RAISE, ENTITY], past: [TRACK, EVENT], letters: [LETTER] } as const;
+export const ROWS = { entity: [ENTITY], past: [TRACK, EVENT], letters: [LETTER] } as const;
 
 /** @returns false if the shard is not this node's under that epoch any more. @throws StoreAway */
 export async function eraseRows(

@@ -1,7 +1,7 @@
 /**
  * The `entity` table: last known state as rows, for anyone with SQL. Written behind the checkpoints at a bounded rate, a few rows a
- * statement, because on the embedded store flushes wait behind each. Who has given a shard away may still write its rows, until its successor
- * deletes one: it would come back. 37,000–53,000 upserts a second take a core, which is why recovery does not depend
+ * statement, because on the embedded store flushes wait behind each, and by the owner of their shard alone: else one that is late would bring back
+ * what its successor has deleted. 37,000–53,000 upserts a second take a core, which is why recovery does not depend
  * on these rows.
  */
 import type { Liveness } from "../actors/messages.ts";
@@ -10,7 +10,7 @@ import { MAX_BACKGROUND_ROWS, SNAPSHOT_ROWS_PER_SECOND } from "../limits.ts";
 import { eraseRows, ROWS } from "./erase-entity.ts";
 import { isPoison } from "./errors.ts";
 import type { Fence } from "./fence.ts";
-import { type Owned, ownedBy } from "./own-shard.ts";
+import { OWN, type Owned, ownedBy } from "./own-shard.ts";
 import { type StoreContext, withClient } from "./session.ts";
 
 export interface SnapshotRow {
@@ -56,21 +56,14 @@ const SET = [
   .concat("attributes", "labels", "epoch", "seq")
   .map((name) => `${name} = excluded.${name}`)
   .join(", ");
-/**
- * Inputs: incarnation, gen, shard, epoch, the rows as JSON. An older (epoch, seq) never replaces a newer one, and none is written of an epoch older
- * than the one under which a row of the shard was deleted.
- */
+/** Inputs: as `OWN`, and the rows as JSON. An older (epoch, seq) never replaces a newer one. */
 const UPSERT = `
-WITH held AS MATERIALIZED (
-  SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT down FOR SHARE
-), let_in AS MATERIALIZED (
-  SELECT 1 FROM held, mark WHERE mark.shard = $3 AND mark.rows_epoch <= $4 FOR SHARE OF mark
-), written AS (
+WITH ${OWN}, written AS (
 INSERT INTO entity AS e (id, kind, state, liveness, t, received, source, geom, alt, speed, course, heading, accuracy, attributes, labels, epoch, seq)
 SELECT id, kind, state, liveness, to_timestamp(t / 1000), to_timestamp(received / 1000), source,
   CASE WHEN lon IS NULL THEN NULL ELSE ST_SetSRID(ST_MakePoint(lon, lat), 4326) END,
   alt, speed, course, heading, accuracy, attributes::jsonb, labels, epoch, seq
-FROM let_in, json_to_recordset($5::json) AS r (${COLUMNS}) ORDER BY id
+FROM own, json_to_recordset($5::json) AS r (${COLUMNS}) ORDER BY id
 ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)
 )
 SELECT FROM held`;
@@ -102,8 +95,8 @@ export class SnapshotWriter {
   }
 
   /**
-   * Has the rows of a shard written when its turn comes; a newer offer for a shard takes the place of one that waits.
-   * @param epoch of the shard, of when they are.
+   * Has the rows of a shard written when its turn comes, if it is this node's under that epoch then; a newer offer for a shard takes the place of
+   * one that waits.
    * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile.
    * @param written called once all of them are durable.
    */

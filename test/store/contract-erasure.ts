@@ -38,17 +38,6 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
     t.same(await find(), []);
   });
 
-  await t.test("[D35] nobody who had the shard before brings a deleted row back", async (t) => {
-    await store.erasure.unlist(owned, ID);
-    const written = (of: number) =>
-      new Promise<void>((resolve) => store.snapshot.offer(SHARD, of, () => [rowOf(ID, of)], resolve));
-    await written(epoch - 1);
-    t.same(await find(), []);
-    await written(epoch);
-    t.same(await find(), ["entity"], "who has it now may: it is another by then");
-    await store.erasure.unlist(owned, ID);
-  });
-
   await t.test("[D36] the past of an erased entity goes, however long, and no other's", async (t) => {
     for (const id of [ID, "kept"]) {
       await rows(
