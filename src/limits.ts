@@ -128,6 +128,14 @@ export const MAX_COMMANDS_PER_SHARD = 4_096;
 /** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
 export const COMMAND_BYTES = 512;
 
+/** Deleted entities whose rows are being taken away together: each takes a connection, and statements of 200 rows. */
+export const REMOVALS_AT_ONCE = 2;
+/** Ids of one shard that are being erased: they are in its checkpoint, and nothing holds them up for long but a node or a database that is silent. */
+export const MAX_ERASURES_PER_SHARD = 64;
+/** Who asked for an erasure is told after so long that it is still under way: the checkpoints of all shards fit, several times. */
+export const ERASURE_WAIT_MS = 60_000;
+
+assert.ok(ERASURE_WAIT_MS > 3 * CHECKPOINT_INTERVAL_MS);
 assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
