@@ -12,12 +12,13 @@ export interface RowSink {
 }
 
 /**
- * @param isThere whether a shard has an entity of that number now: what was deleted since its checkpoint gets no row.
+ * @param mayBeListed whether a shard has an entity of that number now, and no row of its id is being taken away: if not it gets none, until a later
+ * checkpoint.
  * @returns what to do with each checkpoint that is durable.
  */
 export function entityRows(
   sink: RowSink,
-  isThere: (shard: number, number: number) => boolean = () => true,
+  mayBeListed: (shard: number, number: number, id: string) => boolean = () => true,
 ): (checkpoint: TakenCheckpoint) => void {
   /** By shard, by number: the `seq` of the last row made. */
   const written = Array.from({ length: SHARDS }, () => new Uint32Array(0));
@@ -31,9 +32,10 @@ export function entityRows(
         const { entities, nextNumber } = decodeCheckpoint(body);
         made = new Uint32Array(nextNumber);
         for (const entity of entities) {
+          const isNew = entity.seq !== written[shard][entity.number];
+          if (isNew && !mayBeListed(shard, entity.number, entity.id)) continue;
           made[entity.number] = entity.seq;
-          if (entity.seq !== written[shard][entity.number] && isThere(shard, entity.number))
-            yield rowOf(entity, epoch);
+          if (isNew) yield rowOf(entity, epoch);
         }
       },
       () => {

@@ -1,16 +1,17 @@
 /** What of a deleted entity is neither fact nor checkpoint, put together: rows of the store, and what nodes have in memory of its events. */
-import { NO_TRACES, type SectionChange, type Traces } from "./actors/ports.ts";
+import { type Alone, NO_TRACES, type Traces } from "./actors/ports.ts";
 
 interface Owned {
   shard: number;
   epoch: number;
 }
 
-/** What the store does about it. Each step as those of `Traces`. */
+/** What the store does about it. Each as in `Traces`. */
 export interface ErasureStore {
   unlist(owned: Owned, id: string): Promise<boolean>;
   erase(owned: Owned, id: string, rows: "past" | "letters"): Promise<boolean>;
-  rewriteJournal(owned: Owned, change: SectionChange): Promise<boolean>;
+  bar(): Promise<boolean>;
+  empty(upTo: number, alone: Alone): Promise<number>;
 }
 
 /** @param forget drops the events of an entity from the memory of all nodes; false if some did not answer. */
@@ -30,6 +31,7 @@ export function tracesOf(store: ErasureStore | undefined, forget: (id: string) =
         store.erase(owned, id, "letters")
       );
     },
-    rewriteJournal: (shard, epoch, change) => store.rewriteJournal({ shard, epoch }, change),
+    bar: () => store.bar(),
+    empty: (upTo, alone) => store.empty(upTo, alone),
   };
 }

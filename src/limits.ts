@@ -128,6 +128,14 @@ export const MAX_COMMANDS_PER_SHARD = 4_096;
 /** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
 export const COMMAND_BYTES = 512;
 
+/** Deleted entities whose rows are being taken away together: each takes a connection, and statements of 200 rows. */
+export const REMOVALS_AT_ONCE = 2;
+/** Ids of one shard that are being erased: they are in its checkpoint, and nothing holds them up for long but a node or a database that is silent. */
+export const MAX_ERASURES_PER_SHARD = 64;
+/** Who asked for an erasure is told after so long that it is still under way: the checkpoints of all shards fit, several times. */
+export const ERASURE_WAIT_MS = 60_000;
+
+assert.ok(ERASURE_WAIT_MS > 3 * CHECKPOINT_INTERVAL_MS);
 assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
@@ -245,18 +253,12 @@ assert.ok(MAX_SHARD_BYTES + MAX_SHARD_TRACK_BYTES < MAX_UNIT_BYTES, "both go in 
 export const MAX_PLAYBACK_SPEED = 3_600;
 /** A time to be played may be so far in the future, as clocks differ, and counts as now; beyond it is a mistake. */
 export const MAX_PLAYBACK_AHEAD_MS = 60_000;
-/**
- * Playback views of one connection, and of a node: each reads history for itself and has a picture of its own, which takes 0.5 MB for its index, and
- * 16 kB more for each three-hundredth of the earth in which it ever showed something.
- */
+/** Playback views of one connection, and of a node: each has a picture of its own, of 0.5 MB, and 16 kB for each three-hundredth of the earth that it ever showed. */
 export const MAX_PLAYBACKS_PER_CONNECTION = 4;
 export const MAX_PLAYBACKS = 100;
 /** Entities around one playback view, beyond which it cannot be played: they are moved at each tick. */
 export const MAX_PLAYBACK_ENTITIES = 20_000;
-/**
- * Bytes of ways that one playback view holds, and all of a node together, twice of those that read. However much the others hold, one may read
- * `PLAYBACK_SHARE_BYTES`: MAX_PLAYBACK_ENTITIES with 3 points and 128 characters each. So all may hold 1.9 GB, if each looks at a crowd.
- */
+/** Bytes of ways that one playback view holds, and all of a node, twice of those that read. One may always read `PLAYBACK_SHARE_BYTES`: 1.9 GB in all, if each looks at a crowd. */
 export const MAX_PLAYBACK_BYTES = 24 * 2 ** 20;
 export const MAX_PLAYBACKS_BYTES = 256 * 2 ** 20;
 export const PLAYBACK_SHARE_BYTES = 16 * 2 ** 20;
@@ -350,14 +352,12 @@ export const EVENT_LAG_WARN_MS = 5_000;
 export const EVENT_LAG_REPEAT_MS = 60_000;
 /** Before a read is tried again while the database is away. */
 export const EVENT_RETRY_MS = 500;
-/** Events in one page over HTTP. */
 export const MAX_EVENT_PAGE = 1_000;
 /** Events that are looked at for one page: a filter that hardly any passes gets a short page and a link to go on. */
 export const MAX_EVENT_SCAN = 4_000;
 /** Streams of events of one node, by feed and by HTTP: each filters every event. */
 export const MAX_EVENT_STREAMS = 1_000;
 export const MAX_EVENTS_PER_CONNECTION = 8;
-/** As long as any cursor. */
 export const MAX_CURSOR_LENGTH = 64;
 
 // webhooks

@@ -142,10 +142,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const tellStale = () => {
     feed.stale = staleBecause.away || staleBecause.cluster;
   };
-  /** Those who have events, or what was, in memory. */
+  /** Those who have events, or what was, in memory, each after those that it gets them from. */
   const memories: { forget(id: string): Promise<void> }[] = [];
   const forget = async (id: string) => {
-    await Promise.all(memories.map((memory) => memory.forget(id)));
+    for (const memory of memories) await memory.forget(id);
   };
   const cluster =
     bus === undefined || store.cluster === undefined
@@ -165,8 +165,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           onDown: evicted,
           onFatal: fail,
         });
-  const isThere = (shard: number, number: number) => system.table.shards[shard].slot(number) >= 0;
-  const rows = entityRows(store.snapshot, isThere);
+  const mayBeListed = (index: number, number: number, id: string) => {
+    const shard = system.table.shards[index];
+    return shard.slot(number) >= 0 && !shard.leaving.isGoing(id);
+  };
+  const rows = entityRows(store.snapshot, mayBeListed);
   const system = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,

@@ -9,10 +9,11 @@ import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 3;
-/** The first version had no commands, the second nothing of deleted entities; else they are the same. */
+const VERSION = 4;
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
+const WITHOUT_LEAVING = 3;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -42,6 +43,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   for (const slot of slots) writeRare(table, slot, out);
   shard.commands.write(out);
   writeDeparted(table.departedOf(shard), out);
+  writeLeaving(shard, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -103,6 +105,18 @@ function writeDeparted(departed: ReadonlyMap<number, string>, out: ByteWriter): 
   }
 }
 
+function writeLeaving({ leaving }: Shard, out: ByteWriter): void {
+  const going = leaving.going();
+  out.reserve(5);
+  out.varint(going.length);
+  for (const [number, id, erase] of going) {
+    out.reserve(6);
+    out.varint(number);
+    out.u8(erase ? 1 : 0);
+    out.string(id);
+  }
+}
+
 /** One entity of a checkpoint. Absent numbers are NaN; never reported = t −∞. */
 export interface CheckpointEntity {
   number: number;
@@ -137,6 +151,8 @@ export interface DecodedCheckpoint {
   commands: CommandMemory;
   /** Number → id of deleted entities of whose tracks something was in no row yet. */
   departed: (readonly [number: number, id: string])[];
+  /** Deleted entities of which something is still to be taken away; `erase`: all of it. */
+  leaving: { number: number; erase: boolean; id: string }[];
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
 }
@@ -161,7 +177,12 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
     { length: version > WITHOUT_DEPARTED ? input.varint() : 0 },
     () => [input.varint(), input.string()] as const,
   );
-  return { nextNumber, entities, commands, departed, duplicates: input };
+  const leaving = Array.from({ length: version > WITHOUT_LEAVING ? input.varint() : 0 }, () => ({
+    number: input.varint(),
+    erase: input.u8() === 1,
+    id: input.string(),
+  }));
+  return { nextNumber, entities, commands, departed, leaving, duplicates: input };
 }
 
 function readIdentity(input: ByteReader): CheckpointEntity {

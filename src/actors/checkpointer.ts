@@ -67,7 +67,7 @@ export class Checkpointer {
     return facts;
   }
 
-  /** A checkpoint of the shard is taken before others. Resolves when it is durable; to false when the shard is another's. */
+  /** A checkpoint of the shard is the next that is taken. Resolves when it is durable; to false when the shard is another's. */
   soon(shard: Shard): Promise<boolean> {
     const { epoch } = shard;
     return new Promise((resolve) => {
@@ -83,7 +83,7 @@ export class Checkpointer {
       if (left.length === 0) this.#wanted.delete(shard);
       else this.#wanted.set(shard, left);
       for (const { resolve } of lost) resolve(false);
-      if (left.length > 0 && shard.status === "open" && !shard.isHeld) return shard;
+      if (left.length > 0 && shard.status === "open") return shard;
     }
     return undefined;
   }
@@ -93,9 +93,8 @@ export class Checkpointer {
     if (this.#busy !== undefined) return undefined;
     const now = this.#clock.monotonic();
     const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS * URGENT_SHARE;
-    const wanted = this.#wantedSoon();
-    if (wanted === undefined && !urgent && now < this.#notBefore) return undefined;
-    const shard = wanted ?? this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
+    if (!urgent && now < this.#notBefore) return undefined;
+    const shard = this.#wantedSoon() ?? this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
     if (shard === undefined) return undefined;
     this.#awaiting = this.#wanted.get(shard) ?? [];
     this.#wanted.delete(shard);
@@ -150,7 +149,6 @@ export class Checkpointer {
     let best: Shard | undefined;
     for (const shard of this.#table.shards) {
       if (shard.status !== "open" || shard.factsSinceCheckpoint === 0 || shard.dirtySince > before) continue;
-      if (shard.isHeld) continue;
       if (best === undefined) best = shard;
       else if (
         byFacts ? shard.factsSinceCheckpoint > best.factsSinceCheckpoint : shard.dirtySince < best.dirtySince

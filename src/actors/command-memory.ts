@@ -39,9 +39,9 @@ export class CommandMemory {
     return this.#byKey.get(keyOf(number, id));
   }
 
-  /** What was decided on a deletion. */
-  findDeletion(id: string): RememberedCommand | undefined {
-    return this.find(NOBODY, id);
+  /** What was decided on a deletion. @param key `deletionKey`. */
+  findDeletion(key: string): RememberedCommand | undefined {
+    return this.find(NOBODY, key);
   }
 
   /** Whether one more may be decided. @param now Unix ms. */
@@ -59,10 +59,10 @@ export class CommandMemory {
     this.#add({ number, id, at, outcome, state });
   }
 
-  /** Remembers a deletion, and forgets the commands of what was deleted. @param at Unix ms. */
-  rememberDeletion(number: number, id: string, at: number, state: string): void {
-    for (const [key, known] of this.#byKey) if (known.number === number) this.#byKey.delete(key);
-    this.remember({ number: NOBODY, id, at, outcome: OUTCOME.deleted, state });
+  /** Remembers a deletion, and forgets the commands of what was deleted. @param key `deletionKey`. @param at Unix ms. */
+  rememberDeletion(number: number, key: string, at: number, state: string): void {
+    for (const [own, known] of this.#byKey) if (known.number === number) this.#byKey.delete(own);
+    this.remember({ number: NOBODY, id: key, at, outcome: OUTCOME.deleted, state });
   }
 
   /** All of it, in order. */

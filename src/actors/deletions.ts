@@ -1,10 +1,11 @@
 /** What becomes of an entity that is to be deleted. Synchronous and without I/O: the decision is a fact, and what follows from it follows its commit. */
+import { MAX_ERASURES_PER_SHARD } from "../limits.ts";
 import type { Decided } from "./commands.ts";
-import { type EntityTable, UNKNOWN_KIND } from "./entity-table.ts";
+import { deletionKey } from "./deletion-key.ts";
+import type { EntityTable } from "./entity-table.ts";
 import type { Deletion } from "./messages.ts";
 import { MOVED } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
-import type { Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 
 /** `number`: what is to be taken away after the commit; absent = nothing by this. */
@@ -27,48 +28,34 @@ export class Deletions {
    * @param now Unix ms. @param epoch that its shard must have, else it has moved; absent = any.
    */
   receive({ id, entity, erase }: Deletion, now: number, epoch: number | undefined): DecidedDeletion {
-    const { picture, shards, number } = this.#table;
+    const { picture, shards } = this.#table;
+    const { columns } = picture;
     const shard = shards[shardOf(entity)];
     const isOpen = shard.status === "open";
     if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return { result: MOVED, duplicate: false };
     if (!isOpen) return refused("retry", "the entity's shard is being loaded");
-    const known = shard.commands.findDeletion(id);
+    const known = shard.commands.findDeletion(deletionKey(id, entity, erase));
     if (known !== undefined) return accepted(known.state, true);
-    let slot = picture.find(entity);
+    const slot = picture.find(entity);
     if (slot < 0 && !erase) return refused("entity-not-found", `there is no entity ${entity}`);
-    if (slot < 0 && shard.isErasing(entity)) return accepted("", true);
+    if (erase && shard.leaving.erasures >= MAX_ERASURES_PER_SHARD)
+      return refused("overloaded", "as many entities of its shard are being erased as may; try again later");
     if (!shard.commands.hasRoom(now))
       return refused(
         "overloaded",
         "the entity's shard remembers as many commands as it may; try again later",
       );
     // What is left of one that is gone is named by a number too.
-    if (slot < 0) slot = this.#introduce(shard, entity);
-    const { columns } = picture;
-    const state = columns.states.name(columns.state[slot]);
-    const own = number[slot];
-    const seq = columns.seq[slot] + 1;
-    const fact = {
-      is: "deleted",
-      number: own,
-      seq,
-      command: id,
-      at: now,
-      erase,
-      id: erase ? "" : entity,
-    } as const;
+    const number = slot < 0 ? shard.nextNumber : this.#table.number[slot];
+    const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);
+    const seq = slot < 0 ? 1 : columns.seq[slot] + 1;
+    const fact = { is: "deleted", number, seq, command: id, at: now, erase, id: entity } as const;
     this.#sink.record(shard, fact);
     if (!erase)
-      this.#sink.emit(shard, own, { type: "entity.deleted", subject: entity, time: now, data: { state } });
-    this.#gone(slot);
+      this.#sink.emit(shard, number, { type: "entity.deleted", subject: entity, time: now, data: { state } });
+    if (slot >= 0) this.#gone(slot);
     this.#table.apply(shard, fact);
-    return { ...accepted(state, false), number: own };
-  }
-
-  #introduce(shard: Shard, id: string): number {
-    const fact = { is: "introduced", number: shard.nextNumber, seq: 1, id, kind: UNKNOWN_KIND } as const;
-    this.#sink.record(shard, fact);
-    return this.#table.apply(shard, fact);
+    return { ...accepted(state, false), number };
   }
 }
 

@@ -8,17 +8,20 @@ import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts"
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
+import { deletionKey } from "./deletion-key.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
-import { leavingOf } from "./removals.ts";
 import { Shard } from "./shard.ts";
 import { SlotMap } from "./slot-map.ts";
 
 /** The kind of an entity that no report has named a kind for. */
 export const UNKNOWN_KIND = "unknown";
+
+/** Of what is gone. */
+const NO_SLOT = -1;
 
 export class EntityTable {
   readonly picture: Picture;
@@ -40,10 +43,15 @@ export class EntityTable {
     this.tracks = new Tracks(staleAfterMs);
   }
 
-  /** Applies a fact of `shard`. @returns the slot of its entity; after a deletion it is nobody's. */
+  /** Applies a fact of `shard`. @returns the slot of its entity, −1 if it has none any more. */
   apply(shard: Shard, fact: Fact): number {
     const columns = this.picture.columns;
     if (fact.is === "introduced") return this.#introduce(shard, fact);
+    if (fact.is === "deleted") return this.#delete(shard, fact);
+    if (fact.is === "removed") {
+      shard.leaving.end(fact.number);
+      return NO_SLOT;
+    }
     const slot = shard.slot(fact.number);
     assert.ok(slot >= 0, `shard ${shard.index} has no entity ${fact.number}`);
     if (fact.is === "reported") {
@@ -64,9 +72,6 @@ export class EntityTable {
         break;
       case "commanded":
         shard.commands.remember(fact);
-        break;
-      case "deleted":
-        this.#delete(shard, slot, fact);
         break;
       case "kind":
         this.#describedOtherwise(slot);
@@ -150,29 +155,30 @@ export class EntityTable {
     return slot;
   }
 
-  #delete(shard: Shard, slot: number, { number, command, at, erase }: Deleted): void {
+  #delete(shard: Shard, { number, command, at, erase, id }: Deleted): number {
     const { columns } = this.picture;
-    const id = columns.id[slot]!;
-    shard.commands.rememberDeletion(number, command, at, columns.states.name(columns.state[slot]));
+    const slot = shard.slot(number);
+    assert.ok(erase || slot >= 0, "what is not there is only erased");
+    const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);
+    shard.commands.rememberDeletion(number, deletionKey(command, id, erase), at, state);
+    shard.leaving.add(number, id, erase);
     if (erase) this.#forgetTracks(shard, number, id);
     else {
       this.tracks.deleted(shard.index, number, columns.received[slot], at, this.describe(slot));
-      if (this.tracks.logs[shard.index].holds(number)) shard.departed.set(number, id);
+      shard.departed.set(number, id);
     }
-    shard.leaving.set(number, leavingOf(id, erase));
+    if (slot < 0) shard.nextNumber = number + 1;
+    else this.#remove(shard, slot, number);
+    return NO_SLOT;
+  }
+
+  #remove(shard: Shard, slot: number, number: number): void {
     shard.unassign(number);
     this.setAttributes(slot, "");
     this.setContext(slot, {});
     this.timers.delete(slot);
-    shard.bytes -= ENTITY_BYTES + Buffer.byteLength(id);
+    shard.bytes -= ENTITY_BYTES + Buffer.byteLength(this.picture.columns.id[slot]!);
     this.picture.remove(slot, "deleted");
-  }
-
-  /** Applies the deletion of an entity of which nothing else is left. */
-  applyNameless(shard: Shard, { number, command, at }: Deleted): void {
-    shard.commands.rememberDeletion(number, command, at, "");
-    this.tracks.logs[shard.index].forget(number);
-    shard.nextNumber = Math.max(shard.nextNumber, number + 1);
   }
 
   /** Of the entity and of those that had its id before. */
@@ -188,8 +194,14 @@ export class EntityTable {
 
   /** Of deleted entities: the id of each number that the shard's tracks still hold something of. */
   departedOf(shard: Shard): ReadonlyMap<number, string> {
+    if (shard.departed.size === 0) return shard.departed;
     const log = this.tracks.logs[shard.index];
-    for (const number of shard.departed.keys()) if (!log.holds(number)) shard.departed.delete(number);
+    const held = log.held();
+    for (const number of shard.departed.keys()) {
+      if (held.has(number)) continue;
+      shard.departed.delete(number);
+      log.drop(number);
+    }
     return shard.departed;
   }
 

@@ -8,8 +8,8 @@ import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 3;
-/** The first version had no commands, the second no deletions; else they are the same. */
+export const SECTION_VERSION = 4;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -19,6 +19,7 @@ const TRANSITIONED = 4;
 const LIVENESS = 5;
 const COMMANDED = 6;
 const DELETED = 7;
+const REMOVED = 8;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -78,6 +79,9 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.f64(fact.at);
       out.u8(fact.erase ? 1 : 0);
       out.string(fact.id);
+      return;
+    case "removed":
+      head(REMOVED, fact, out);
       return;
     default:
       fact satisfies never;
@@ -222,6 +226,8 @@ function readFact(input: ByteReader, reported: Reported): Fact {
       const erase = input.u8() === 1;
       return { is: "deleted", number, seq, command, at, erase, id: input.string() };
     }
+    case REMOVED:
+      return { is: "removed", number, seq };
     default:
       assert.fail(`unknown fact ${tag} at byte ${input.at}`);
   }

@@ -80,7 +80,10 @@ export interface Commanded extends FactBase {
   state: string;
 }
 
-/** The entity is no more. Its last fact; its number names nothing any more. */
+/**
+ * The entity is no more: its last fact but `Removed`; its number names nothing any more. One of an id that nothing has, of whose past all is to go,
+ * has a new number and the `seq` 1.
+ */
 export interface Deleted extends FactBase {
   is: "deleted";
   /** The deletion's own id. */
@@ -89,8 +92,21 @@ export interface Deleted extends FactBase {
   at: number;
   /** Its history goes too. */
   erase: boolean;
-  /** The entity's, so that a later erasure finds what is here of it; empty if nothing may be found any more. */
+  /** The entity's. */
   id: string;
 }
 
-export type Fact = Introduced | KindSet | Reported | Transitioned | LivenessChanged | Commanded | Deleted;
+/** What was left of a deleted entity is taken away, but from checkpoints older than this. */
+export interface Removed extends FactBase {
+  is: "removed";
+}
+
+export type Fact =
+  | Introduced
+  | KindSet
+  | Reported
+  | Transitioned
+  | LivenessChanged
+  | Commanded
+  | Deleted
+  | Removed;

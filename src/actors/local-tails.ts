@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
+import type { ClosedSegment } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
 import type {
   StretchPage,
@@ -14,7 +15,7 @@ import type {
 import { inOrder, type Segment, wrapLongitude } from "../tracks/segment.ts";
 import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
-import type { ClosedSegment, TrackLog } from "../tracks/track-log.ts";
+import type { TrackLog } from "../tracks/track-log.ts";
 import { segmentOf } from "../tracks/tracks.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Shard } from "./shard.ts";

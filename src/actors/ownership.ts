@@ -38,10 +38,10 @@ export class Ownership {
   readonly #clock: Clock;
   readonly #mirroring: Mirroring | undefined;
   readonly #written: (checkpoint: TakenCheckpoint) => void;
-  readonly #opened: (shard: Shard) => void;
+  readonly #opened: (shard: Shard, journalId: number) => void;
   #stopped = false;
 
-  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open. */
+  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open, and of the newest journal row that was seen. */
   constructor(
     table: EntityTable,
     store: ShardStore & CheckpointStore,
@@ -51,7 +51,7 @@ export class Ownership {
     clock: Clock,
     mirroring: Mirroring | undefined,
     written: (checkpoint: TakenCheckpoint) => void,
-    opened: (shard: Shard) => void,
+    opened: (shard: Shard, journalId: number) => void,
   ) {
     this.#table = table;
     this.#store = store;
@@ -82,7 +82,7 @@ export class Ownership {
     for (const [index, epoch] of epochs) this.#table.shards[index].epoch = epoch;
     try {
       const recovered = await this.#recover(shards, this.#mirroring);
-      await this.#wake(shards);
+      await this.#wake(shards, recovered.journalId);
       return recovered;
     } catch (error) {
       this.forget(shards);
@@ -162,8 +162,7 @@ export class Ownership {
   /** So that who comes next has nothing to replay. One that fails is only slower to load. */
   async #writeCheckpoints(shards: readonly number[]): Promise<void> {
     const dirty = shards.filter((index) => {
-      const { factsSinceCheckpoint, isHeld } = this.#table.shards[index];
-      return factsSinceCheckpoint > 0 && !isHeld;
+      return this.#table.shards[index].factsSinceCheckpoint > 0;
     });
     const next = async () => {
       for (let index = dirty.shift(); index !== undefined; index = dirty.shift()) {
@@ -194,7 +193,7 @@ export class Ownership {
     this.#stopped = true;
   }
 
-  async #wake(shards: readonly number[]): Promise<void> {
+  async #wake(shards: readonly number[], journalId: number): Promise<void> {
     let woken = 0;
     for (const index of shards) {
       const shard = this.#table.shards[index];
@@ -204,7 +203,7 @@ export class Ownership {
       }
       // Not before: a report for an entity whose state its machine does not know any more must find it in the initial one.
       shard.status = "open";
-      this.#opened(shard);
+      this.#opened(shard, journalId);
     }
   }
 

@@ -86,32 +86,33 @@ export type RecoveryItem =
     }
   | { is: "section"; journalId: number; section: Section };
 
-/** How a shard's sections of the journal are to be changed. */
-export interface SectionChange {
-  /** Called for each section first. */
-  look(section: Uint8Array): void;
-  /** @returns what it becomes; `undefined` = it stays as it is. */
-  changed(section: Uint8Array): Uint8Array | undefined;
-}
+/** Runs work while no flush is in flight. */
+export type Alone = <T>(work: () => Promise<T>) => Promise<T>;
 
 /**
- * What is known of an entity beside its shard's facts and checkpoints, which the actors see to. Each is done as the owner of the shard under that
- * epoch, may be done again, and answers false if it could not be done now. Each rejects with `StoreAway` if the database is away.
+ * What is known of an entity beside the state of its shard, which the actors see to. Each may be done again. What is done as the owner of a shard under
+ * an epoch answers false if it could not be done now. Each rejects with `StoreAway` if the database is away.
  */
 export interface Traces {
   /** Takes away the row of its last known state: no older one is written any more. */
   unlist(shard: number, epoch: number, id: string): Promise<boolean>;
   /** Takes away that row, its tracks, its events and what is to be delivered of them, in the store and in the memory of all nodes. */
   erase(shard: number, epoch: number, id: string): Promise<boolean>;
-  /** Changes sections of the journal, all or none. */
-  rewriteJournal(shard: number, epoch: number, change: SectionChange): Promise<boolean>;
+  /** Nothing that this node began to write before can land any more. Called while no flush is in flight. @returns false if it could not be done now. */
+  bar(): Promise<boolean>;
+  /**
+   * Empties the journal of rows up to `upTo`, as far as they are needed for no shard.
+   * @param alone runs work while no flush is in flight. @returns the oldest row that it has then, Infinity if it has none.
+   */
+  empty(upTo: number, alone: Alone): Promise<number>;
 }
 
 /** Where there is nothing but facts and checkpoints. */
 export const NO_TRACES: Traces = {
   unlist: () => Promise.resolve(true),
   erase: () => Promise.resolve(true),
-  rewriteJournal: () => Promise.resolve(true),
+  bar: () => Promise.resolve(true),
+  empty: () => Promise.resolve(Infinity),
 };
 
 export interface ShardStore {

@@ -114,7 +114,7 @@ export function adopt(table: EntityTable, shadow: EntityTable, shard: Shard): vo
   load(table, { checkpoint, pieces: [] }, (id) => picture.find(id));
   table.tracks.logs[shard.index] = shadow.tracks.logs[shard.index];
   enterEpoch(table, shard);
-  for (const [number, leaving] of from.leaving) shard.leaving.set(number, leaving);
+  for (const number of from.leaving.numbers()) shard.leaving.adopt(number, from.leaving.get(number)!);
   shard.factsSinceCheckpoint = from.factsSinceCheckpoint;
   shard.dirtySince = from.dirtySince;
 }
@@ -127,7 +127,7 @@ function load(
 ): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
-  const { entities, commands, departed, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
+  const { entities, commands, departed, leaving, duplicates, nextNumber } = decodeCheckpoint(checkpoint.body);
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
@@ -155,10 +155,14 @@ function load(
     table.picture.touch(slot, FULL);
   }
   assert.ok(duplicates.done, "a checkpoint ends with its last entity");
-  for (const { no, body } of pieces) table.tracks.logs[shard.index].load(no, body);
   shard.nextNumber = nextNumber;
   shard.commands = commands;
   for (const [number, id] of departed) shard.departed.set(number, id);
+  for (const { number, erase, id } of leaving) shard.leaving.add(number, id, erase);
+  const log = table.tracks.logs[shard.index];
+  for (const { no, body } of pieces) log.load(no, body);
+  // What was erased may be in pieces that were not written anew before this.
+  log.forgetUnknown((number) => shard.slot(number) >= 0 || shard.departed.has(number));
 }
 
 /** Applies the facts of a section that are newer than what is there. */
@@ -169,13 +173,13 @@ function fold(table: EntityTable, section: Section): number {
   readFacts(section.body, (fact) => {
     const slot = shard.slot(fact.number);
     if (slot >= 0 && fact.seq <= columns.seq[slot]) return;
-    if (fact.is === "deleted") {
-      // What an erasure has left of it: nothing of the entity is here, or nothing between its checkpoint and its end.
-      if (slot < 0) table.applyNameless(shard, fact);
-      else table.apply(shard, fact);
+    if (fact.is === "removed") {
+      table.apply(shard, fact);
       applied += 1;
       return;
     }
+    // Numbers are given in order: it was deleted since.
+    if (slot < 0 && fact.number < shard.nextNumber) return;
     assert.equal(
       fact.seq,
       slot < 0 ? 1 : columns.seq[slot] + 1,
@@ -184,6 +188,7 @@ function fold(table: EntityTable, section: Section): number {
     table.apply(shard, fact);
     applied += 1;
   });
-  shard.factsSinceCheckpoint += applied;
+  // Also one of which nothing is new is passed by the next checkpoint only.
+  shard.factsSinceCheckpoint += Math.max(1, applied);
   return applied;
 }

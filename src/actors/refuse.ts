@@ -9,7 +9,7 @@ import type { Shard } from "./shard.ts";
 /** @param slot of the entity; −1 = a new one. */
 export function refuse(table: EntityTable, shard: Shard, report: Report, slot: number): Refusal | undefined {
   const { columns } = table.picture;
-  if (slot < 0 && shard.leaving.size > 0 && shard.isErasing(report.id))
+  if (slot < 0 && shard.leaving.isErasing(report.id))
     return { type: "retry", detail: "all that is known of this id is being erased; send it again" };
   if (slot < 0 && table.picture.size >= MAX_ENTITIES) {
     return {

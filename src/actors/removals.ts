@@ -1,113 +1,200 @@
 /**
- * What follows the deletion of an entity, once that is committed: its row goes, and of one that is erased all else that is stored of it. The journal
- * alone knows that it has to be done, so no checkpoint of the shard is taken until it is; who loads the shard after a crash begins again.
+ * What follows the deletion of an entity, once that is committed. It is part of the shard's state what is left to do, so it is done by whoever has
+ * the shard, again from its beginning after a crash, while reports, flushes and checkpoints go on.
  *
- * A removal is held (decided; checkpoints of its shard wait) → stored nowhere but in checkpoints, if it is an erasure → done.
+ * A removal is seen to (its rows go) → removed, by a fact. That of an erasure is seen to (all that is stored and remembered elsewhere goes; a checkpoint
+ * of its shard; the journal is emptied up to its fact) → ended, by a fact, after which its id may be reported again → done, when a checkpoint without
+ * it is durable.
  */
 import type { Clock } from "../clock.ts";
+import { ERASURE_WAIT_MS, REMOVALS_AT_ONCE } from "../limits.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { EntityTable } from "./entity-table.ts";
-import { Expunger } from "./expunger.ts";
-import { StoreAway, type Traces } from "./ports.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { Leaving } from "./leaving.ts";
+import { type Gate, StoreAway, type Traces } from "./ports.ts";
 import type { Shard } from "./shard.ts";
+import { Turns } from "./turns.ts";
 
+/** Between two tries at what does not answer, or is not to be had yet. */
 const RETRY_MS = 1_000;
 
-/** A deleted entity of which something is still to be taken away. */
-export interface Leaving {
-  readonly id: string;
-  /** All that is known of it goes. */
-  readonly erase: boolean;
-  /** Checkpoints wait for it. */
-  isHeld: boolean;
-  /** Told whether it is done; false: the shard is another's to see to. */
-  readonly waiters: ((done: boolean) => void)[];
-}
-
-export function leavingOf(id: string, erase: boolean): Leaving {
-  return { id, erase, isHeld: true, waiters: [] };
-}
+/** `lost`: the shard is another's to see to, or loaded again; `late`: it is still under way. */
+export type Erased = "done" | "lost" | "late";
 
 export class Removals {
   readonly #table: EntityTable;
   readonly #traces: Traces;
+  readonly #commit: GroupCommit;
   readonly #checkpointer: Checkpointer;
   readonly #clock: Clock;
+  readonly #gate: Gate;
   readonly #fatal: (error: unknown) => void;
   #stopped = false;
   readonly #cancel = new Set<() => void>();
+  /** Rows of the deleted do not wait for an erasure that a silent node holds up. */
+  readonly #unlistings = new Turns(REMOVALS_AT_ONCE);
+  readonly #erasures = new Turns(REMOVALS_AT_ONCE);
+  /** Who waits until nothing of before can land any more. */
+  readonly #barring: (() => void)[] = [];
+  #isBarring = false;
+  /** Journal rows up to which it is to be emptied: → who waits for that. */
+  readonly #emptying = new Map<() => void, number>();
+  #isEmptying = false;
 
+  /** @param fatal is told of an error that trying again does not mend. */
   constructor(
     table: EntityTable,
     traces: Traces,
+    commit: GroupCommit,
     checkpointer: Checkpointer,
     clock: Clock,
+    gate: Gate,
     fatal: (error: unknown) => void,
   ) {
     this.#table = table;
     this.#traces = traces;
+    this.#commit = commit;
     this.#checkpointer = checkpointer;
     this.#clock = clock;
+    this.#gate = gate;
     this.#fatal = fatal;
   }
 
-  /** The deletion of a number is committed. No-op if nothing is left to do. */
-  begin(shard: number, number: number): void {
+  /** The deletion of a number is committed in journal row `journalId` at the latest. No-op if nothing is left to do, or somebody sees to it. */
+  begin(shard: number, number: number, journalId: number): void {
     const { leaving } = this.#table.shards[shard];
     const found = leaving.get(number);
-    if (found !== undefined) this.#run(this.#table.shards[shard], number, found).catch(this.#fatal);
+    if (found === undefined || found.isSeenTo || (!found.erase && found.state === "ended")) return;
+    found.isSeenTo = true;
+    this.#run(this.#table.shards[shard], number, found, journalId).catch(this.#fatal);
   }
 
-  /** A shard was loaded: what its deletions left to do is done now. */
-  resume(shard: Shard): void {
-    for (const number of shard.leaving.keys()) this.begin(shard.index, number);
+  /** A shard was loaded from journal rows up to `journalId`: what its deletions left to do is done now. */
+  resume(shard: Shard, journalId: number): void {
+    for (const number of shard.leaving.numbers()) this.begin(shard.index, number, journalId);
   }
 
-  /** Resolves when no erasure of an id is under way; to false if the shard is another's to see to. */
-  async erased({ leaving }: Shard, id: string): Promise<boolean> {
-    const own = [...leaving.values()].filter((one) => one.erase && one.id === id);
-    const done = await Promise.all(
-      own.map(({ waiters }) => new Promise<boolean>((resolve) => waiters.push(resolve))),
-    );
-    return !done.includes(false);
+  /**
+   * Resolves when no erasure of an id that is under way now is, or its time is up.
+   * @param epoch in which it was decided.
+   */
+  async erased(shard: Shard, id: string, epoch: number): Promise<Erased> {
+    if (this.#stopped || shard.status === "closed" || shard.epoch !== epoch) return "lost";
+    const all = await Promise.all(shard.leaving.erasuresOf(id).map((one) => this.#ended(one)));
+    return all.find((erased) => erased !== "done") ?? "done";
   }
 
+  #ended({ waiters }: Leaving): Promise<Erased> {
+    return new Promise((resolve) => {
+      const waiter = (done: boolean) => {
+        cancel();
+        resolve(done ? "done" : "lost");
+      };
+      const cancel = this.#clock.schedule(ERASURE_WAIT_MS, () => {
+        waiters.delete(waiter);
+        resolve("late");
+      });
+      waiters.add(waiter);
+    });
+  }
+
+  /** Decides nothing more. What is not done is to be done by the next to have the shards. */
   stop(): void {
     this.#stopped = true;
     for (const cancel of this.#cancel) cancel();
     this.#cancel.clear();
-    for (const { leaving } of this.#table.shards)
-      for (const { waiters } of leaving.values()) for (const waiter of waiters.splice(0)) waiter(false);
+    for (const { leaving } of this.#table.shards) {
+      for (const number of leaving.numbers()) {
+        const { waiters } = leaving.get(number)!;
+        for (const waiter of waiters) waiter(false);
+      }
+    }
   }
 
-  async #run(shard: Shard, number: number, leaving: Leaving): Promise<void> {
+  async #run(shard: Shard, number: number, leaving: Leaving, journalId: number): Promise<void> {
     const { epoch } = shard;
-    const isOurs = () => !this.#stopped && shard.leaving.get(number) === leaving;
-    while (isOurs() && !(await this.#take(shard.index, epoch, number, leaving))) await this.#pause();
-    if (!isOurs()) return;
-    leaving.isHeld = false;
-    // What is left is in checkpoints and in the pieces of tracks that go with them.
-    while (leaving.erase && isOurs()) {
-      const isWritten = await this.#checkpointer.soon(shard);
-      if (isWritten && this.#table.tracks.logs[shard.index].isClean) break;
+    const { id, erase } = leaving;
+    const isOurs = () =>
+      !this.#stopped && shard.leaving.get(number) === leaving && (erase || leaving.state === "going");
+    if (leaving.state === "going") {
+      if (erase) await this.#barred();
+      const take = () => this.#tried(() => this.#traces[erase ? "erase" : "unlist"](shard.index, epoch, id));
+      const turns = erase ? this.#erasures : this.#unlistings;
+      while (isOurs() && !(await turns.run(take))) await this.#pause();
+      if (erase && isOurs()) await this.#checkpointer.soon(shard);
+      if (erase && isOurs()) await this.#emptied(journalId);
+      while (isOurs() && !(this.#gate.open && shard.status === "open")) await this.#pause();
+      if (!isOurs()) return;
+      const fact = { is: "removed", number, seq: 0 } as const;
+      this.#commit.record(shard, fact);
+      this.#table.apply(shard, fact);
+    }
+    const log = this.#table.tracks.logs[shard.index];
+    const { forgotten } = log;
+    while (isOurs()) {
+      if ((await this.#checkpointer.soon(shard)) && log.isClean(forgotten)) break;
     }
     if (!isOurs()) return;
     shard.leaving.delete(number);
     for (const waiter of leaving.waiters) waiter(true);
   }
 
-  /** @returns whether it is all gone. */
-  async #take(shard: number, epoch: number, number: number, { id, erase }: Leaving): Promise<boolean> {
+  async #tried(work: () => Promise<boolean>): Promise<boolean> {
     try {
-      if (!erase) return await this.#traces.unlist(shard, epoch, id);
-      return (
-        (await this.#traces.erase(shard, epoch, id)) &&
-        (await this.#traces.rewriteJournal(shard, epoch, new Expunger(id, number)))
-      );
+      return await work();
     } catch (error) {
       if (error instanceof StoreAway) return false;
       throw error;
     }
+  }
+
+  /** Resolves when nothing can land any more that was begun before. */
+  #barred(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#barring.push(resolve);
+      if (!this.#isBarring) this.#bar().catch(this.#fatal);
+    });
+  }
+
+  /** For all who wait, and not more than once a second: checkpoints that are under way are void by it. */
+  async #bar(): Promise<void> {
+    this.#isBarring = true;
+    while (this.#barring.length > 0 && !this.#stopped) {
+      const waiting = this.#barring.splice(0);
+      const isBarred = await this.#tried(() => this.#commit.exclusive(() => this.#traces.bar()));
+      if (isBarred) for (const resolve of waiting) resolve();
+      else this.#barring.push(...waiting);
+      await this.#pause();
+    }
+    this.#isBarring = false;
+  }
+
+  /** Resolves when the journal has no row up to `journalId` any more. */
+  #emptied(journalId: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#emptying.set(resolve, journalId);
+      if (!this.#isEmptying) this.#empty().catch(this.#fatal);
+    });
+  }
+
+  async #empty(): Promise<void> {
+    this.#isEmptying = true;
+    while (this.#emptying.size > 0 && !this.#stopped) {
+      const upTo = Math.max(...this.#emptying.values());
+      let oldest = 0;
+      await this.#tried(async () => {
+        oldest = await this.#traces.empty(upTo, (work) => this.#commit.exclusive(work));
+        return true;
+      });
+      for (const [resolve, journalId] of this.#emptying) {
+        if (journalId >= oldest) continue;
+        this.#emptying.delete(resolve);
+        resolve();
+      }
+      if (this.#emptying.size > 0) await this.#pause();
+    }
+    this.#isEmptying = false;
   }
 
   #pause(): Promise<void> {

@@ -27,7 +27,7 @@ import { type Actors, ANY_EPOCH, DUPLICATE, NO_EPOCH } from "./receive.ts";
 import type { Removals } from "./removals.ts";
 import { shardOf } from "./shard-hash.ts";
 
-const INTERRUPTED = "what is left of it could not be erased yet: ask again";
+const STILL_UNDER_WAY = "it is being erased, which goes on by itself: ask again";
 /** How often the slice looks at the clock, and how many reports are looked up together. */
 const REPORTS_PER_LOOK = 16;
 
@@ -244,27 +244,32 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
       ? deletions.receive(command, now, epoch)
       : commands.receive(command, now, epoch);
     const { result, duplicate, number } = decided;
+    const shard = this.#actors.table.shards[shardOf(command.entity)];
+    const decidedIn = shard.epoch;
     this.#commit.join((verdict) => {
       const settled = settledCommand(command, epoch, result, verdict);
       const isDone = settled !== MOVED && settled.accepted;
-      if (isDone && number !== undefined) this.#removals.begin(shardOf(command.entity), number);
+      if (isDone && number !== undefined)
+        this.#removals.begin(shard.index, number, this.#commit.lastJournalId);
       if (settled !== MOVED) this.commandStats[settled.accepted ? "accepted" : "refused"] += 1;
       if (duplicate) this.commandStats.duplicates += 1;
-      if (isDone && isDeletion(command) && command.erase) void this.#erased(queued, settled);
+      if (isDone && isDeletion(command) && command.erase) void this.#erased(queued, settled, decidedIn);
       else queued.resolve(settled);
     });
     if (this.#commit.full) this.#commit.seal();
   }
 
-  /** Answers an erasure when nothing is left to do; if its shard is lost meanwhile, whoever has it then goes on. */
-  async #erased({ command, epoch, resolve }: QueuedCommand, result: CommandResult): Promise<void> {
-    const isDone = await this.#removals.erased(
-      this.#actors.table.shards[shardOf(command.entity)],
-      command.entity,
-    );
-    if (isDone) resolve(result);
-    else if (epoch !== undefined) resolve(MOVED);
-    else resolve({ accepted: false, type: "retry", detail: INTERRUPTED });
+  /** Answers an erasure when nothing is left to do. If its shard is lost meanwhile, whoever has it then goes on. */
+  async #erased(
+    { command, epoch, resolve }: QueuedCommand,
+    result: CommandResult,
+    decidedIn: number,
+  ): Promise<void> {
+    const shard = this.#actors.table.shards[shardOf(command.entity)];
+    const erased = await this.#removals.erased(shard, command.entity, decidedIn);
+    if (erased === "done") resolve(result);
+    else if (erased === "lost" && epoch !== undefined) resolve(MOVED);
+    else resolve({ accepted: false, type: "retry", detail: STILL_UNDER_WAY });
   }
 
   /** Makes the entry wait for the commit of what was decided of it since it last joined. */

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { widenU32 } from "../picture/columns.ts";
 import { CommandMemory } from "./command-memory.ts";
-import type { Leaving } from "./removals.ts";
+import { LeavingList } from "./leaving.ts";
 
 const NO_SLOT = 0xffffffff;
 
@@ -25,9 +25,9 @@ export class Shard {
   bytes = 0;
   /** What was decided on commands. */
   commands = new CommandMemory();
-  /** By number: entities that are deleted, and of which something is still to be taken away. */
-  readonly leaving = new Map<number, Leaving>();
-  /** Number → id of entities that are deleted, and of whose tracks something is in no row yet. */
+  /** Entities that are deleted, and of which something is still to be taken away. */
+  readonly leaving = new LeavingList();
+  /** Number → id of entities that are deleted, and of whose tracks something may be in no row yet. */
   readonly departed = new Map<number, string>();
   #slots = new Uint32Array(0);
 
@@ -57,19 +57,6 @@ export class Shard {
     this.#slots[number] = NO_SLOT;
   }
 
-  /** What is to be taken away is known by the journal alone: until then no checkpoint may take its place. */
-  get isHeld(): boolean {
-    for (const { isHeld } of this.leaving.values()) if (isHeld) return true;
-    return false;
-  }
-
-  /** Whether all that is known of an id is being taken away. */
-  isErasing(id: string): boolean {
-    for (const leaving of this.leaving.values())
-      if (leaving.erase && leaving.isHeld && leaving.id === id) return true;
-    return false;
-  }
-
   /** The slots of all its entities, by ascending number. */
   *slots(): Iterable<number> {
     for (let number = 0; number < this.nextNumber; number++) {
@@ -85,7 +72,6 @@ export class Shard {
     this.factsSinceCheckpoint = 0;
     this.bytes = 0;
     this.commands = new CommandMemory();
-    for (const { waiters } of this.leaving.values()) for (const waiter of waiters.splice(0)) waiter(false);
     this.leaving.clear();
     this.departed.clear();
     this.#slots = new Uint32Array(0);

@@ -106,7 +106,15 @@ export class ActorSystem {
     );
     this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
     const fatal = (error: unknown) => options.onFatal(error);
-    this.removals = new Removals(this.table, options.traces ?? NO_TRACES, checkpointer, clock, fatal);
+    this.removals = new Removals(
+      this.table,
+      options.traces ?? NO_TRACES,
+      this.commit,
+      checkpointer,
+      clock,
+      gate,
+      fatal,
+    );
     this.ownership = new Ownership(
       this.table,
       store,
@@ -116,7 +124,7 @@ export class ActorSystem {
       clock,
       options.mirroring,
       (checkpoint) => options.onCheckpoint(checkpoint),
-      (shard) => this.removals.resume(shard),
+      (shard, journalId) => this.removals.resume(shard, journalId),
     );
     this.router = new Router(this.#actors, this.commit, this.removals, clock, fatal, gate);
   }
@@ -146,6 +154,7 @@ export class ActorSystem {
   /** Takes nothing new and fires no timers; resolves when all that was taken is decided, and committed or refused. */
   async settle(): Promise<void> {
     this.router.close();
+    this.removals.stop();
     this.#cancelTimer();
     this.#stopped = true;
     while (!this.router.idle && !this.#abandoned)
@@ -164,7 +173,6 @@ export class ActorSystem {
       await this.checkpointer.write(checkpoint, this.commit.lastJournalId);
       if (this.checkpointer.stats.written === before) break;
     }
-    this.removals.stop();
     this.ownership.stop();
   }
 

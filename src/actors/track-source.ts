@@ -1,8 +1,9 @@
 /** What of the tracks of this node is to be written as rows, shard by shard, as it is durable. */
 import { HAS_PLACE } from "../picture/columns.ts";
 import type { Late } from "../tracks/correct.ts";
+import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import type { Segment } from "../tracks/segment.ts";
-import type { ClosedSegment, LatePoint, TrackLog } from "../tracks/track-log.ts";
+import type { TrackLog } from "../tracks/track-log.ts";
 import { segmentOf } from "../tracks/tracks.ts";
 import type { EntityTable } from "./entity-table.ts";
 

@@ -7,13 +7,20 @@
 import {
   type CommandHandler,
   type CommandResult,
+  isDeletion,
   type LocalCommands,
   MOVED,
   type Request,
 } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
-import { CLUSTER_WAIT_MS, COMMAND_RESEND_MS, LINK_JITTER, MAX_COMMANDS_UNDER_WAY } from "../limits.ts";
+import {
+  CLUSTER_WAIT_MS,
+  COMMAND_RESEND_MS,
+  ERASURE_WAIT_MS,
+  LINK_JITTER,
+  MAX_COMMANDS_UNDER_WAY,
+} from "../limits.ts";
 import { type CommandRequest, readCommandAnswer } from "./command-message.ts";
 import type { Routing } from "./routing.ts";
 
@@ -67,7 +74,9 @@ export class CommandRouter implements CommandHandler {
     return new Promise((resolve) => {
       const n = ++this.#n;
       const shard = shardOf(command.entity);
-      const deadline = this.#options.clock.monotonic() + CLUSTER_WAIT_MS;
+      // Its owner says of an erasure that it is still under way.
+      const work = isDeletion(command) && command.erase ? ERASURE_WAIT_MS : 0;
+      const deadline = this.#options.clock.monotonic() + CLUSTER_WAIT_MS + work;
       const asked: UnderWay = { n, command, shard, deadline, isHere: false, cancelTimer() {}, resolve };
       this.#underWay.set(n, asked);
       this.#ask(asked);

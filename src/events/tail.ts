@@ -5,6 +5,7 @@
  * States: idle (nobody follows: it only looks how the log's end moves on) → following → idle; stopped.
  */
 import { StoreAway } from "../actors/ports.ts";
+import { Turns } from "../actors/turns.ts";
 import type { Clock } from "../clock.ts";
 import {
   EVENT_LAG_REPEAT_MS,
@@ -20,7 +21,6 @@ import {
 import { type Cursor, compareCursors } from "./cursor.ts";
 import { Follower } from "./follower.ts";
 import type { EventLog, EventPage, Moment } from "./ports.ts";
-import { Turns } from "./turns.ts";
 import { EventWindow } from "./window.ts";
 
 export interface EventTailOptions {

@@ -5,6 +5,7 @@
  * memory what the parts hold; nodes of a cluster share one (`shared-ring.ts`).
  */
 import type { PoolClient } from "pg";
+import type { Alone } from "../actors/ports.ts";
 import { JOURNAL_PART_BYTES, JOURNAL_PART_ROWS, SHARDS } from "../limits.ts";
 import { isLocked } from "./errors.ts";
 import type { Fence, FenceKey } from "./fence.ts";
@@ -17,7 +18,7 @@ export const RETRY_MS = 1_000;
 const LOOK = Array.from(
   { length: PARTS },
   (_, part) =>
-    `SELECT ${part} AS part, coalesce(max(id), 0)::float8 AS newest, count(*)::float8 AS rows,
+    `SELECT ${part} AS part, coalesce(min(id), 0)::float8 AS oldest, coalesce(max(id), 0)::float8 AS newest, count(*)::float8 AS rows,
       pg_total_relation_size('journal_${part}')::float8 AS bytes FROM journal_${part}`,
 ).join(" UNION ALL ");
 const NEWEST =
@@ -30,7 +31,7 @@ const FENCE = "SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT d
 export type Turn = "none" | "turned" | "behind" | "locked" | "fenced";
 
 export interface Ring {
-  /** The part that the next flush goes to. Changes in `open` and `turn` only, so all attempts of a flush go to the same. */
+  /** The part that the next flush goes to. Changes in `open`, `turn` and `empty` only, so all attempts of a flush go to the same. */
   readonly current: number;
   /** Looks where the ring stands. Nothing may be appended before. */
   open(): Promise<void>;
@@ -40,12 +41,19 @@ export interface Ring {
   marked(shard: number, mark: number): void;
   /** Moves on to the next part if the current one is full and the next is not needed any more. */
   turn(fence: Fence): Promise<Turn>;
+  /**
+   * Empties each part that has rows up to `upTo` and is not needed any more; the current one by moving on, full or not. What is
+   * needed still, or locked, is left for the next call.
+   * @returns the oldest row of the ring then, Infinity if it is empty. @throws StoreAway
+   */
+  empty(upTo: number, fence: Fence, alone: Alone): Promise<number>;
 }
 
 export class JournalRing implements Ring {
   readonly #context: StoreContext;
   readonly #partBytes: number;
-  /** By part: the highest id in it, 0 = empty. */
+  /** By part: the lowest and the highest id in it, 0 = empty. */
+  #oldest: number[] = [];
   #newest: number[] = [];
   #current = 0;
   #bytes = 0;
@@ -67,9 +75,10 @@ export class JournalRing implements Ring {
 
   async open(): Promise<void> {
     await withClient(this.#context, async (client) => {
-      const parts = await client.query<{ newest: number; rows: number; bytes: number }>(
+      const parts = await client.query<{ oldest: number; newest: number; rows: number; bytes: number }>(
         `${LOOK} ORDER BY part`,
       );
+      this.#oldest = parts.rows.map((row) => row.oldest);
       this.#newest = parts.rows.map((row) => row.newest);
       this.#current = this.#newest.indexOf(Math.max(...this.#newest));
       this.#bytes = parts.rows[this.#current]!.bytes;
@@ -83,6 +92,7 @@ export class JournalRing implements Ring {
 
   appended(id: number, shards: readonly number[], bytes: number): void {
     for (const shard of shards) if (id > this.#last[shard]) this.#last[shard] = id;
+    if (this.#newest[this.#current] === 0) this.#oldest[this.#current] = id;
     this.#newest[this.#current] = Math.max(this.#newest[this.#current]!, id);
     this.#bytes += bytes;
     this.#rows += 1;
@@ -112,16 +122,43 @@ export class JournalRing implements Ring {
     this.#notBefore = now + RETRY_MS;
     const next = (this.#current + 1) % PARTS;
     if (!this.#isPast(this.#newest[next]!)) return "behind";
-    const key = await fence.key();
-    if (key === undefined) return "fenced";
-    const emptied = await inTransaction(this.#context, (client) => empty(client, next, key));
-    if (emptied !== "turned") return emptied;
-    this.#newest[next] = 0;
+    return this.#moveOn(fence);
+  }
+
+  empty(upTo: number, fence: Fence, alone: Alone): Promise<number> {
+    return alone(() => this.#empty(upTo, fence));
+  }
+
+  async #empty(upTo: number, fence: Fence): Promise<number> {
+    const isOld = (part: number) => this.#newest[part]! > 0 && this.#oldest[part]! <= upTo;
+    const next = (this.#current + 1) % PARTS;
+    if (isOld(this.#current) && this.#isPast(this.#newest[next]!)) await this.#moveOn(fence);
+    for (let part = 0; part < PARTS; part++) {
+      if (part !== this.#current && isOld(part) && this.#isPast(this.#newest[part]!))
+        await this.#clear(part, fence);
+    }
+    return Math.min(...this.#oldest.filter((_, part) => this.#newest[part]! > 0), Infinity);
+  }
+
+  /** The next part must not be needed any more. */
+  async #moveOn(fence: Fence): Promise<Turn> {
+    const next = (this.#current + 1) % PARTS;
+    const cleared = await this.#clear(next, fence);
+    if (cleared !== "turned") return cleared;
     this.#current = next;
     this.#bytes = 0;
     this.#rows = 0;
     this.#notBefore = -Infinity;
     return "turned";
+  }
+
+  /** The part must not be needed any more. */
+  async #clear(part: number, fence: Fence): Promise<Turn> {
+    const key = await fence.key();
+    if (key === undefined) return "fenced";
+    const cleared = await inTransaction(this.#context, (client) => empty(client, part, key));
+    if (cleared === "turned") this.#newest[part] = 0;
+    return cleared;
   }
 
   #isPast(id: number): boolean {

@@ -12,8 +12,10 @@
  * Where the ring stands is in the database only so that nodes agree soon and parts are emptied in turn.
  */
 import type { PoolClient } from "pg";
+import type { Alone } from "../actors/ports.ts";
 import { JOURNAL_PART_BYTES, JOURNAL_PART_ROWS } from "../limits.ts";
 import { isLocked } from "./errors.ts";
+import type { Fence } from "./fence.ts";
 import { PARTS, RETRY_MS, type Ring, type Turn } from "./ring.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
@@ -32,6 +34,12 @@ const neededOf = (part: number) => `
 SELECT EXISTS (
   SELECT FROM journal_${part} j CROSS JOIN unnest(j.shards) AS section (shard) JOIN mark m USING (shard) WHERE j.id > m.checkpoint
 ) AS needed`;
+/** `oldest`: by part the lowest id in it, null = it is empty. */
+const LOOK_AT_ALL = `
+SELECT turns::float8 AS turns, ARRAY[${Array.from(
+  { length: PARTS },
+  (_, part) => `(SELECT min(id) FROM journal_${part})`,
+).join(", ")}]::float8[] AS oldest FROM journal_ring`;
 /** Somebody else turns it: then there is nothing to do. */
 const TAKE = "SELECT turns::float8 AS turns FROM journal_ring FOR UPDATE SKIP LOCKED";
 
@@ -90,12 +98,45 @@ export class SharedRing implements Ring {
     this.#notBefore = now + RETRY_MS;
     const next = (turns + 1) % PARTS;
     // First without the lock: a part that is needed is the usual reason.
-    if (await withClient(this.#context, (client) => isNeeded(client, next))) return "behind";
+    if (await this.#isNeeded(next)) return "behind";
+    const turned = await this.#moveOn(turns, next);
+    if (turned === "turned") this.#notBefore = -Infinity;
+    return turned;
+  }
+
+  async empty(upTo: number, _fence: Fence, alone: Alone): Promise<number> {
+    const { turns, oldest } = await this.#lookAtAll();
+    const isOld = (part: number) => (oldest[part] ?? Infinity) <= upTo;
+    const next = (turns + 1) % PARTS;
+    // To look whether a part is needed may take seconds: flushes do not wait for it.
+    const mayMoveOn = isOld(turns % PARTS) && !(await this.#isNeeded(next));
+    await alone(async () => {
+      this.#turns = Math.max(this.#turns, turns);
+      if (mayMoveOn) await this.#moveOn(turns, next);
+    });
+    for (let part = 0; part < PARTS; part++) {
+      if (part === this.current || !isOld(part) || (await this.#isNeeded(part))) continue;
+      await inTransaction(this.#context, (client) => clear(client, part));
+    }
+    const left = await this.#lookAtAll();
+    return Math.min(...left.oldest.map((id) => id ?? Infinity));
+  }
+
+  async #moveOn(turns: number, next: number): Promise<Turn> {
     const turned = await inTransaction(this.#context, (client) => empty(client, turns, next));
-    if (turned !== "turned") return turned;
-    this.#turns = turns + 1;
-    this.#notBefore = -Infinity;
-    return "turned";
+    if (turned === "turned") this.#turns = turns + 1;
+    return turned;
+  }
+
+  #isNeeded(part: number): Promise<boolean> {
+    return withClient(this.#context, (client) => isNeeded(client, part));
+  }
+
+  async #lookAtAll(): Promise<{ turns: number; oldest: (number | null)[] }> {
+    const { rows } = await withClient(this.#context, (client) =>
+      client.query<{ turns: number; oldest: (number | null)[] }>(LOOK_AT_ALL),
+    );
+    return rows[0]!;
   }
 
   async #look(): Promise<Look> {
@@ -113,6 +154,12 @@ async function isNeeded(client: PoolClient, part: number): Promise<boolean> {
 async function empty(client: PoolClient, turns: number, part: number): Promise<Turn> {
   const taken = await client.query<{ turns: number }>(TAKE);
   if (taken.rows[0]?.turns !== turns) return "none";
+  const cleared = await clear(client, part);
+  if (cleared === "turned") await client.query("UPDATE journal_ring SET turns = turns + 1");
+  return cleared;
+}
+
+async function clear(client: PoolClient, part: number): Promise<Turn> {
   await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
   try {
     await client.query(`LOCK TABLE journal_${part} IN ACCESS EXCLUSIVE MODE`);
@@ -122,6 +169,5 @@ async function empty(client: PoolClient, turns: number, part: number): Promise<T
   }
   if (await isNeeded(client, part)) return "behind";
   await client.query(`TRUNCATE journal_${part}`);
-  await client.query("UPDATE journal_ring SET turns = turns + 1");
   return "turned";
 }

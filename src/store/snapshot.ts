@@ -66,7 +66,7 @@ SELECT id, kind, state, liveness, to_timestamp(t / 1000), to_timestamp(received 
 FROM own, json_to_recordset($5::json) AS r (${COLUMNS}) ORDER BY id
 ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)
 )
-SELECT FROM held`;
+SELECT (SELECT count(*) FROM held)::int AS held, (SELECT count(*) FROM own)::int AS own`;
 
 const RETRY_MS = 1_000;
 
@@ -85,7 +85,7 @@ export class SnapshotWriter {
   #running: Promise<void> | undefined;
   #stopped = false;
   #cancelPause = () => {};
-  #upserting: Promise<void> = Promise.resolve();
+  #upserting: Promise<unknown> = Promise.resolve();
 
   /** @param failed is told of an error that trying again does not mend. */
   constructor(context: StoreContext, fence: Fence, failed: (error: unknown) => void) {
@@ -131,8 +131,7 @@ export class SnapshotWriter {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [shard, offer] = next;
       try {
-        await this.#write({ shard, epoch: offer.epoch }, offer.rows());
-        offer.written();
+        if (await this.#write({ shard, epoch: offer.epoch }, offer.rows())) offer.written();
       } catch (error) {
         if (error instanceof StoreAway) {
           if (this.#stopped) this.#offers.clear();
@@ -153,35 +152,41 @@ export class SnapshotWriter {
     return undefined;
   }
 
-  async #write(owned: Owned, rows: Iterable<SnapshotRow>): Promise<void> {
+  /** @returns false if the shard is not this node's any more: whoever has it writes them. */
+  async #write(owned: Owned, rows: Iterable<SnapshotRow>): Promise<boolean> {
     let page: SnapshotRow[] = [];
     for (const row of rows) {
       page.push(row);
       if (page.length < MAX_BACKGROUND_ROWS) continue;
-      await this.#upsert(owned, page);
+      if (!(await this.#upsert(owned, page))) return false;
       page = [];
     }
-    if (page.length > 0) await this.#upsert(owned, page);
+    return page.length === 0 || this.#upsert(owned, page);
   }
 
-  async #upsert(owned: Owned, page: SnapshotRow[]): Promise<void> {
+  async #upsert(owned: Owned, page: SnapshotRow[]): Promise<boolean> {
     const upserting = this.#upsertAll(owned, page);
     this.#upserting = upserting.catch(() => {});
-    await upserting;
+    const isOwn = await upserting;
     if (!this.#stopped) await this.#pause((page.length / SNAPSHOT_ROWS_PER_SECOND) * 1_000);
+    return isOwn;
   }
 
   /** A row that PostgreSQL refuses is told and left out; the others are written. */
-  async #upsertAll(owned: Owned, page: SnapshotRow[]): Promise<void> {
+  async #upsertAll(owned: Owned, page: SnapshotRow[]): Promise<boolean> {
     const text = JSON.stringify(page);
     const key = await this.#fence.key();
-    // Whoever has its shards now writes them.
-    if (key === undefined) return;
+    if (key === undefined) return false;
     try {
-      const held = await withClient(this.#context, (client) =>
-        client.query({ name: "upsert-entity", text: UPSERT, values: [...ownedBy(key, owned), text] }),
+      const { rows } = await withClient(this.#context, (client) =>
+        client.query<{ held: number; own: number }>({
+          name: "upsert-entity",
+          text: UPSERT,
+          values: [...ownedBy(key, owned), text],
+        }),
       );
-      if (held.rowCount === 0) throw new StoreAway("the fence has moved on");
+      if (rows[0]!.held === 0) throw new StoreAway("the fence has moved on");
+      return rows[0]!.own > 0;
     } catch (error) {
       if (!isPoison(error)) throw error;
       if (page.length === 1) {
@@ -189,11 +194,11 @@ export class SnapshotWriter {
         this.#failed(
           new Error(`the row of ${JSON.stringify(id)} was refused: ${error.message}`, { cause: error }),
         );
-        return;
+        return true;
       }
       const middle = page.length >> 1;
       await this.#upsertAll(owned, page.slice(0, middle));
-      await this.#upsertAll(owned, page.slice(middle));
+      return this.#upsertAll(owned, page.slice(middle));
     }
   }
 

@@ -225,7 +225,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       log.error({ err: error }, "rows of tracks could not be written"),
     );
     this.history = new StoredTracks(context);
-    this.erasure = new StoredErasure(context, this.#fence, this.snapshot, this.tracks);
+    this.erasure = new StoredErasure(context, this.#fence, this.snapshot, this.tracks, ring);
     this.partitions = new PartitionUpkeep(context, log, retentionMs, [EVENT_PARTITIONS, TRACK_PARTITIONS]);
   }
 

@@ -1,9 +1,9 @@
-/** What is stored of deleted entities, and goes. Each step answers false if the shard is not this node's under that epoch any more. @throws StoreAway */
-import type { SectionChange } from "../actors/ports.ts";
+/** What is stored of deleted entities, and goes. What is done for a shard answers false if that is not this node's under that epoch any more. @throws StoreAway */
+import type { Alone } from "../actors/ports.ts";
 import { eraseRows, ROWS } from "./erase-entity.ts";
 import type { Fence } from "./fence.ts";
 import type { Owned } from "./own-shard.ts";
-import { rewriteJournal } from "./rewrite-journal.ts";
+import type { Ring } from "./ring.ts";
 import type { StoreContext } from "./session.ts";
 import type { SnapshotWriter } from "./snapshot.ts";
 import type { TrackWriter } from "./track/track-writer.ts";
@@ -13,12 +13,20 @@ export class StoredErasure {
   readonly #fence: Fence;
   readonly #snapshot: SnapshotWriter;
   readonly #tracks: TrackWriter;
+  readonly #ring: Ring;
 
-  constructor(context: StoreContext, fence: Fence, snapshot: SnapshotWriter, tracks: TrackWriter) {
+  constructor(
+    context: StoreContext,
+    fence: Fence,
+    snapshot: SnapshotWriter,
+    tracks: TrackWriter,
+    ring: Ring,
+  ) {
     this.#context = context;
     this.#fence = fence;
     this.#snapshot = snapshot;
     this.#tracks = tracks;
+    this.#ring = ring;
   }
 
   /** The row of its last known state, of which no older one may be made any more. */
@@ -34,8 +42,13 @@ export class StoredErasure {
     return key !== undefined && eraseRows(this.#context, key, owned, id, ROWS[rows]);
   }
 
-  async rewriteJournal(owned: Owned, change: SectionChange): Promise<boolean> {
-    const key = await this.#fence.key();
-    return key !== undefined && rewriteJournal(this.#context, key, owned, change);
+  /** What this node began to write before does not land any more, flushes too: none may be in flight. */
+  bar(): Promise<boolean> {
+    return this.#fence.raise();
+  }
+
+  /** Empties the journal of rows up to `upTo`, as far as no shard needs them. @returns the oldest row left. */
+  empty(upTo: number, alone: Alone): Promise<number> {
+    return this.#ring.empty(upTo, this.#fence, alone);
   }
 }

@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import { widenF64 } from "../picture/columns.ts";
+import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import {
   BEGIN,
@@ -40,27 +41,6 @@ const HELD = 8;
 const SMALL_BYTES = 65_536;
 /** Share of the points that is wanted, below which a log is written anew. */
 const WANTED_SHARE = 2 / 3;
-
-/** A segment that ended. */
-export interface ClosedSegment extends Description {
-  number: number;
-  recorded: number;
-  /** Until when the entity is taken to be at the last point; NaN = the segment ends with it. */
-  until: number;
-  /** Its last point's record, and how many points it has. */
-  last: number;
-  count: number;
-  /** In the order in which they ended. */
-  turn: number;
-}
-
-/** A point that belongs before the open segment. */
-export interface LatePoint {
-  number: number;
-  point: TrackPoint;
-  received: number;
-  turn: number;
-}
 
 /** What of a log goes with a checkpoint; the log is told what becomes of it. */
 export interface TakenTail {
@@ -222,23 +202,47 @@ export class TrackLog {
     this.#no = no + 1;
   }
 
-  /** Forgets all of a number, whatever was to become of it. */
+  /** Forgets all of a number, whatever was to become of it: it is in the pieces no more once they are written anew. */
   forget(number: number): void {
     this.closed = this.closed.filter((one) => one.number !== number);
     this.late = this.late.filter((one) => one.number !== number);
-    if (number < this.#numbers) this.#words.fill(0, number * WORDS + LAST, (number + 1) * WORDS);
+    this.drop(number);
     this.#forgotten += 1;
   }
 
-  /** No piece that is durable holds anything that was forgotten. */
-  get isClean(): boolean {
-    return this.#clean === this.#forgotten;
+  /** Forgets all numbers of which `isKnown` does not hold. */
+  forgetUnknown(isKnown: (number: number) => boolean): void {
+    const isWanted = ({ number }: { number: number }) => isKnown(number);
+    const before = this.closed.length + this.late.length;
+    this.closed = this.closed.filter(isWanted);
+    this.late = this.late.filter(isWanted);
+    let isOther = this.closed.length + this.late.length < before;
+    for (let number = 0; number < this.#numbers; number++) {
+      if (!this.#hasLast(number) || isKnown(number)) continue;
+      this.drop(number);
+      isOther = true;
+    }
+    if (isOther) this.#forgotten += 1;
   }
 
-  /** Whether something of a number that has ended is in no row yet. */
-  holds(number: number): boolean {
-    const isOfIt = (one: { number: number }) => one.number === number;
-    return this.closed.some(isOfIt) || this.late.some(isOfIt);
+  /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
+  drop(number: number): void {
+    if (number < this.#numbers) this.#words.fill(0, number * WORDS + LAST, (number + 1) * WORDS);
+  }
+
+  /** How often something was forgotten. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  /** Whether no piece that is durable holds anything of what the first so many times forgot. */
+  isClean(forgotten: number): boolean {
+    return this.#clean >= forgotten;
+  }
+
+  /** Numbers of which something that has ended is in no row yet. */
+  held(): Set<number> {
+    return new Set([...this.closed, ...this.late].map(({ number }) => number));
   }
 
   /** Whether a segment, or a late point, is in a checkpoint that was written. */

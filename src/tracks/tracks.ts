@@ -7,8 +7,9 @@ import {
   SHARDS,
   TRACK_DELAY_MS,
 } from "../limits.ts";
+import type { ClosedSegment } from "./ended.ts";
 import { type Description, inOrder, type Segment, type TrackPoint } from "./segment.ts";
-import { CARRIED, type ClosedSegment, DELAYED, FRESH, TrackLog } from "./track-log.ts";
+import { CARRIED, DELAYED, FRESH, TrackLog } from "./track-log.ts";
 import type { Motion } from "./track-records.ts";
 
 const DAY_MS = 86_400_000;

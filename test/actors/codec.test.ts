@@ -27,6 +27,14 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     plain,
   ),
   fc.record(
+    {
+      ...{ ...base, is: fc.constant("deleted" as const), command: text, id: text, at: fc.integer() },
+      erase: fc.boolean(),
+    },
+    plain,
+  ),
+  fc.record({ ...base, is: fc.constant("removed" as const) }, plain),
+  fc.record(
     { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },
     plain,
   ),

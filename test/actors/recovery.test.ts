@@ -242,12 +242,13 @@ t.test("[V5] checkpoints from before there were commands and deletions are read"
   await h.clock.advance(10);
   const shard = shardOf("a");
   const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-  // A version, and then no states, no commands and nothing departed before the duplicate memory of the one entity, which ends it.
+  // A version, and then no states, no commands, nothing departed and nothing leaving before the duplicate memory of the one entity, which ends it.
   const memory = 1 + 8 * 12 + 1;
-  t.same([...body.subarray(-memory - 3, -memory)], [0, 0, 0]);
+  t.same([...body.subarray(-memory - 4, -memory)], [0, 0, 0, 0]);
   for (const [version, absent] of [
-    [1, 3],
-    [2, 1],
+    [1, 4],
+    [2, 2],
+    [3, 1],
   ]) {
     const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
     before[0] = version;
@@ -255,8 +256,8 @@ t.test("[V5] checkpoints from before there were commands and deletions are read"
     bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
     const again = await startSystem({ store: bare, clock: h.clock });
     t.same(seen(again.system, "a"), seen(h.system, "a"));
-    before[0] = 4;
-    t.throws(() => decodeCheckpoint(before), /checkpoint of version 4, this program reads 1 to 3/);
+    before[0] = 5;
+    t.throws(() => decodeCheckpoint(before), /checkpoint of version 5, this program reads 1 to 4/);
   }
 });
 

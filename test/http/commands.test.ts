@@ -121,3 +121,29 @@ t.test("[H32] what is no command goes no further", async (t) => {
   t.equal((await app.fetch(unsigned)).status, 401);
   t.strictSame(taken, []);
 });
+
+t.test(
+  "[H33] a deletion that is sent again under its key is answered as before, and deletes nothing since",
+  async (t) => {
+    const { h, app } = await fleet();
+    const remove = async (query: string, key?: string) => {
+      const url = `http://muster.test/v1/entities/a${query}`;
+      const headers = new Headers({ authorization: `Bearer ${TOKEN}` });
+      if (key !== undefined) headers.set("idempotency-key", key);
+      const answer = app.fetch(new Request(url, { method: "DELETE", headers }));
+      for (let turn = 0; turn < 20; turn++) await h.clock.advance(10);
+      return answer;
+    };
+    t.equal((await remove("", "k-1")).status, 204);
+    t.equal((await remove("", "k-1")).status, 204);
+    t.equal((await remove("", "k-2")).status, 404);
+    t.equal((await remove("?erase=true", "k-1")).status, 204, "an erasure is another");
+    void h.system.router.submit([report("a", 1)]);
+    await h.clock.advance(10);
+    for (const query of ["", "?erase=true"]) t.equal((await remove(query, "k-1")).status, 204);
+    t.ok(seen(h.system, "a"));
+    t.equal((await remove("", "x".repeat(65))).status, 400);
+    t.equal((await remove("")).status, 204);
+    t.equal(seen(h.system, "a"), undefined);
+  },
+);

@@ -74,7 +74,7 @@ async function connected(t: Test, url: string): Promise<{ find: Find; query: pg.
 
 const ALL = ["checkpoint", "entity", "event", "journal", "track", "webhook_letter"];
 
-t.test("[D36] [H33] [TR17] an erasure leaves nothing in any table: PostgreSQL", async (t) => {
+t.test("[D36] [D37] [H33] [TR17] an erasure leaves nothing in any table: PostgreSQL", async (t) => {
   const { url } = await testDatabase(t);
   const receiver = await Receiver.start(t);
   receiver.answer = () => ({ status: 500 });

@@ -1,13 +1,16 @@
 // What both stores must do about entities that are deleted, on a database that may have been used before.
 import type { Test } from "tap";
+import { SHARDS } from "../../src/limits.ts";
+import { appendFlush } from "../../src/store/append-flush.ts";
 import type { SnapshotRow } from "../../src/store/snapshot.ts";
 import type { Store } from "../../src/store/store.ts";
+import { writeCheckpoint } from "../../src/store/write-checkpoint.ts";
 import { tablesWith } from "../support/search-database.ts";
-import { batchOf, committed, recovered, rows } from "./fixture.ts";
+import { alone, batchOf, committed, recovered, rows } from "./fixture.ts";
 
 const SHARD = 90;
 const ID = "erased/'ü";
-/** More than one statement deletes, and more than one page of the journal. */
+/** More than one statement deletes. */
 const MANY = 510;
 
 export async function erasureContract(t: Test, store: Store): Promise<void> {
@@ -68,42 +71,53 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
     t.equal((await rows(store, "SELECT FROM webhook_letter WHERE subject = 'kept'")).length, 1);
   });
 
-  await t.test("[D36] sections of the journal are changed all together, and no others", async (t) => {
-    const before = await recovered(store, [SHARD]);
-    const { length: sections } = before.filter((item) => item.startsWith("section"));
-    const text = (i: number) => (i % 100 === 7 ? `${ID} ${i}` : `kept ${i}`);
-    for (let i = 0; i < MANY; i++)
-      await committed(store, batchOf(++flushNo, epochs, { [SHARD]: text(i), [SHARD + 1]: `beside ${i}` }));
-    const beside = await recovered(store, [SHARD + 1]);
-    let looked = 0;
-    const change = {
-      look: () => void looked++,
-      changed(section: Uint8Array) {
-        const was = Buffer.from(section).toString();
-        return was.startsWith(ID) ? Buffer.from(`changed, and longer than ${was.length} bytes`) : undefined;
-      },
+  await t.test("[D37] the journal is emptied up to a row, and of nothing that a shard needs", async (t) => {
+    const all = await store.claim(Array.from({ length: SHARDS }, (_, shard) => shard));
+    const cover = async (mark: number, kept?: number) => {
+      for (const [shard, epoch] of all) {
+        const body = Buffer.from("c");
+        if (shard !== kept) t.ok(await store.write({ shard, epoch, mark, body }));
+      }
     };
-    t.equal(await store.erasure.rewriteJournal(stale, change), false);
-    t.equal(looked, 0);
+    const commit = (shard: number, text: string) =>
+      committed(store, batchOf(++flushNo, all, { [shard]: text }));
+    const erased = await commit(SHARD, ID);
+    const beside = await commit(SHARD + 1, "beside");
+    await cover(beside, SHARD + 1);
+    t.ok((await store.erasure.empty(erased, alone)) <= erased, "its part has something that is needed");
     t.same(await find(), ["journal"]);
-    t.equal(await store.erasure.rewriteJournal(owned, change), true);
-    t.equal(looked, sections + MANY);
+    const later = await commit(SHARD + 2, "later");
+    t.ok((await store.erasure.empty(erased, alone)) <= erased, "and has it until a checkpoint has passed");
+    t.same((await recovered(store, [SHARD + 1])).at(-1), `section ${SHARD + 1} beside`);
+    await cover(beside);
+    t.equal(await store.erasure.empty(erased, alone), later, "though the part was not full");
     t.same(await find(), []);
-    t.same(await recovered(store, [SHARD + 1]), beside);
-    const after = (await recovered(store, [SHARD])).slice(before.length);
-    t.same(
-      after.map((section) => section.replace(`section ${SHARD} `, "").slice(0, 7)),
-      Array.from({ length: MANY }, (_, i) => (i % 100 === 7 ? "changed" : text(i).slice(0, 7))),
+    t.same((await recovered(store, [SHARD + 2])).at(-1), `section ${SHARD + 2} later`);
+    t.equal(await store.erasure.empty(erased, alone), later, "once more");
+    await cover(later);
+    t.equal(await store.erasure.empty(later, alone), Infinity, "at rest nothing is left");
+    const last = await commit(SHARD, "last");
+    t.same((await recovered(store, [SHARD])).at(-1), `section ${SHARD} last`);
+    t.equal(await store.erasure.empty(later, alone), last, "what is newer stays where it is");
+  });
+
+  await t.test("[D37] what was begun before an erasure does not land after it", async (t) => {
+    const [[shard, epoch]] = await store.claim([SHARD]);
+    const { pool } = store.context;
+    const client = await pool.connect();
+    const { rows: fences } = await client.query<{ gen: number }>(
+      "SELECT gen FROM fence WHERE incarnation = $1",
+      [store.incarnation],
     );
-    const failing = {
-      look() {},
-      changed(section: Uint8Array): Uint8Array | undefined {
-        if (Buffer.from(section).toString() === "kept 99") throw new Error("in the middle");
-        return Buffer.from("lost");
-      },
-    };
-    await t.rejects(store.erasure.rewriteJournal(owned, failing), /in the middle/);
-    t.same((await recovered(store, [SHARD])).slice(before.length), after, "or none");
+    client.release();
+    t.equal(await store.erasure.bar(), true);
+    const key = { incarnation: store.incarnation, gen: fences[0]!.gen };
+    const late = await pool.connect();
+    t.teardown(() => late.release());
+    const checkpoint = { shard, epoch, mark: Number.MAX_SAFE_INTEGER, body: Buffer.from("late") };
+    t.equal(await writeCheckpoint(late, key, checkpoint), false);
+    const batch = batchOf(flushNo + 1, new Map([[shard, epoch]]), { [shard]: "late" });
+    t.equal(await appendFlush(late, { ...key, ring: 0, era: 1 }, batch), undefined);
   });
 }
 

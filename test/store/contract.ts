@@ -258,11 +258,11 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       ]);
       const [placeless] = await rows(store, "SELECT geom, labels, t FROM entity WHERE id = 'r2'");
       t.same(placeless, { geom: null, labels: ["a", 'b"'], t: null });
-      const again = (await store.claim([60])).get(60)!;
-      await written(60, [rowOf("r3", 9, 9)]);
+      const again = await store.claim([60, 61]);
+      void written(60, [rowOf("r3", 9, 9)]).then(() => t.fail("it is not his to write"));
+      await written(61, [rowOf("r4", 9, 9)], again.get(61)!);
       t.equal(await count(store, "entity WHERE id = 'r3'"), 0, "nor does one who has the shard no longer");
-      await written(60, [rowOf("r3", 9, 9)], again);
-      t.equal(await count(store, "entity WHERE id = 'r3'"), 1);
+      await written(60, [rowOf("r5", 9, 9)], again.get(60)!);
     },
   );
 

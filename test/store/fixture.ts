@@ -1,4 +1,4 @@
-import type { Batch, RecoveryItem, ShardStore } from "../../src/actors/ports.ts";
+import type { Alone, Batch, RecoveryItem, ShardStore } from "../../src/actors/ports.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type ClusteredStore, openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 
@@ -79,3 +79,6 @@ export function openClustered(
     clustered: true,
   });
 }
+
+/** For a store that nobody flushes to meanwhile. */
+export const alone: Alone = (work) => work();

@@ -3,11 +3,12 @@ import type { PoolClient } from "pg";
 import t from "tap";
 import { appendFlush } from "../../src/store/append-flush.ts";
 import type { ClusteredStore } from "../../src/store/store.ts";
+import { holding } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { fc } from "../support/seeded.ts";
 import { temporaryFolder } from "../support/serve.ts";
-import { batchOf, committed, openClustered, recovered } from "./fixture.ts";
+import { alone, batchOf, committed, openClustered, recovered } from "./fixture.ts";
 
 const PART_BYTES = 150_000;
 const SHARDS = 8;
@@ -200,4 +201,40 @@ t.test("[D31] a flush that lands between the first look at a part and its lock k
   t.ok(locks > 0, "it went for the lock");
   t.same(await execute(url, "SELECT turns::int FROM journal_ring"), [{ turns: 3 }]);
   t.same(await recovered(behind, [1]), ["section 1 needed"]);
+});
+
+t.test("[D37] a ring that is shared is emptied of nothing that some node's shard needs", async (t) => {
+  const { url } = await testDatabase(t);
+  const dataDir = await temporaryFolder(t);
+  const options = { dataDir, databaseUrl: url };
+  const [erasing, other] = [await openClustered(options), await openClustered(options)];
+  t.teardown(() => Promise.all([erasing.close(), other.close()]));
+  const own = (await erasing.cluster.claimFree([1], false))!;
+  const others = (await other.cluster.claimFree([2], false))!;
+  const cover = async (mark: number, shard: 1 | 2) => {
+    const epoch = (shard === 1 ? own : others).get(shard)!;
+    const store = shard === 1 ? erasing : other;
+    t.ok(await store.write({ shard, epoch, mark, body: Buffer.from("c") }));
+  };
+  const rings = () => execute<{ ring: number }>(url, "SELECT ring FROM journal ORDER BY id");
+  const erased = await committed(erasing, batchOf(1, own, { 1: "erased" }));
+  const needed = await committed(other, batchOf(1, others, { 2: "needed" }));
+  t.equal(await erasing.erasure.empty(erased, alone), erased, "no checkpoint has passed");
+  await cover(erased, 1);
+  t.equal(await erasing.erasure.empty(erased, alone), erased);
+  t.same(await recovered(other, [2]), ["section 2 needed"]);
+  // The other node believes the ring to be where it was.
+  const late = await committed(other, batchOf(2, others, { 2: "late" }));
+  t.same(await rings(), [{ ring: 0 }, { ring: 0 }, { ring: 0 }]);
+  await cover(needed, 2);
+  t.equal(await erasing.erasure.empty(erased, alone), erased);
+  t.same(await recovered(other, [2]), [`checkpoint 2@${needed} c`, "section 2 late"]);
+  await cover(late, 2);
+  const release = await holding(t, url, "LOCK TABLE journal_0 IN ACCESS SHARE MODE");
+  t.equal(await erasing.erasure.empty(erased, alone), erased, "a backup reads it");
+  await release();
+  const next = await committed(erasing, batchOf(2, own, { 1: "next" }));
+  t.equal(await erasing.erasure.empty(erased, alone), next);
+  t.same(await rings(), [{ ring: 1 }]);
+  t.same(await recovered(erasing, [1]), [`checkpoint 1@${erased} c`, "section 1 next"]);
 });

@@ -32,9 +32,31 @@ export class MemoryStore implements Journal, CheckpointStore, ShardStore {
   /** Whether the store refuses a batch as `poisoned`. */
   poison: (batch: Batch) => boolean = () => false;
   appends = 0;
+  #journalId = 0;
+  /** Of rows that are in the journal no more. */
+  #events: EventFact[] = [];
 
   get events(): EventFact[] {
-    return this.batches.flatMap(({ batch }) => batch.events);
+    return [...this.#events, ...this.batches.flatMap(({ batch }) => batch.events)];
+  }
+
+  /** As `Traces.empty`. */
+  async empty(upTo: number): Promise<number> {
+    for (let i = 0; i < this.batches.length; ) {
+      const { journalId, batch } = this.batches[i]!;
+      const isPast = batch.sections.every(
+        ({ shard }) => journalId <= (this.checkpoints.get(shard)?.mark ?? 0),
+      );
+      if (journalId > upTo || !isPast) i += 1;
+      else this.#events.push(...this.batches.splice(i, 1)[0]!.batch.events);
+    }
+    return this.batches[0]?.journalId ?? Infinity;
+  }
+
+  /** Drops the events about an entity. */
+  dropEvents(subject: string): void {
+    this.#events = this.events.filter((event) => event.subject !== subject);
+    for (const { batch } of this.batches) batch.events = [];
   }
 
   async append(batch: Batch, attempt: number): Promise<AppendOutcome> {
@@ -54,20 +76,22 @@ export class MemoryStore implements Journal, CheckpointStore, ShardStore {
     if (this.flushNumbers.has(key)) throw new Error(`flush ${key} written twice`);
     if (this.poison(batch)) return { status: "poisoned", detail: "poison" };
     this.flushNumbers.add(key);
-    const journalId = (this.batches.at(-1)?.journalId ?? 0) + 1;
+    this.#journalId = Math.max(this.#journalId, this.batches.at(-1)?.journalId ?? 0) + 1;
+    const journalId = this.#journalId;
     this.batches.push({ journalId, batch });
     if (this.away === "after") throw new StoreAway("away after the commit");
     return { status: "committed", journalId };
   }
 
   async write(checkpoint: Checkpoint): Promise<boolean> {
-    if (this.away !== "no") throw new StoreAway("away");
+    if (this.away === "before") throw new StoreAway("away");
     await this.writeGate;
     if (this.fenced) return false;
     if (this.epochs.get(checkpoint.shard) !== checkpoint.epoch) return false;
     const { tail, ...rest } = checkpoint;
     this.checkpoints.set(checkpoint.shard, { ...rest, body: checkpoint.body.slice() });
     this.pieces.set(checkpoint.shard, keptPieces(this.pieces.get(checkpoint.shard), tail));
+    if (this.away === "after") throw new StoreAway("away after the commit");
     return true;
   }
 

@@ -31,6 +31,7 @@ export const ARROWS: Arrows = {
   "src/readings.ts": ["types:src"],
   "src/health.ts": ["types:src"],
   "src/replay.ts": ["client", "src/actors/messages.ts", "src/limits.ts", "types:src", "node:*"],
+  "src/actors/deletion-key.ts": ["node:crypto"],
   "src/actors": [
     "src/actors",
     "src/picture",

@@ -1,0 +1,23 @@
+/** What a log keeps of segments that ended, until it is in rows. */
+import type { Description, TrackPoint } from "./segment.ts";
+
+/** A segment that ended. */
+export interface ClosedSegment extends Description {
+  number: number;
+  recorded: number;
+  /** Until when the entity is taken to be at the last point; NaN = the segment ends with it. */
+  until: number;
+  /** Its last point's record, and how many points it has. */
+  last: number;
+  count: number;
+  /** In the order in which they ended. */
+  turn: number;
+}
+
+/** A point that belongs before the open segment. */
+export interface LatePoint {
+  number: number;
+  point: TrackPoint;
+  received: number;
+  turn: number;
+}
