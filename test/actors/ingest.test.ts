@@ -4,13 +4,19 @@ import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import type { Report } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_NAME_LENGTH, MAX_UNIT_BYTES } from "../../src/limits.ts";
+import {
+  BUSY_FLUSH_INTERVAL_MS,
+  ENTITY_BYTES,
+  MAX_ATTRIBUTES_BYTES,
+  MAX_NAME_LENGTH,
+  MAX_UNIT_BYTES,
+} from "../../src/limits.ts";
 import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
 
 async function submit({ system, clock }: Harness, ...reports: Report[]) {
   const answer = system.router.submit(reports);
-  await clock.advance(10);
+  await clock.advance(BUSY_FLUSH_INTERVAL_MS);
   return answer;
 }
 

@@ -111,8 +111,8 @@ const ticks: FeedMutant[] = [
     to: `    this.#seats.set(view, { spec, audience });
     if (audience.channel !== undefined && session.takesFrame() && !session.views.has(view.name)) {
       const time = { tick: 0, t: Math.floor(this.#clock.now()), lag: 0 };
-      view.turn(turnOf(audience, audience.channel, undefined, time));
-      view.grow(turnOf(audience, audience.channel, undefined, time));
+      view.turn(turnOf(audience, audience.channel, undefined, time, CLUSTER_TICKS));
+      view.grow(turnOf(audience, audience.channel, undefined, time, CLUSTER_TICKS));
     }
 `,
   },
@@ -122,12 +122,12 @@ const ticks: FeedMutant[] = [
     from: `    this.#channels.merge();
     for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time);
+      else this.#serve(audience, time, atOnce);
     }
 `,
     to: `    for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time);
+      else this.#serve(audience, time, atOnce);
     }
     this.#channels.merge();
 `,
