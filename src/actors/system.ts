@@ -26,6 +26,7 @@ import { Actors, type ReceiveOptions } from "./receive.ts";
 import type { Recovered } from "./recovery.ts";
 import { Removals } from "./removals.ts";
 import { Router } from "./router.ts";
+import type { Shard } from "./shard.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 
 /** How often timers are looked at. */
@@ -148,7 +149,15 @@ export class ActorSystem {
     const recovered = await this.ownership.load(epochs);
     // A checkpoint of what was loaded includes all rows that were: with an older mark the store would not take it.
     this.commit.lastJournalId = Math.max(this.commit.lastJournalId, recovered.journalId);
+    for (const index of epochs.keys()) this.#checkpointOnce(this.table.shards[index]);
     return recovered;
+  }
+
+  /** A shard that nobody changes any more may have rows of `entity` that its owner of before did not get to write: they follow a checkpoint. */
+  #checkpointOnce(shard: Shard): void {
+    if (shard.status !== "open" || shard.nextNumber === 0 || shard.factsSinceCheckpoint > 0) return;
+    shard.factsSinceCheckpoint = 1;
+    shard.dirtySince = this.#clock.monotonic();
   }
 
   /** Takes nothing new and fires no timers; resolves when all that was taken is decided, and committed or refused. */
