@@ -66,12 +66,7 @@ export class ByteWriter {
   }
   /** LEB128, 0 … 2^32 − 1: one to five bytes. */
   varint(value: number): void {
-    let rest = value;
-    while (rest >= 0x80) {
-      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.bytes[this.length++] = rest;
+    this.length = putVarint(this.#view, this.length, value);
   }
   /** A varint length and UTF-8. Makes its own room. */
   string(value: string): void {

@@ -161,9 +161,7 @@ export class Ownership {
 
   /** So that who comes next has nothing to replay. One that fails is only slower to load. */
   async #writeCheckpoints(shards: readonly number[]): Promise<void> {
-    const dirty = shards.filter((index) => {
-      return this.#table.shards[index].factsSinceCheckpoint > 0;
-    });
+    const dirty = shards.filter((index) => this.#table.shards[index].factsSinceCheckpoint > 0);
     const next = async () => {
       for (let index = dirty.shift(); index !== undefined; index = dirty.shift()) {
         const shard = this.#table.shards[index];

@@ -226,24 +226,28 @@ function isLater(query: EntityQuery): query is LaterQuery {
 
 /** As many stretches as a message holds. */
 function cutStretches(page: StretchPage): StretchPage {
-  let bytes = 0;
-  const end = page.stretches.findIndex((stretch) => {
-    bytes += Buffer.byteLength(JSON.stringify(stretch)) + 1;
-    return bytes > MAX_ANSWER_BYTES;
-  });
+  const end = endOfMessage(page.stretches, 0);
   if (end >= 0) shortenStretches(page, Math.max(1, end));
   return page;
 }
 
 /** As many records as a message holds. */
 function cutTail(page: TailPage): TailPage {
-  let bytes = page.elsewhere.reduce((sum, id) => sum + 3 * id.length + 3, 0);
-  const end = page.records.findIndex((record) => {
-    bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
-    return bytes > MAX_ANSWER_BYTES;
-  });
+  const end = endOfMessage(
+    page.records,
+    page.elsewhere.reduce((sum, id) => sum + 3 * id.length + 3, 0),
+  );
   if (end >= 0) shorten(page, Math.max(1, end));
   return page;
+}
+
+/** The first item that a message has no room for, −1 if it has for all. @param bytes what else is in it */
+function endOfMessage(items: readonly object[], bytes: number): number {
+  let sum = bytes;
+  return items.findIndex((item) => {
+    sum += Buffer.byteLength(JSON.stringify(item)) + 1;
+    return sum > MAX_ANSWER_BYTES;
+  });
 }
 
 /** What JSON makes of unknown numbers, undone. */

@@ -1,17 +1,16 @@
 // The cluster panel in a browser: with answers made up, and with three nodes.
-import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { type Browser, chromium, type Page } from "playwright-core";
 import t from "tap";
-import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
+import { CHROMIUM_FLAGS } from "../support/chromium.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { freePort } from "../support/programs.ts";
 import { testRedis } from "../support/redis.ts";
 import { serve, TOKEN, temporaryFolder } from "../support/serve.ts";
 import { madeUpStatus } from "./made-up-status.ts";
 import { servePage } from "./serve-page.ts";
+import { builtPage } from "./watched-page.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
@@ -22,8 +21,7 @@ t.setTimeout(4 * SLOW_MS);
 
 let browser: Browser;
 t.before(async () => {
-  const executablePath = await findChromium();
-  await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+  const executablePath = await builtPage();
   await mkdir(ARTIFACTS, { recursive: true });
   browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
 });

@@ -1,12 +1,10 @@
-import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import t from "tap";
-import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { serve, TOKEN } from "../support/serve.ts";
+import { builtPage, watchedPage } from "./watched-page.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
@@ -42,18 +40,9 @@ const target = (page: Page) =>
   });
 
 t.test("[W6] [W8] the page shows vessels moving, tells about one, turns strangers away", async (t) => {
-  const executablePath = await findChromium();
-  await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+  const executablePath = await builtPage();
   const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
-  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-  t.teardown(() => browser.close());
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.setDefaultTimeout(SLOW_MS);
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
   const hosts = new Set<string>();
   page.on("request", (request) => hosts.add(new URL(request.url()).host));
 

@@ -1,13 +1,11 @@
 // The control of time on the page, in a real browser, on a node with a recording of two hours.
-import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import t from "tap";
 import { getThen } from "../node/player.ts";
-import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
 import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
+import { builtPage, watchedPage } from "./watched-page.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
@@ -49,22 +47,13 @@ const isPast = (page: Page) =>
 const shot = (page: Page, name: string) => page.screenshot({ path: join(ARTIFACTS, `playback-${name}.png`) });
 
 t.test("[W17] [W18] the slider shows what was, which plays, and the way back is live", async (t) => {
-  const executablePath = await findChromium();
-  await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+  const executablePath = await builtPage();
   await mkdir(ARTIFACTS, { recursive: true });
   const node = await serveOnPostgres(t);
   const body = JSON.stringify(recording(Date.now()));
   const posted = await fetch(`${node.url}/v1/reports`, { method: "POST", headers: node.headers, body });
   t.match(await posted.json(), { refusedCount: 0 });
-  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-  t.teardown(() => browser.close());
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.setDefaultTimeout(SLOW_MS);
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
 
   await page.goto(`${node.url}/?token=${TOKEN}#8.5/59.78/24.7`);
   await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "8");
@@ -104,6 +93,7 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
     return muster.map.project([lon, lat]);
   });
   await page.mouse.click(place.x, place.y);
+  await page.waitForFunction(() => document.querySelector<HTMLElement>("#details")?.hidden === false);
   t.equal(await page.locator("#details h2").textContent(), "ship-5", "it is drawn where it was");
   t.equal(await page.locator("#details .sign-off").isHidden(), true, "what was cannot be asked anything");
   await shot(page, "past");

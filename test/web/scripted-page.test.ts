@@ -1,14 +1,13 @@
 // The page against a scripted server that speaks muster.v1.bin: what the demo cannot show at will.
-import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { chromium, type WebSocketRoute } from "playwright-core";
 import t from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
-import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.ts";
+import { CHROMIUM_FLAGS } from "../support/chromium.ts";
 import { servePage } from "./serve-page.ts";
+import { builtPage } from "./watched-page.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ARTIFACTS = join(ROOT, "test/artifacts");
@@ -69,8 +68,7 @@ function play(socket: WebSocketRoute): void {
 t.test(
   "[W10, W11, W12, W13] clusters, a filter, its mistake, and a ship that goes on by itself",
   async (t) => {
-    const executablePath = await findChromium();
-    await promisify(execFile)(process.execPath, [join(ROOT, "web/build.ts")]);
+    const executablePath = await builtPage();
     const url = await servePage(t);
     const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
     t.teardown(() => browser.close());
