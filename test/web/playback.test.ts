@@ -92,8 +92,9 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
     const { lon, lat } = muster.view.entities.get("ship-5")!;
     return muster.map.project([lon, lat]);
   });
-  await page.mouse.click(place.x, place.y);
-  await page.waitForFunction(() => document.querySelector<HTMLElement>("#details")?.hidden === false);
+  // Until the frame with it is drawn, there is nothing to be clicked.
+  do await page.mouse.click(place.x, place.y);
+  while (!(await page.locator("#details").isVisible()));
   t.equal(await page.locator("#details h2").textContent(), "ship-5", "it is drawn where it was");
   t.equal(await page.locator("#details .sign-off").isHidden(), true, "what was cannot be asked anything");
   await shot(page, "past");
