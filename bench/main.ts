@@ -6,16 +6,6 @@
  */
 import { parseArgs } from "node:util";
 import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
-import { cluster } from "./cluster.ts";
-import { clusters } from "./clusters.ts";
-import { connections } from "./connections.ts";
-import { day } from "./day.ts";
-import { durable } from "./durable/durable.ts";
-import { fanout } from "./fanout.ts";
-import { history } from "./history.ts";
-import { ingest } from "./ingest.ts";
-import { latency } from "./latency.ts";
-import { peers } from "./peers.ts";
 import { commit, type Measured, machine, type Options, print, type Result, save } from "./result.ts";
 
 const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--protocol json|bin] [--server uws|ws] …
@@ -43,23 +33,28 @@ const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--proto
 cluster starts nodes as they are, on a PostgreSQL and a Redis of its own, of installed programs: it takes only --small and --json.`;
 
 interface Scenario {
-  run(options: Options): Promise<Measured>;
+  /** Only what is run is loaded. */
+  load(): Promise<(options: Options) => Promise<Measured>>;
   /** Whether it can be told to measure one protocol only. */
   hasProtocols: boolean;
   /** It starts its own servers, on a PostgreSQL of its own: nothing can be chosen. */
   hasOwnServers?: true;
 }
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  ingest: { run: ingest, hasProtocols: true },
-  durable: { run: durable, hasProtocols: true },
-  fanout: { run: fanout, hasProtocols: true },
-  connections: { run: connections, hasProtocols: false },
-  latency: { run: latency, hasProtocols: false },
-  clusters: { run: clusters, hasProtocols: false },
-  history: { run: history, hasProtocols: false },
-  day: { run: day, hasProtocols: false },
-  cluster: { run: cluster, hasProtocols: false, hasOwnServers: true },
-  peers: { run: peers, hasProtocols: false },
+  ingest: { load: async () => (await import("./ingest.ts")).ingest, hasProtocols: true },
+  durable: { load: async () => (await import("./durable/durable.ts")).durable, hasProtocols: true },
+  fanout: { load: async () => (await import("./fanout.ts")).fanout, hasProtocols: true },
+  connections: { load: async () => (await import("./connections.ts")).connections, hasProtocols: false },
+  latency: { load: async () => (await import("./latency.ts")).latency, hasProtocols: false },
+  clusters: { load: async () => (await import("./clusters.ts")).clusters, hasProtocols: false },
+  history: { load: async () => (await import("./history.ts")).history, hasProtocols: false },
+  day: { load: async () => (await import("./day.ts")).day, hasProtocols: false },
+  cluster: {
+    load: async () => (await import("./cluster.ts")).cluster,
+    hasProtocols: false,
+    hasOwnServers: true,
+  },
+  peers: { load: async () => (await import("./peers.ts")).peers, hasProtocols: false },
 };
 
 function parse(args: string[]) {
@@ -130,7 +125,8 @@ async function main(args: string[]): Promise<number> {
     server: chosen(parsed.server),
     protocol: parsed.protocol,
   };
-  const measured = await parsed.scenario.run(options);
+  const run = await parsed.scenario.load();
+  const measured = await run(options);
   const { size } = options;
   const ranOn = machine(options);
   if (parsed.scenario.hasOwnServers) ranOn.store = "postgresql";

@@ -12,8 +12,8 @@ import type { Node } from "./node.ts";
 import { BadRecording, replay } from "./replay.ts";
 import { StoreStartError } from "./store/errors.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
-import { BusStartError } from "./transport/bus/redis-connection.ts";
-import { ServerStartError } from "./transport/server/choose-server.ts";
+import { BusStartError } from "./transport/bus/errors.ts";
+import { ServerStartError } from "./transport/server/errors.ts";
 
 const USAGE = `muster: a real-time coordination server
 

@@ -7,7 +7,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
 
 const HURRIED = fileURLToPath(new URL("../support/serve-hurried.ts", import.meta.url));
-const ROUNDS = 3;
+const ROUNDS = 2;
 const ENTITIES = 20;
 /** Batches come as fast as they are acknowledged, but not faster than this. */
 const PAUSE_MS = 5;
@@ -34,7 +34,7 @@ async function crashes(t: Test, dataDir: string, env: Record<string, string>): P
   for (let round = 1; round <= ROUNDS; round++) {
     const node = await serve(t, { dataDir, env, program: HURRIED });
     const first = Promise.withResolvers<void>();
-    const stop = first.promise.then(() => sleep(300 + Math.random() * 1_000)).then(() => node.end("SIGKILL"));
+    const stop = first.promise.then(() => sleep(200 + Math.random() * 600)).then(() => node.end("SIGKILL"));
     let count = 0;
     for (;;) {
       clock += STEP_MS;

@@ -1,5 +1,6 @@
 import t from "tap";
-import { chooseServer, ServerStartError } from "../../src/transport/server/choose-server.ts";
+import { chooseServer } from "../../src/transport/server/choose-server.ts";
+import { ServerStartError } from "../../src/transport/server/errors.ts";
 import type { LoadedUws } from "../../src/transport/server/load-uws.ts";
 import type { ServerChoice } from "../../src/transport/server/server.ts";
 import { serveOnPostgres } from "../support/serve.ts";

@@ -7,13 +7,9 @@ import {
   MAX_BUS_MESSAGE_BYTES,
   MAX_BUS_UNANSWERED_BYTES,
 } from "../../limits.ts";
+import { BusStartError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
-import {
-  BusStartError,
-  type ConnectionOptions,
-  RedisConnection,
-  withoutSecrets,
-} from "./redis-connection.ts";
+import { type ConnectionOptions, RedisConnection, withoutSecrets } from "./redis-connection.ts";
 
 /** Sharded publish and subscribe came with it, and all older ones are without maintenance. Valkey says 7.2 here, and its own version elsewhere. */
 const OLDEST = 7;

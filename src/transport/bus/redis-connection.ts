@@ -3,18 +3,7 @@ import { Redis } from "ioredis";
 import type { Clock } from "../../clock.ts";
 import { BUS_CONNECT_MS, BUS_PING_MS, MAX_BUS_BACKOFF_MS, MIN_BUS_BACKOFF_MS } from "../../limits.ts";
 import type { Log } from "../../telemetry/log.ts";
-
-/** Why there is no bus. `code` is stable, the message is a sentence for the operator. */
-export class BusStartError extends Error {
-  override readonly name = "BusStartError";
-  readonly code: BusStartCode;
-
-  constructor(code: BusStartCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-export type BusStartCode = "cannot-connect" | "wrong-password" | "refused" | "not-redis" | "version-too-old";
+import { BusStartError } from "./errors.ts";
 
 export interface ConnectionOptions {
   /** `redis://` or `rediss://`, with user, password and database if need be. */

@@ -1,14 +1,10 @@
 /** Which server serves: uWebSockets.js where it loads, `ws` where not, or the one that the operator named. */
+import { ServerStartError } from "./errors.ts";
 import type { OnError } from "./fetch-adapter.ts";
 import { loadUws } from "./load-uws.ts";
 import type { Server, ServerChoice, ServerOptions } from "./server.ts";
 import { createUwsServer } from "./uws-server.ts";
 import { createWsServer } from "./ws-server.ts";
-
-/** A sentence for the operator: the server that he named cannot be had. */
-export class ServerStartError extends Error {
-  override name = "ServerStartError";
-}
 
 export interface ChosenServer {
   create(options: ServerOptions, onError: OnError): Server;
