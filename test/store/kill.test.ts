@@ -9,7 +9,7 @@ import { temporaryFolder } from "../support/serve.ts";
 import { open, recovered, rows } from "./fixture.ts";
 
 const APPENDER = join(import.meta.dirname, "appender.ts");
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 t.test("[D12] kill -9 of a process that appends loses no acknowledged flush: embedded", async (t) =>
   killed(t, await madeDataDir(t), undefined),
