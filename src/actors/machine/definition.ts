@@ -21,11 +21,12 @@
 
 import type { Json, JsonObject } from "../messages.ts";
 import { type ActionDefinition, parseActions } from "./definition-actions.ts";
-import { isObject, list, member, members, name, pointer } from "./definition-members.ts";
+import { isDeeper, isObject, list, member, members, name, pointer } from "./definition-members.ts";
 import { MachineError } from "./errors.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import {
   MAX_CONTEXT_BYTES,
+  MAX_DEFINITION_DEPTH,
   MAX_MACHINE_DELAY_MS,
   MAX_MACHINE_DEPTH,
   MAX_MACHINE_STATES,
@@ -107,6 +108,8 @@ class Parser {
 
   machine(json: unknown): MachineDefinition {
     if (!isObject(json)) throw new MachineError("wrong-type", "", "a machine is a JSON object");
+    if (isDeeper(json, MAX_DEFINITION_DEPTH))
+      throw new MachineError("too-deep", "", `JSON is nested at most ${MAX_DEFINITION_DEPTH} deep`);
     const id = name(member(json, "id"), "/id");
     const root = this.#state(json, "", "", 0);
     if (root.kind !== "compound")
