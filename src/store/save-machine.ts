@@ -57,7 +57,11 @@ export async function saveMachine(
     JSON.stringify(next.timersSince),
   ]);
   const changedAt = Math.round(inserted.rows[0]!.changed_at);
-  return { is: "saved", version: { name: wanted.name, version, revision, ...next, changedAt } };
+  return {
+    is: "saved",
+    created: !isThere,
+    version: { name: wanted.name, version, revision, ...next, changedAt },
+  };
 }
 
 /** Why a definition is not taken, or need not be. */

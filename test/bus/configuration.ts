@@ -33,10 +33,13 @@ export function configurationContract(t: Test, open: OpenBus): void {
   t.test("[X19] a change of the configuration is told to all other nodes, with its name", async (t) => {
     const name = `muster-test-${randomUUID()}`;
     const heard: string[] = [];
+    const losses: (() => void)[] = [];
     const join = async (node: string) => {
+      const bus = await open(t);
+      bus.onLoss = (lost) => losses.push(lost);
       const { system, clock } = await startSystem();
       const cluster = new Cluster({
-        ...{ name, store: storeOf(node), bus: await open(t), clock, random: () => 0.5 },
+        ...{ name, store: storeOf(node), bus, clock, random: () => 0.5 },
         log: { info: () => {}, warn: () => {} },
         onConfiguration: (part) => heard.push(`${node} ${part}`),
         onStale: () => {},
@@ -57,5 +60,7 @@ export function configurationContract(t: Test, open: OpenBus): void {
     await bus.publish(everybodyOf(name), encodeControl(FIRST_CONTROL + 6, "z", { name: 7 }));
     await until("it is counted", () => a!.stats.malformed === 1);
     t.equal(heard.length, 4);
+    losses[1]!();
+    t.equal(heard.at(-1), "b undefined", "what the bus may have lost may have been such news");
   });
 }

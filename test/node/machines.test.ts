@@ -3,13 +3,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t, { type Test } from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import type { ClusterStatus } from "../../src/cluster/status.ts";
-import { MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
+import { CONFIGURATION_LOOK_MS, MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
+import { startNode } from "../../src/node.ts";
 import { saveMachine } from "../../src/store/save-machine.ts";
+import { createLog } from "../../src/telemetry/log.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { testRedis } from "../support/redis.ts";
-import { type Serving, serve, temporaryFolder } from "../support/serve.ts";
+import { type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
 
 t.setTimeout(180_000);
 
@@ -33,7 +37,7 @@ const LATCHED = {
 };
 const put = (definition: unknown, kinds: unknown = ["door"]) => ({ kinds, definition });
 
-function asking(node: Serving) {
+function asking(node: Pick<Serving, "url" | "headers">) {
   return (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
     fetch(`${node.url}${path}`, {
       method,
@@ -270,4 +274,38 @@ t.test("[X20] all nodes hold all machines; one whose announcement is lost is onl
   t.equal(await nodes[0]!.end("SIGTERM"), 0);
   await statesAre(other, Object.fromEntries(ids.toSorted().map((id) => [id, "latched"])));
   t.equal((await eventsOf(other, "machine.changed")).length, ids.length);
+});
+
+t.test("[X19] [X20] another node takes a change over when it hears of it, and need not look", async (t) => {
+  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
+  // A node that never looks by itself.
+  const clock: Clock = {
+    ...systemClock,
+    schedule: (ms, work) => (ms === CONFIGURATION_LOOK_MS ? () => {} : systemClock.schedule(ms, work)),
+  };
+  const start = async () => {
+    const config = loadConfig({
+      ...{
+        PORT: "0",
+        MUSTER_SERVER: "ws",
+        MUSTER_ADMIN_TOKEN: TOKEN,
+        MUSTER_CLUSTER: `heard-${process.pid}`,
+      },
+      ...{ DATABASE_URL: url, REDIS_URL: redis, MUSTER_DATA_DIR: await temporaryFolder(t) },
+    }) as Config;
+    const onFatal = (error: unknown) => t.fail(String(error));
+    const node = await startNode({ config, log: createLog("silent"), clock, onFatal });
+    t.teardown(() => node.stop());
+    return asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+  };
+  const [one, other] = [await start(), await start()];
+  for (const [ask, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
+    while ((await to("GET", "/v1/machines/door")).status !== 200) await sleep(10);
+    t.equal((await ask("DELETE", "/v1/machines/door")).status, 204);
+    while ((await to("GET", "/v1/machines/door")).status !== 404) await sleep(10);
+  }
 });

@@ -30,7 +30,8 @@ export interface MachineDraft {
 }
 
 export type MachineChange =
-  | { is: "saved"; version: MachineVersion }
+  /** `created`: there was no such machine. */
+  | { is: "saved"; version: MachineVersion; created: boolean }
   /** It is so already. */
   | { is: "unchanged"; version: MachineVersion }
   /** Another version than `ifVersion` is the newest one; absent = there is no such machine. */

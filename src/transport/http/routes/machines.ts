@@ -174,7 +174,7 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const change = await store.save(draft, ifVersion);
       if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
       if (change.is === "saved") await changed();
-      return answer(change.version, change.version.version === 1 && change.is === "saved" ? 201 : 200);
+      return answer(change.version, change.is === "saved" && change.created ? 201 : 200);
     }),
   );
   app.delete(
