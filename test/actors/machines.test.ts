@@ -2,6 +2,7 @@
 import t from "tap";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
+import { MAX_CONTEXT_BYTES } from "../../src/actors/machine/limits.ts";
 import { timersOf, timersSince } from "../../src/actors/machine/migrate.ts";
 import type { MachineVersion } from "../../src/actors/machine/ports.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
@@ -188,6 +189,21 @@ t.test("[M25] an entity whose state is gone enters the initial one, and says so"
   t.match(about(h, "a").at(-2), { type: "machine.changed", data: { machine: "tracked", from: "low" } });
   t.equal(contextOf(h, "a"), undefined);
   t.equal(runs(h, "a"), "");
+});
+
+t.test("[M25] an entity whose context would be too large enters the initial state", async (t) => {
+  const h = await startSystem();
+  const door = new Versions("door");
+  const half = "x".repeat(MAX_CONTEXT_BYTES / 2);
+  const states = { a: { on: { report: "b" } }, b: {} };
+  h.system.machines.take([door.next({ initial: "a", context: { one: half }, states })]);
+  await tell(h, "a", 0);
+  t.equal(seen(h.system, "a")!.state, "b");
+  h.system.machines.take([door.next({ initial: "a", context: { two: half }, states })]);
+  await settle(h);
+  t.equal(seen(h.system, "a")!.state, "a");
+  t.same(contextOf(h, "a"), { two: half });
+  t.match(about(h, "a").at(-2), { type: "machine.changed", data: { from: "b", to: "a" } });
 });
 
 t.test("[M25] a machine of another name does not take over a state of the same name", async (t) => {
