@@ -181,26 +181,11 @@ assert.ok(
   MAX_BUS_UNANSWERED_BYTES > 2 * MAX_BUS_MESSAGE_BYTES && MAX_BUS_INBOX_BYTES > 2 * MAX_BUS_MESSAGE_BYTES,
 );
 
-/** States of one machine: their numbers and names go to clients; beyond this a person cannot read the chart either. */
-export const MAX_MACHINE_STATES = 256;
-/** Nesting of states: validation recurses, and each level is a walk for every transition. */
-export const MAX_MACHINE_DEPTH = 8;
-export const MAX_MACHINE_TRANSITIONS = 1_024;
-/** Actions of one machine, and expressions of them. */
-export const MAX_MACHINE_ACTIONS = 1_024;
 /** One CEL expression, in UTF-16 units: it is parsed whole, and evaluated on the main loop. */
 export const MAX_EXPRESSION_LENGTH = 1_024;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;
-/** Microsteps that one event may cause: more is an `always` or a `raise` that goes round in a circle. */
-export const MAX_MICROSTEPS = 100;
-/** Events that one event may emit: each becomes a row. */
-export const MAX_EMITTED = 1_000;
-/** JSON text of an entity's context, and of one emitted event's data: in memory, in the journal and in the checkpoint. */
-export const MAX_CONTEXT_BYTES = 8_192;
-/** Longest `after`: a leap year. A longer one is more likely a mistake in the unit. */
-export const MAX_MACHINE_DELAY_MS = 366 * 86_400_000;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;
@@ -288,6 +273,10 @@ export const PLAYBACK_RETRY_MS = 1_000;
 export const PLAYBACK_TURN_MS = 25;
 assert.ok(PLAYBACK_REREAD_SHORTEST_MS < PLAYBACK_PRESENT_MS, "what is played near now can be read in time");
 assert.ok(PLAYBACK_PREFETCH_MS < PLAYBACK_AHEAD_MS);
+
+// configuration
+/** Between two looks whether another node has changed something, if its announcement was lost. */
+export const CONFIGURATION_LOOK_MS = 5_000;
 
 // cluster
 /** From its submission to its answer, for a report that waits for an owner or for one that is silent: lease, eviction and loading fit. */

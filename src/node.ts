@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
+import type { MachineStore } from "./actors/machine/ports.ts";
 import { TRACKED } from "./actors/machine/tracked.ts";
 import { replayedTooMuch } from "./actors/ownership.ts";
 import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
@@ -27,6 +28,7 @@ import type { EventLog } from "./events/ports.ts";
 import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
+import { MACHINES, machineConfiguration } from "./machine-configuration.ts";
 import { nodeReadings, type TrackStats } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -63,6 +65,8 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   /** Absent = events are written and not read. */
   readonly eventLog?: EventLog;
   readonly webhooks?: WebhookStore & DeliveryStore;
+  /** Absent = only the built-in machine. */
+  readonly machines?: MachineStore;
   /** Takes away what is stored of entities that are deleted. Absent = nothing is. */
   readonly erasure?: ErasureStore;
   /** Writes the tracks as rows. */
@@ -154,6 +158,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           log,
           random: systemRandom,
           forget,
+          onConfiguration: (name) => {
+            if (name === undefined || name === MACHINES) machines?.configuration.look();
+          },
           onStale: (stale) => {
             staleBecause.cluster = stale;
             tellStale();
@@ -166,7 +173,16 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     return shard.slot(number) >= 0 && !shard.leaving.isGoing(id);
   };
   const rows = entityRows(store.snapshot, mayBeListed);
-  const system = new ActorSystem({
+  const machines =
+    store.machines &&
+    machineConfiguration({
+      store: store.machines,
+      system: () => system,
+      announce: (name) => cluster?.announceConfiguration(name),
+      clock,
+      onFatal: fail,
+    });
+  const system: ActorSystem = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,
       maxReportAge: config.maxReportAgeMs,
@@ -175,6 +191,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       expiredAfter: config.expiredAfterMs,
     },
     machine: compileMachine(TRACKED),
+    readMachines: machines && (() => machines.configuration.refresh()),
     store,
     traces: tracesOf(store.erasure, async (id) => cluster?.forget(id) ?? forget(id).then(() => true)),
     clock,
@@ -221,6 +238,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
+  opened.defer(() => machines?.configuration.stop());
+  await machines?.configuration.start();
   if (cluster === undefined) {
     const began = clock.monotonic();
     logRecovery(log, await system.start(), clock.monotonic() - began);
@@ -258,6 +277,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     picture,
     events,
     webhooks: webhooks?.routes,
+    machines: machines?.routes,
     cluster: cluster?.queries,
     history,
     clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),

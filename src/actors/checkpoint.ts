@@ -9,11 +9,12 @@ import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 4;
-/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them; else they are the same. */
+const VERSION = 5;
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
+const WITHOUT_MACHINES = 4;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -44,6 +45,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   shard.commands.write(out);
   writeDeparted(table.departedOf(shard), out);
   writeLeaving(shard, out);
+  writeNames(table.machines.names(), slots, table.machine, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -126,6 +128,8 @@ export interface CheckpointEntity {
   id: string;
   kind: string;
   state: string;
+  /** As a reference. */
+  machine: string;
   source: string;
   lon: number;
   lat: number;
@@ -182,6 +186,7 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
     erase: input.u8() === 1,
     id: input.string(),
   }));
+  if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   return { nextNumber, entities, commands, departed, leaving, duplicates: input };
 }
 
@@ -194,6 +199,7 @@ function readIdentity(input: ByteReader): CheckpointEntity {
     id: input.string(),
     kind: "",
     state: "",
+    machine: "",
     source: "",
     lon: NaN,
     lat: NaN,
@@ -211,7 +217,11 @@ function readIdentity(input: ByteReader): CheckpointEntity {
   };
 }
 
-function readNames(input: ByteReader, entities: CheckpointEntity[], name: "kind" | "state" | "source"): void {
+function readNames(
+  input: ByteReader,
+  entities: CheckpointEntity[],
+  name: "kind" | "state" | "source" | "machine",
+): void {
   const names = Array.from({ length: input.varint() }, () => input.string());
   for (const entity of entities) entity[name] = names[input.varint()]!;
 }

@@ -60,7 +60,7 @@ export class Commands {
   #decide(shard: Shard, slot: number, command: Command, now: number): CommandResult {
     const { columns } = this.#table.picture;
     const isExpired = columns.liveness[slot] === EXPIRED;
-    const reaction = isExpired ? undefined : this.#machines.ask(slot, eventOf(command), now);
+    const reaction = isExpired ? undefined : this.#machines.ask(shard, slot, eventOf(command), now);
     const outcome = outcomeOf(reaction);
     const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state[slot]);
     this.#record(shard, slot, { id: command.id, at: now, outcome, state });

@@ -2,10 +2,14 @@
  * Runs the machine of each entity: gives it events, and makes facts and events of what comes of them. An exception in one entity's machine becomes
  * an event, and the entity goes on.
  */
+import assert from "node:assert/strict";
 import { EntityScopeCursor } from "../picture/entity-scope.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Fact } from "./facts.ts";
-import type { Machine } from "./machine/compile.ts";
+import type { MachineCatalogue, Running } from "./machine/catalogue.ts";
+import { keep, startBare } from "./machine/migrate.ts";
+import { nameOf, versionOf } from "./machine/reference.ts";
+import { sameTimers } from "./machine/run.ts";
 import {
   fire,
   type MachineEvent,
@@ -16,7 +20,7 @@ import {
   step,
   type Transition,
 } from "./machine/step.ts";
-import type { EventFact } from "./messages.ts";
+import type { EventFact, JsonObject } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
 import type { Shard } from "./shard.ts";
 
@@ -33,65 +37,108 @@ export type Reaction =
 export class EntityMachines {
   readonly #table: EntityTable;
   readonly #sink: FactSink;
-  readonly #machine: Machine;
-  /** By interned state: the machine's leaf, +1; 0 = not known yet. */
-  readonly #leafOf: number[] = [];
+  readonly #catalogue: MachineCatalogue;
   readonly #scope: EntityScopeCursor;
   readonly #current: MachineState = { state: 0, context: NO_CONTEXT, timers: NO_TIMERS };
 
-  constructor(table: EntityTable, sink: FactSink, machine: Machine) {
+  constructor(table: EntityTable, sink: FactSink, catalogue: MachineCatalogue) {
     this.#table = table;
     this.#sink = sink;
-    this.#machine = machine;
+    this.#catalogue = catalogue;
     this.#scope = new EntityScopeCursor(table.picture);
   }
 
-  /** Enters the initial state. */
+  /** A new entity enters the initial state of its kind's machine. */
   start(shard: Shard, slot: number, now: number): void {
-    this.#run(shard, slot, now, (_, scope) => start(this.#machine, scope, now));
+    const running = this.#runs(slot);
+    if (running.number !== 0) this.#runFromNowOn(shard, slot, running);
+    this.become(shard, slot, now, this.#initial(shard, slot, running, now));
+  }
+
+  /**
+   * Brings an entity to the machine that its kind runs now. In the same machine it keeps its state if that is still there; else it enters the
+   * initial state and says so.
+   * @returns whether it was another machine, or version.
+   */
+  follow(shard: Shard, slot: number, now: number): boolean {
+    const { context, machine, machines, picture, timers } = this.#table;
+    const { columns } = picture;
+    const running = this.#runs(slot);
+    if (machine[slot] === running.number) return false;
+    const before = machines.name(machine[slot]);
+    this.#runFromNowOn(shard, slot, running);
+    const state = columns.states.name(columns.state[slot]);
+    const had = {
+      version: versionOf(before),
+      state,
+      context: context.get(slot) ?? NO_CONTEXT,
+      timers: timers.get(slot) ?? NO_TIMERS,
+    };
+    const isSame = nameOf(before) === nameOf(running.reference);
+    // Definitions are read after a shard is claimed, so they are not older than what decided about its entities.
+    assert.ok(!isSame || had.version < running.version, "an entity's machine does not become older");
+    const kept = isSame ? keep(running, had, now) : undefined;
+    if (kept === undefined) this.#enterInitial(shard, slot, running, now);
+    else if (kept.context !== had.context || !sameTimers(kept.timers, had.timers))
+      this.#keepState(shard, slot, kept.context, kept.timers);
+    return true;
   }
 
   /** A timer came due. */
   fire(shard: Shard, slot: number, timer: MachineState["timers"][number], now: number): void {
-    this.#run(shard, slot, now, (current, scope) =>
-      fire(this.#machine, current, timer.key, timer.due, scope, now),
-    );
+    const running = this.#runs(slot);
+    const current = this.#enter(slot, running);
+    let transition: Transition | undefined;
+    try {
+      transition = fire(running.machine, current, timer.key, timer.due, this.#scope, now);
+    } catch (error) {
+      this.fail(shard, slot, now, error);
+      return;
+    }
+    if (transition !== undefined) this.become(shard, slot, now, transition);
   }
 
   /** Brings a recovered entity to a state that its machine has, with the timers that this has. */
   restore(shard: Shard, slot: number, now: number): void {
+    if (this.follow(shard, slot, now)) return;
+    const running = this.#runs(slot);
     const { context, picture, timers } = this.#table;
     const { columns } = picture;
     const armed = timers.get(slot) ?? NO_TIMERS;
     const state = columns.states.name(columns.state[slot]);
-    const restored = restore(this.#machine, state, context.get(slot) ?? NO_CONTEXT, armed);
-    if (restored === undefined) this.start(shard, slot, now);
+    const restored = restore(running.machine, state, context.get(slot) ?? NO_CONTEXT, armed);
+    if (restored === undefined) this.#enterInitial(shard, slot, running, now);
     else if (restored.timers.length < armed.length) this.#keepTimers(shard, slot, restored.timers);
   }
 
   /** @returns whether anything came of it. */
   step(shard: Shard, slot: number, event: MachineEvent, now: number): boolean {
-    // As `#run`, without a closure: nearly every report comes here and changes nothing.
-    const current = this.#enter(slot);
+    const followed = shard.behindFrom !== Infinity && this.follow(shard, slot, now);
+    // Nearly every report comes here and changes nothing.
+    const running = this.#runs(slot);
+    const current = this.#enter(slot, running);
     let transition: Transition | undefined;
     try {
-      transition = step(this.#machine, current, event, this.#scope, now);
+      transition = step(running.machine, current, event, this.#scope, now);
     } catch (error) {
       this.fail(shard, slot, now, error);
       return true;
     }
-    if (transition === undefined) return false;
+    if (transition === undefined) return followed;
     this.become(shard, slot, now, transition);
     return true;
   }
 
   /** What would come of an event that may be refused. Followed by `become` or `fail`, if by anything. */
-  ask(slot: number, event: MachineEvent, now: number): Reaction {
-    const current = this.#enter(slot);
+  ask(shard: Shard, slot: number, event: MachineEvent, now: number): Reaction {
+    if (shard.behindFrom !== Infinity) this.follow(shard, slot, now);
+    const running = this.#runs(slot);
+    const { machine } = running;
+    const current = this.#enter(slot, running);
     try {
-      const taken = request(this.#machine, current, event, this.#scope, now);
+      const taken = request(machine, current, event, this.#scope, now);
       if (taken === undefined) return { is: "refused" };
-      const state = this.#machine.states[taken.transition?.next.state ?? current.state];
+      const state = machine.states[taken.transition?.next.state ?? current.state];
       return { is: "accepted", state, transition: taken.transition };
     } catch (error) {
       return { is: "failed", error };
@@ -109,7 +156,7 @@ export class EntityMachines {
     const { number, picture } = this.#table;
     const { columns } = picture;
     const from = columns.states.name(columns.state[slot]);
-    const state = this.#machine.states[transition.next.state];
+    const state = this.#runs(slot).machine.states[transition.next.state];
     this.#decide(shard, {
       is: "transitioned",
       number: number[slot],
@@ -122,39 +169,27 @@ export class EntityMachines {
     for (const emitted of transition.emitted) this.#emit(shard, slot, emitted.type, now, emitted.data);
   }
 
-  #run(
-    shard: Shard,
-    slot: number,
-    now: number,
-    decide: (current: MachineState, scope: EntityScopeCursor) => Transition | undefined,
-  ): void {
-    const current = this.#enter(slot);
-    let transition: Transition | undefined;
-    try {
-      transition = decide(current, this.#scope);
-    } catch (error) {
-      this.fail(shard, slot, now, error);
-      return;
-    }
-    if (transition !== undefined) this.become(shard, slot, now, transition);
-  }
-
   /** Points the scope at an entity. @returns its state, valid until the next call. */
-  #enter(slot: number): MachineState {
+  #enter(slot: number, running: Running): MachineState {
     const table = this.#table;
     this.#scope.slot = slot;
     const current = this.#current;
-    current.state = this.#leaf(table.picture.columns.state[slot]);
+    current.state = this.#leaf(running, table.picture.columns.state[slot]);
     current.context = table.context.get(slot) ?? NO_CONTEXT;
     current.timers = table.timers.get(slot) ?? NO_TIMERS;
     return current;
   }
 
-  #leaf(state: number): number {
-    let leaf = this.#leafOf[state] ?? 0;
+  /** What an entity's kind runs now. */
+  #runs(slot: number): Running {
+    return this.#catalogue.of(this.#table.picture.columns.kind[slot]);
+  }
+
+  #leaf({ machine, leafOf }: Running, state: number): number {
+    let leaf = leafOf[state] ?? 0;
     if (leaf === 0) {
-      leaf = this.#machine.states.indexOf(this.#table.picture.columns.states.name(state)) + 1;
-      this.#leafOf[state] = leaf;
+      leaf = machine.states.indexOf(this.#table.picture.columns.states.name(state)) + 1;
+      leafOf[state] = leaf;
     }
     return Math.max(0, leaf - 1);
   }
@@ -166,16 +201,47 @@ export class EntityMachines {
     if (timers.length < armed.length) this.#keepTimers(shard, slot, timers);
   }
 
+  #runFromNowOn(shard: Shard, slot: number, { reference }: Running): void {
+    const { number, picture } = this.#table;
+    const seq = picture.columns.seq[slot] + 1;
+    this.#decide(shard, { is: "machine", number: number[slot], seq, machine: reference });
+  }
+
+  /** An entity that was in another machine, or in a state that is gone. */
+  #enterInitial(shard: Shard, slot: number, running: Running, now: number): void {
+    const { columns } = this.#table.picture;
+    const from = columns.states.name(columns.state[slot]);
+    const transition = this.#initial(shard, slot, running, now);
+    const { machine, version } = running;
+    const to = machine.states[transition.next.state];
+    this.#emit(shard, slot, "machine.changed", now, { machine: machine.id, version, from, to });
+    this.become(shard, slot, now, transition);
+  }
+
+  #initial(shard: Shard, slot: number, { machine }: Running, now: number): Transition {
+    this.#scope.slot = slot;
+    try {
+      return start(machine, this.#scope, now);
+    } catch (error) {
+      this.fail(shard, slot, now, error);
+      return startBare(machine, now);
+    }
+  }
+
   /** Stays in its state with fewer timers. */
   #keepTimers(shard: Shard, slot: number, timers: MachineState["timers"]): void {
-    const { context, number, picture } = this.#table;
+    this.#keepState(shard, slot, this.#table.context.get(slot) ?? NO_CONTEXT, timers);
+  }
+
+  #keepState(shard: Shard, slot: number, context: JsonObject, timers: MachineState["timers"]): void {
+    const { number, picture } = this.#table;
     const { columns } = picture;
     this.#decide(shard, {
       is: "transitioned",
       number: number[slot],
       seq: columns.seq[slot] + 1,
       state: columns.states.name(columns.state[slot]),
-      context: context.get(slot) ?? NO_CONTEXT,
+      context,
       timers,
     });
   }

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
-import { HAS_PLACE, IMPLAUSIBLE, MIRROR, widenU32 } from "../picture/columns.ts";
+import { HAS_PLACE, IMPLAUSIBLE, MAX_STATES, MIRROR, widenU16, widenU32 } from "../picture/columns.ts";
+import { Interner } from "../picture/interner.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
@@ -29,6 +30,10 @@ export class EntityTable {
   readonly duplicates = new DuplicateMemory();
   /** By slot: the durable number within the shard. */
   number = new Uint32Array(0);
+  /** By slot: the machine that the entity runs, by the number of its reference; 0 = the built-in one. */
+  machine = new Uint16Array(0);
+  /** Numbers for references. */
+  readonly machines = new Interner(MAX_STATES);
   /** Slot → context of the machine; absent = empty. */
   readonly context = new SlotMap<JsonObject>();
   /** Slot → armed timers of the machine; absent = none. */
@@ -70,6 +75,9 @@ export class EntityTable {
           this.tracks.silent(shard.index, fact.number, columns.received[slot], this.describe(slot));
         this.picture.touch(slot, FULL);
         break;
+      case "machine":
+        this.machine[slot] = interned(this.machines.number(fact.machine));
+        break;
       case "commanded":
         shard.commands.remember(fact);
         break;
@@ -110,6 +118,7 @@ export class EntityTable {
     shard.assign(number, slot);
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
     this.number[slot] = number;
+    this.machine[slot] = 0;
     columns.kind[slot] = interned(columns.kinds.number(kind));
     columns.epoch[slot] = shard.epoch;
     return slot;
@@ -339,6 +348,7 @@ export class EntityTable {
 
   #grow(capacity: number): void {
     this.number = widenU32(this.number, capacity);
+    this.machine = widenU16(this.machine, capacity);
     this.duplicates.grow(capacity);
     this.context.grow(capacity);
     this.timers.grow(capacity);

@@ -8,8 +8,8 @@ import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 4;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete; else they are the same. */
+export const SECTION_VERSION = 5;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -20,6 +20,7 @@ const LIVENESS = 5;
 const COMMANDED = 6;
 const DELETED = 7;
 const REMOVED = 8;
+const MACHINE = 9;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -59,6 +60,10 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
         out.reserve(8);
         out.f64(timer.due);
       }
+      return;
+    case "machine":
+      head(MACHINE, fact, out);
+      out.string(fact.machine);
       return;
     case "liveness":
       head(LIVENESS, fact, out);
@@ -212,6 +217,8 @@ function readFact(input: ByteReader, reported: Reported): Fact {
       }));
       return { is: "transitioned", number, seq, state, context, timers };
     }
+    case MACHINE:
+      return { is: "machine", number, seq, machine: input.string() };
     case LIVENESS:
       return { is: "liveness", number, seq, liveness: input.u8() };
     case COMMANDED: {

@@ -62,6 +62,13 @@ export interface Transitioned extends FactBase {
   timers: readonly ArmedTimer[];
 }
 
+/** The entity runs this version of a machine from now on; the built-in one until there is such a fact. */
+export interface MachineTaken extends FactBase {
+  is: "machine";
+  /** As `machine/reference.ts` has it: recovery needs no definition to know what decided the facts that follow. */
+  machine: string;
+}
+
 /** Silence crossed a threshold. */
 export interface LivenessChanged extends FactBase {
   is: "liveness";
@@ -106,6 +113,7 @@ export type Fact =
   | KindSet
   | Reported
   | Transitioned
+  | MachineTaken
   | LivenessChanged
   | Commanded
   | Deleted

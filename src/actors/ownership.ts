@@ -39,9 +39,10 @@ export class Ownership {
   readonly #mirroring: Mirroring | undefined;
   readonly #written: (checkpoint: TakenCheckpoint) => void;
   readonly #opened: (shard: Shard, journalId: number) => void;
+  readonly #readMachines: () => Promise<void>;
   #stopped = false;
 
-  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open, and of the newest journal row that was seen. */
+  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open, and of the newest journal row that was seen. @param readMachines resolves when all definitions that were committed before are known. */
   constructor(
     table: EntityTable,
     store: ShardStore & CheckpointStore,
@@ -52,6 +53,7 @@ export class Ownership {
     mirroring: Mirroring | undefined,
     written: (checkpoint: TakenCheckpoint) => void,
     opened: (shard: Shard, journalId: number) => void,
+    readMachines: () => Promise<void> = async () => {},
   ) {
     this.#table = table;
     this.#store = store;
@@ -62,6 +64,7 @@ export class Ownership {
     this.#mirroring = mirroring;
     this.#written = written;
     this.#opened = opened;
+    this.#readMachines = readMachines;
   }
 
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
@@ -82,6 +85,8 @@ export class Ownership {
     for (const [index, epoch] of epochs) this.#table.shards[index].epoch = epoch;
     try {
       const recovered = await this.#recover(shards, this.#mirroring);
+      // After the claim: whoever decided about these entities knew no newer definitions than there are now.
+      await this.#readMachines();
       await this.#wake(shards, recovered.journalId);
       return recovered;
     } catch (error) {

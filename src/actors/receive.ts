@@ -9,8 +9,9 @@ import { EntityMachines, NO_TIMERS } from "./entity-machines.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
 import { emptyReported } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
-import type { Machine } from "./machine/compile.ts";
+import type { MachineCatalogue } from "./machine/catalogue.ts";
 import type { MachineEvent, MachineState } from "./machine/step.ts";
+import { MachineChanges } from "./machine-changes.ts";
 import {
   type EventFact,
   EXPIRED,
@@ -68,6 +69,7 @@ export class Actors {
   readonly table: EntityTable;
   readonly commands: Commands;
   readonly deletions: Deletions;
+  readonly machineChanges: MachineChanges;
   readonly #options: ReceiveOptions;
   readonly #sink: FactSink;
   readonly #wheel: TimingWheel;
@@ -79,13 +81,14 @@ export class Actors {
     options: ReceiveOptions,
     sink: FactSink,
     wheel: TimingWheel,
-    machine: Machine,
+    machines: MachineCatalogue,
   ) {
     this.table = table;
     this.#options = options;
     this.#sink = sink;
     this.#wheel = wheel;
-    this.#machines = new EntityMachines(table, sink, machine);
+    this.#machines = new EntityMachines(table, sink, machines);
+    this.machineChanges = new MachineChanges(table, this.#machines, (slot) => this.#arm(slot));
     this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
     this.deletions = new Deletions(table, sink, (slot) => {
       wheel.grow(table.picture.columns.capacity);
@@ -130,7 +133,7 @@ export class Actors {
       if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;
     } else slot = this.#introduce(shard, report, now);
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
-    if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind);
+    if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
 
     const fact = this.#fact;
     fact.number = table.number[slot];
@@ -169,6 +172,7 @@ export class Actors {
       this.#wheel.arm(slot, now + LOADING_MS);
       return;
     }
+    if (shard.behindFrom !== Infinity) this.#machines.follow(shard, slot, now);
     for (let firings = 0; firings < MAX_FIRINGS; firings++) {
       const timer = earliest(this.table.timers.get(slot));
       const silence = this.#silenceDue(slot);
@@ -203,10 +207,11 @@ export class Actors {
     return slot;
   }
 
-  #nameKind(shard: Shard, slot: number, kind: string): void {
+  #nameKind(shard: Shard, slot: number, kind: string, now: number): void {
     const { columns } = this.table.picture;
     if (kind === UNKNOWN_KIND || !takesKind(columns, slot)) return;
     this.#decide(shard, { is: "kind", number: this.table.number[slot], seq: columns.seq[slot] + 1, kind });
+    if (this.#machines.follow(shard, slot, now)) this.#arm(slot);
   }
 
   #jumps(slot: number, lon: number, lat: number, t: number): boolean {

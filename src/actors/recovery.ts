@@ -134,6 +134,9 @@ function load(
     columns.seq[slot] = entity.seq;
     columns.liveness[slot] = entity.liveness;
     columns.state[slot] = columns.states.number(entity.state);
+    const machine = table.machines.number(entity.machine);
+    assert.ok(machine >= 0, "there are no more machines than states may be kept");
+    table.machine[slot] = machine;
     const source = columns.sources.number(entity.source);
     assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
     columns.source[slot] = source;

@@ -23,6 +23,8 @@ export class Shard {
   dirtySince = 0;
   /** What its checkpoint takes at most. */
   bytes = 0;
+  /** Entities with this number and higher may run another machine than they should. */
+  behindFrom = Infinity;
   /** What was decided on commands. */
   commands = new CommandMemory();
   /** Entities that are deleted, and of which something is still to be taken away. */
@@ -71,6 +73,7 @@ export class Shard {
     this.nextNumber = 0;
     this.factsSinceCheckpoint = 0;
     this.bytes = 0;
+    this.behindFrom = Infinity;
     this.commands = new CommandMemory();
     this.leaving.clear();
     this.departed.clear();

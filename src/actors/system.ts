@@ -11,6 +11,7 @@ import { Picture } from "../picture/picture.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { EntityTable } from "./entity-table.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
+import { MachineCatalogue } from "./machine/catalogue.ts";
 import type { Machine } from "./machine/compile.ts";
 import { type Mirroring, Ownership } from "./ownership.ts";
 import {
@@ -38,7 +39,10 @@ const TIMERS_PER_SLICE = 500;
 
 export interface SystemOptions {
   receive: ReceiveOptions;
+  /** The built-in one: of kinds for which no other is defined. */
   machine: Machine;
+  /** Resolves when `machines` has all definitions that were committed before the call. Default: there are none. @throws StoreAway */
+  readMachines?(): Promise<void>;
   store: Journal & CheckpointStore & ShardStore;
   /** What a deletion takes away beside facts and checkpoints. Default: there is nothing. */
   traces?: Traces;
@@ -69,6 +73,8 @@ export class ActorSystem {
   readonly router: Router;
   readonly ownership: Ownership;
   readonly removals: Removals;
+  /** What entities of each kind run. */
+  readonly machines: MachineCatalogue;
   readonly #gate: Gate;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
@@ -105,7 +111,13 @@ export class ActorSystem {
       (shard) => this.table.shards[shard].epoch,
       gate,
     );
-    this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, options.machine);
+    this.machines = new MachineCatalogue(
+      options.machine,
+      this.picture.columns.kinds,
+      this.table.machines,
+      () => this.#actors.machineChanges.begin(),
+    );
+    this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, this.machines);
     const fatal = (error: unknown) => options.onFatal(error);
     this.removals = new Removals(
       this.table,
@@ -126,6 +138,7 @@ export class ActorSystem {
       options.mirroring,
       (checkpoint) => options.onCheckpoint(checkpoint),
       (shard, journalId) => this.removals.resume(shard, journalId),
+      options.readMachines,
     );
     this.router = new Router(this.#actors, this.commit, this.removals, clock, fatal, gate);
   }
@@ -207,7 +220,8 @@ export class ActorSystem {
     const caughtUp =
       !this.#gate.open ||
       this.commit.overloaded ||
-      this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE);
+      (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE) &&
+        this.#actors.machineChanges.advance(now, TIMERS_PER_SLICE));
     if (this.commit.full) this.commit.seal();
     if (this.commit.idle) this.#checkpointIdle();
     this.#scheduleTimers(caughtUp ? TIMER_MS : 0);

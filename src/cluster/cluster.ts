@@ -44,6 +44,7 @@ const CONTROL = {
   command: FIRST_CONTROL + 4,
   /** On the reply channel. */
   commandAnswer: FIRST_CONTROL + 5,
+  configuration: FIRST_CONTROL + 6,
 } as const;
 
 const NO_SHARDS: ReadonlyMap<number, number> = new Map();
@@ -58,6 +59,8 @@ export interface ClusterOptions {
   random(): number;
   /** Drops what this node has in memory of an entity's events. Absent = it has none. */
   forget?(id: string): Promise<void>;
+  /** Another node has changed what all nodes hold; absent = such news may have been lost. */
+  onConfiguration?(name?: string): void;
   /** What viewers see may be old: the lease is not renewed, or another node is silent. */
   onStale(stale: boolean): void;
   /** Evicted: the node must drop everything. */
@@ -221,19 +224,22 @@ export class Cluster {
     };
     bus.onLoss(() => {
       this.stats.lost += 1;
+      this.#options.onConfiguration?.();
     });
     await listen(inboxOf(name, this.#node), (frame) => this.#takeFrame(frame));
     await listen(repliesOf(name, this.#node), (frame) => this.#takeReply(frame));
     this.#unsubscribe.push(
       await bus.subscribe(feedOf(name, this.#node), (payload) => mirrors.receive(payload)),
     );
-    await listen(everybodyOf(name), (frame) => {
-      if (frame.is === "control" && frame.type === CONTROL.announcement)
-        this.member.heard(frame.sender, frame.body as unknown as Announcement);
-    });
+    await listen(everybodyOf(name), (frame) => this.#takeAnnouncement(frame));
     await this.member.start();
     mirrors.start();
     source.start();
+  }
+
+  /** Tells the others that this node has changed what all hold. It may be lost. @param name as the table `configuration` has it. */
+  announceConfiguration(name: string): void {
+    this.#publishControl(everybodyOf(this.#options.name), CONTROL.configuration, { name });
   }
 
   /** Bytes that wait in this node's end of the bus. */
@@ -300,6 +306,15 @@ export class Cluster {
     const { system, receiver } = this.parts;
     system.router.outdate(new Set(epochs.keys()));
     receiver.keeping(epochs);
+  }
+
+  #takeAnnouncement({ is, type, sender, body }: Frame): void {
+    if (is === "control" && type === CONTROL.announcement)
+      this.member.heard(sender, body as unknown as Announcement);
+    if (is === "control" && type === CONTROL.configuration && sender !== this.#node) {
+      if (typeof body.name === "string") this.#options.onConfiguration?.(body.name);
+      else this.stats.malformed += 1;
+    }
   }
 
   #takeReply(frame: Frame): void {

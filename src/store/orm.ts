@@ -7,6 +7,7 @@ import { ManyNodes } from "../../migrations/20261126000000_cluster.ts";
 import { Tracks } from "../../migrations/20261127000000_tracks.ts";
 import { EventLog } from "../../migrations/20261127000001_events.ts";
 import { Webhooks } from "../../migrations/20261127000100_webhooks.ts";
+import { Machines } from "../../migrations/20261127000300_machines.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   { migrationName: "20261127000000_tracks", class: Tracks },
   { migrationName: "20261127000001_events", class: EventLog },
   { migrationName: "20261127000100_webhooks", class: Webhooks },
+  { migrationName: "20261127000300_machines", class: Machines },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

@@ -41,6 +41,7 @@ import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
 import { StoredErasure } from "./stored-erasure.ts";
+import { StoredMachines } from "./stored-machines.ts";
 import { StoredWebhooks } from "./stored-webhooks.ts";
 import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
 import { StoredTracks } from "./track/stored-tracks.ts";
@@ -179,6 +180,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly snapshot: SnapshotWriter;
   readonly eventLog: StoredEvents;
   readonly webhooks: StoredWebhooks;
+  readonly machines: StoredMachines;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
   readonly erasure: StoredErasure;
@@ -207,6 +209,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#era = era;
     this.eventLog = new StoredEvents(context);
     this.webhooks = new StoredWebhooks(context, orm);
+    this.machines = new StoredMachines(context);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),

@@ -19,6 +19,7 @@ const plain = { noNullPrototype: true };
 const fact: fc.Arbitrary<Fact> = fc.oneof(
   fc.record({ ...base, is: fc.constant("introduced" as const), id: text, kind: text }, plain),
   fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain),
+  fc.record({ ...base, is: fc.constant("machine" as const), machine: text }, plain),
   fc.record(
     {
       ...{ ...base, is: fc.constant("commanded" as const), id: text, state: text, at: fc.integer() },

@@ -236,30 +236,34 @@ t.test(
   },
 );
 
-t.test("[V5] checkpoints from before there were commands and deletions are read", async (t) => {
-  const h = await startSystem();
-  void h.system.router.submit([report("a", 0, { speed: 5 })]);
-  await h.clock.advance(10);
-  const shard = shardOf("a");
-  const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-  // A version, and then no states, no commands, nothing departed and nothing leaving before the duplicate memory of the one entity, which ends it.
-  const memory = 1 + 8 * 12 + 1;
-  t.same([...body.subarray(-memory - 4, -memory)], [0, 0, 0, 0]);
-  for (const [version, absent] of [
-    [1, 4],
-    [2, 2],
-    [3, 1],
-  ]) {
-    const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
-    before[0] = version;
-    const bare = new MemoryStore();
-    bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
-    const again = await startSystem({ store: bare, clock: h.clock });
-    t.same(seen(again.system, "a"), seen(h.system, "a"));
-    before[0] = 5;
-    t.throws(() => decodeCheckpoint(before), /checkpoint of version 5, this program reads 1 to 4/);
-  }
-});
+t.test(
+  "[V5] checkpoints from before there were commands, deletions and other machines are read",
+  async (t) => {
+    const h = await startSystem();
+    void h.system.router.submit([report("a", 0, { speed: 5 })]);
+    await h.clock.advance(10);
+    const shard = shardOf("a");
+    const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
+    // A version, and then no states, no commands, nothing departed, nothing leaving, and the built-in machine for it before the duplicate memory of the one entity, which ends it.
+    const memory = 1 + 8 * 12 + 1;
+    t.same([...body.subarray(-memory - 7, -memory)], [0, 0, 0, 0, 1, 0, 0]);
+    for (const [version, absent] of [
+      [1, 7],
+      [2, 5],
+      [3, 4],
+      [4, 3],
+    ]) {
+      const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
+      before[0] = version;
+      const bare = new MemoryStore();
+      bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
+      const again = await startSystem({ store: bare, clock: h.clock });
+      t.same(seen(again.system, "a"), seen(h.system, "a"));
+      before[0] = 6;
+      t.throws(() => decodeCheckpoint(before), /checkpoint of version 6, this program reads 1 to 5/);
+    }
+  },
+);
 
 t.test("[V3] a clean stop leaves nothing to replay", async (t) => {
   const h = await startSystem();

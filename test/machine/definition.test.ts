@@ -2,14 +2,14 @@ import t from "tap";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { MACHINE_ERRORS, MachineError, type MachineErrorCode } from "../../src/actors/machine/errors.ts";
-import { start, step } from "../../src/actors/machine/step.ts";
-import type { JsonObject } from "../../src/actors/messages.ts";
 import {
   MAX_CONTEXT_BYTES,
   MAX_MACHINE_ACTIONS,
   MAX_MACHINE_DEPTH,
   MAX_MACHINE_TRANSITIONS,
-} from "../../src/limits.ts";
+} from "../../src/actors/machine/limits.ts";
+import { start, step } from "../../src/actors/machine/step.ts";
+import type { JsonObject } from "../../src/actors/messages.ts";
 import { entity } from "./entity.ts";
 
 /** A machine whose state `a` has the given members. */

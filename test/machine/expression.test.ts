@@ -2,9 +2,9 @@ import t from "tap";
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { MachineActionError } from "../../src/actors/machine/errors.ts";
+import { MAX_CONTEXT_BYTES, MAX_EMITTED } from "../../src/actors/machine/limits.ts";
 import { type MachineState, start, step } from "../../src/actors/machine/step.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
-import { MAX_CONTEXT_BYTES, MAX_EMITTED } from "../../src/limits.ts";
 import { entity } from "./entity.ts";
 
 const machineOf = (json: object): Machine => compileMachine(parseMachine({ id: "m", ...json }));

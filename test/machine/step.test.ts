@@ -2,8 +2,8 @@ import t from "tap";
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { MachineLoopError } from "../../src/actors/machine/errors.ts";
+import { MAX_MICROSTEPS } from "../../src/actors/machine/limits.ts";
 import { fire, type MachineState, restore, start, step } from "../../src/actors/machine/step.ts";
-import { MAX_MICROSTEPS } from "../../src/limits.ts";
 import { entity } from "./entity.ts";
 
 const machineOf = (json: object): Machine => compileMachine(parseMachine({ id: "m", ...json }));

@@ -3,6 +3,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { storeContract } from "./contract.ts";
 import { erasureContract } from "./contract-erasure.ts";
+import { machinesContract } from "./contract-machines.ts";
 import { open } from "./fixture.ts";
 
 t.test("the store on a PostgreSQL server", async (t) => {
@@ -12,4 +13,5 @@ t.test("the store on a PostgreSQL server", async (t) => {
     open: (options) => open({ dataDir, databaseUrl: url, ...options }),
   });
   await erasureContract(t, store);
+  await machinesContract(t, store);
 });

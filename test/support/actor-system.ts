@@ -1,4 +1,5 @@
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
+import type { MachineVersion } from "../../src/actors/machine/ports.ts";
 import { TRACKED } from "../../src/actors/machine/tracked.ts";
 import type { Report } from "../../src/actors/messages.ts";
 import type { Traces } from "../../src/actors/ports.ts";
@@ -31,6 +32,8 @@ export async function startSystem(
     store?: MemoryStore;
     clock?: FakeClock;
     machine?: Machine;
+    /** What is read before shards are woken. */
+    machines?: readonly MachineVersion[];
     receive?: Partial<ReceiveOptions>;
     traces?: Traces;
   } = {},
@@ -40,9 +43,10 @@ export async function startSystem(
   store.incarnation += 1;
   const lost: number[][] = [];
   const fatal: unknown[] = [];
-  const system = new ActorSystem({
+  const system: ActorSystem = new ActorSystem({
     receive: { ...RECEIVE, ...options.receive },
     machine: options.machine ?? tracked,
+    readMachines: async () => system.machines.take(options.machines ?? []),
     store,
     traces: options.traces,
     clock,

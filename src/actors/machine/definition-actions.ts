@@ -1,9 +1,10 @@
 /** Actions of a definition: `assign`, `emit`, `raise`. */
-import { MAX_MACHINE_ACTIONS } from "../../limits.ts";
+
 import type { Json, JsonObject } from "../messages.ts";
 import { isObject, list, member, members, name, pointer } from "./definition-members.ts";
 import { MachineError } from "./errors.ts";
 import { type Expression, parseExpression } from "./expression.ts";
+import { MAX_MACHINE_ACTIONS } from "./limits.ts";
 
 export type ActionDefinition =
   | { type: "assign"; assignment: [key: string, value: Expression][] }

@@ -8,6 +8,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Whether a value is nested deeper than so many levels of objects and lists. */
+export function isDeeper(json: unknown, levels: number): boolean {
+  if (typeof json !== "object" || json === null) return false;
+  return levels === 0 || Object.values(json).some((value) => isDeeper(value, levels - 1));
+}
+
 /** A token of a JSON pointer (RFC 6901). */
 export function pointer(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");

@@ -18,18 +18,20 @@
  * - Transitions stay inside their source unless `reenter` is true, as in XState v5. Event descriptors may be `*` and `a.*`.
  * - `description`, `meta`, `tags` and `version` are allowed and ignored.
  */
+
+import type { Json, JsonObject } from "../messages.ts";
+import { type ActionDefinition, parseActions } from "./definition-actions.ts";
+import { isDeeper, isObject, list, member, members, name, pointer } from "./definition-members.ts";
+import { MachineError } from "./errors.ts";
+import { type Expression, parseExpression } from "./expression.ts";
 import {
   MAX_CONTEXT_BYTES,
+  MAX_DEFINITION_DEPTH,
   MAX_MACHINE_DELAY_MS,
   MAX_MACHINE_DEPTH,
   MAX_MACHINE_STATES,
   MAX_MACHINE_TRANSITIONS,
-} from "../../limits.ts";
-import type { Json, JsonObject } from "../messages.ts";
-import { type ActionDefinition, parseActions } from "./definition-actions.ts";
-import { isObject, list, member, members, name, pointer } from "./definition-members.ts";
-import { MachineError } from "./errors.ts";
-import { type Expression, parseExpression } from "./expression.ts";
+} from "./limits.ts";
 import { resolveTarget } from "./targets.ts";
 import { asJson } from "./values.ts";
 
@@ -106,6 +108,8 @@ class Parser {
 
   machine(json: unknown): MachineDefinition {
     if (!isObject(json)) throw new MachineError("wrong-type", "", "a machine is a JSON object");
+    if (isDeeper(json, MAX_DEFINITION_DEPTH))
+      throw new MachineError("too-deep", "", `JSON is nested at most ${MAX_DEFINITION_DEPTH} deep`);
     const id = name(member(json, "id"), "/id");
     const root = this.#state(json, "", "", 0);
     if (root.kind !== "compound")

@@ -1,10 +1,11 @@
 /** The work of one event that changes something: leaves and enters states, carries out actions, collects what comes of it. */
-import { MAX_CONTEXT_BYTES, MAX_EMITTED } from "../../limits.ts";
+
 import type { JsonObject } from "../messages.ts";
 import type { CompiledTransition, Leaf, Machine, StateNode } from "./compile.ts";
 import type { ActionDefinition } from "./definition-actions.ts";
 import { MachineActionError } from "./errors.ts";
 import { type Expression, evaluate } from "./expression.ts";
+import { MAX_CONTEXT_BYTES, MAX_EMITTED } from "./limits.ts";
 import { bind, type EntityScope, type MachineEvent } from "./scope.ts";
 import type { ArmedTimer, Emitted, MachineState, Transition } from "./step.ts";
 import { sameJson } from "./values.ts";
@@ -160,7 +161,7 @@ function jsonBytes(json: JsonObject): number {
   return Buffer.byteLength(JSON.stringify(json));
 }
 
-function sameTimers(a: readonly ArmedTimer[], b: readonly ArmedTimer[]): boolean {
+export function sameTimers(a: readonly ArmedTimer[], b: readonly ArmedTimer[]): boolean {
   return (
     a === b ||
     (a.length === b.length && a.every((timer, i) => timer.key === b[i].key && timer.due === b[i].due))

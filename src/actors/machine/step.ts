@@ -10,12 +10,12 @@
  * with the CEL library's evaluator (a small object for each evaluation included) it was 0.18 µs; 0.01 µs where no guard is asked.
  */
 import assert from "node:assert/strict";
-import { MAX_MICROSTEPS } from "../../limits.ts";
 import type { JsonObject } from "../messages.ts";
 import type { CompiledTransition, Machine } from "./compile.ts";
 import { upwards } from "./compile.ts";
 import { MachineLoopError } from "./errors.ts";
 import { holds } from "./expression.ts";
+import { MAX_MICROSTEPS } from "./limits.ts";
 import { Run } from "./run.ts";
 import { bind, type EntityScope, type MachineEvent } from "./scope.ts";
 

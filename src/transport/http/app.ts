@@ -20,6 +20,7 @@ import { commandsRoute } from "./routes/commands.ts";
 import { deletionsRoute } from "./routes/deletions.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
+import { type MachinesOptions, machinesRoutes } from "./routes/machines.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { tracksRoutes } from "./routes/tracks.ts";
@@ -39,6 +40,8 @@ export interface AppOptions {
   events?: EventAccess;
   /** Absent = none, and no routes for them. */
   webhooks?: WebhooksOptions;
+  /** Absent = only the built-in one, and no routes for others. */
+  machines?: MachinesOptions;
   /** What was; absent = the store keeps none. */
   history?: History;
   /** For `/v1/cluster`. */
@@ -90,6 +93,7 @@ export function createApp(options: AppOptions): App {
   deletionsRoute(app, options.commands, options.newId);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
+  if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

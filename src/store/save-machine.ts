@@ -1,0 +1,89 @@
+/** Makes the next version of a machine. */
+import type { PoolClient } from "pg";
+import { MAX_MACHINE_STATES_KEPT, MAX_MACHINES } from "../actors/machine/limits.ts";
+import { timersSince } from "../actors/machine/migrate.ts";
+import type { MachineChange, MachineDraft, MachineVersion } from "../actors/machine/ports.ts";
+import { sameJson } from "../actors/machine/values.ts";
+import { readMachines } from "./read-machines.ts";
+
+/** Changes come one after the other from here to the end of the transaction. */
+const TURN = "SELECT revision::float8 FROM configuration WHERE name = 'machines' FOR UPDATE";
+const RAISE = "UPDATE configuration SET revision = $1 WHERE name = 'machines'";
+const STATES = "SELECT coalesce(sum(states), 0)::int AS states FROM machine";
+const INSERT = `
+INSERT INTO machine (name, version, revision, kinds, definition, states, timers_since)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
+
+/** What is to become of a machine: a version with a definition, or none any more. */
+export type Wanted = MachineDraft | { name: string; definition?: undefined };
+
+/**
+ * Within a transaction.
+ * @param ifVersion changes only this version.
+ */
+export async function saveMachine(
+  client: PoolClient,
+  wanted: Wanted,
+  ifVersion: number | undefined,
+): Promise<MachineChange> {
+  const turn = await client.query<{ revision: number }>(TURN);
+  const revision = turn.rows[0]!.revision + 1;
+  const newest = await readMachines(client, 0);
+  const last = newest.find(({ name }) => name === wanted.name);
+  const isThere = last?.definition !== undefined;
+  if (ifVersion !== undefined ? !isThere || last.version !== ifVersion : !isThere && !isDraft(wanted))
+    return { is: "other-version", ...(isThere && { version: last.version }) };
+  if (isDraft(wanted)) {
+    const refused = await refuse(client, wanted, newest);
+    if (refused !== undefined) return refused;
+  }
+  const version = (last?.version ?? 0) + 1;
+  const next = isDraft(wanted)
+    ? {
+        kinds: wanted.kinds,
+        definition: wanted.definition,
+        timersSince: timersSince(wanted.timers, version, last?.timersSince),
+      }
+    : { kinds: [], timersSince: {} };
+  await client.query(RAISE, [revision]);
+  const inserted = await client.query<{ changed_at: number }>(INSERT, [
+    wanted.name,
+    version,
+    revision,
+    next.kinds,
+    isDraft(wanted) ? JSON.stringify(wanted.definition) : null,
+    isDraft(wanted) ? wanted.states : 0,
+    JSON.stringify(next.timersSince),
+  ]);
+  const changedAt = Math.round(inserted.rows[0]!.changed_at);
+  return {
+    is: "saved",
+    created: !isThere,
+    version: { name: wanted.name, version, revision, ...next, changedAt },
+  };
+}
+
+/** Why a definition is not taken, or need not be. */
+async function refuse(
+  client: PoolClient,
+  { name, kinds, definition, states }: MachineDraft,
+  newest: readonly MachineVersion[],
+): Promise<MachineChange | undefined> {
+  const last = newest.find((one) => one.name === name);
+  if (last !== undefined && sameJson(last.definition, definition) && sameJson([...last.kinds], [...kinds]))
+    return { is: "unchanged", version: last };
+  for (const other of newest) {
+    const kind = other.name === name ? undefined : other.kinds.find((one) => kinds.includes(one));
+    if (kind !== undefined) return { is: "kind-taken", kind, by: other.name };
+  }
+  const others = newest.filter((one) => one.definition !== undefined && one.name !== name);
+  if (others.length >= MAX_MACHINES) return { is: "too-many", of: "machines" };
+  const kept = await client.query<{ states: number }>(STATES);
+  if (kept.rows[0]!.states + states > MAX_MACHINE_STATES_KEPT) return { is: "too-many", of: "states" };
+  return undefined;
+}
+
+function isDraft(wanted: Wanted): wanted is MachineDraft {
+  return wanted.definition !== undefined;
+}

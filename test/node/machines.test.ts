@@ -1,0 +1,311 @@
+// Machines that are changed over HTTP.
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import t, { type Test } from "tap";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
+import type { ClusterStatus } from "../../src/cluster/status.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
+import { CONFIGURATION_LOOK_MS, MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
+import { startNode } from "../../src/node.ts";
+import { saveMachine } from "../../src/store/save-machine.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { madeDataDir } from "../support/data-dir.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { testRedis } from "../support/redis.ts";
+import { type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
+
+t.setTimeout(180_000);
+
+const DOOR = {
+  id: "door",
+  initial: "shut",
+  context: { opened: 0 },
+  states: {
+    shut: { on: { open: "ajar" } },
+    ajar: {
+      entry: { type: "assign", assignment: { opened: "context.opened + 1" } },
+      after: { "3600000": "shut" },
+      on: { slam: { target: "shut", guard: "context.opened > 0" } },
+    },
+  },
+};
+const LATCHED = {
+  id: "door",
+  initial: "latched",
+  states: { latched: {}, ajar: { on: { slam: "latched" } } },
+};
+const put = (definition: unknown, kinds: unknown = ["door"]) => ({ kinds, definition });
+
+function asking(node: Pick<Serving, "url" | "headers">) {
+  return (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    fetch(`${node.url}${path}`, {
+      method,
+      headers: { ...node.headers, "content-type": "application/json", ...headers },
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+    });
+}
+type Ask = ReturnType<typeof asking>;
+
+async function json(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
+  return (await (await response).json()) as Record<string, unknown>;
+}
+
+async function report(ask: Ask, ids: readonly string[], kind = "door"): Promise<void> {
+  const t = new Date().toISOString();
+  for (;;) {
+    const answer = await json(
+      ask(
+        "POST",
+        "/v1/reports",
+        ids.map((id) => ({ id, t, kind, lon: 1, lat: 2 })),
+      ),
+    );
+    if (answer.accepted === ids.length) return;
+    await sleep(50);
+  }
+}
+
+async function states(ask: Ask): Promise<Record<string, string>> {
+  for (;;) {
+    const response = await ask("GET", "/v1/entities?limit=10000");
+    const list = (await response.json()) as { features: { id: string; properties: { state: string } }[] };
+    if (response.status === 200)
+      return Object.fromEntries(list.features.map(({ id, properties }) => [id, properties.state]));
+    await sleep(50);
+  }
+}
+
+async function statesAre(ask: Ask, wanted: Record<string, string>): Promise<void> {
+  while (JSON.stringify(await states(ask)) !== JSON.stringify(wanted)) await sleep(20);
+}
+
+const command = (ask: Ask, id: string, name: string) =>
+  json(ask("POST", `/v1/entities/${id}/commands`, { name }));
+
+async function eventsOf(ask: Ask, type: string) {
+  const list = (await json(ask("GET", `/v1/events?type=${type}&limit=1000`))) as { events: unknown[] };
+  return list.events as { subject: string; data: unknown }[];
+}
+
+t.test("[H34] machines are made, listed, changed and removed, while entities run them", async (t) => {
+  const node = await serve(t, { dataDir: await madeDataDir(t) });
+  const ask = asking(node);
+  t.match(await json(ask("GET", "/v1/machines")), {
+    machines: [{ name: "tracked", builtIn: true, version: 0, definition: { id: "tracked" } }],
+  });
+  t.match(await json(ask("GET", "/v1/machines/tracked")), { builtIn: true });
+  const made = await ask("PUT", "/v1/machines/door", put(DOOR));
+  t.equal(made.status, 201);
+  t.equal(made.headers.get("etag"), '"1"');
+  t.match(await made.json(), { name: "door", version: 1, builtIn: false, kinds: ["door"], changedAt: /Z$/ });
+  const got = await ask("GET", "/v1/machines/door");
+  t.equal(got.headers.get("etag"), '"1"');
+  t.equal(JSON.stringify((await json(got)).definition), JSON.stringify(DOOR), "as it was written");
+  t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 200);
+  t.match(await json(ask("GET", "/v1/machines")), { machines: [{}, { name: "door", version: 1 }] });
+
+  await report(ask, ["a", "b"]);
+  await report(ask, ["c"], "truck");
+  t.match(await command(ask, "a", "open"), { accepted: true, state: "ajar" });
+  t.same(await states(ask), { a: "ajar", b: "shut", c: "online.stopped" });
+  const changed = await ask("PUT", "/v1/machines/door", put(LATCHED), { "if-match": '"1"' });
+  t.equal(changed.status, 200);
+  t.equal(changed.headers.get("etag"), '"2"');
+  t.match(await command(ask, "b", "open"), { status: 409 }, "it decides in its new machine at once");
+  await statesAre(ask, { a: "ajar", b: "latched", c: "online.stopped" });
+  t.match(await eventsOf(ask, "machine.changed"), [
+    { subject: "b", data: { machine: "door", version: 2, from: "shut", to: "latched" } },
+  ]);
+  t.match(await command(ask, "a", "slam"), { accepted: true, state: "latched" });
+
+  t.equal((await ask("DELETE", "/v1/machines/door")).status, 204);
+  t.equal((await ask("GET", "/v1/machines/door")).status, 404);
+  await statesAre(ask, { a: "offline", b: "offline", c: "online.stopped" });
+  t.match(await json(ask("PUT", "/v1/machines/door", put(DOOR))), { version: 4 });
+
+  const { paths } = (await json(ask("GET", "/openapi.json"))) as { paths: Record<string, object> };
+  t.same(Object.keys(paths["/v1/machines/{name}"]!).sort(), ["delete", "get", "put"]);
+});
+
+t.test("[H35] what is no machine is refused with what, where and why; nothing changes", async (t) => {
+  const ask = asking(await serve(t, { dataDir: await madeDataDir(t) }));
+  const refused = async (status: number, type: string, response: Promise<Response>) => {
+    const problem = await json(response);
+    t.match(problem, { status, type: `urn:muster:problem:${type}` });
+    return problem;
+  };
+  const at = "/v1/machines/door";
+  const target = { ...DOOR, states: { shut: { on: { open: "nowhere" } } } };
+  t.match(await refused(400, "invalid-machine", ask("PUT", at, put(target))), {
+    code: "unknown-target",
+    path: "/states/shut/on/open",
+    detail: /nowhere/,
+  });
+  const guard = { ...DOOR, states: { shut: { on: { open: { guard: "1 +" } } } } };
+  t.match(await refused(400, "invalid-machine", ask("PUT", at, put(guard))), {
+    code: "bad-expression",
+    path: "/states/shut/on/open/guard",
+  });
+  t.match(await refused(400, "invalid-machine", ask("PUT", at, put({ ...DOOR, id: "gate" }))), {
+    code: "bad-name",
+    path: "/id",
+  });
+  const nested = `{"id":"door","meta":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+  t.match(
+    await refused(400, "invalid-machine", ask("PUT", at, `{"kinds":["door"],"definition":${nested}}`)),
+    {
+      code: "too-deep",
+    },
+  );
+  for (const definition of [null, [], "x", {}])
+    await refused(400, "invalid-machine", ask("PUT", at, put(definition)));
+  for (const kinds of [undefined, [], "door", [""], ["a\u0007"], ["a", "a"], [1], ["x".repeat(65)]])
+    await refused(400, "bad-request", ask("PUT", at, { definition: DOOR, ...(kinds && { kinds }) }));
+  await refused(400, "bad-request", ask("PUT", at, { ...put(DOOR), version: 1 }));
+  await refused(400, "bad-request", ask("PUT", at, { kinds: ["door"] }));
+  await refused(400, "bad-request", ask("PUT", at, put(DOOR), { "if-match": "1" }));
+  const large = { ...DOOR, description: "x".repeat(MAX_SMALL_BODY_BYTES) };
+  await refused(413, "body-too-large", ask("PUT", at, put(large)));
+  await refused(409, "machine-built-in", ask("PUT", "/v1/machines/tracked", put({ ...DOOR, id: "tracked" })));
+  await refused(409, "machine-built-in", ask("DELETE", "/v1/machines/tracked"));
+  await refused(404, "machine-not-found", ask("GET", at));
+  await refused(404, "machine-not-found", ask("DELETE", at));
+  await refused(404, "machine-not-found", ask("PUT", at, put(DOOR), { "if-match": '"1"' }));
+  t.match(await json(ask("GET", "/v1/machines")), { machines: { length: 1 } });
+
+  t.equal(
+    (await ask("PUT", at, put({ ...DOOR, description: "\ud800 and \u0000", meta: { x: 1 } }))).status,
+    201,
+  );
+  t.match(await refused(412, "machine-version", ask("PUT", at, put(LATCHED), { "if-match": '"2"' })), {
+    version: 1,
+  });
+  await refused(412, "machine-version", ask("DELETE", at, undefined, { "if-match": '"7"' }));
+  await refused(409, "kind-taken", ask("PUT", "/v1/machines/gate", put({ ...DOOR, id: "gate" })));
+  t.match(await json(ask("GET", at)), { version: 1 });
+});
+
+t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async (t) => {
+  const { url } = await testDatabase(t);
+  const dataDir = await temporaryFolder(t);
+  const env = { DATABASE_URL: url };
+  const ids = Array.from({ length: 300 }, (_, i) => `d${i}`);
+  let node = await serve(t, { dataDir, env });
+  let ask = asking(node);
+  t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
+  await report(ask, ids);
+  for (const id of ids.slice(0, 20)) t.match(await command(ask, id, "open"), { accepted: true });
+  const before = await states(ask);
+  t.equal(Object.values(before).filter((state) => state === "ajar").length, 20);
+
+  await node.end("SIGKILL");
+  node = await serve(t, { dataDir, env });
+  ask = asking(node);
+  t.same(await states(ask), before);
+  t.match(
+    await command(ask, "d0", "slam"),
+    { accepted: true, state: "shut" },
+    "its context is there: it was opened",
+  );
+  t.same(await eventsOf(ask, "machine.changed"), []);
+
+  // It dies while entities go over: some have, some have not.
+  t.equal((await ask("PUT", "/v1/machines/door", put(LATCHED))).status, 200);
+  await node.end("SIGKILL");
+  node = await serve(t, { dataDir, env });
+  ask = asking(node);
+  const after = Object.fromEntries(
+    Object.keys(before).map((id) => [id, before[id] === "ajar" && id !== "d0" ? "ajar" : "latched"]),
+  );
+  await statesAre(ask, after);
+  const events = await eventsOf(ask, "machine.changed");
+  const subjects = new Set(events.map(({ subject }) => subject));
+  t.same([events.length, subjects.size], [281, 281], "each of those whose state is gone says so once");
+});
+
+/** Two nodes that both have shards. */
+async function startTwo(t: Test) {
+  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
+  const env = { DATABASE_URL: url, REDIS_URL: redis, MUSTER_CLUSTER: `machines-${process.pid}` };
+  const start = async () => serve(t, { dataDir: await temporaryFolder(t), env });
+  const nodes = await Promise.all([start(), start()]);
+  const status = async () =>
+    (await json(asking(nodes[0]!)("GET", "/v1/cluster"))) as unknown as ClusterStatus;
+  let cluster = await status();
+  const isShared = () =>
+    cluster.shards.every(({ state }) => state === "open") &&
+    cluster.nodes.length === 2 &&
+    cluster.nodes.every(({ shards }) => shards > 0);
+  while (!isShared()) {
+    await sleep(100);
+    cluster = await status();
+  }
+  return { url, nodes, status };
+}
+
+t.test("[X20] all nodes hold all machines; one whose announcement is lost is only late", async (t) => {
+  const { url, nodes, status } = await startTwo(t);
+  const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
+  t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
+  while ((await other("GET", "/v1/machines/door")).status !== 200) await sleep(10);
+  const ids = Array.from({ length: 60 }, (_, i) => `d${i}`);
+  await report(other, ids);
+  t.same(new Set(Object.values(await states(ask))), new Set(["shut"]), "whichever node owns them");
+  const owners = new Set(
+    (await status()).shards.filter((_, i) => ids.some((id) => shardOf(id) === i)).map(({ owner }) => owner),
+  );
+  t.equal(owners.size, 2);
+
+  // Nobody announces this one.
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query("BEGIN");
+  const draft = { name: "door", kinds: ["door"], definition: LATCHED, states: 2, timers: [] };
+  const { is } = await saveMachine(client as unknown as pg.PoolClient, draft, 1);
+  await client.query("COMMIT");
+  t.equal(is, "saved");
+  for (const one of [ask, other])
+    while ((await json(one("GET", "/v1/machines/door"))).version !== 2) await sleep(50);
+  await statesAre(ask, Object.fromEntries(ids.toSorted().map((id) => [id, "latched"])));
+
+  // What a node decided under the newest version goes on under it elsewhere.
+  t.equal(await nodes[0]!.end("SIGTERM"), 0);
+  await statesAre(other, Object.fromEntries(ids.toSorted().map((id) => [id, "latched"])));
+  t.equal((await eventsOf(other, "machine.changed")).length, ids.length);
+});
+
+t.test("[X19] [X20] another node takes a change over when it hears of it, and need not look", async (t) => {
+  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
+  // A node that never looks by itself.
+  const clock: Clock = {
+    ...systemClock,
+    schedule: (ms, work) => (ms === CONFIGURATION_LOOK_MS ? () => {} : systemClock.schedule(ms, work)),
+  };
+  const start = async () => {
+    const config = loadConfig({
+      ...{
+        PORT: "0",
+        MUSTER_SERVER: "ws",
+        MUSTER_ADMIN_TOKEN: TOKEN,
+        MUSTER_CLUSTER: `heard-${process.pid}`,
+      },
+      ...{ DATABASE_URL: url, REDIS_URL: redis, MUSTER_DATA_DIR: await temporaryFolder(t) },
+    }) as Config;
+    const onFatal = (error: unknown) => t.fail(String(error));
+    const node = await startNode({ config, log: createLog("silent"), clock, onFatal });
+    t.teardown(() => node.stop());
+    return asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+  };
+  const [one, other] = [await start(), await start()];
+  for (const [ask, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
+    while ((await to("GET", "/v1/machines/door")).status !== 200) await sleep(10);
+    t.equal((await ask("DELETE", "/v1/machines/door")).status, 204);
+    while ((await to("GET", "/v1/machines/door")).status !== 404) await sleep(10);
+  }
+});
