@@ -58,6 +58,9 @@ const WORDS = 2 * HEAD;
 const COUNT_BITS = 8;
 const COUNT = 2 ** COUNT_BITS - 1;
 
+/** Where the points of one segment begin, while it is copied. */
+const FOUND = new Uint32Array(COUNT);
+
 const NO_HEADS = new Float64Array(0);
 const NO_WORDS = new Uint32Array(0);
 
@@ -354,12 +357,13 @@ export class TrackLog {
 
   /** A segment of another log, without its first point if that is open already as the last one of the segment before. */
   #copy(from: TrackLog, number: number, last: number, count: number, recorded: number, state: number): void {
-    const [first, ...rest] = findPoints(from.#inputAt(last), last, count);
+    findPoints(from.#inputAt(last), last, count, FOUND);
     if (this.count(number) === 0) {
-      const { point } = from.#recordAt(first);
+      const { point } = from.#recordAt(FOUND[0]);
       this.begin(number, point.t, point, recorded, state);
     }
-    for (const at of rest) {
+    for (let i = 1; i < count; i++) {
+      const at = FOUND[i];
       if (this.state(number) & CARRIED) {
         const { point } = from.#recordAt(at);
         this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);

@@ -160,17 +160,15 @@ export function readPoints(input: ByteReader, last: number, count: number): Trac
 }
 
 /** Where these records begin. */
-export function findPoints(input: ByteReader, last: number, count: number): number[] {
-  const found = new Array<number>(count);
+export function findPoints(input: ByteReader, last: number, count: number, into: Uint32Array): void {
   input.at = last;
   for (let i = count - 1; i >= 0; i--) {
     const at = input.at;
-    found[i] = at;
+    into[i] = at;
     input.u8();
     input.varint();
     input.at = at - input.varint();
   }
-  return found;
 }
 
 /** Writes what the record of a point says of the point alone. @returns its time. */
