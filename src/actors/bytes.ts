@@ -114,16 +114,16 @@ export function putVarint(view: DataView, start: number, value: number): number 
 /** Reads what a `ByteWriter` wrote. Reading past the end throws a RangeError. */
 export class ByteReader {
   at = 0;
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   readonly #view: DataView;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get done(): boolean {
-    return this.at >= this.#bytes.length;
+    return this.at >= this.bytes.length;
   }
   u8(): number {
     const value = this.#view.getUint8(this.at);
@@ -165,9 +165,9 @@ export class ByteReader {
   /** A view of `count` bytes, not a copy. */
   raw(count: number): Uint8Array {
     const end = this.at + count;
-    if (end > this.#bytes.length)
-      throw new RangeError(`${count} bytes at ${this.at} run past the end, ${this.#bytes.length}`);
-    const value = this.#bytes.subarray(this.at, end);
+    if (end > this.bytes.length)
+      throw new RangeError(`${count} bytes at ${this.at} run past the end, ${this.bytes.length}`);
+    const value = this.bytes.subarray(this.at, end);
     this.at = end;
     return value;
   }

@@ -220,8 +220,7 @@ export class EntityTable {
     const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
     if (!Number.isNaN(fact.lon)) {
-      const describe = () => this.describe(slot);
-      this.tracks.reported(columns.shard[slot], this.number[slot], fact, columns.received[slot], describe);
+      this.tracks.reported(columns.shard[slot], this.number[slot], fact, columns.received[slot], this, slot);
     }
     if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
     let full = columns.liveness[slot] !== LIVE;

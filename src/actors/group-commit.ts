@@ -16,7 +16,7 @@ import {
   MAX_FLUSH_EVENTS,
   MIN_FLUSH_INTERVAL_MS,
 } from "../limits.ts";
-import type { TakenTail } from "../tracks/track-log.ts";
+import type { TakenTail } from "../tracks/taken-tail.ts";
 import { type Bisection, bisect } from "./bisection.ts";
 import type { Fact } from "./facts.ts";
 import type { EventFact, RefusalType } from "./messages.ts";

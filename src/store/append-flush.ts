@@ -10,6 +10,7 @@
 import type { PoolClient } from "pg";
 import type { Batch } from "../actors/ports.ts";
 import { encodeBody } from "./journal-body.ts";
+import { listOf } from "./list-text.ts";
 
 const SQL = `
 WITH held AS MATERIALIZED (
@@ -50,9 +51,8 @@ export async function appendFlush(
     key.gen,
     key.ring,
     batch.flushNo,
-    // As PostgreSQL reads an array: `pg` would quote and escape each number.
-    `{${sections.map((section) => section.shard).join()}}`,
-    `{${sections.map((section) => section.epoch).join()}}`,
+    listOf(sections.map((section) => section.shard)),
+    listOf(sections.map((section) => section.epoch)),
     Number.isFinite(batch.tMin) ? batch.tMin : null,
     Number.isFinite(batch.tMax) ? batch.tMax : null,
     encodeBody(sections),

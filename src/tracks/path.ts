@@ -58,6 +58,6 @@ function sample(samples: readonly string[] | undefined, i: number): number {
 
 /** One of the two lists as PostgreSQL reads it; `null` = unknown at all points. */
 export function samplesText(points: readonly TrackPoint[], name: "speed" | "course"): string | null {
-  if (points.every((point) => Number.isNaN(point[name]))) return null;
-  return `{${points.map((point) => (Number.isNaN(point[name]) ? -1 : Math.round(point[name] * 10))).join(",")}}`;
+  const samples = points.map((point) => (Number.isNaN(point[name]) ? -1 : Math.round(point[name] * 10)));
+  return samples.every((one) => one < 0) ? null : `{${samples.join()}}`;
 }

@@ -11,16 +11,20 @@ import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import { widenF64 } from "../picture/columns.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { Description, TrackPoint } from "./segment.ts";
+import type { TakenTail } from "./taken-tail.ts";
 import {
   BEGIN,
+  copyPoint,
   END,
   type EndRecord,
+  findPoints,
   HOLD,
   isEnd,
   LATE,
   type Motion,
   POINT,
   type PointRecord,
+  readPoints,
   readRecord,
   STATE,
   tagOf,
@@ -42,20 +46,6 @@ const SMALL_BYTES = 65_536;
 /** Share of the points that is wanted, below which a log is written anew. */
 const WANTED_SHARE = 2 / 3;
 
-/** What of a log goes with a checkpoint; the log is told what becomes of it. */
-export interface TakenTail {
-  log: TrackLog;
-  /** Ascending; a piece replaces one of the same number. */
-  no: number;
-  /** Pieces with smaller numbers are not wanted any more. */
-  whole: boolean;
-  body: Uint8Array;
-  end: number;
-  turn: number;
-  /** With it so many numbers are forgotten. */
-  forgotten: number;
-}
-
 /** What is known of a number, next to each other so that it takes one cache line, as 64-bit numbers … */
 const FIRST_TIME = 0;
 const LAST_TIME = 1;
@@ -68,11 +58,16 @@ const WORDS = 2 * HEAD;
 const COUNT_BITS = 8;
 const COUNT = 2 ** COUNT_BITS - 1;
 
+/** Where the points of one segment begin, while it is copied. */
+const FOUND = new Uint32Array(COUNT);
+
 const NO_HEADS = new Float64Array(0);
 const NO_WORDS = new Uint32Array(0);
 
 export class TrackLog {
   #out = new ByteWriter(0);
+  /** Of what was written, until the writer takes other memory. */
+  #input = new ByteReader(this.#out.bytes);
   #heads = NO_HEADS;
   #words = NO_WORDS;
   #numbers = 0;
@@ -252,7 +247,7 @@ export class TrackLog {
 
   /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
   points(last: number, count: number): TrackPoint[] {
-    return this.#offsets(last, count).map((at) => this.#recordAt(at).point);
+    return readPoints(this.#inputAt(last), last, count);
   }
 
   /** The points of the open segment; there must be one. */
@@ -265,20 +260,14 @@ export class TrackLog {
     return this.#recordAt(this.#lastAt(number)).point;
   }
 
-  #recordAt(at: number): PointRecord {
-    const input = new ByteReader(this.#out.bytes);
-    input.at = at;
-    return readRecord(input) as PointRecord;
+  #inputAt(at: number): ByteReader {
+    if (this.#input.bytes !== this.#out.bytes) this.#input = new ByteReader(this.#out.bytes);
+    this.#input.at = at;
+    return this.#input;
   }
 
-  #offsets(last: number, count: number): number[] {
-    const offsets = new Array<number>(count);
-    let at = last;
-    for (let i = count - 1; i >= 0; i--) {
-      offsets[i] = at;
-      if (i > 0) at -= this.#recordAt(at).back;
-    }
-    return offsets;
+  #recordAt(at: number): PointRecord {
+    return readRecord(this.#inputAt(at)) as PointRecord;
   }
 
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
@@ -341,18 +330,20 @@ export class TrackLog {
   /** Writes what is wanted anew, entity by entity. */
   #rewrite(): void {
     const to = new TrackLog();
+    to.#out.reserve(this.#out.length);
     const closed = Map.groupBy(this.closed, ({ number }) => number);
     for (let number = 0; number < this.#numbers; number++) {
       if (!this.#hasLast(number)) continue;
       const ended = closed.get(number) ?? [];
       for (const [i, segment] of ended.entries()) {
-        to.#copy(number, this.points(segment.last, segment.count), segment.recorded, 0);
+        to.#copy(this, number, segment.last, segment.count, segment.recorded, 0);
         to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
         segment.last = to.closed.at(-1)!.last;
       }
-      if (this.count(number) > 0)
-        to.#copy(number, this.open(number), this.recorded(number), this.state(number));
-      else if (ended.length === 0) to.#copy(number, [this.lastPoint(number)], NaN, HELD);
+      const last = this.#lastAt(number);
+      const count = this.count(number);
+      if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
+      else if (ended.length === 0) to.#copy(this, number, last, 1, NaN, HELD);
     }
     for (const { number, point, received } of this.late) to.addLate(number, point.t, point, received);
     this.#out = to.#out;
@@ -364,11 +355,24 @@ export class TrackLog {
     this.#rewritten = this.#forgotten;
   }
 
-  /** A segment, without its first point if that is open already as the last one of the segment before. */
-  #copy(number: number, points: readonly TrackPoint[], recorded: number, state: number): void {
-    const [first, ...rest] = points;
-    if (this.count(number) === 0) this.begin(number, first.t, first, recorded, state);
-    for (const point of rest) this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
+  /** A segment of another log, without its first point if that is open already as the last one of the segment before. */
+  #copy(from: TrackLog, number: number, last: number, count: number, recorded: number, state: number): void {
+    findPoints(from.#inputAt(last), last, count, FOUND);
+    if (this.count(number) === 0) {
+      const { point } = from.#recordAt(FOUND[0]);
+      this.begin(number, point.t, point, recorded, state);
+    }
+    for (let i = 1; i < count; i++) {
+      const at = FOUND[i];
+      if (this.state(number) & CARRIED) {
+        const { point } = from.#recordAt(at);
+        this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
+        continue;
+      }
+      const to = this.#out.length;
+      const t = copyPoint(from.#inputAt(at), this.#out, number, to - this.#lastAt(number));
+      this.#applyPoint(POINT, number, t, 0, NaN, to);
+    }
   }
 
   #grow(number: number): void {

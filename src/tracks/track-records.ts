@@ -121,15 +121,20 @@ export function isEnd(record: PointRecord | EndRecord): record is EndRecord {
 function readPoint(input: ByteReader, tag: number, number: number): PointRecord {
   assert.ok(tagOf(tag) <= LATE, `unknown record ${tag} of a track`);
   const back = input.varint();
+  const point = readTrackPoint(input, tag);
+  const state = tag & STATE ? input.u8() : 0;
+  const recorded = tag & STATE || tagOf(tag) === LATE ? input.f64() : NaN;
+  return { tag, number, back, point, state, recorded };
+}
+
+function readTrackPoint(input: ByteReader, tag: number): TrackPoint {
   const t = input.f64();
   const lon = (input.u32() | 0) / DEGREE;
   const lat = (input.u32() | 0) / DEGREE;
   const alt = tag & ALT ? input.f32() : NaN;
   const speed = tag & MOTION ? input.u16() : UNKNOWN;
   const course = tag & MOTION ? input.u16() : UNKNOWN;
-  const state = tag & STATE ? input.u8() : 0;
-  const recorded = tag & STATE || tagOf(tag) === LATE ? input.f64() : NaN;
-  const point = {
+  return {
     t,
     lon,
     lat,
@@ -137,7 +142,51 @@ function readPoint(input: ByteReader, tag: number, number: number): PointRecord 
     speed: speed === UNKNOWN ? NaN : speed / 10,
     course: course === UNKNOWN ? NaN : course / 10,
   };
-  return { tag, number, back, point, state, recorded };
+}
+
+/** The points of the last `count` records of an entity up to the one at `last`, in the order in which they came. */
+export function readPoints(input: ByteReader, last: number, count: number): TrackPoint[] {
+  const points = new Array<TrackPoint>(count);
+  input.at = last;
+  for (let i = count - 1; i >= 0; i--) {
+    const at = input.at;
+    const tag = input.u8();
+    input.varint();
+    const back = input.varint();
+    points[i] = readTrackPoint(input, tag);
+    input.at = at - back;
+  }
+  return points;
+}
+
+/** Where these records begin. */
+export function findPoints(input: ByteReader, last: number, count: number, into: Uint32Array): void {
+  input.at = last;
+  for (let i = count - 1; i >= 0; i--) {
+    const at = input.at;
+    into[i] = at;
+    input.u8();
+    input.varint();
+    input.at = at - input.varint();
+  }
+}
+
+/** Writes what the record of a point says of the point alone. @returns its time. */
+export function copyPoint(input: ByteReader, out: ByteWriter, number: number, back: number): number {
+  const tag = input.u8() & (ALT | MOTION);
+  input.varint();
+  input.varint();
+  const t = input.f64();
+  out.reserve(POINT_BYTES);
+  out.u8(POINT | tag);
+  out.varint(number);
+  out.varint(back);
+  out.f64(t);
+  out.u32(input.u32());
+  out.u32(input.u32());
+  if (tag & ALT) out.u32(input.u32());
+  if (tag & MOTION) out.u32(input.u32());
+  return t;
 }
 
 function readEnd(input: ByteReader, tag: number, number: number): EndRecord {

@@ -47,8 +47,19 @@ export class Tracks {
     return this.logs[shard].bytes >= MAX_SHARD_TRACK_BYTES;
   }
 
-  /** A report with a place was taken. @param heard when the entity was last heard of before, Unix ms. @param before what it was until now */
-  reported(shard: number, number: number, fix: Fix, heard: number, before: () => Description): void {
+  /**
+   * A report with a place was taken.
+   * @param heard when the entity was last heard of before, Unix ms.
+   * @param entities say what the one in `slot` was until now.
+   */
+  reported(
+    shard: number,
+    number: number,
+    fix: Fix,
+    heard: number,
+    entities: { describe(slot: number): Description },
+    slot: number,
+  ): void {
     const log = this.logs[shard];
     const { received } = fix;
     const t = Math.floor(Math.min(fix.t, received));
@@ -61,8 +72,9 @@ export class Tracks {
       else log.addLate(number, t, fix, received);
       return;
     }
-    if (count > 0 && t - last >= this.holdMs) this.#hold(log, number, heard, before());
-    else if (count > 1 && this.#isWhole(log, number, t, isDelayed)) log.end(number, before(), heard, NaN);
+    if (count > 0 && t - last >= this.holdMs) this.#hold(log, number, heard, entities.describe(slot));
+    else if (count > 1 && this.#isWhole(log, number, t, isDelayed))
+      log.end(number, entities.describe(slot), heard, NaN);
     // What is heard of before its hold is over takes the place of the hold.
     else if (count === 0 && t < last + this.holdMs) log.beginAgain(number, received);
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);

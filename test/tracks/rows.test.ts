@@ -63,6 +63,15 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
   await write(whole, segment("other"));
   t.equal(await count(store, "track"), 2, "written again it is the same row");
 
+  const odd = segment('a"b\\c,{d} e', {
+    kind: "NULL",
+    state: "",
+    attributes: '{"a\\"": ["\\\\"]}',
+    labels: ["\n", "{}"],
+  });
+  await write(odd);
+  t.same(await of(odd.id), [odd], "whatever its texts are");
+
   const refused = segment("refused", { attributes: '{"a":"\\u0000"}' });
   await write(...Array.from({ length: 9 }, (_, i) => (i === 4 ? refused : segment(`mixed-${i}`))));
   t.equal(await count(store, "track WHERE entity LIKE 'mixed-%'"), 8);
@@ -85,7 +94,7 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
   t.same(await store.history.at({ ...at, known: START + 8_999 }), []);
   const ids = async (bbox: [number, number, number, number]) =>
     (await store.history.at({ t: START + 500, limit: 100, bbox })).map(({ id }) => id);
-  t.equal((await ids([179, 60, -179, 61])).length, 10, "a box across 180°");
-  t.equal((await ids([-179, 60, -178, 61])).length, 10, "a way across 180°");
+  t.equal((await ids([179, 60, -179, 61])).length, 11, "a box across 180°");
+  t.equal((await ids([-179, 60, -178, 61])).length, 11, "a way across 180°");
   t.equal((await ids([170, 60, 179, 61])).length, 0);
 }

@@ -99,7 +99,7 @@ class Run {
     const description = { ...NO_DESCRIPTION, state: this.#state };
     const heard = this.#heard.get(number)!;
     const before = this.log.late.length;
-    this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, () => description));
+    this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
     this.#heard.set(number, received);
     if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
     // Of an older one at the time of the last, the last stays.
@@ -214,13 +214,13 @@ const fix = (t: number, more: object = {}) => ({
   ...{ t, received: t, lon: 10, lat: 60, alt: NaN, speed: NaN, course: NaN, late: false },
   ...more,
 });
-const describe = () => NO_DESCRIPTION;
+const PLAIN = { describe: () => NO_DESCRIPTION };
 
 t.test("[TR4] what came late is told apart from what came in time", async (t) => {
   const tracks = new Tracks(HOLD_MS);
   const log = tracks.logs[SHARD];
   const report = (at: number, received: number, late = false) =>
-    tracks.reported(SHARD, 0, fix(START + at, { received: START + received, late }), START, describe);
+    tracks.reported(SHARD, 0, fix(START + at, { received: START + received, late }), START, PLAIN, 0);
   for (const at of [0, 1_000, 2_000]) report(at, at);
   report(3_000, 100_000);
   report(50_000, 100_000);
@@ -250,7 +250,7 @@ t.test("[TR2] [TR9] segments become shorter where memory is short, and then the 
   let at = START;
   while (!tracks.isFull(SHARD)) {
     at += 1_000;
-    for (let number = 0; number < 2_000; number++) tracks.reported(SHARD, number, fix(at), at, describe);
+    for (let number = 0; number < 2_000; number++) tracks.reported(SHARD, number, fix(at), at, PLAIN, 0);
   }
   const counts = log.closed.map(({ count }) => count);
   t.ok(Math.max(...counts) <= 64);
@@ -283,7 +283,7 @@ t.test("[TR6] a way across 180° has no jump, and goes through the places betwee
   t.match(pointAt(points, 1_000), { t: 1_000, lon: -179.5 }, "at a point it is that point");
   const tracks = new Tracks(HOLD_MS);
   const motion = { lon: -12.345678949, lat: 59.99999995, alt: 12.5, speed: 3.449, course: 359.96 };
-  tracks.reported(SHARD, 1, fix(START + 0.7, motion), START, describe);
+  tracks.reported(SHARD, 1, fix(START + 0.7, motion), START, PLAIN, 0);
   t.same(tracks.logs[SHARD].open(1), [
     { t: START, lon: -12.3456789, lat: 60, alt: 12.5, speed: 3.4, course: 0 },
   ]);

@@ -8,6 +8,7 @@ import type { PoolClient } from "pg";
 import { pathBytes, samplesText, writePath } from "../../tracks/path.ts";
 import type { Segment } from "../../tracks/segment.ts";
 import type { FenceKey } from "../fence.ts";
+import { listOf, listOfTexts } from "../list-text.ts";
 
 const SQL = `
 WITH held AS MATERIALIZED (
@@ -48,19 +49,19 @@ export async function insertSegments(
       key.incarnation,
       key.gen,
       paths,
-      segments.map(({ id }) => id),
-      segments.map(({ points }) => points[0].t),
-      segments.map(({ points }) => points.at(-1)!.t),
-      segments.map(({ recorded }) => recorded),
-      segments.map(({ hold }) => hold),
-      places,
-      lengths,
-      segments.map(({ points }) => samplesText(points, "speed")),
-      segments.map(({ points }) => samplesText(points, "course")),
-      segments.map(({ kind }) => kind),
-      segments.map(({ state }) => state),
-      segments.map(({ attributes }) => (attributes === "" ? "{}" : attributes)),
-      segments.map(({ labels }) => (labels.length === 0 ? "" : JSON.stringify(labels))),
+      listOfTexts(segments.map(({ id }) => id)),
+      listOf(segments.map(({ points }) => points[0].t)),
+      listOf(segments.map(({ points }) => points.at(-1)!.t)),
+      listOf(segments.map(({ recorded }) => recorded)),
+      listOf(segments.map(({ hold }) => hold)),
+      listOf(places),
+      listOf(lengths),
+      listOfTexts(segments.map(({ points }) => samplesText(points, "speed"))),
+      listOfTexts(segments.map(({ points }) => samplesText(points, "course"))),
+      listOfTexts(segments.map(({ kind }) => kind)),
+      listOfTexts(segments.map(({ state }) => state)),
+      listOfTexts(segments.map(({ attributes }) => (attributes === "" ? "{}" : attributes))),
+      listOfTexts(segments.map(({ labels }) => (labels.length === 0 ? "" : JSON.stringify(labels)))),
     ],
   });
   return result.rowCount === 1;

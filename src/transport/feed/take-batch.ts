@@ -13,8 +13,9 @@ export interface Handles {
   /** UTF-16 units of all names. */
   text: number;
 }
+/** It is the hint of its reports itself: to follow one reference fewer is one wait for memory fewer. */
 interface Named extends Introduction {
-  readonly hint: { slot: number };
+  slot: number;
 }
 
 /**
@@ -41,6 +42,7 @@ export function takeBatch(
 
 function introduce(handles: Handles, introductions: readonly Introduction[]): void {
   for (const introduction of introductions) {
+    share(introduction, handles.known.at(-1));
     const { id, kind, source } = introduction;
     handles.text += id.length + kind.length + source.length;
     if (handles.known.length >= MAX_HANDLES_PER_CONNECTION || handles.text > MAX_HANDLE_TEXT)
@@ -48,8 +50,15 @@ function introduce(handles: Handles, introductions: readonly Introduction[]): vo
         `a connection has at most ${MAX_HANDLES_PER_CONNECTION} handles, with names of ${MAX_HANDLE_TEXT} characters`,
       );
     const fault = sourceFault(introduction);
-    handles.known.push(fault === undefined ? { ...introduction, hint: { slot: -1 } } : refused(fault));
+    handles.known.push(fault === undefined ? { ...introduction, slot: -1 } : refused(fault));
   }
+}
+
+/** Mostly kind and source are those of the handle before: one text for all is in the processor's cache, and compared without a look at it. */
+function share(introduction: Introduction, before: Named | Refusal | undefined): void {
+  if (before === undefined || "detail" in before) return;
+  if (introduction.kind === before.kind) introduction.kind = before.kind;
+  if (introduction.source === before.source) introduction.source = before.source;
 }
 
 function refused(detail: string): Refusal {
@@ -79,7 +88,7 @@ function reportOf(move: Move, handles: Handles): Report | Refusal {
     attributes: undefined,
     source: handle.source === "" ? undefined : handle.source,
     seq: undefined,
-    hint: handle.hint,
+    hint: handle,
   };
 }
 
