@@ -22,7 +22,7 @@ t.test(
     t.same(verdict.violations, [], [...said, ...verdictLines(verdict)].join("\n"));
     t.ok(accepted > 600, `${accepted} reports accepted`);
     t.ok(faults > 0, `${faults} faults`);
-    t.ok(commands.accepted > 20 && commands.refused > 20, JSON.stringify(commands));
+    t.ok(commands.accepted > 10 && commands.refused > 5, JSON.stringify(commands));
     t.equal(refused, 0, "nothing is refused for good");
   },
 );

@@ -29,7 +29,7 @@ export type Verdict =
 const ROOT = new URL("../../", import.meta.url);
 const PROCESS = new URL("mutant-process.ts", import.meta.url);
 /** A mutant may not end by itself. */
-const MAX_MS = 60_000;
+const MAX_MS = 180_000;
 
 /** The changed source of a mutant's file. */
 export function mutate(source: string, { file, from, to, name }: Mutant): string {
