@@ -18,7 +18,7 @@ import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
-import type { Bus, ClusterStore } from "./cluster/ports.ts";
+import type { ClusterStore } from "./cluster/ports.ts";
 import type { ClusterStatus } from "./cluster/status.ts";
 import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
@@ -35,6 +35,7 @@ import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { History } from "./tracks/history.ts";
 import type { TrackStore } from "./tracks/ports.ts";
+import { openBus } from "./transport/bus/open-bus.ts";
 import { Feed } from "./transport/feed/feed.ts";
 import { createApp } from "./transport/http/app.ts";
 import { decodeReport } from "./transport/ingest/report.ts";
@@ -119,7 +120,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { databaseUrl, dataDir, redisUrl, retentionMs } = config;
   const urlAt = (port: number) => `http://${reachable(config.host)}:${port}`;
   let publicUrl = config.publicUrl ?? urlAt(config.port);
-  const bus = redisUrl === undefined ? undefined : await openBus(redisUrl, log, clock);
+  const bus =
+    redisUrl === undefined ? undefined : await openBus({ url: redisUrl, log, clock, random: systemRandom });
   if (bus !== undefined) opened.defer(() => bus.close());
   const storeOptions = { databaseUrl, dataDir, url: publicUrl, clock, log, retentionMs };
   const store: NodeStore = opened.use(
@@ -392,10 +394,4 @@ function within(clock: Clock, ms: number, promise: Promise<void>): Promise<boole
 function reachable(host: string): string {
   if (isWildcard(host)) return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** Loads what only a cluster needs: others start sooner without. */
-async function openBus(url: string, log: Log, clock: Clock): Promise<Bus> {
-  const { openRedisBus } = await import("./transport/bus/redis-bus.ts");
-  return openRedisBus({ url, log, clock, random: systemRandom });
 }
