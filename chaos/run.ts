@@ -9,6 +9,7 @@ import type { AtRest } from "./history.ts";
 import { HistoryWriter } from "./history-writer.ts";
 import { judgeFile, type Verdict } from "./judge.ts";
 import { type LocalCluster, startLocalCluster } from "./local-cluster.ts";
+import type { LocalNode } from "./local-node.ts";
 import { OwnerWatch } from "./owner-watch.ts";
 import { Producer } from "./producer.ts";
 import { between, type Random, seededRandom, shuffled } from "./random.ts";
@@ -286,12 +287,27 @@ class Run {
     const decided = await readDecided(ask);
     for (let at = 0; at < decided.length; at += MAX_LINE_ENTITIES)
       this.#history.write({ is: "decided", rows: decided.slice(at, at + MAX_LINE_ENTITIES) });
-    const final = (await listEntities(nodes[0], token)).map(
-      ({ id = "", alt = 0, epoch = 0, seq = 0, state = "" }): AtRest => [id, alt, epoch, seq, state],
-    );
-    this.#writeAtRest("final", final);
     this.#options.say("waiting for the table of entities");
-    this.#writeAtRest("stored", await storedLike(final, ask));
+    const { stored, final } = await this.#tableAndRest(nodes[0], token, ask);
+    this.#writeAtRest("final", final);
+    this.#writeAtRest("stored", stored);
+  }
+
+  /** The table `entity`, and what REST says after it was read, for shards may still move: when both say the same, or time is up. */
+  async #tableAndRest(
+    node: LocalNode,
+    token: string,
+    ask: Ask,
+  ): Promise<{ stored: AtRest[]; final: AtRest[] }> {
+    const end = performance.now() + ROWS_MS;
+    for (;;) {
+      const stored = await readEntities(ask);
+      const final = (await listEntities(node, token)).map(
+        ({ id = "", alt = 0, epoch = 0, seq = 0, state = "" }): AtRest => [id, alt, epoch, seq, state],
+      );
+      if (idsAndSeqs(stored) === idsAndSeqs(final) || performance.now() > end) return { stored, final };
+      await sleep(500);
+    }
   }
 
   /** What REST answers for the viewers' boxes: when all show the same, or time is up. */
@@ -326,18 +342,9 @@ function sameEntries(a: Record<string, string>, b: Record<string, string>): bool
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
-/** The table `entity`, when it says what REST says, or time is up. */
-async function storedLike(final: readonly AtRest[], ask: Ask): Promise<AtRest[]> {
-  const text = (rows: readonly AtRest[]) =>
-    rows
-      .map(([id, , , seq]) => `${id} ${seq}`)
-      .sort()
-      .join("\n");
-  const wanted = text(final);
-  const end = performance.now() + ROWS_MS;
-  for (;;) {
-    const stored = await readEntities(ask);
-    if (text(stored) === wanted || performance.now() > end) return stored;
-    await sleep(500);
-  }
+function idsAndSeqs(entities: readonly AtRest[]): string {
+  return entities
+    .map(([id, , , seq]) => `${id} ${seq}`)
+    .sort()
+    .join("\n");
 }
