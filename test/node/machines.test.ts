@@ -103,6 +103,9 @@ t.test("[H34] machines are made, listed, changed and removed, while entities run
   t.equal(got.headers.get("etag"), '"1"');
   t.equal(JSON.stringify((await json(got)).definition), JSON.stringify(DOOR), "as it was written");
   t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 200);
+  const { id, ...nameless } = DOOR;
+  t.equal(id, "door");
+  t.match(await json(ask("PUT", "/v1/machines/door", put(nameless))), { version: 1, definition: { id } });
   t.match(await json(ask("GET", "/v1/machines")), { machines: [{}, { name: "door", version: 1 }] });
 
   await report(ask, ["a", "b"]);

@@ -188,8 +188,13 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
   );
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** What is asked for, checked whole; or why it is none. */
-function drafted(name: string, kinds: string[], definition: unknown): MachineDraft | Response {
+function drafted(name: string, kinds: string[], written: unknown): MachineDraft | Response {
+  const definition = isObject(written) && !Object.hasOwn(written, "id") ? { id: name, ...written } : written;
   try {
     const machine = compileMachine(parseMachine(definition));
     if (machine.id !== name)
