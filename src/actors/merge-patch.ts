@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "./messages.ts";
+import { isObject, type Json, type JsonObject } from "./messages.ts";
 
 /**
  * Merges `patch` into `target` as RFC 7386 says: `null` removes, objects merge, all else replaces.
@@ -14,8 +14,4 @@ export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
     } else merged.set(key, value);
   }
   return Object.fromEntries(merged);
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

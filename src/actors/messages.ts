@@ -6,6 +6,10 @@
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [key: string]: Json };
 
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** One observation of an entity by a source. Decoded and bounded by the transport before it gets here. */
 export interface Report {
   id: string;

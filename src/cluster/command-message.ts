@@ -1,5 +1,5 @@
 /** What is asked of the owner of a shard on behalf of a client, and what it answers; as JSON, of which `undefined` is left out. */
-import { COMMAND_REFUSALS, type CommandResult, MOVED, type Request } from "../actors/messages.ts";
+import { COMMAND_REFUSALS, type CommandResult, isObject, MOVED, type Request } from "../actors/messages.ts";
 import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../limits.ts";
 
 export interface CommandRequest {
@@ -42,10 +42,6 @@ export function readCommandAnswer({ n, result }: Record<string, unknown>): Comma
       Object.hasOwn(COMMAND_REFUSALS, type) &&
       typeof detail === "string";
   return fits ? { n, result: result as unknown as CommandResult } : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown, maxLength: number): boolean {

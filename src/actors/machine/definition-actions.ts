@@ -1,7 +1,6 @@
 /** Actions of a definition: `assign`, `emit`, `raise`. */
-
-import type { Json, JsonObject } from "../messages.ts";
-import { isObject, list, member, members, name, pointer } from "./definition-members.ts";
+import { isObject, type Json, type JsonObject } from "../messages.ts";
+import { list, member, members, name, pointer } from "./definition-members.ts";
 import { MachineError } from "./errors.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import { MAX_MACHINE_ACTIONS } from "./limits.ts";

@@ -4,10 +4,6 @@ import type { Json, JsonObject } from "../messages.ts";
 import { MachineError } from "./errors.ts";
 import { isStorable } from "./values.ts";
 
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Whether a value is nested deeper than so many levels of objects and lists. */
 export function isDeeper(json: unknown, levels: number): boolean {
   if (typeof json !== "object" || json === null) return false;

@@ -18,10 +18,9 @@
  * - Transitions stay inside their source unless `reenter` is true, as in XState v5. Event descriptors may be `*` and `a.*`.
  * - `description`, `meta`, `tags` and `version` are allowed and ignored.
  */
-
-import type { Json, JsonObject } from "../messages.ts";
+import { isObject, type Json, type JsonObject } from "../messages.ts";
 import { type ActionDefinition, parseActions } from "./definition-actions.ts";
-import { isDeeper, isObject, list, member, members, name, pointer } from "./definition-members.ts";
+import { isDeeper, list, member, members, name, pointer } from "./definition-members.ts";
 import { MachineError } from "./errors.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import {

@@ -1,9 +1,9 @@
 /** What becomes of an entity whose machine has another version. */
-
 import type { JsonObject } from "../messages.ts";
 import type { Running } from "./catalogue.ts";
 import { type Machine, upwards } from "./compile.ts";
 import { MAX_CONTEXT_BYTES } from "./limits.ts";
+import { jsonBytes } from "./run.ts";
 import { type ArmedTimer, type MachineState, restore, type Transition } from "./step.ts";
 
 /** What an entity was under the version before. */
@@ -27,8 +27,7 @@ export function keep(
   now: number,
 ): MachineState | undefined {
   const context = withMissing(before.context, machine.context);
-  if (context !== before.context && Buffer.byteLength(JSON.stringify(context)) > MAX_CONTEXT_BYTES)
-    return undefined;
+  if (context !== before.context && jsonBytes(context) > MAX_CONTEXT_BYTES) return undefined;
   const kept = restore(machine, before.state, context, before.timers);
   if (kept === undefined) return undefined;
   const armed = new Set(kept.timers.map(({ key }) => key));

@@ -1,5 +1,4 @@
 /** The work of one event that changes something: leaves and enters states, carries out actions, collects what comes of it. */
-
 import type { JsonObject } from "../messages.ts";
 import type { CompiledTransition, Leaf, Machine, StateNode } from "./compile.ts";
 import type { ActionDefinition } from "./definition-actions.ts";
@@ -157,7 +156,7 @@ export class Run {
   }
 }
 
-function jsonBytes(json: JsonObject): number {
+export function jsonBytes(json: JsonObject): number {
   return Buffer.byteLength(JSON.stringify(json));
 }
 

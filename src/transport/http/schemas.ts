@@ -157,6 +157,13 @@ const ProblemSchema = z
   })
   .openapi("Problem");
 
+export const JSON_TYPE = "application/json";
+
+/** How a route says that it answers with JSON. */
+export function jsonAnswer(schema: z.ZodType, description: string) {
+  return { description, content: { [JSON_TYPE]: { schema } } };
+}
+
 /** Every route's answer if anything goes wrong. */
 export const PROBLEM_RESPONSE = { $ref: "#/components/responses/Problem" };
 

@@ -16,9 +16,8 @@ import { mediaType } from "../media-type.ts";
 import { pathId } from "../path-id.ts";
 import { PROBLEMS } from "../problem.ts";
 import { problemResponse, toResponse } from "../problem-response.ts";
-import { PROBLEM_RESPONSE } from "../schemas.ts";
+import { JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
 
-const JSON_TYPE = "application/json";
 const MEMBERS: ReadonlySet<string> = new Set(["id", "name", "data"]);
 
 const BodySchema = z

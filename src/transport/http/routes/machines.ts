@@ -13,7 +13,7 @@ import type {
   MachineVersion,
 } from "../../../actors/machine/ports.ts";
 import { TRACKED_JSON } from "../../../actors/machine/tracked.ts";
-import type { JsonObject } from "../../../actors/messages.ts";
+import { isObject, type JsonObject } from "../../../actors/messages.ts";
 import { StoreAway } from "../../../actors/ports.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
@@ -21,7 +21,7 @@ import type { BodyBudget } from "../body.ts";
 import { RETRY_AFTER } from "../json-body.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
-import { PROBLEM_RESPONSE } from "../schemas.ts";
+import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
 
 export interface MachinesOptions {
@@ -33,7 +33,6 @@ export interface MachinesOptions {
   changed(): Promise<void>;
 }
 
-const JSON_TYPE = "application/json";
 const NO_STORE = { "cache-control": "no-store" };
 const BUILT_IN = "tracked";
 
@@ -64,10 +63,6 @@ const MachineSchema = z
   })
   .openapi("Machine");
 
-const json = (schema: z.ZodType, description: string) => ({
-  description,
-  content: { [JSON_TYPE]: { schema } },
-});
 const Name = z.object({ name: z.string().max(MAX_NAME_LENGTH) });
 const IfMatch = z.object({
   "if-match": z.string().optional().describe("Changes only this version, in quotes, as `ETag` gave it."),
@@ -82,7 +77,7 @@ const ROUTES = [
     tags: ["Machines"],
     summary: "List machines",
     responses: {
-      200: json(z.object({ machines: z.array(MachineSchema) }), "All of them, the built-in one first."),
+      200: jsonAnswer(z.object({ machines: z.array(MachineSchema) }), "All of them, the built-in one first."),
       default: PROBLEM_RESPONSE,
     },
   }),
@@ -92,7 +87,7 @@ const ROUTES = [
     tags: ["Machines"],
     summary: "One machine",
     request: { params: Name },
-    responses: { 200: json(MachineSchema, "It."), default: PROBLEM_RESPONSE },
+    responses: { 200: jsonAnswer(MachineSchema, "It."), default: PROBLEM_RESPONSE },
   }),
   createRoute({
     method: "put",
@@ -106,8 +101,8 @@ const ROUTES = [
       body: { required: true, content: { [JSON_TYPE]: { schema: PutSchema } } },
     },
     responses: {
-      200: json(MachineSchema, "Changed, or the same as before."),
-      201: json(MachineSchema, "Made."),
+      200: jsonAnswer(MachineSchema, "Changed, or the same as before."),
+      201: jsonAnswer(MachineSchema, "Made."),
       default: PROBLEM_RESPONSE,
     },
   }),
@@ -186,10 +181,6 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       return new Response(null, { status: 204 });
     }),
   );
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What is asked for, checked whole; or why it is none. */

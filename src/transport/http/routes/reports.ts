@@ -16,9 +16,8 @@ import { type BodyBudget, bodyOf } from "../body.ts";
 import { RETRY_AFTER, readJson } from "../json-body.ts";
 import { mediaType } from "../media-type.ts";
 import { problemAnswer, toResponse } from "../problem-response.ts";
-import { PROBLEM_RESPONSE, REPORT_REF, ReportsAnswerSchema } from "../schemas.ts";
+import { JSON_TYPE, PROBLEM_RESPONSE, REPORT_REF, ReportsAnswerSchema } from "../schemas.ts";
 
-const JSON_TYPE = "application/json";
 const NDJSON_TYPES = ["application/x-ndjson", "application/ndjson"];
 
 const route = createRoute({

@@ -18,7 +18,7 @@ import type { BodyBudget } from "../body.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
-import { PROBLEM_RESPONSE } from "../schemas.ts";
+import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
 import {
   CreatedSchema,
@@ -44,7 +44,6 @@ export interface WebhooksOptions {
   changed(): void;
 }
 
-const JSON_TYPE = "application/json";
 const NO_STORE = { "cache-control": "no-store" };
 const Id = z.object({ id: z.uuid() });
 const LettersQuery = z.strictObject({
@@ -63,10 +62,6 @@ const LettersQuery = z.strictObject({
     .openapi({ type: "integer", minimum: 1, maximum: MAX_DEAD_LETTERS, default: DEFAULT_LIST_LIMIT }),
 });
 
-const json = (schema: z.ZodType, description: string) => ({
-  description,
-  content: { [JSON_TYPE]: { schema } },
-});
 const body = (schema: z.ZodType) => ({ required: true, content: { [JSON_TYPE]: { schema } } });
 const describe = (
   method: "get" | "post" | "patch" | "delete",
@@ -96,41 +91,41 @@ export function webhooksRoutes(
   const one = "/v1/webhooks/:id";
   for (const route of [
     describe("get", "/v1/webhooks", "List webhooks", {
-      200: json(z.object({ webhooks: z.array(WebhookSchema) }), "All of them."),
+      200: jsonAnswer(z.object({ webhooks: z.array(WebhookSchema) }), "All of them."),
     }),
     describe(
       "post",
       "/v1/webhooks",
       "Send events to an address, from now on",
-      { 201: json(CreatedSchema, "With its secret.") },
+      { 201: jsonAnswer(CreatedSchema, "With its secret.") },
       { body: body(Create) },
     ),
-    describe("get", "/v1/webhooks/{id}", "One webhook", { 200: json(WebhookSchema, "It.") }),
+    describe("get", "/v1/webhooks/{id}", "One webhook", { 200: jsonAnswer(WebhookSchema, "It.") }),
     describe(
       "patch",
       "/v1/webhooks/{id}",
       "Change a webhook",
-      { 200: json(WebhookSchema, "As it is now.") },
+      { 200: jsonAnswer(WebhookSchema, "As it is now.") },
       { body: body(Change) },
     ),
     describe("delete", "/v1/webhooks/{id}", "Remove a webhook, its dead letters too", {
       204: { description: "It is gone." },
     }),
     describe("post", "/v1/webhooks/{id}/secret", "Give a webhook another secret", {
-      200: json(RotatedSchema, "The new one."),
+      200: jsonAnswer(RotatedSchema, "The new one."),
     }),
     describe(
       "get",
       "/v1/webhooks/{id}/dead-letters",
       "Events that could not be delivered for a day",
-      { 200: json(DeadLettersSchema, "The oldest first.") },
+      { 200: jsonAnswer(DeadLettersSchema, "The oldest first.") },
       { query: LettersQuery },
     ),
     describe(
       "post",
       "/v1/webhooks/{id}/redeliver",
       "Try dead letters again",
-      { 200: json(z.object({ redelivered: z.int() }), "How many.") },
+      { 200: jsonAnswer(z.object({ redelivered: z.int() }), "How many.") },
       { body: body(RedeliverSchema) },
     ),
   ])
