@@ -10,6 +10,7 @@ import { SHARDS } from "../limits.ts";
 import { Picture } from "../picture/picture.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { EntityTable } from "./entity-table.ts";
+import { FenceCatalogue } from "./fences/catalogue.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
 import { MachineCatalogue } from "./machine/catalogue.ts";
 import type { Machine } from "./machine/compile.ts";
@@ -75,6 +76,7 @@ export class ActorSystem {
   readonly removals: Removals;
   /** What entities of each kind run. */
   readonly machines: MachineCatalogue;
+  readonly fences = new FenceCatalogue();
   readonly #gate: Gate;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
