@@ -23,6 +23,14 @@ export interface HeldConfigurationOptions {
   onFatal(error: unknown): void;
 }
 
+interface Catalogue<Version> {
+  /** Of the newest change. */
+  readonly revision: number;
+  /** Sorted when asked for. */
+  readonly versions: readonly Version[];
+  find(name: string): Version | undefined;
+}
+
 interface Part<Routes> {
   configuration: Configuration;
   routes: Routes;
@@ -87,16 +95,22 @@ export class HeldConfiguration {
     return [this.#machines, this.#fences].flatMap((part) => part?.configuration ?? []);
   }
 
-  #part<Store, Version, Catalogue extends { versions: Version[]; find(name: string): Version | undefined }>(
+  #part<Store, Version, C extends Catalogue<Version>>(
     name: string,
     store: Store,
-    { catalogue, read }: { catalogue(): Catalogue; read(catalogue: Catalogue): Promise<void> },
+    { catalogue, read }: { catalogue(): C; read(catalogue: C): Promise<void> },
   ): Part<Held<Store, Version>> {
     const { clock, onFatal, announce } = this.#options;
     const configuration = new Configuration({ read: () => read(catalogue()), clock, onFatal });
+    // 20,000 names take 8 ms to sort.
+    let sorted: { revision: number; versions: readonly Version[] } | undefined;
     const routes = {
       store,
-      versions: () => catalogue().versions,
+      versions: () => {
+        const { revision } = catalogue();
+        if (sorted?.revision !== revision) sorted = { revision, versions: catalogue().versions };
+        return sorted.versions;
+      },
       find: (name: string) => catalogue().find(name),
       changed: () => {
         announce(name);
