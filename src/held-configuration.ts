@@ -77,9 +77,14 @@ export class HeldConfiguration {
     if (part === undefined || part === "fences") this.#fences?.configuration.look();
   }
 
-  /** Resolves when all that was committed before the call is held. @throws StoreAway */
-  async refresh(): Promise<void> {
-    await Promise.all(this.#all.map((configuration) => configuration.refresh()));
+  /** Resolves when all machines that were committed before the call are held. @throws StoreAway */
+  async readMachines(): Promise<void> {
+    await this.#machines?.configuration.refresh();
+  }
+
+  /** As `readMachines`, of fences. @throws StoreAway */
+  async readFences(): Promise<void> {
+    await this.#fences?.configuration.refresh();
   }
 
   /** Reads all, and looks again and again from now on. @throws StoreAway */

@@ -49,8 +49,8 @@ t.test("[FE1] what a fence may be", async (t) => {
     [0, 1, 30],
   ];
   t.same(
-    parseFence(feature({ type: "LineString", coordinates: line }, { radius: 1e6 })).shape,
-    { is: "corridor", line: [[0, 0], [0, 1]], radius: 1e6 }, // biome-ignore format: short
+    parseFence(feature({ type: "LineString", coordinates: line }, { radius: 1e5 })).shape,
+    { is: "corridor", line: [[0, 0], [0, 1]], radius: 1e5 }, // biome-ignore format: short
     "heights are left out",
   );
   const world = [-180, 0, 180, 180, 0, -180, -180].map((lon, i) => [lon, i < 3 || i === 6 ? -90 : 90]);
@@ -153,6 +153,21 @@ const REFUSED: [name: string, value: unknown, code: keyof typeof FENCE_ERRORS, p
   ["a point without one", feature(POINT), "wrong-type", "/properties/radius"],
   ["a radius of 0", circle({ radius: 0 }), "out-of-range", "/properties/radius"],
   ["a radius too large", circle({ radius: 1_000_001 }), "out-of-range", "/properties/radius"],
+  [
+    "a corridor too wide",
+    feature(
+      {
+        type: "LineString",
+        coordinates: [
+          [0, 0],
+          [0, 1],
+        ],
+      },
+      { radius: 100_001 },
+    ),
+    "out-of-range",
+    "/properties/radius",
+  ],
   ["properties that are a list", feature(POINT, []), "wrong-type", "/properties"],
   ["an unknown property", circle({ exit_buffer: 1 }), "unknown-member", "/properties/exit_buffer"],
   ["text for a number", circle({ exitBuffer: "1" }), "wrong-type", "/properties/exitBuffer"],

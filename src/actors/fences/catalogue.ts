@@ -1,21 +1,57 @@
-/** The newest version of every fence. It only becomes newer. */
+/** The fences that are there: the newest version of each, made ready for tests of places. It only becomes newer. */
+import { type Cell, FenceCells } from "./cells.ts";
+import type { FenceRules } from "./definition.ts";
+import { type Outline, outlineOf } from "./outline.ts";
 import { parseFence } from "./parse.ts";
 import type { FenceVersion } from "./ports.ts";
 
+/** A fence that is there now. */
+export interface Standing {
+  readonly name: string;
+  readonly version: number;
+  readonly outline: Outline;
+  readonly rules: FenceRules;
+  /** Absent = all. */
+  readonly kinds: ReadonlySet<string> | undefined;
+}
+
 export class FenceCatalogue {
-  /** By name; removed ones are left out. */
-  readonly #newest = new Map<string, FenceVersion>();
+  readonly #changed: () => void;
+  /** By name; `standing` is absent of what was removed. */
+  readonly #newest = new Map<string, { version: FenceVersion; standing: Standing | undefined }>();
+  #cells = new FenceCells([]);
   /** Of the newest change. */
   revision = 0;
+  /** How many fences there are. */
+  size = 0;
 
-  /** In the order of their names, without those that were removed. */
+  /** @param changed is told when there are other fences. */
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /** The newest versions, in the order of their names, without those that were removed. */
   get versions(): FenceVersion[] {
-    return [...this.#newest.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const there = [...this.#newest.values()].flatMap(({ version, standing }) =>
+      standing === undefined ? [] : [version],
+    );
+    return there.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @returns `undefined` if there is none, or it was removed. */
   find(name: string): FenceVersion | undefined {
-    return this.#newest.get(name);
+    const found = this.#newest.get(name);
+    return found?.standing && found.version;
+  }
+
+  /** As `find`, made ready. */
+  standing(name: string): Standing | undefined {
+    return this.#newest.get(name)?.standing;
+  }
+
+  /** What may hold a place. */
+  cell(lon: number, lat: number): Cell {
+    return this.#cells.at(lon, lat);
   }
 
   /**
@@ -24,12 +60,24 @@ export class FenceCatalogue {
    */
   take(versions: readonly FenceVersion[]): void {
     const known = this.revision;
-    const newer = versions.filter(({ revision }) => revision > known);
-    for (const { definition } of newer) if (definition !== undefined) parseFence(definition);
-    for (const version of newer) {
-      if (version.definition === undefined) this.#newest.delete(version.name);
-      else this.#newest.set(version.name, version);
-      this.revision = Math.max(this.revision, version.revision);
+    const newer = versions
+      .filter(({ revision }) => revision > known)
+      .map((version) => ({ version, standing: standingOf(version) }));
+    if (newer.length === 0) return;
+    for (const one of newer) {
+      this.#newest.set(one.version.name, one);
+      this.revision = Math.max(this.revision, one.version.revision);
     }
+    const there = [...this.#newest.values()].flatMap(({ standing }) => standing ?? []);
+    this.size = there.length;
+    this.#cells = new FenceCells(there);
+    this.#changed();
   }
+}
+
+function standingOf({ name, version, definition }: FenceVersion): Standing | undefined {
+  if (definition === undefined) return undefined;
+  const { shape, rules } = parseFence(definition);
+  const kinds = rules.kinds && new Set(rules.kinds);
+  return { name, version, outline: outlineOf(shape), rules, kinds };
 }

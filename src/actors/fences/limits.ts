@@ -9,8 +9,10 @@ export const MAX_FENCE_POINTS = 10_000;
 export const MAX_FENCE_POINTS_KEPT = 2_000_000;
 /** Fences that one entity is inside of, or about to enter: they are written with each change. Further ones are not entered. */
 export const MAX_OCCUPIED = 64;
-/** Radius of a circle or a corridor, m. */
-export const MAX_FENCE_RADIUS = 1_000_000;
+/** m. */
+export const MAX_CIRCLE_RADIUS = 1_000_000;
+/** m. Distances from a line are less exact than those from a place. */
+export const MAX_CORRIDOR_RADIUS = 100_000;
 /** m. A wider one is more likely a mistake in the unit; distances far outside would be less exact too. */
 export const MAX_EXIT_BUFFER = 100_000;
 /** A week. */
@@ -27,3 +29,6 @@ export const MAX_FENCE_KINDS = 100;
 export const MAX_FENCE_TITLE_LENGTH = 256;
 /** Bytes of one occupied fence in a checkpoint at most: its name, its episode and numbers. */
 export const OCCUPIED_BYTES = 3 * MAX_NAME_LENGTH + 96;
+/** Cells of the tree in which fences are looked up, and entries of their lists: some 60 MB together. Beyond it the tree is made anew. */
+export const MAX_FENCE_CELLS = 200_000;
+export const MAX_FENCE_CELL_ENTRIES = 2_000_000;

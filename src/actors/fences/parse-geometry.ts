@@ -7,7 +7,7 @@ import { member } from "../machine/definition-members.ts";
 import { isObject } from "../messages.ts";
 import type { Place, Ring, Shape } from "./definition.ts";
 import { FenceError } from "./errors.ts";
-import { MAX_FENCE_POINTS, MAX_FENCE_RADIUS } from "./limits.ts";
+import { MAX_CIRCLE_RADIUS, MAX_CORRIDOR_RADIUS, MAX_FENCE_POINTS } from "./limits.ts";
 import { members, number } from "./members.ts";
 
 /** Twice the area of a triangle that is a line, square degrees: some 0.01 m². */
@@ -45,9 +45,17 @@ function parseShape(value: unknown, radius: unknown, reader: PlacesReader): Shap
         polygons: list(coordinates, inside).map((one, i) => reader.polygon(one, `${inside}/${i}`)),
       };
     case "Point":
-      return { is: "circle", centre: reader.place(coordinates, inside), radius: parseRadius(radius) };
+      return {
+        is: "circle",
+        centre: reader.place(coordinates, inside),
+        radius: parseRadius(radius, MAX_CIRCLE_RADIUS),
+      };
     case "LineString":
-      return { is: "corridor", line: reader.line(coordinates, inside), radius: parseRadius(radius) };
+      return {
+        is: "corridor",
+        line: reader.line(coordinates, inside),
+        radius: parseRadius(radius, MAX_CORRIDOR_RADIUS),
+      };
     default:
       if (typeof type === "string" && OTHERS.includes(type))
         throw new FenceError("not-supported", `${at}/type`, `a fence is one of ${SHAPES}`);
@@ -62,10 +70,10 @@ function noRadius(radius: unknown): void {
     throw new FenceError("unknown-member", RADIUS, "only a Point or a LineString has a radius");
 }
 
-function parseRadius(radius: unknown): number {
+function parseRadius(radius: unknown, most: number): number {
   if (radius === undefined)
     throw new FenceError("wrong-type", RADIUS, "a Point or a LineString needs a radius, in metres");
-  const metres = number(radius, RADIUS, 0, MAX_FENCE_RADIUS);
+  const metres = number(radius, RADIUS, 0, most);
   if (metres === 0) throw new FenceError("out-of-range", RADIUS, "a radius is greater than 0 m");
   return metres;
 }
