@@ -45,58 +45,55 @@ const told = (found: readonly { subject: string; data: Record<string, unknown> }
 const save = async (ask: Ask, fence: object, name = "dock") =>
   (await json(ask("PUT", `/v1/fences/${name}`, fence))).version;
 
-t.test(
-  "[X20] a fence made on one node is entered on all, its change and removal end stays",
-  async (t) => {
-    const { url, nodes, status } = await serveTwo(t, "stays");
-    const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
-    const ids = Array.from({ length: 40 }, (_, i) => `t${i}`).sort();
-    const owners = new Set(ids.map((id) => shardOf(id)));
-    const { shards } = await status();
-    t.equal(new Set([...owners].map((shard) => shards[shard]!.owner)).size, 2, "both nodes own some");
+t.test("[X20] a fence made on one node is entered on all, its change and removal end stays", async (t) => {
+  const { url, nodes, status } = await serveTwo(t, "stays");
+  const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
+  const ids = Array.from({ length: 40 }, (_, i) => `t${i}`).sort();
+  const owners = new Set(ids.map((id) => shardOf(id)));
+  const { shards } = await status();
+  t.equal(new Set([...owners].map((shard) => shards[shard]!.owner)).size, 2, "both nodes own some");
 
-    t.equal(await save(ask, AROUND_HERE), 1);
-    while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
-    await report(other, ids, HERE);
-    const entered = await events(ask, "fence.entered", ids.length);
-    t.same(
-      told(entered, "fence", "version"),
-      ids.map((id) => `${id} dock 1`),
-      "whichever node owns them",
-    );
-    t.equal(new Set(entered.map(({ data }) => data.episode)).size, ids.length);
+  t.equal(await save(ask, AROUND_HERE), 1);
+  while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
+  await report(other, ids, HERE);
+  const entered = await events(ask, "fence.entered", ids.length);
+  t.same(
+    told(entered, "fence", "version"),
+    ids.map((id) => `${id} dock 1`),
+    "whichever node owns them",
+  );
+  t.equal(new Set(entered.map(({ data }) => data.episode)).size, ids.length);
 
-    // It moves away from all of them, by the hand of the other node.
-    t.equal(await save(other, AROUND_THERE), 2);
-    const exited = await events(ask, "fence.exited", ids.length);
-    t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each ends its own stay");
-    await report(ask, ids, THERE);
-    t.same(
-      told(await events(other, "fence.entered", 2 * ids.length), "fence", "version"),
-      [...ids.map((id) => `${id} dock 1`), ...ids.map((id) => `${id} dock 2`)].sort(),
-    );
+  // It moves away from all of them, by the hand of the other node.
+  t.equal(await save(other, AROUND_THERE), 2);
+  const exited = await events(ask, "fence.exited", ids.length);
+  t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each ends its own stay");
+  await report(ask, ids, THERE);
+  t.same(
+    told(await events(other, "fence.entered", 2 * ids.length), "fence", "version"),
+    [...ids.map((id) => `${id} dock 1`), ...ids.map((id) => `${id} dock 2`)].sort(),
+  );
 
-    // Nobody announces this one.
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    t.teardown(() => client.end());
-    await client.query("BEGIN");
-    const draft = { name: "yard", definition: AROUND_THERE, points: 1 };
-    t.match(await saveFence(client as unknown as pg.PoolClient, draft, undefined), { is: "saved" });
-    await client.query("COMMIT");
-    const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
-      ({ data }) => data.fence === "yard",
-    );
-    t.same(
-      told(inYard, "fence", "version"),
-      ids.map((id) => `${id} yard 1`),
-    );
+  // Nobody announces this one.
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query("BEGIN");
+  const draft = { name: "yard", definition: AROUND_THERE, points: 1 };
+  t.match(await saveFence(client as unknown as pg.PoolClient, draft, undefined), { is: "saved" });
+  await client.query("COMMIT");
+  const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
+    ({ data }) => data.fence === "yard",
+  );
+  t.same(
+    told(inYard, "fence", "version"),
+    ids.map((id) => `${id} yard 1`),
+  );
 
-    t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
-    const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
-    t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
-  },
-);
+  t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
+  const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
+  t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
+});
 
 t.test("[N1] who is inside stays inside over kill -9, and leaves under the same episode", async (t) => {
   const { url } = await testDatabase(t);

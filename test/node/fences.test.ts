@@ -106,7 +106,7 @@ t.test("[H37] what is no fence is refused with what, where and why; nothing chan
   await refused(400, "bad-request", ask("PUT", `/v1/fences/${"x".repeat(65)}`, DOCK));
   await refused(400, "bad-request", ask("PUT", "/v1/fences/a%07", DOCK));
   await refused(400, "bad-request", ask("PUT", at, DOCK, { "if-match": "1" }));
-  for (const query of ["limit=0", "limit=10001", "after=", "kind=x", "limit=1&limit=2"])
+  for (const query of ["limit=0", "limit=10001", "after=", "kind=x", "limit=1&limit=2", "bbox=1,2,3"])
     await refused(400, "bad-request", ask("GET", `/v1/fences?${query}`));
   const large = { ...DOCK, properties: { title: "x".repeat(MAX_FENCE_BODY_BYTES) } };
   await refused(413, "body-too-large", ask("PUT", at, large));
@@ -120,6 +120,48 @@ t.test("[H37] what is no fence is refused with what, where and why; nothing chan
   t.equal(other.version, 1);
   await refused(412, "fence-version", ask("DELETE", at, undefined, { "if-match": '"7"' }));
   t.match(await json(ask("GET", at)), { version: 1 });
+});
+
+t.test("[H36] fences in a box are listed, in pages too, across 180° and around poles", async (t) => {
+  const ask = asking(await serve(t, { dataDir: await madeDataDir(t) }));
+  const shaped = (geometry: object, radius?: number) => ({
+    ...{ type: "Feature", geometry },
+    properties: radius === undefined ? null : { radius },
+  });
+  const islands = [[ring(-180, -17)], [ring(179.9, -17)]];
+  const fences: Record<string, object> = {
+    fiji: shaped({ type: "MultiPolygon", coordinates: islands }),
+    dock: square(24.9, 60.1),
+    date: shaped({ type: "Point", coordinates: [179.99, 10] }, 5_000),
+    pole: shaped({ type: "Point", coordinates: [0, 89.99] }, 5_000),
+    road: shaped(
+      {
+        type: "LineString",
+        coordinates: [
+          [24, 60],
+          [25, 61],
+        ],
+      },
+      1_000,
+    ),
+  };
+  for (const [name, fence] of Object.entries(fences))
+    t.equal((await ask("PUT", `/v1/fences/${name}`, fence)).status, 201);
+  const within = async (query: string) => {
+    const { features, links } = (await (await ask("GET", `/v1/fences?bbox=${query}`)).json()) as Page;
+    return [...features.map(({ id }) => id), ...(links.some(({ rel }) => rel === "next") ? ["next"] : [])];
+  };
+  t.same(await within("-180,-90,180,90"), ["date", "dock", "fiji", "pole", "road"]);
+  t.same(await within("24.95,60.15,24.96,60.16"), ["dock", "road"]);
+  t.same(await within("24.95,60.15,24.96,60.16&limit=1"), ["dock", "next"]);
+  t.same(await within("24.95,60.15,24.96,60.16&limit=1&after=dock"), ["road"]);
+  t.same(await within("23.983,60,23.99,60.1"), ["road"], "1 km is 0.018° there");
+  t.same(await within("23,60,23.98,60.1"), []);
+  t.same(await within("0,-20,1,20"), [], "not all around the globe");
+  t.same(await within("179.5,-20,-179.5,20"), ["date", "fiji"]);
+  t.same(await within("-180,-20,-179.975,20"), ["date", "fiji"], "5 km reach over 180°");
+  t.same(await within("-179.96,-20,-179.95,20"), ["fiji"]);
+  t.same(await within("120,89.98,121,90"), ["pole"]);
 });
 
 t.test("[H36] the largest fence is taken, and given back, however it is written", async (t) => {

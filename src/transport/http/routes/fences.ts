@@ -15,9 +15,10 @@ import {
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
 import { GEOJSON, slicedCollection } from "../feature.ts";
+import { meets } from "../fence-boxes.ts";
 import { link, nextLink } from "../page.ts";
 import { problemResponse } from "../problem-response.ts";
-import { flatten, wholeText } from "../query.ts";
+import { bbox, flatten, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
@@ -67,6 +68,12 @@ const ListSchema = z
   })
   .openapi("Fences");
 const Query = z.strictObject({
+  bbox: bbox.optional().openapi({
+    type: "string",
+    description:
+      "west,south,east,north in degrees, west > east crosses 180°: only fences whose own box meets it.",
+    example: "24.5,59.9,25.5,60.3",
+  }),
   limit: wholeText(1, MAX_LIST_LIMIT)
     .default(DEFAULT_LIST_LIMIT)
     .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT }),
@@ -223,13 +230,19 @@ function refused(name: string, change: Exclude<FenceChange, { is: "saved" | "unc
 function list(
   all: readonly FenceVersion[],
   clock: Clock,
-  { limit, after }: z.output<typeof Query>,
+  { bbox: box, limit, after }: z.output<typeof Query>,
   url: URL,
 ): Response {
-  const begin = after === undefined ? 0 : all.findIndex(({ name }) => name > after);
-  const page = begin < 0 ? [] : all.slice(begin, begin + limit);
+  const page: FenceVersion[] = [];
+  let more = false;
+  for (const fence of all) {
+    if ((after !== undefined && fence.name <= after) || (box !== undefined && !meets(fence, box))) continue;
+    more = page.length === limit;
+    if (more) break;
+    page.push(fence);
+  }
   const links = [link("self", url.pathname, url.searchParams)];
-  if (begin >= 0 && begin + limit < all.length) links.push(nextLink(url, page.at(-1)!.name));
+  if (more) links.push(nextLink(url, page.at(-1)!.name));
   let at = 0;
   const slice = () => {
     const features: object[] = [];
