@@ -92,7 +92,7 @@ async function start(): Promise<void> {
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
   showCluster(connection);
-  showFences(picture);
+  showFences(map, picture);
 
   const panel = new DetailsPanel({
     close: () => select(undefined),
@@ -250,17 +250,21 @@ function showCluster(connection: Connection): void {
   });
 }
 
-function showFences(picture: PictureLayer): void {
+/** Asked when the map rests, and again and again. */
+function showFences(map: MapLibreMap, picture: PictureLayer): void {
+  let asked = 0;
   let shown = "[]";
   const look = async () => {
     if (document.hidden) return;
-    const fences = await rest.fences();
+    const mine = ++asked;
+    const fences = await rest.fences(mapBbox(map));
     const text = JSON.stringify(fences);
-    if (text === shown) return;
+    if (mine !== asked || text === shown) return;
     shown = text;
     picture.fences = globalThis.muster.fences = fences;
   };
   const lookAgain = () => void look().catch((error) => console.debug(error));
+  map.on("moveend", lookAgain);
   setInterval(lookAgain, FENCES_MS);
   lookAgain();
 }
