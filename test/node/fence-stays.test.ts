@@ -1,13 +1,12 @@
 // Who is inside of what, over several nodes, changes of fences, and the death of nodes.
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { saveFence } from "../../src/store/save-fence.ts";
 import { type Ask, asking, eventsOf, json } from "../support/asking.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { serve, temporaryFolder } from "../support/serve.ts";
 import { serveTwo } from "../support/two-nodes.ts";
+import { saveUnheard } from "../support/unheard-fence.ts";
 
 t.setTimeout(180_000);
 
@@ -75,13 +74,7 @@ t.test("[X20] a fence made on one node is entered on all, its change and removal
   );
 
   // Nobody announces this one.
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  t.teardown(() => client.end());
-  await client.query("BEGIN");
-  const draft = { name: "yard", definition: AROUND_THERE, points: 1 };
-  t.match(await saveFence(client as unknown as pg.PoolClient, draft, undefined), { is: "saved" });
-  await client.query("COMMIT");
+  await saveUnheard(t, url, { name: "yard", definition: AROUND_THERE, points: 1 });
   const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
     ({ data }) => data.fence === "yard",
   );

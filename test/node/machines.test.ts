@@ -232,8 +232,8 @@ t.test("[X20] all nodes hold all machines; one whose announcement is lost is onl
 });
 
 t.test("[X19] [X20] another node takes a change over when it hears of it, and need not look", async (t) => {
-  const [one, other] = await startTwoThatOnlyHear(t, "heard");
-  for (const [ask, to] of [
+  const [one, other] = (await startTwoThatOnlyHear(t, "heard")).nodes;
+  for (const [{ ask }, { ask: to }] of [
     [one, other],
     [other, one],
   ] as const) {

@@ -48,7 +48,8 @@ export async function startTwoThatOnlyHear(t: Test, name: string) {
     const onFatal = (error: unknown) => t.fail(String(error));
     const node = await startNode({ config, log: createLog("silent"), clock, onFatal });
     t.teardown(() => node.stop());
-    return asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+    const ask = asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+    return { ask, stop: () => node.stop() };
   };
-  return [await start(), await start()] as const;
+  return { url, nodes: [await start(), await start()] as const };
 }
