@@ -1,7 +1,6 @@
 // Who is inside of what, over several nodes, changes of fences, and the death of nodes.
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { shardOf } from "../../src/actors/shard-hash.ts";
 import { type Ask, asking, eventsOf, json } from "../support/asking.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { serve, temporaryFolder } from "../support/serve.ts";
@@ -45,12 +44,10 @@ const save = async (ask: Ask, fence: object, name = "dock") =>
   (await json(ask("PUT", `/v1/fences/${name}`, fence))).version;
 
 t.test("[X20] a fence made on one node is entered on all, its change and removal end stays", async (t) => {
-  const { url, nodes, status } = await serveTwo(t, "stays");
+  const { url, nodes, ownersOf } = await serveTwo(t, "stays");
   const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
   const ids = Array.from({ length: 40 }, (_, i) => `t${i}`).sort();
-  const owners = new Set(ids.map((id) => shardOf(id)));
-  const { shards } = await status();
-  t.equal(new Set([...owners].map((shard) => shards[shard]!.owner)).size, 2, "both nodes own some");
+  t.equal((await ownersOf(ids)).size, 2, "both nodes own some");
 
   t.equal(await save(ask, AROUND_HERE), 1);
   while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
@@ -86,6 +83,15 @@ t.test("[X20] a fence made on one node is entered on all, its change and removal
   t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
   const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
   t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
+
+  // The other node goes on with the stays of one that is killed.
+  t.equal(await nodes[0]!.end("SIGKILL"), "SIGKILL");
+  await report(other, ids, { ...THERE, lon: THERE.lon + 0.001 });
+  await report(other, ids, HERE);
+  const left = (await events(other, "fence.exited", 3 * ids.length)).slice(2 * ids.length);
+  const inDock = (await eventsOf(other, "fence.entered")).filter(({ data }) => data.version === 2);
+  t.same(told(left, "fence", "episode"), told(inDock, "fence", "episode"), "nobody has entered again");
+  t.same(new Set(left.map(({ data }) => data.reason)), new Set(["left"]));
 });
 
 t.test("[N1] who is inside stays inside over kill -9, and leaves under the same episode", async (t) => {
