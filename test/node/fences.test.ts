@@ -1,7 +1,8 @@
 // Fences that are changed over HTTP.
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import t from "tap";
-import { MAX_FENCE_POINTS } from "../../src/actors/fences/limits.ts";
+import { MAX_FENCE_POINTS, MAX_FENCES } from "../../src/actors/fences/limits.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
 import { MAX_FENCE_BODY_BYTES } from "../../src/limits.ts";
 import { asking, json, refused } from "../support/asking.ts";
@@ -185,7 +186,7 @@ t.test("[H36] the largest fence is taken, and given back, however it is written"
   t.match(await refused(400, "invalid-fence", ask("PUT", "/v1/fences/d", more)), { code: "too-many-points" });
 });
 
-t.test("[N1] fences are there after kill -9, in all versions: PostgreSQL", async (t) => {
+t.test("[N1] [H37] fences are there after kill -9, and not more than there may be: PostgreSQL", async (t) => {
   const { url } = await testDatabase(t);
   const dataDir = await temporaryFolder(t);
   const env = { DATABASE_URL: url };
@@ -201,6 +202,13 @@ t.test("[N1] fences are there after kill -9, in all versions: PostgreSQL", async
   ask = asking(node);
   t.same((await json(ask("GET", "/v1/fences"))).features, before);
   t.match(await json(ask("PUT", "/v1/fences/f4", DOCK)), { version: 3 });
+
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query("UPDATE fence_count SET fences = $1", [MAX_FENCES]);
+  await refused(409, "too-many-fences", ask("PUT", "/v1/fences/more", DOCK));
+  t.equal((await ask("PUT", "/v1/fences/f4", square(4, 4))).status, 200);
 });
 
 t.test("[X20] all nodes hold all fences; one whose announcement is lost is only late", async (t) => {
