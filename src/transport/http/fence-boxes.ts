@@ -38,9 +38,9 @@ function boxesOf({ geometry, properties }: JsonObject): Box[] {
   };
   switch (type) {
     case "Polygon":
-      return [boxOf((coordinates as Place[][])[0]!)];
+      return [boxOf((coordinates as Place[][]).flat())];
     case "MultiPolygon":
-      return (coordinates as Place[][][]).map(([outline]) => boxOf(outline!));
+      return (coordinates as Place[][][]).map((rings) => boxOf(rings.flat()));
     case "Point":
       return [around(coordinates as Place)];
     default:
