@@ -257,6 +257,35 @@ t.test("[FE13] what changed while nobody had the shard is caught up with when it
   t.equal(new Set(episodes).size, 2);
 });
 
+t.test("[FE13] a shard that is loaded again is caught up with what it had decided of a change", async (t) => {
+  const { h, store } = await start(["old"]);
+  await tell(h, -60, INSIDE);
+  h.system.fences.take([store.next("old"), store.next("new", square())]);
+  h.store.fenced = true;
+  await settle(h);
+  t.equal(h.lost.length, 1);
+  t.same(told(h), ["entered old arrived", "exited old removed", "entered new created"]);
+  t.same(fencesOf(h), ["new"]);
+});
+
+t.test("[FE3] many fences in a small place", async (t) => {
+  const store = new Fences();
+  const h = await startSystem();
+  const lon = (i: number) => i * 0.0004;
+  const circle = (i: number): JsonObject => ({
+    ...{ type: "Feature", geometry: { type: "Point", coordinates: [lon(i), 0.001] } },
+    properties: { radius: 15 },
+  });
+  const names = Array.from({ length: 12 }, (_, i) => `f${i}`);
+  h.system.fences.take(names.map((name, i) => store.next(name, circle(i))));
+  for (let i = 0; i < names.length; i++) {
+    await tell(h, 2 * i - 90, lon(i), { lat: 0.001 });
+    t.same(fencesOf(h), [`f${i}`]);
+    await tell(h, 2 * i - 89, lon(i) + 0.0002, { lat: 0.001 });
+    t.same(fencesOf(h), []);
+  }
+});
+
 t.test("[FE14] a machine gets what happens at fences, and nobody else may say so", async (t) => {
   const { h } = await start(["harbour"]);
   const definition: JsonObject = {

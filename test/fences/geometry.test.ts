@@ -4,6 +4,7 @@ import t from "tap";
 import type { Place, Ring, Shape } from "../../src/actors/fences/definition.ts";
 import { distanceToEdges, edgesOf } from "../../src/actors/fences/edges.ts";
 import { outlineOf } from "../../src/actors/fences/outline.ts";
+import { EARTH_RADIUS } from "../../src/picture/sphere.ts";
 import { fc } from "../support/seeded.ts";
 import { areas, circles, corridors, placesNear, placesOf, slowDistance, slowlyContains } from "./shapes.ts";
 
@@ -84,6 +85,19 @@ t.test("[FE2] the distance from a line is right within 1 % up to 100 km and 80°
     }),
     { numRuns: 1_000 },
   );
+});
+
+t.test("[FE2] the near end of a long edge may be the other way round the globe", async (t) => {
+  const degree = (Math.PI / 180) * EARTH_RADIUS;
+  for (const [lon, end] of [
+    [170, -175],
+    [-170, 175],
+  ] as const)
+    for (const line of [
+      [[0, 0], [end, 0]],
+      [[end, 0], [0, 0]],
+    ] as const) // biome-ignore format: short
+      t.ok(Math.abs(distanceToEdges(edgesOf([line]), lon, 0) - 15 * degree) < 1, `${lon}`);
 });
 
 t.test("[FE2] a corridor holds what is within its radius of the line", async () => {
