@@ -16,6 +16,7 @@ export function nodeReadings(
   const { router, commit, checkpointer, picture } = system;
   return [
     gauge("muster_entities", "Entities in memory.", () => picture.size),
+    gauge("muster_fences", "Fences, the areas that entities enter and leave.", () => system.fences.size),
     counter("muster_reports_accepted_total", "Reports acknowledged.", () => router.stats.accepted),
     counter("muster_reports_duplicate_total", "Reports taken before.", () => router.stats.duplicates),
     counter("muster_reports_refused_total", "Reports refused.", () => router.stats.refused),

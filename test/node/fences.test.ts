@@ -201,6 +201,7 @@ t.test("[N1] [H37] fences are there after kill -9, and not more than there may b
   node = await serve(t, { dataDir, env });
   ask = asking(node);
   t.same((await json(ask("GET", "/v1/fences"))).features, before);
+  t.match(await (await ask("GET", "/metrics")).text(), /^muster_fences 19$/m);
   t.match(await json(ask("PUT", "/v1/fences/f4", DOCK)), { version: 3 });
 
   const client = new pg.Client({ connectionString: url });
