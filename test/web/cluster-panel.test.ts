@@ -28,7 +28,7 @@ t.before(async () => {
 t.after(() => browser.close());
 
 async function openPage(): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 860 } });
+  const page = await browser.newPage({ viewport: { width: 1000, height: 860 }, reducedMotion: "reduce" });
   page.setDefaultTimeout(SLOW_MS);
   return page;
 }

@@ -39,12 +39,17 @@ const target = (page: Page) =>
     );
   });
 
-t.test("[W6] [W8] the page shows vessels moving, tells about one, turns strangers away", async (t) => {
+t.test("[W6] [W8] [W19] the page shows vessels moving, tells about one, turns strangers away", async (t) => {
   const executablePath = await builtPage();
   const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
   const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
   const hosts = new Set<string>();
-  page.on("request", (request) => hosts.add(new URL(request.url()).host));
+  const tiles = new Set<string>();
+  page.on("request", (request) => {
+    const { host, pathname } = new URL(request.url());
+    hosts.add(host);
+    if (pathname.startsWith("/basemap/")) tiles.add(pathname);
+  });
 
   await page.goto(`${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
   await page.waitForFunction(
@@ -63,6 +68,13 @@ t.test("[W6] [W8] the page shows vessels moving, tells about one, turns stranger
   }, before);
 
   await page.waitForFunction(() => muster.map.loaded());
+  const isLand = (lon: number, lat: number) =>
+    page.evaluate(
+      (place) => muster.map.queryRenderedFeatures(muster.map.project(place), { layers: ["land"] }).length > 0,
+      [lon, lat] as [number, number],
+    );
+  t.strictSame([await isLand(24.6, 60.3), await isLand(24.6, 59.8)], [true, false], "the coast is there");
+  t.ok(tiles.size >= 1 && tiles.size <= 12, `${tiles.size} tiles of the base map are enough`);
   const vessel = await target(page);
   t.ok(vessel, "a vessel lies free");
   await page.mouse.click(vessel!.x, vessel!.y);

@@ -84,7 +84,7 @@ t.test(
     );
     t.equal(await page.evaluate(() => muster.connection.protocol), "binary");
     t.equal(await page.locator("#clustered").isVisible(), true);
-    t.match(await page.locator("#age").textContent(), /^as of \d+(\.\d)? s ago, lag 4 ms$/);
+    await page.locator("#age", { hasText: /^as of \d+(\.\d)? s ago, lag 4 ms$/ }).waitFor();
     await page.waitForFunction(() => muster.map.loaded());
     await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, "clusters.png") });
