@@ -40,6 +40,8 @@ t.test("[F35] both protocols give the same replica, to the last digit", async (t
       if ((i + round) % 5 !== 0) continue;
       columns.attributes.set(slot, JSON.stringify({ name: `ÅÄÖ ${round}`, list: [1, { a: null }] }));
       columns.labels.set(slot, ["a", "ß"]);
+      if (i % 2 === 0) columns.fences.set(slot, ["harbour", `ö"${round}`]);
+      else columns.fences.delete(slot);
       columns.source[slot] = columns.sources.number("gps-ü");
       picture.touch(slot, FULL);
     }

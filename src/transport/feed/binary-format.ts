@@ -52,7 +52,7 @@ export class BinaryFormat implements Format {
     epoch: 0,
     seq: 0,
   };
-  readonly #lengths: FullLengths = [0, 0, 0, 0, 0, 0];
+  readonly #lengths: FullLengths = [0, 0, 0, 0, 0, 0, 0];
   /** Kinds and states by number. */
   readonly #kinds: (Buffer | undefined)[] = [];
   readonly #states: (Buffer | undefined)[] = [];
@@ -81,9 +81,11 @@ export class BinaryFormat implements Format {
     const attributes = columns.attributes.get(slot) ?? "";
     const labels = columns.labels.get(slot);
     const labelsText = labels === undefined ? "" : JSON.stringify(labels);
+    const fences = columns.fences.get(slot);
+    const fencesText = fences === undefined ? "" : JSON.stringify(fences);
     const kind = bytesOf(columns.kinds, columns.kind[slot], this.#kinds);
     const state = bytesOf(columns.states, columns.state[slot], this.#states);
-    const units = id.length + source.length + attributes.length + labelsText.length;
+    const units = id.length + source.length + attributes.length + labelsText.length + fencesText.length;
     out.reserve(FULL_BYTES + units * UNIT_ROOM + kind.length + state.length);
     const { buffer } = out;
     const lengths = this.#lengths;
@@ -94,6 +96,7 @@ export class BinaryFormat implements Format {
     at += lengths[3] = source === "" ? 0 : buffer.write(source, at, "utf8");
     at += lengths[4] = attributes === "" ? 0 : buffer.write(attributes, at, "utf8");
     at += lengths[5] = labelsText === "" ? 0 : buffer.write(labelsText, at, "utf8");
+    at += lengths[6] = fencesText === "" ? 0 : buffer.write(fencesText, at, "utf8");
     const full = this.#full;
     this.#fill(slot, full);
     // Full records have room for every digit, so they are rounded here, as REST's are.
