@@ -64,6 +64,7 @@ function rowOf(entity: CheckpointEntity, epoch: number): SnapshotRow {
     accuracy: known(entity.accuracy),
     attributes: entity.attributes === "" ? "{}" : entity.attributes,
     labels: entity.labels,
+    fences: entity.fences,
     epoch,
     seq: entity.seq,
   };

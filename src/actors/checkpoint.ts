@@ -143,6 +143,7 @@ export interface CheckpointEntity {
   /** JSON text, or empty. */
   attributes: string;
   labels: readonly string[];
+  fences: readonly string[];
   context: JsonObject | undefined;
   timers: ArmedTimer[];
 }
@@ -212,6 +213,7 @@ function readIdentity(input: ByteReader): CheckpointEntity {
     accuracy: NaN,
     attributes: "",
     labels: [],
+    fences: [],
     context: undefined,
     timers: [],
   };
