@@ -147,7 +147,6 @@ export interface CheckpointEntity {
   /** JSON text, or empty. */
   attributes: string;
   labels: readonly string[];
-  fences: readonly string[];
   context: JsonObject | undefined;
   timers: ArmedTimer[];
   occupied: readonly Occupied[];
@@ -219,7 +218,6 @@ function readIdentity(input: ByteReader): CheckpointEntity {
     accuracy: NaN,
     attributes: "",
     labels: [],
-    fences: [],
     context: undefined,
     timers: [],
     occupied: [],

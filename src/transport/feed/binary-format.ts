@@ -1,6 +1,8 @@
 /** Records and frames of `muster.v1.bin`: see `layout.ts`. */
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { MAX_CLUSTER_CELLS } from "../../limits.ts";
+import { MAX_OCCUPIED } from "../../actors/fences/limits.ts";
+import { MAX_CLUSTER_CELLS, MAX_NAME_LENGTH } from "../../limits.ts";
 import type { Bytes } from "../../picture/bytes.ts";
 import { type Columns, IMPLAUSIBLE } from "../../picture/columns.ts";
 import type { Interner } from "../../picture/interner.ts";
@@ -36,6 +38,8 @@ import {
 
 /** A UTF-16 unit takes at most 3 bytes of UTF-8. */
 const UNIT_ROOM = 3;
+// With quotes and commas, each unit as `\u0000`.
+assert.ok(MAX_OCCUPIED * (6 * MAX_NAME_LENGTH + 3) < 2 ** 16, "names of fences have a length of two bytes");
 const REASON_NUMBERS = new Map(DEPARTURE_REASONS.map((reason, number) => [reason, number]));
 
 export class BinaryFormat implements Format {
