@@ -1,5 +1,7 @@
 import { Buffer } from "node:buffer";
 import t from "tap";
+import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
+import { MAX_NAME_LENGTH } from "../../src/limits.ts";
 import { Bytes } from "../../src/picture/bytes.ts";
 import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
 import { Picture } from "../../src/picture/picture.ts";
@@ -99,6 +101,8 @@ const times = fc.oneof(
     Number.NEGATIVE_INFINITY,
   ),
 );
+/** As many, and as long, as an entity can be inside of. */
+const MANY_NAMES = Array.from({ length: MAX_OCCUPIED }, (_, i) => `${i}`.padStart(MAX_NAME_LENGTH, "ö"));
 const entities = fc.record({
   id: strings,
   kind: strings,
@@ -117,7 +121,9 @@ const entities = fc.record({
   isImplausible: fc.boolean(),
   attributes: fc.option(fc.dictionary(strings, fc.jsonValue()), { nil: undefined }),
   labels: fc.option(fc.array(strings, { maxLength: 3 }), { nil: undefined }),
-  fences: fc.option(fc.array(strings, { maxLength: 3 }), { nil: undefined }),
+  fences: fc.option(fc.oneof(fc.array(strings, { maxLength: 3 }), fc.constant(MANY_NAMES)), {
+    nil: undefined,
+  }),
   epoch: fc.nat(0xffffffff),
   seq: fc.constantFrom(0, 1, 10, 99, 100, 2 ** 31 - 1, 2 ** 31, 0xffffffff),
 });
