@@ -18,6 +18,8 @@ export const MAX_JSON_BODY_BYTES = 8 * 2 ** 20;
 export const MAX_BODIES_BYTES = 256 * 2 ** 20;
 /** A JSON body that configures something. */
 export const MAX_SMALL_BODY_BYTES = 131_072;
+/** A fence as a JSON body: the largest one, indented as editors do, with all digits that a number can have, has 1.4 MB. */
+export const MAX_FENCE_BODY_BYTES = 2 * 2 ** 20;
 /** NDJSON is worked off as it comes, so only time limits it; this stops one client from streaming for ever. */
 export const MAX_NDJSON_BODY_BYTES = 64 * 2 ** 20;
 /** Refusals spelled out in one answer; the rest are counted. */

@@ -5,6 +5,7 @@
  * new is taken, what was taken is committed and answered, then sockets, feed, actors and store close.
  */
 import { fileURLToPath } from "node:url";
+import type { FenceStore } from "./actors/fences/ports.ts";
 import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
 import type { MachineStore } from "./actors/machine/ports.ts";
@@ -19,7 +20,7 @@ import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
-import type { ClusterStatus } from "./cluster/status.ts";
+import { aloneStatus } from "./cluster/status.ts";
 import { type Config, isWildcard } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
 import { type ErasureStore, tracesOf } from "./erasure.ts";
@@ -27,8 +28,8 @@ import { EventEncoder } from "./events/cloud-event.ts";
 import type { EventLog } from "./events/ports.ts";
 import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
-import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES, SHARDS } from "./limits.ts";
-import { MACHINES, machineConfiguration } from "./machine-configuration.ts";
+import { HeldConfiguration } from "./held-configuration.ts";
+import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "./limits.ts";
 import { nodeReadings, type TrackStats } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -68,6 +69,8 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   readonly webhooks?: WebhookStore & DeliveryStore;
   /** Absent = only the built-in machine. */
   readonly machines?: MachineStore;
+  /** Absent = no fences. */
+  readonly fences?: FenceStore;
   /** Takes away what is stored of entities that are deleted. Absent = nothing is. */
   readonly erasure?: ErasureStore;
   /** Writes the tracks as rows. */
@@ -160,9 +163,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           log,
           random: systemRandom,
           forget,
-          onConfiguration: (name) => {
-            if (name === undefined || name === MACHINES) machines?.configuration.look();
-          },
+          onConfiguration: (part) => held.heard(part),
           onStale: (stale) => {
             staleBecause.cluster = stale;
             tellStale();
@@ -175,15 +176,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     return shard.slot(number) >= 0 && !shard.leaving.isGoing(id);
   };
   const rows = entityRows(store.snapshot, mayBeListed);
-  const machines =
-    store.machines &&
-    machineConfiguration({
-      store: store.machines,
-      system: () => system,
-      announce: (name) => cluster?.announceConfiguration(name),
-      clock,
-      onFatal: fail,
-    });
+  const held = new HeldConfiguration({
+    machines: store.machines,
+    fences: store.fences,
+    system: () => system,
+    announce: (part) => cluster?.announceConfiguration(part),
+    clock,
+    onFatal: fail,
+  });
   const system: ActorSystem = new ActorSystem({
     receive: {
       maxClockSkew: config.maxClockSkewMs,
@@ -193,7 +193,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       expiredAfter: config.expiredAfterMs,
     },
     machine: compileMachine(TRACKED),
-    readMachines: machines && (() => machines.configuration.refresh()),
+    readMachines: () => held.readMachines(),
+    readFences: () => held.readFences(),
     store,
     traces: tracesOf(store.erasure, async (id) => cluster?.forget(id) ?? forget(id).then(() => true)),
     clock,
@@ -240,8 +241,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());
   store.onDown(cluster === undefined ? fail : evicted);
-  opened.defer(() => machines?.configuration.stop());
-  await machines?.configuration.start();
+  opened.defer(() => held.stop());
+  await held.start();
   if (cluster === undefined) {
     const began = clock.monotonic();
     logRecovery(log, await system.start(), clock.monotonic() - began);
@@ -279,10 +280,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     picture,
     events,
     webhooks: webhooks?.routes,
-    machines: machines?.routes,
+    ...held.routes,
     cluster: cluster?.queries,
     history,
-    clusterStatus: () => cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl),
+    clusterStatus: () =>
+      cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl, VERSION),
     health,
     metrics,
     checkToken,
@@ -355,28 +357,6 @@ function logRecovery(log: Log, recovered: Recovered, ms: number): void {
   if (replayedTooMuch(recovered))
     log.warn(report, "recovered, with more to replay than there should ever be");
   else log.info(report, "recovered");
-}
-
-/** What a node that is alone tells of its cluster. */
-function aloneStatus(node: string, url: string): ClusterStatus {
-  const member = {
-    incarnation: node,
-    url,
-    version: VERSION,
-    draining: false,
-    leaseLeftMs: 0,
-    shards: SHARDS,
-    silent: false,
-  };
-  return {
-    node,
-    suspended: false,
-    nodes: [member],
-    shards: Array.from({ length: SHARDS }, () => ({ owner: node, epoch: 0, state: "open" })),
-    handOvers: { count: 0 },
-    claims: 0,
-    evictions: 0,
-  };
 }
 
 /** Whether `promise` is done within `ms`. */

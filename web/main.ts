@@ -11,6 +11,7 @@ import { hasPosition, readAddress, takeToken, writeAddress } from "./address.ts"
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
 import { type Details, DetailsPanel, type Gone } from "./details.ts";
+import type { FenceFeature } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
@@ -25,12 +26,14 @@ import { bboxOf, extentOf } from "./viewport.ts";
 const VIEW_UPDATE_MS = 150;
 /** A click on a cluster shows it so much nearer: a quarter of the width. */
 const CLUSTER_ZOOM = 2;
+/** Fences that somebody changes are drawn so soon. */
+const FENCES_MS = 30_000;
 /** The legend counts, and ages grow, so often. */
 const PANEL_MS = 500;
 
 declare global {
   /** For tests and the curious: what the page works with. */
-  var muster: { connection: Connection; view: View; map: MapLibreMap };
+  var muster: { connection: Connection; view: View; map: MapLibreMap; fences: readonly FenceFeature[] };
 }
 
 const token = takeToken();
@@ -67,6 +70,7 @@ async function start(): Promise<void> {
   globalThis.muster = {
     connection,
     map,
+    fences: [],
     get view() {
       return shown.view;
     },
@@ -84,6 +88,7 @@ async function start(): Promise<void> {
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
   showCluster(connection);
+  showFences(map, picture);
 
   const panel = new DetailsPanel({
     close: () => select(undefined),
@@ -239,6 +244,25 @@ function showCluster(connection: Connection): void {
   connection.on("state", ({ name }) => {
     if (name === "open") void panel.look();
   });
+}
+
+/** Asked when the map rests, and again and again. */
+function showFences(map: MapLibreMap, picture: PictureLayer): void {
+  let asked = 0;
+  let shown = "[]";
+  const look = async () => {
+    if (document.hidden) return;
+    const mine = ++asked;
+    const fences = await rest.fences(mapBbox(map));
+    const text = JSON.stringify(fences);
+    if (mine !== asked || text === shown) return;
+    shown = text;
+    picture.fences = globalThis.muster.fences = fences;
+  };
+  const lookAgain = () => void look().catch((error) => console.debug(error));
+  map.on("moveend", lookAgain);
+  setInterval(lookAgain, FENCES_MS);
+  lookAgain();
 }
 
 start().catch((error) => {

@@ -4,6 +4,7 @@ import type { Connection } from "../client/connection.ts";
 import type { Entity } from "../client/replica.ts";
 import type { ClusterCell } from "../src/transport/feed/protocol.ts";
 import type { Theme } from "./basemap.ts";
+import { type FenceFeature, fenceLayers, type Outlines, outlinesOf } from "./fences.ts";
 import { drawIcons, type IconAtlas } from "./icons.ts";
 import { layersOf, type Mark, markOf, PICKABLE } from "./layers.ts";
 import { Motion } from "./motion.ts";
@@ -29,6 +30,8 @@ export class PictureLayer {
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #theme: Theme;
   #selected: string | undefined;
+  /** Absent = there are no fences. */
+  #outlines: Outlines | undefined;
   #drawnAt = 0;
   /** Server time − the time of frames of the screen, ms. */
   #serverAhead = 0;
@@ -71,6 +74,11 @@ export class PictureLayer {
     this.redraw();
   }
 
+  set fences(fences: readonly FenceFeature[]) {
+    this.#outlines = fences.length === 0 ? undefined : outlinesOf(fences);
+    this.redraw();
+  }
+
   /** What is at a point of the map's element, in pixels. */
   pick(x: number, y: number): Picked | undefined {
     const found = this.#overlay.pickObject({ x, y, radius: PICK_RADIUS_PX, layerIds: PICKABLE })?.object as
@@ -108,7 +116,9 @@ export class PictureLayer {
     }
     const { clusters } = this.#shown.view;
     const { icons, theme, zoom } = { icons: this.#icons, theme: this.#theme, zoom: this.#map.getZoom() };
-    this.#overlay.setProps({ layers: layersOf({ marks, selected, clusters, theme, icons, zoom }) });
+    const below = this.#outlines === undefined ? [] : fenceLayers(this.#outlines, theme);
+    const layers = [...below, ...layersOf({ marks, selected, clusters, theme, icons, zoom })];
+    this.#overlay.setProps({ layers });
     if (moving) this.redraw();
   }
 

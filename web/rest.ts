@@ -1,5 +1,7 @@
 import type { Entity } from "../client/replica.ts";
 import type { ClusterStatus } from "../src/cluster/status.ts";
+import type { Bbox } from "../src/transport/feed/protocol.ts";
+import type { FenceFeature } from "./fences.ts";
 
 /** A question that is asked again and again is not waited for any longer. */
 const STATUS_MS = 5_000;
@@ -43,6 +45,12 @@ export class Rest {
   async cluster(): Promise<ClusterStatus> {
     const response = await this.#get("/v1/cluster", undefined, AbortSignal.timeout(STATUS_MS));
     return (await response.json()) as ClusterStatus;
+  }
+
+  /** Up to 1,000 fences in a box, the first by name. @throws {Unauthorized | Error} */
+  async fences(bbox: Bbox): Promise<FenceFeature[]> {
+    const response = await this.#get(`/v1/fences?limit=1000&bbox=${bbox}`);
+    return ((await response.json()) as { features: FenceFeature[] }).features;
   }
 
   async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {

@@ -5,16 +5,19 @@ import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { CommandMemory } from "./command-memory.ts";
 import type { EntityTable } from "./entity-table.ts";
+import type { Occupied } from "./fences/occupied.ts";
+import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 5;
-/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one; else they are the same. */
+const VERSION = 6;
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
 const WITHOUT_MACHINES = 4;
+const WITHOUT_FENCES = 5;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -46,6 +49,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   writeDeparted(table.departedOf(shard), out);
   writeLeaving(shard, out);
   writeNames(table.machines.names(), slots, table.machine, out);
+  for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -145,6 +149,7 @@ export interface CheckpointEntity {
   labels: readonly string[];
   context: JsonObject | undefined;
   timers: ArmedTimer[];
+  occupied: readonly Occupied[];
 }
 
 export interface DecodedCheckpoint {
@@ -187,6 +192,7 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
     id: input.string(),
   }));
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
+  if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
   return { nextNumber, entities, commands, departed, leaving, duplicates: input };
 }
 
@@ -214,6 +220,7 @@ function readIdentity(input: ByteReader): CheckpointEntity {
     labels: [],
     context: undefined,
     timers: [],
+    occupied: [],
   };
 }
 

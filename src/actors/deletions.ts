@@ -2,6 +2,7 @@
 import { MAX_ERASURES_PER_SHARD } from "../limits.ts";
 import type { Decided } from "./commands.ts";
 import { deletionKey } from "./deletion-key.ts";
+import type { EntityFences } from "./entity-fences.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Deletion } from "./messages.ts";
 import { MOVED } from "./messages.ts";
@@ -14,12 +15,14 @@ export type DecidedDeletion = Decided & { number?: number };
 export class Deletions {
   readonly #table: EntityTable;
   readonly #sink: FactSink;
+  readonly #fences: EntityFences;
   readonly #gone: (slot: number) => void;
 
   /** @param gone is told of each slot before its entity leaves. */
-  constructor(table: EntityTable, sink: FactSink, gone: (slot: number) => void) {
+  constructor(table: EntityTable, sink: FactSink, fences: EntityFences, gone: (slot: number) => void) {
     this.#table = table;
     this.#sink = sink;
+    this.#fences = fences;
     this.#gone = gone;
   }
 
@@ -51,6 +54,7 @@ export class Deletions {
     const seq = slot < 0 ? 1 : columns.seq[slot] + 1;
     const fact = { is: "deleted", number, seq, command: id, at: now, erase, id: entity } as const;
     this.#sink.record(shard, fact);
+    if (!erase && slot >= 0) this.#fences.close(shard, slot, now);
     if (!erase)
       this.#sink.emit(shard, number, { type: "entity.deleted", subject: entity, time: now, data: { state } });
     if (slot >= 0) this.#gone(slot);

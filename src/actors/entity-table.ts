@@ -15,6 +15,7 @@ import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.
 import type { ArmedTimer } from "./machine/step.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
+import { Occupancy } from "./occupancy.ts";
 import { Shard } from "./shard.ts";
 import { SlotMap } from "./slot-map.ts";
 
@@ -38,6 +39,8 @@ export class EntityTable {
   readonly context = new SlotMap<JsonObject>();
   /** Slot → armed timers of the machine; absent = none. */
   readonly timers = new SlotMap<readonly ArmedTimer[]>();
+  /** The fences that entities are inside of, or about to enter. */
+  readonly occupied: Occupancy;
   /** The ways that are in no row yet. */
   readonly tracks: Tracks;
   #capacity = 0;
@@ -46,6 +49,7 @@ export class EntityTable {
   constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
     this.tracks = new Tracks(staleAfterMs);
+    this.occupied = new Occupancy(picture, this.shards, (slot) => this.#describedOtherwise(slot));
   }
 
   /** Applies a fact of `shard`. @returns the slot of its entity, −1 if it has none any more. */
@@ -77,6 +81,9 @@ export class EntityTable {
         break;
       case "machine":
         this.machine[slot] = interned(this.machines.number(fact.machine));
+        break;
+      case "occupied":
+        this.occupied.become(slot, fact.occupied);
         break;
       case "commanded":
         shard.commands.remember(fact);
@@ -113,6 +120,7 @@ export class EntityTable {
       // Whoever fills it counts their bytes.
       columns.attributes.delete(slot);
       columns.labels.delete(slot);
+      columns.fences.delete(slot);
     }
     this.duplicates.reset(slot);
     shard.assign(number, slot);
@@ -128,8 +136,7 @@ export class EntityTable {
   forget(shard: Shard, gone: (slot: number) => void): void {
     for (const slot of shard.slots()) {
       gone(slot);
-      this.context.delete(slot);
-      this.timers.delete(slot);
+      this.#forgetRare(slot);
       this.picture.remove(slot, "left");
     }
     this.#clear(shard);
@@ -144,13 +151,18 @@ export class EntityTable {
     const { flags } = this.picture.columns;
     for (const slot of shard.slots()) {
       gone(slot);
-      this.context.delete(slot);
-      this.timers.delete(slot);
+      this.#forgetRare(slot);
       this.duplicates.reset(slot);
       if (keep(slot)) flags[slot] |= MIRROR;
       else this.picture.remove(slot, "left");
     }
     this.#clear(shard);
+  }
+
+  #forgetRare(slot: number): void {
+    this.context.delete(slot);
+    this.timers.delete(slot);
+    this.occupied.forget(slot);
   }
 
   #clear(shard: Shard): void {
@@ -185,6 +197,7 @@ export class EntityTable {
     shard.unassign(number);
     this.setAttributes(slot, "");
     this.setContext(slot, {});
+    this.occupied.set(slot, []);
     this.timers.delete(slot);
     shard.bytes -= ENTITY_BYTES + Buffer.byteLength(this.picture.columns.id[slot]!);
     this.picture.remove(slot, "deleted");
@@ -291,12 +304,13 @@ export class EntityTable {
 
   /** What a track says of an entity as a whole. */
   describe(slot: number): Description {
-    const { kinds, kind, states, state, attributes, labels } = this.picture.columns;
+    const { kinds, kind, states, state, attributes, labels, fences } = this.picture.columns;
     return {
       kind: kinds.name(kind[slot]),
       state: states.name(state[slot]),
       attributes: attributes.get(slot) ?? "",
       labels: labels.get(slot) ?? [],
+      fences: fences.get(slot) ?? [],
     };
   }
 
@@ -351,6 +365,7 @@ export class EntityTable {
     this.duplicates.grow(capacity);
     this.context.grow(capacity);
     this.timers.grow(capacity);
+    this.occupied.grow(capacity);
     this.#capacity = capacity;
   }
 }

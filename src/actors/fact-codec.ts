@@ -6,10 +6,11 @@ import assert from "node:assert/strict";
 import { ByteReader, type ByteWriter, putVarint } from "./bytes.ts";
 import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
+import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 5;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one; else they are the same. */
+export const SECTION_VERSION = 6;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -21,6 +22,7 @@ const COMMANDED = 6;
 const DELETED = 7;
 const REMOVED = 8;
 const MACHINE = 9;
+const OCCUPIED = 10;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -68,6 +70,10 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
     case "liveness":
       head(LIVENESS, fact, out);
       out.u8(fact.liveness);
+      return;
+    case "occupied":
+      head(OCCUPIED, fact, out);
+      writeOccupied(fact.occupied, out);
       return;
     case "commanded":
       head(COMMANDED, fact, out);
@@ -221,6 +227,8 @@ function readFact(input: ByteReader, reported: Reported): Fact {
       return { is: "machine", number, seq, machine: input.string() };
     case LIVENESS:
       return { is: "liveness", number, seq, liveness: input.u8() };
+    case OCCUPIED:
+      return { is: "occupied", number, seq, occupied: readOccupied(input) };
     case COMMANDED: {
       const id = input.string();
       const at = input.f64();

@@ -5,6 +5,7 @@
  * Fact objects are reused on the hot path: whoever keeps one copies it.
  */
 import type { CommandOutcome } from "./command-memory.ts";
+import type { Occupied } from "./fences/occupied.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 
@@ -75,6 +76,13 @@ export interface LivenessChanged extends FactBase {
   liveness: number;
 }
 
+/** The entity is inside of other fences, or about to enter or leave others. */
+export interface FencesOccupied extends FactBase {
+  is: "occupied";
+  /** All of them. */
+  occupied: readonly Occupied[];
+}
+
 /** A command was accepted or refused. What comes of one that was accepted follows. */
 export interface Commanded extends FactBase {
   is: "commanded";
@@ -115,6 +123,7 @@ export type Fact =
   | Transitioned
   | MachineTaken
   | LivenessChanged
+  | FencesOccupied
   | Commanded
   | Deleted
   | Removed;

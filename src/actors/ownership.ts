@@ -39,10 +39,10 @@ export class Ownership {
   readonly #mirroring: Mirroring | undefined;
   readonly #written: (checkpoint: TakenCheckpoint) => void;
   readonly #opened: (shard: Shard, journalId: number) => void;
-  readonly #readMachines: () => Promise<void>;
+  readonly #readDefinitions: () => Promise<void>;
   #stopped = false;
 
-  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open, and of the newest journal row that was seen. @param readMachines resolves when all definitions that were committed before are known. */
+  /** @param written is told of the checkpoints of hand-overs, once they are durable. @param opened is told of each shard that is open, and of the newest journal row that was seen. @param readDefinitions resolves when all definitions that were committed before are known. */
   constructor(
     table: EntityTable,
     store: ShardStore & CheckpointStore,
@@ -53,7 +53,7 @@ export class Ownership {
     mirroring: Mirroring | undefined,
     written: (checkpoint: TakenCheckpoint) => void,
     opened: (shard: Shard, journalId: number) => void,
-    readMachines: () => Promise<void> = async () => {},
+    readDefinitions: () => Promise<void> = async () => {},
   ) {
     this.#table = table;
     this.#store = store;
@@ -64,7 +64,7 @@ export class Ownership {
     this.#mirroring = mirroring;
     this.#written = written;
     this.#opened = opened;
-    this.#readMachines = readMachines;
+    this.#readDefinitions = readDefinitions;
   }
 
   /** Claims shards, loads what is durable of them and opens them. @throws StoreAway; the shards are closed and empty then. */
@@ -86,7 +86,7 @@ export class Ownership {
     try {
       const recovered = await this.#recover(shards, this.#mirroring);
       // After the claim: whoever decided about these entities knew no newer definitions than there are now.
-      await this.#readMachines();
+      await this.#readDefinitions();
       await this.#wake(shards, recovered.journalId);
       return recovered;
     } catch (error) {

@@ -1,17 +1,19 @@
 /**
- * What an entity does with a report, and with silence: the ingest guard, then its machine. Synchronous and without I/O; every decision
+ * What an entity does with a report, and with silence: the ingest guard, then fences, then its machine. Synchronous and without I/O; every decision
  * is a fact, given to `FactSink` and applied at once.
  */
+import { CatchUp } from "./catch-up.ts";
 import { Commands } from "./commands.ts";
 import { Deletions } from "./deletions.ts";
 import { reportHash } from "./duplicate-memory.ts";
+import { EntityFences } from "./entity-fences.ts";
 import { EntityMachines, NO_TIMERS } from "./entity-machines.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
 import { emptyReported } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
+import type { FenceCatalogue } from "./fences/catalogue.ts";
 import type { MachineCatalogue } from "./machine/catalogue.ts";
 import type { MachineEvent, MachineState } from "./machine/step.ts";
-import { MachineChanges } from "./machine-changes.ts";
 import {
   type EventFact,
   EXPIRED,
@@ -69,11 +71,12 @@ export class Actors {
   readonly table: EntityTable;
   readonly commands: Commands;
   readonly deletions: Deletions;
-  readonly machineChanges: MachineChanges;
+  readonly catchUp: CatchUp;
   readonly #options: ReceiveOptions;
   readonly #sink: FactSink;
   readonly #wheel: TimingWheel;
   readonly #machines: EntityMachines;
+  readonly #fences: EntityFences;
   readonly #fact = emptyReported();
 
   constructor(
@@ -82,15 +85,21 @@ export class Actors {
     sink: FactSink,
     wheel: TimingWheel,
     machines: MachineCatalogue,
+    fences: FenceCatalogue,
   ) {
     this.table = table;
     this.#options = options;
     this.#sink = sink;
     this.#wheel = wheel;
     this.#machines = new EntityMachines(table, sink, machines);
-    this.machineChanges = new MachineChanges(table, this.#machines, (slot) => this.#arm(slot));
+    this.#fences = new EntityFences(table, sink, fences, (shard, slot, event, now) =>
+      this.#machines.step(shard, slot, event, now),
+    );
+    this.catchUp = new CatchUp(table, (shard, slot, now) => {
+      if (this.#follow(shard, slot, now)) this.#arm(slot);
+    });
     this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
-    this.deletions = new Deletions(table, sink, (slot) => {
+    this.deletions = new Deletions(table, sink, this.#fences, (slot) => {
       wheel.grow(table.picture.columns.capacity);
       wheel.disarm(slot);
     });
@@ -133,6 +142,8 @@ export class Actors {
       if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;
     } else slot = this.#introduce(shard, report, now);
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
+    // By the fix of before, which is about to be replaced.
+    const isFollowed = shard.behindFrom !== Infinity && this.#follow(shard, slot, now);
     if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
 
     const fact = this.#fact;
@@ -157,9 +168,10 @@ export class Actors {
     this.#sink.record(shard, fact);
     table.applyReported(shard, slot, fact);
     if (before !== LIVE) this.#emitLiveness(shard, slot, before, LIVE, now);
+    const isMoved = report.lon !== undefined && !fact.late && this.#fences.moved(shard, slot, now);
     const isStepped = (!fact.late || before !== LIVE) && this.#machines.step(shard, slot, REPORT_EVENT, now);
     // The deadline of a live entity is only put off: when the armed one comes, it looks again at what the entity waits for.
-    if (isNew || isStepped || before !== LIVE) this.#arm(slot);
+    if (isNew || isFollowed || isMoved || isStepped || before !== LIVE) this.#arm(slot);
     return undefined;
   }
 
@@ -172,12 +184,15 @@ export class Actors {
       this.#wheel.arm(slot, now + LOADING_MS);
       return;
     }
-    if (shard.behindFrom !== Infinity) this.#machines.follow(shard, slot, now);
+    if (shard.behindFrom !== Infinity) this.#follow(shard, slot, now);
     for (let firings = 0; firings < MAX_FIRINGS; firings++) {
       const timer = earliest(this.table.timers.get(slot));
       const silence = this.#silenceDue(slot);
-      if (Math.min(silence, timer?.due ?? Infinity) > now) break;
-      if (timer !== undefined && timer.due <= silence) this.#machines.fire(shard, slot, timer, now);
+      const dwell = this.#fences.due(slot);
+      const first = Math.min(silence, dwell, timer?.due ?? Infinity);
+      if (first > now) break;
+      if (dwell === first) this.#fences.fire(shard, slot, now);
+      else if (timer !== undefined && timer.due <= silence) this.#machines.fire(shard, slot, timer, now);
       else {
         const before = columns.liveness[slot];
         const { number } = this.table;
@@ -190,13 +205,20 @@ export class Actors {
     this.#arm(slot);
   }
 
-  /** Arms what a recovered entity waits for; one whose state is not in the machine any more enters the initial one. */
+  /** Arms what a recovered entity waits for; one whose state is not in the machine any more enters the initial one, and fences that changed meanwhile are entered and left. */
   wake(slot: number, now: number): void {
     const { columns } = this.table.picture;
     this.#wheel.grow(columns.capacity);
     const shard = this.table.shards[columns.shard[slot]];
     this.#machines.restore(shard, slot, now);
+    this.#fences.follow(shard, slot, now);
     this.#arm(slot);
+  }
+
+  /** Brings an entity to the machine and the fences that there are now. @returns whether it may wait for something else then. */
+  #follow(shard: Shard, slot: number, now: number): boolean {
+    const isOtherMachine = this.#machines.follow(shard, slot, now);
+    return this.#fences.follow(shard, slot, now) || isOtherMachine;
   }
 
   #introduce(shard: Shard, report: Report, now: number): number {
@@ -255,12 +277,9 @@ export class Actors {
   }
 
   #arm(slot: number): void {
-    const timers = this.table.timers.get(slot);
-    const silence = this.#silenceDue(slot);
-    this.#wheel.arm(
-      slot,
-      timers === undefined ? silence : Math.min(silence, earliest(timers)?.due ?? Infinity),
-    );
+    const timer = earliest(this.table.timers.get(slot));
+    const dwell = this.#fences.due(slot);
+    this.#wheel.arm(slot, Math.min(this.#silenceDue(slot), dwell, timer?.due ?? Infinity));
   }
 }
 

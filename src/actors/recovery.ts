@@ -154,6 +154,7 @@ function load(
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
     if (entity.context !== undefined) table.setContext(slot, entity.context);
     if (entity.timers.length > 0) table.timers.set(slot, entity.timers);
+    if (entity.occupied.length > 0) table.occupied.set(slot, entity.occupied);
     table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates);
     table.picture.touch(slot, FULL);
   }

@@ -23,7 +23,7 @@ export class Shard {
   dirtySince = 0;
   /** What its checkpoint takes at most. */
   bytes = 0;
-  /** Entities with this number and higher may run another machine than they should. */
+  /** Entities with this number and higher may run another machine, or know other fences, than they should. */
   behindFrom = Infinity;
   /** What was decided on commands. */
   commands = new CommandMemory();

@@ -10,6 +10,7 @@ import { SHARDS } from "../limits.ts";
 import { Picture } from "../picture/picture.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { EntityTable } from "./entity-table.ts";
+import { FenceCatalogue } from "./fences/catalogue.ts";
 import { GroupCommit, type TakenCheckpoint } from "./group-commit.ts";
 import { MachineCatalogue } from "./machine/catalogue.ts";
 import type { Machine } from "./machine/compile.ts";
@@ -43,6 +44,8 @@ export interface SystemOptions {
   machine: Machine;
   /** Resolves when `machines` has all definitions that were committed before the call. Default: there are none. @throws StoreAway */
   readMachines?(): Promise<void>;
+  /** As `readMachines`, of `fences`. */
+  readFences?(): Promise<void>;
   store: Journal & CheckpointStore & ShardStore;
   /** What a deletion takes away beside facts and checkpoints. Default: there is nothing. */
   traces?: Traces;
@@ -75,6 +78,7 @@ export class ActorSystem {
   readonly removals: Removals;
   /** What entities of each kind run. */
   readonly machines: MachineCatalogue;
+  readonly fences: FenceCatalogue;
   readonly #gate: Gate;
   readonly #actors: Actors;
   readonly #wheel: TimingWheel;
@@ -115,9 +119,11 @@ export class ActorSystem {
       options.machine,
       this.picture.columns.kinds,
       this.table.machines,
-      () => this.#actors.machineChanges.begin(),
+      () => this.#actors.catchUp.begin(),
     );
-    this.#actors = new Actors(this.table, options.receive, this.commit, this.#wheel, this.machines);
+    this.fences = new FenceCatalogue(() => this.#actors.catchUp.begin());
+    const { receive } = options;
+    this.#actors = new Actors(this.table, receive, this.commit, this.#wheel, this.machines, this.fences);
     const fatal = (error: unknown) => options.onFatal(error);
     this.removals = new Removals(
       this.table,
@@ -138,7 +144,10 @@ export class ActorSystem {
       options.mirroring,
       (checkpoint) => options.onCheckpoint(checkpoint),
       (shard, journalId) => this.removals.resume(shard, journalId),
-      options.readMachines,
+      async () => {
+        await options.readMachines?.();
+        await options.readFences?.();
+      },
     );
     this.router = new Router(this.#actors, this.commit, this.removals, clock, fatal, gate);
   }
@@ -221,7 +230,7 @@ export class ActorSystem {
       !this.#gate.open ||
       this.commit.overloaded ||
       (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE) &&
-        this.#actors.machineChanges.advance(now, TIMERS_PER_SLICE));
+        this.#actors.catchUp.advance(now, TIMERS_PER_SLICE));
     if (this.commit.full) this.commit.seal();
     if (this.commit.idle) this.#checkpointIdle();
     this.#scheduleTimers(caughtUp ? TIMER_MS : 0);

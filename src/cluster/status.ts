@@ -93,3 +93,25 @@ export function statusOf({ name, member, routing, mirrors, silent }: StatusSourc
     evictions: stats.evicted,
   };
 }
+
+/** Of a node that is alone. */
+export function aloneStatus(node: string, url: string, version: string): ClusterStatus {
+  const member = {
+    incarnation: node,
+    url,
+    version,
+    draining: false,
+    leaseLeftMs: 0,
+    shards: SHARDS,
+    silent: false,
+  };
+  return {
+    node,
+    suspended: false,
+    nodes: [member],
+    shards: Array.from({ length: SHARDS }, () => ({ owner: node, epoch: 0, state: "open" })),
+    handOvers: { count: 0 },
+    claims: 0,
+    evictions: 0,
+  };
+}

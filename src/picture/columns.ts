@@ -56,6 +56,8 @@ export class Columns {
   readonly attributes = new Map<number, string>();
   /** Slot → labels, sorted; absent = none. */
   readonly labels = new Map<number, readonly string[]>();
+  /** Slot → names of the fences that the entity is inside of, sorted; absent = none. */
+  readonly fences = new Map<number, readonly string[]>();
 
   /** Makes room for at least `wanted` slots. */
   grow(wanted: number): void {
@@ -94,6 +96,7 @@ export class Columns {
     this.epoch[slot] = this.seq[slot] = this.key[slot] = 0;
     this.attributes.delete(slot);
     this.labels.delete(slot);
+    this.fences.delete(slot);
   }
 }
 

@@ -4,11 +4,9 @@ import { MAX_MACHINE_STATES_KEPT, MAX_MACHINES } from "../actors/machine/limits.
 import { timersSince } from "../actors/machine/migrate.ts";
 import type { MachineChange, MachineDraft, MachineVersion } from "../actors/machine/ports.ts";
 import { sameJson } from "../actors/machine/values.ts";
+import { makeNextVersion } from "./next-version.ts";
 import { readMachines } from "./read-machines.ts";
 
-/** Changes come one after the other from here to the end of the transaction. */
-const TURN = "SELECT revision::float8 FROM configuration WHERE name = 'machines' FOR UPDATE";
-const RAISE = "UPDATE configuration SET revision = $1 WHERE name = 'machines'";
 const STATES = "SELECT coalesce(sum(states), 0)::int AS states FROM machine";
 const INSERT = `
 INSERT INTO machine (name, version, revision, kinds, definition, states, timers_since)
@@ -27,41 +25,38 @@ export async function saveMachine(
   wanted: Wanted,
   ifVersion: number | undefined,
 ): Promise<MachineChange> {
-  const turn = await client.query<{ revision: number }>(TURN);
-  const revision = turn.rows[0]!.revision + 1;
-  const newest = await readMachines(client, 0);
-  const last = newest.find(({ name }) => name === wanted.name);
-  const isThere = last?.definition !== undefined;
-  if (ifVersion !== undefined ? !isThere || last.version !== ifVersion : !isThere && !isDraft(wanted))
-    return { is: "other-version", ...(isThere && { version: last.version }) };
-  if (isDraft(wanted)) {
-    const refused = await refuse(client, wanted, newest);
-    if (refused !== undefined) return refused;
-  }
-  const version = (last?.version ?? 0) + 1;
-  const next = isDraft(wanted)
-    ? {
-        kinds: wanted.kinds,
-        definition: wanted.definition,
-        timersSince: timersSince(wanted.timers, version, last?.timersSince),
-      }
-    : { kinds: [], timersSince: {} };
-  await client.query(RAISE, [revision]);
-  const inserted = await client.query<{ changed_at: number }>(INSERT, [
-    wanted.name,
-    version,
-    revision,
-    next.kinds,
-    isDraft(wanted) ? JSON.stringify(wanted.definition) : null,
-    isDraft(wanted) ? wanted.states : 0,
-    JSON.stringify(next.timersSince),
-  ]);
-  const changedAt = Math.round(inserted.rows[0]!.changed_at);
-  return {
-    is: "saved",
-    created: !isThere,
-    version: { name: wanted.name, version, revision, ...next, changedAt },
-  };
+  const draft = isDraft(wanted) ? wanted : undefined;
+  let newest: MachineVersion[] = [];
+  return makeNextVersion<MachineVersion, MachineChange>(client, {
+    part: "machines",
+    ifVersion,
+    removes: draft === undefined,
+    async readLast() {
+      newest = await readMachines(client, 0);
+      return newest.find(({ name }) => name === wanted.name);
+    },
+    refuse: async () => draft && refuse(client, draft, newest),
+    async insert(version, revision, last) {
+      const next =
+        draft === undefined
+          ? { kinds: [], timersSince: {} }
+          : {
+              kinds: draft.kinds,
+              definition: draft.definition,
+              timersSince: timersSince(draft.timers, version, last?.timersSince),
+            };
+      const { rows } = await client.query<{ changed_at: number }>(INSERT, [
+        wanted.name,
+        version,
+        revision,
+        next.kinds,
+        draft === undefined ? null : JSON.stringify(draft.definition),
+        draft?.states ?? 0,
+        JSON.stringify(next.timersSince),
+      ]);
+      return { name: wanted.name, version, revision, ...next, changedAt: Math.round(rows[0]!.changed_at) };
+    },
+  });
 }
 
 /** Why a definition is not taken, or need not be. */

@@ -41,6 +41,7 @@ import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
 import { StoredErasure } from "./stored-erasure.ts";
+import { StoredFences } from "./stored-fences.ts";
 import { StoredMachines } from "./stored-machines.ts";
 import { StoredWebhooks } from "./stored-webhooks.ts";
 import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
@@ -181,6 +182,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly eventLog: StoredEvents;
   readonly webhooks: StoredWebhooks;
   readonly machines: StoredMachines;
+  readonly fences: StoredFences;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
   readonly erasure: StoredErasure;
@@ -210,6 +212,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.eventLog = new StoredEvents(context);
     this.webhooks = new StoredWebhooks(context, orm);
     this.machines = new StoredMachines(context);
+    this.fences = new StoredFences(context);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),

@@ -237,21 +237,22 @@ t.test(
 );
 
 t.test(
-  "[V5] checkpoints from before there were commands, deletions and other machines are read",
+  "[V5] checkpoints from before there were commands, deletions, other machines and fences are read",
   async (t) => {
     const h = await startSystem();
     void h.system.router.submit([report("a", 0, { speed: 5 })]);
     await h.clock.advance(10);
     const shard = shardOf("a");
     const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-    // A version, and then no states, no commands, nothing departed, nothing leaving, and the built-in machine for it before the duplicate memory of the one entity, which ends it.
+    // A version, and then no states, no commands, nothing departed, nothing leaving, the built-in machine and no fences for it before the duplicate memory of the one entity, which ends it.
     const memory = 1 + 8 * 12 + 1;
-    t.same([...body.subarray(-memory - 7, -memory)], [0, 0, 0, 0, 1, 0, 0]);
+    t.same([...body.subarray(-memory - 8, -memory)], [0, 0, 0, 0, 1, 0, 0, 0]);
     for (const [version, absent] of [
-      [1, 7],
-      [2, 5],
-      [3, 4],
-      [4, 3],
+      [1, 8],
+      [2, 6],
+      [3, 5],
+      [4, 4],
+      [5, 1],
     ]) {
       const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
       before[0] = version;
@@ -259,8 +260,8 @@ t.test(
       bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
       const again = await startSystem({ store: bare, clock: h.clock });
       t.same(seen(again.system, "a"), seen(h.system, "a"));
-      before[0] = 6;
-      t.throws(() => decodeCheckpoint(before), /checkpoint of version 6, this program reads 1 to 5/);
+      before[0] = 7;
+      t.throws(() => decodeCheckpoint(before), /checkpoint of version 7, this program reads 1 to 6/);
     }
   },
 );

@@ -1,19 +1,15 @@
 // Machines that are changed over HTTP.
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import t, { type Test } from "tap";
+import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { type Clock, systemClock } from "../../src/clock.ts";
-import type { ClusterStatus } from "../../src/cluster/status.ts";
-import { type Config, loadConfig } from "../../src/config.ts";
-import { CONFIGURATION_LOOK_MS, MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
-import { startNode } from "../../src/node.ts";
+import { MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
 import { saveMachine } from "../../src/store/save-machine.ts";
-import { createLog } from "../../src/telemetry/log.ts";
+import { type Ask, asking, eventsOf, json, refused } from "../support/asking.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { testRedis } from "../support/redis.ts";
-import { type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
+import { serve, temporaryFolder } from "../support/serve.ts";
+import { serveTwo, startTwoThatOnlyHear } from "../support/two-nodes.ts";
 
 t.setTimeout(180_000);
 
@@ -36,20 +32,6 @@ const LATCHED = {
   states: { latched: {}, ajar: { on: { slam: "latched" } } },
 };
 const put = (definition: unknown, kinds: unknown = ["door"]) => ({ kinds, definition });
-
-function asking(node: Pick<Serving, "url" | "headers">) {
-  return (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    fetch(`${node.url}${path}`, {
-      method,
-      headers: { ...node.headers, "content-type": "application/json", ...headers },
-      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
-    });
-}
-type Ask = ReturnType<typeof asking>;
-
-async function json(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
-  return (await (await response).json()) as Record<string, unknown>;
-}
 
 async function report(ask: Ask, ids: readonly string[], kind = "door"): Promise<void> {
   const t = new Date().toISOString();
@@ -82,11 +64,6 @@ async function statesAre(ask: Ask, wanted: Record<string, string>): Promise<void
 
 const command = (ask: Ask, id: string, name: string) =>
   json(ask("POST", `/v1/entities/${id}/commands`, { name }));
-
-async function eventsOf(ask: Ask, type: string) {
-  const list = (await json(ask("GET", `/v1/events?type=${type}&limit=1000`))) as { events: unknown[] };
-  return list.events as { subject: string; data: unknown }[];
-}
 
 t.test("[H34] machines are made, listed, changed and removed, while entities run them", async (t) => {
   const node = await serve(t, { dataDir: await madeDataDir(t) });
@@ -133,11 +110,6 @@ t.test("[H34] machines are made, listed, changed and removed, while entities run
 
 t.test("[H35] what is no machine is refused with what, where and why; nothing changes", async (t) => {
   const ask = asking(await serve(t, { dataDir: await madeDataDir(t) }));
-  const refused = async (status: number, type: string, response: Promise<Response>) => {
-    const problem = await json(response);
-    t.match(problem, { status, type: `urn:muster:problem:${type}` });
-    return problem;
-  };
   const at = "/v1/machines/door";
   const target = { ...DOOR, states: { shut: { on: { open: "nowhere" } } } };
   t.match(await refused(400, "invalid-machine", ask("PUT", at, put(target))), {
@@ -227,28 +199,8 @@ t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async 
   t.same([events.length, subjects.size], [281, 281], "each of those whose state is gone says so once");
 });
 
-/** Two nodes that both have shards. */
-async function startTwo(t: Test) {
-  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
-  const env = { DATABASE_URL: url, REDIS_URL: redis, MUSTER_CLUSTER: `machines-${process.pid}` };
-  const start = async () => serve(t, { dataDir: await temporaryFolder(t), env });
-  const nodes = await Promise.all([start(), start()]);
-  const status = async () =>
-    (await json(asking(nodes[0]!)("GET", "/v1/cluster"))) as unknown as ClusterStatus;
-  let cluster = await status();
-  const isShared = () =>
-    cluster.shards.every(({ state }) => state === "open") &&
-    cluster.nodes.length === 2 &&
-    cluster.nodes.every(({ shards }) => shards > 0);
-  while (!isShared()) {
-    await sleep(100);
-    cluster = await status();
-  }
-  return { url, nodes, status };
-}
-
 t.test("[X20] all nodes hold all machines; one whose announcement is lost is only late", async (t) => {
-  const { url, nodes, status } = await startTwo(t);
+  const { url, nodes, status } = await serveTwo(t, "machines");
   const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
   t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
   while ((await other("GET", "/v1/machines/door")).status !== 200) await sleep(10);
@@ -280,28 +232,7 @@ t.test("[X20] all nodes hold all machines; one whose announcement is lost is onl
 });
 
 t.test("[X19] [X20] another node takes a change over when it hears of it, and need not look", async (t) => {
-  const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
-  // A node that never looks by itself.
-  const clock: Clock = {
-    ...systemClock,
-    schedule: (ms, work) => (ms === CONFIGURATION_LOOK_MS ? () => {} : systemClock.schedule(ms, work)),
-  };
-  const start = async () => {
-    const config = loadConfig({
-      ...{
-        PORT: "0",
-        MUSTER_SERVER: "ws",
-        MUSTER_ADMIN_TOKEN: TOKEN,
-        MUSTER_CLUSTER: `heard-${process.pid}`,
-      },
-      ...{ DATABASE_URL: url, REDIS_URL: redis, MUSTER_DATA_DIR: await temporaryFolder(t) },
-    }) as Config;
-    const onFatal = (error: unknown) => t.fail(String(error));
-    const node = await startNode({ config, log: createLog("silent"), clock, onFatal });
-    t.teardown(() => node.stop());
-    return asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
-  };
-  const [one, other] = [await start(), await start()];
+  const [one, other] = await startTwoThatOnlyHear(t, "heard");
   for (const [ask, to] of [
     [one, other],
     [other, one],

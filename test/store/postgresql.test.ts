@@ -3,6 +3,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { storeContract } from "./contract.ts";
 import { erasureContract } from "./contract-erasure.ts";
+import { fencesContract } from "./contract-fences.ts";
 import { machinesContract } from "./contract-machines.ts";
 import { open } from "./fixture.ts";
 
@@ -14,4 +15,5 @@ t.test("the store on a PostgreSQL server", async (t) => {
   });
   await erasureContract(t, store);
   await machinesContract(t, store);
+  await fencesContract(t, store);
 });

@@ -1,3 +1,4 @@
+import type { FenceVersion } from "../../src/actors/fences/ports.ts";
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
 import type { MachineVersion } from "../../src/actors/machine/ports.ts";
 import { TRACKED } from "../../src/actors/machine/tracked.ts";
@@ -34,6 +35,7 @@ export async function startSystem(
     machine?: Machine;
     /** What is read before shards are woken. */
     machines?: readonly MachineVersion[];
+    fences?: readonly FenceVersion[];
     receive?: Partial<ReceiveOptions>;
     traces?: Traces;
   } = {},
@@ -47,6 +49,7 @@ export async function startSystem(
     receive: { ...RECEIVE, ...options.receive },
     machine: options.machine ?? tracked,
     readMachines: async () => system.machines.take(options.machines ?? []),
+    readFences: async () => system.fences.take(options.fences ?? []),
     store,
     traces: options.traces,
     clock,
@@ -60,6 +63,16 @@ export async function startSystem(
   await started;
   return { system, store, clock, lost, fatal };
 }
+
+/** A circle of 1 km around where vessels report from. */
+export const HARBOUR: FenceVersion = {
+  ...{ name: "harbour", version: 1, revision: 1, changedAt: Date.UTC(2026, 0, 1) },
+  definition: {
+    type: "Feature",
+    geometry: { type: "Point", coordinates: [25, 60] },
+    properties: { radius: 1_000 },
+  },
+};
 
 /** A report of a vessel, `seconds` after the harness' clock began. */
 export function report(id: string, seconds: number, more: Partial<Report> = {}): Report {
@@ -91,5 +104,7 @@ export function seen(system: ActorSystem, id: string) {
     epoch: c.epoch[slot],
     attributes: c.attributes.get(slot) ?? "{}",
     timers: system.table.timers.get(slot) ?? [],
+    fences: c.fences.get(slot) ?? [],
+    occupied: system.table.occupied.get(slot) ?? [],
   };
 }

@@ -28,7 +28,7 @@ export const ARROWS: Arrows = {
   "src/entity-rows.ts": ["src/actors", "src/picture", "src/limits.ts", "types:src"],
   "src/erasure.ts": ["src/actors/ports.ts"],
   "src/configuration.ts": ["src/actors/ports.ts", "src/limits.ts", "types:src"],
-  "src/machine-configuration.ts": ["src/configuration.ts", "types:src"],
+  "src/held-configuration.ts": ["src/configuration.ts", "types:src"],
   "src/webhook-delivery.ts": ["src/clock.ts", "src/limits.ts", "src/transport", "src/webhooks", "types:src"],
   "src/readings.ts": ["types:src"],
   "src/health.ts": ["types:src"],

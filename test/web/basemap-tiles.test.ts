@@ -1,7 +1,7 @@
 import t from "tap";
 import { basemapTiles } from "../../web/basemap-tiles.ts";
 
-t.test("[W19] there is a small tile for every place", async (t) => {
+t.test("[W20] there is a small tile for every place", async (t) => {
   const tiles = new Map(basemapTiles());
   t.equal(tiles.size, 1 + 4 + 16 + 64 + 256 + 1_024);
   const sizes = [...tiles.values()].map(({ length }) => length);

@@ -14,6 +14,12 @@ const SLOW_MS = 60_000;
 
 t.setTimeout(5 * SLOW_MS);
 
+const GULF = {
+  type: "Feature",
+  properties: { radius: 5_000 },
+  geometry: { type: "Point", coordinates: [24.88, 59.8] },
+};
+
 const count = (page: Page) => page.locator("#count").getAttribute("data-count").then(Number);
 /** Where the entities are that move, as the replica of the page has it. */
 const places = (page: Page) =>
@@ -23,6 +29,11 @@ const places = (page: Page) =>
         .filter(({ speed = 0 }) => speed > 2)
         .map(({ id, lon, lat }) => [id, `${lon} ${lat}`]),
     ),
+  );
+const isLand = (page: Page, lon: number, lat: number) =>
+  page.evaluate(
+    (place) => muster.map.queryRenderedFeatures(muster.map.project(place), { layers: ["land"] }).length > 0,
+    [lon, lat] as [number, number],
   );
 /** A moving vessel that no other symbol and no panel covers, and where it is on the screen. */
 const target = (page: Page) =>
@@ -39,107 +50,117 @@ const target = (page: Page) =>
     );
   });
 
-t.test("[W6] [W8] [W19] the page shows vessels moving, tells about one, turns strangers away", async (t) => {
-  const executablePath = await builtPage();
-  const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
-  const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
-  const hosts = new Set<string>();
-  const tiles = new Set<string>();
-  page.on("request", (request) => {
-    const { host, pathname } = new URL(request.url());
-    hosts.add(host);
-    if (pathname.startsWith("/basemap/")) tiles.add(pathname);
-  });
+t.test(
+  "[W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
+  async (t) => {
+    const executablePath = await builtPage();
+    const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
+    const headers = { ...node.headers, "content-type": "application/geo+json" };
+    const made = await fetch(`${node.url}/v1/fences/gulf`, {
+      method: "PUT",
+      headers,
+      body: JSON.stringify(GULF),
+    });
+    t.equal(made.status, 201);
+    const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
+    const hosts = new Set<string>();
+    const tiles = new Set<string>();
+    page.on("request", (request) => {
+      const { host, pathname } = new URL(request.url());
+      hosts.add(host);
+      if (pathname.startsWith("/basemap/")) tiles.add(pathname);
+    });
 
-  await page.goto(`${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
-  await page.waitForFunction(
-    () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
-  );
-  t.equal(await page.locator("#status").getAttribute("data-state"), "live");
-  t.notMatch(page.url(), /token/, "the token leaves the address bar");
-
-  const before = await places(page);
-  t.ok(Object.keys(before).length >= 10, "vessels are under way");
-  await page.waitForFunction((old) => {
-    const moved = [...muster.view.entities.values()].filter(
-      ({ id, lon, lat }) => id in old && old[id] !== `${lon} ${lat}`,
+    await page.goto(`${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
+    await page.waitForFunction(
+      () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
     );
-    return moved.length >= 5;
-  }, before);
+    t.equal(await page.locator("#status").getAttribute("data-state"), "live");
+    t.notMatch(page.url(), /token/, "the token leaves the address bar");
 
-  await page.waitForFunction(() => muster.map.loaded());
-  const isLand = (lon: number, lat: number) =>
-    page.evaluate(
-      (place) => muster.map.queryRenderedFeatures(muster.map.project(place), { layers: ["land"] }).length > 0,
-      [lon, lat] as [number, number],
+    const before = await places(page);
+    t.ok(Object.keys(before).length >= 10, "vessels are under way");
+    await page.waitForFunction((old) => {
+      const moved = [...muster.view.entities.values()].filter(
+        ({ id, lon, lat }) => id in old && old[id] !== `${lon} ${lat}`,
+      );
+      return moved.length >= 5;
+    }, before);
+
+    await page.waitForFunction(() => muster.fences.length === 1);
+    await page.waitForFunction(() => muster.map.loaded());
+    t.strictSame([await isLand(page, 24.6, 60.3), await isLand(page, 24.6, 59.8)], [true, false], "a coast");
+    t.ok(tiles.size >= 1 && tiles.size <= 12, `${tiles.size} tiles of the base map are enough`);
+    const vessel = await target(page);
+    t.ok(vessel, "a vessel lies free");
+    await page.mouse.click(vessel!.x, vessel!.y);
+    await page.waitForFunction(() => document.querySelector<HTMLElement>("#details")?.hidden === false);
+    t.equal(await page.locator("#details h2").textContent(), vessel!.id);
+    t.match(await page.locator("#details dl").textContent(), /state.*place.*speed/);
+    t.equal(new URL(page.url()).searchParams.get("entity"), vessel!.id);
+
+    await page.reload();
+    await page.waitForFunction(
+      () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
     );
-  t.strictSame([await isLand(24.6, 60.3), await isLand(24.6, 59.8)], [true, false], "the coast is there");
-  t.ok(tiles.size >= 1 && tiles.size <= 12, `${tiles.size} tiles of the base map are enough`);
-  const vessel = await target(page);
-  t.ok(vessel, "a vessel lies free");
-  await page.mouse.click(vessel!.x, vessel!.y);
-  await page.waitForFunction(() => document.querySelector<HTMLElement>("#details")?.hidden === false);
-  t.equal(await page.locator("#details h2").textContent(), vessel!.id);
-  t.match(await page.locator("#details dl").textContent(), /state.*place.*speed/);
-  t.equal(new URL(page.url()).searchParams.get("entity"), vessel!.id);
+    t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the address selects it again");
+    await page.waitForFunction(() => muster.map.loaded());
+    await mkdir(ARTIFACTS, { recursive: true });
+    await page.screenshot({ path: join(ARTIFACTS, "page.png") });
 
-  await page.reload();
-  await page.waitForFunction(
-    () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
-  );
-  t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the address selects it again");
-  await page.waitForFunction(() => muster.map.loaded());
-  await mkdir(ARTIFACTS, { recursive: true });
-  await page.screenshot({ path: join(ARTIFACTS, "page.png") });
-
-  await page.keyboard.press("Escape");
-  t.equal(await page.locator("#details").isHidden(), true, "Escape closes it");
-  t.equal(new URL(page.url()).searchParams.get("entity"), null);
-  await page.locator("#find-id").fill(vessel!.id);
-  await page.keyboard.press("Enter");
-  t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the keyboard selects as well");
-
-  await page.locator("#details .sign-off").click();
-  const figures = async () => (await fetch(`${node.url}/metrics`, { headers: node.headers })).text();
-  while (!(await figures()).includes("muster_commands_accepted_total 1")) await page.waitForTimeout(50);
-
-  await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0], zoom: 8 }));
-  await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "0");
-  t.equal(await count(page), 0, "the view follows the map");
-
-  const stranger = await browser.newPage();
-  await stranger.goto(`${node.url}/#8.3/59.8/24.88`);
-  await stranger.waitForFunction(
-    () => document.querySelector<HTMLElement>("#status")?.dataset.state === "closed",
-  );
-  t.match(await stranger.locator("#status").textContent(), /the token is missing or wrong/);
-
-  t.strictSame(complaints, [], "the console is clean");
-
-  const answer = new Map<string, () => void>();
-  await page.route(/\/v1\/entities\/nobody-/, async (route) => {
-    await new Promise<void>((resolve) => answer.set(route.request().url().slice(-1), resolve));
-    await route.continue();
-  });
-  for (const name of ["a", "b"]) {
-    await page.locator("#find-id").fill(`nobody-${name}`);
+    await page.keyboard.press("Escape");
+    t.equal(await page.locator("#details").isHidden(), true, "Escape closes it");
+    t.equal(new URL(page.url()).searchParams.get("entity"), null);
+    await page.locator("#find-id").fill(vessel!.id);
     await page.keyboard.press("Enter");
-    while (!answer.has(name)) await page.waitForTimeout(20);
-  }
-  const note = page.locator("#details .note");
-  const answered = page.waitForResponse(/nobody-a/);
-  answer.get("a")!();
-  await answered;
-  // A page that is wrong shows it with its next round; a right one never does.
-  await page.waitForTimeout(1_500);
-  t.match(await note.textContent(), /Looking it up/, "the answer about another one is not told of this one");
-  answer.get("b")!();
-  await page.getByText("There is no entity with this id.").waitFor();
+    t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the keyboard selects as well");
 
-  t.strictSame(
-    [...hosts].filter((host) => host !== new URL(node.url).host && host !== ""),
-    [],
-  );
-  await browser.close();
-  t.equal(await node.end("SIGTERM"), 0);
-});
+    await page.locator("#details .sign-off").click();
+    const figures = async () => (await fetch(`${node.url}/metrics`, { headers: node.headers })).text();
+    while (!(await figures()).includes("muster_commands_accepted_total 1")) await page.waitForTimeout(50);
+
+    await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0], zoom: 8 }));
+    await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "0");
+    t.equal(await count(page), 0, "the view follows the map");
+
+    const stranger = await browser.newPage();
+    await stranger.goto(`${node.url}/#8.3/59.8/24.88`);
+    await stranger.waitForFunction(
+      () => document.querySelector<HTMLElement>("#status")?.dataset.state === "closed",
+    );
+    t.match(await stranger.locator("#status").textContent(), /the token is missing or wrong/);
+
+    t.strictSame(complaints, [], "the console is clean");
+
+    const answer = new Map<string, () => void>();
+    await page.route(/\/v1\/entities\/nobody-/, async (route) => {
+      await new Promise<void>((resolve) => answer.set(route.request().url().slice(-1), resolve));
+      await route.continue();
+    });
+    for (const name of ["a", "b"]) {
+      await page.locator("#find-id").fill(`nobody-${name}`);
+      await page.keyboard.press("Enter");
+      while (!answer.has(name)) await page.waitForTimeout(20);
+    }
+    const note = page.locator("#details .note");
+    const answered = page.waitForResponse(/nobody-a/);
+    answer.get("a")!();
+    await answered;
+    // A page that is wrong shows it with its next round; a right one never does.
+    await page.waitForTimeout(1_500);
+    t.match(
+      await note.textContent(),
+      /Looking it up/,
+      "the answer about another one is not told of this one",
+    );
+    answer.get("b")!();
+    await page.getByText("There is no entity with this id.").waitFor();
+
+    t.strictSame(
+      [...hosts].filter((host) => host !== new URL(node.url).host && host !== ""),
+      [],
+    );
+    await browser.close();
+    t.equal(await node.end("SIGTERM"), 0);
+  },
+);

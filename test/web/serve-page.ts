@@ -15,7 +15,8 @@ export async function servePage(
   t: { teardown(end: () => unknown): void },
   answers: Answers = {},
 ): Promise<string> {
-  const all: Answers = { "/v1/entities": () => '{"features":[]}', ...answers };
+  const none = () => '{"features":[]}';
+  const all: Answers = { "/v1/entities": none, "/v1/fences": none, ...answers };
   const server = createServer(async ({ url = "/" }, response) => {
     const path = new URL(url, "http://page").pathname;
     const answer = all[path]?.();

@@ -20,6 +20,7 @@ import { commandsRoute } from "./routes/commands.ts";
 import { deletionsRoute } from "./routes/deletions.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
+import { type FencesOptions, fencesRoutes } from "./routes/fences.ts";
 import { type MachinesOptions, machinesRoutes } from "./routes/machines.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
@@ -42,6 +43,8 @@ export interface AppOptions {
   webhooks?: WebhooksOptions;
   /** Absent = only the built-in one, and no routes for others. */
   machines?: MachinesOptions;
+  /** Absent = none, and no routes for them. */
+  fences?: FencesOptions;
   /** What was; absent = the store keeps none. */
   history?: History;
   /** For `/v1/cluster`. */
@@ -94,6 +97,7 @@ export function createApp(options: AppOptions): App {
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
+  if (options.fences !== undefined) fencesRoutes(app, options.fences, bodies, clock);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

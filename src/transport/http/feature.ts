@@ -1,4 +1,4 @@
-/** Entities as GeoJSON (RFC 7946). */
+/** Collections of features, and entities as such: GeoJSON (RFC 7946). */
 import type { Clock } from "../../clock.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { type EntityRecord, fullRecord } from "../../picture/record.ts";
@@ -18,6 +18,44 @@ export interface Link {
   rel: "self" | "next";
   type: string;
   href: string;
+}
+
+/** Some 2 ms of work. */
+export interface Slice {
+  features: readonly object[];
+  last: boolean;
+}
+
+/**
+ * A FeatureCollection as a response, made slice by slice while it is sent, so that a long list neither blocks the loop
+ * nor lies in memory. What is in it is known at its end only, which is why `numberReturned` comes last.
+ */
+export function slicedCollection(clock: Clock, next: () => Slice, links: readonly Link[]): Response {
+  let returned = 0;
+  const text = ({ features }: Slice) =>
+    features.map((feature) => (returned++ === 0 ? "" : ",") + JSON.stringify(feature)).join("");
+  const head = `{"type":"FeatureCollection","timeStamp":"${new Date(clock.now()).toISOString()}","features":[`;
+  const tail = () => `],"numberReturned":${returned},"links":${JSON.stringify(links)}}`;
+  const headers = { "content-type": GEOJSON, "cache-control": "no-store" };
+  const first = next();
+  if (first.last) return new Response(head + text(first) + tail(), { headers });
+
+  const encoder = new TextEncoder();
+  let begun = false;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (begun) await new Promise<void>((resolve) => clock.yield(resolve));
+        const slice = begun ? next() : first;
+        const part = (begun ? "" : head) + text(slice) + (slice.last ? tail() : "");
+        begun = true;
+        controller.enqueue(encoder.encode(part));
+        if (slice.last) controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers });
 }
 
 /** The feature of a slot that is in use. */
@@ -62,9 +100,7 @@ function roundedDistance(metres: number): number {
 }
 
 /**
- * A FeatureCollection as a response, made slice by slice while it is sent, so that a long list neither blocks the loop
- * nor lies in memory. Each feature is as it is when its slice is made; an entity that was removed meanwhile is left out,
- * which is why `numberReturned` comes last.
+ * A FeatureCollection of the picture. Each feature is as it is when its slice is made; an entity that was removed meanwhile is left out.
  * @param slots in the order wanted. @param distances metres, by place in `slots`.
  */
 export function collectionResponse(
@@ -75,38 +111,18 @@ export function collectionResponse(
 ): Response {
   const { slots, distances } = found;
   const ids = slots.map((slot) => picture.columns.id[slot]);
-  const timeStamp = new Date(clock.now()).toISOString();
   let at = 0;
-  let returned = 0;
-  const slice = (): string => {
-    const parts: string[] = [];
+  const slice = () => {
+    const features: Feature[] = [];
     const end = Math.min(slots.length, at + SLICE_FEATURES);
     for (; at < end; at++) {
       const slot = slots[at];
       if (ids[at] === undefined || picture.find(ids[at]!) !== slot) continue;
       const feature = featureOf(picture, slot);
       if (distances !== undefined) feature.properties.distance = roundedDistance(distances[at]);
-      parts.push((returned++ === 0 ? "" : ",") + JSON.stringify(feature));
+      features.push(feature);
     }
-    return parts.join("");
+    return { features, last: at >= slots.length };
   };
-  const head = `{"type":"FeatureCollection","timeStamp":"${timeStamp}","features":[`;
-  const tail = () => `],"numberReturned":${returned},"links":${JSON.stringify(links)}}`;
-  const headers = { "content-type": GEOJSON, "cache-control": "no-store" };
-  if (slots.length <= SLICE_FEATURES) return new Response(head + slice() + tail(), { headers });
-
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const first = at === 0;
-        if (!first) await new Promise<void>((resolve) => clock.yield(resolve));
-        const text = (first ? head : "") + slice();
-        controller.enqueue(encoder.encode(at < slots.length ? text : text + tail()));
-        if (at >= slots.length) controller.close();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return new Response(body, { headers });
+  return slicedCollection(clock, slice, links);
 }

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { MAX_NAME_LENGTH, MAX_QUERY_NAMES } from "../../limits.ts";
 import { parseTime } from "../ingest/parse-time.ts";
 
-export const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 export const numberText = (low: number, high: number) =>
   z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
@@ -15,6 +15,26 @@ export const wholeText = (low: number, high: number) =>
     .transform(Number)
     .pipe(z.number().min(low).max(high));
 
+/** Numbers with commas between them, NaN where one is none. */
+export function numbers(text: string): number[] {
+  return text.split(",").map((part) => (NUMBER.test(part.trim()) ? Number(part) : NaN));
+}
+
+/** west,south,east,north in degrees; west > east crosses 180°. */
+export const bbox = z
+  .string()
+  .transform(numbers)
+  .refine(
+    ([west, south, east, north, ...more]) =>
+      more.length === 0 &&
+      Math.abs(west) <= 180 &&
+      Math.abs(east) <= 180 &&
+      south >= -90 &&
+      south <= north &&
+      north <= 90,
+    "must be west,south,east,north in degrees, south ≤ north; west > east crosses 180°",
+  )
+  .transform((box) => box as [number, number, number, number]);
 /** A time, RFC 3339 → Unix ms. */
 export const instant = z
   .string()

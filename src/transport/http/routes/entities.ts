@@ -19,7 +19,7 @@ import {
 import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { flatten, instant, NUMBER, names, numberText, wholeText } from "../query.ts";
+import { bbox, flatten, instant, names, numbers, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 import { listThen } from "../then.ts";
@@ -27,25 +27,6 @@ import { listThen } from "../then.ts";
 /** Half the way round the globe: no two places are farther apart. */
 const MAX_RADIUS = 20_037_508;
 
-/** A list of `count` numbers with a comma between them, or NaN in it where one is none. */
-function numbers(text: string): number[] {
-  return text.split(",").map((part) => (NUMBER.test(part.trim()) ? Number(part) : NaN));
-}
-
-const bbox = z
-  .string()
-  .transform(numbers)
-  .refine(
-    ([west, south, east, north, ...more]) =>
-      more.length === 0 &&
-      Math.abs(west) <= 180 &&
-      Math.abs(east) <= 180 &&
-      south >= -90 &&
-      south <= north &&
-      north <= 90,
-    "must be west,south,east,north in degrees, south ≤ north; west > east crosses 180°",
-  )
-  .transform((box) => box as [number, number, number, number]);
 const near = z
   .string()
   .transform(numbers)

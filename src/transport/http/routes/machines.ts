@@ -1,6 +1,5 @@
 /** `/v1/machines`: the statecharts that entities run, by kind. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { compileMachine } from "../../../actors/machine/compile.ts";
 import { parseMachine } from "../../../actors/machine/definition.ts";
 import { MachineError } from "../../../actors/machine/errors.ts";
@@ -14,26 +13,17 @@ import type {
 } from "../../../actors/machine/ports.ts";
 import { TRACKED_JSON } from "../../../actors/machine/tracked.ts";
 import { isObject, type JsonObject } from "../../../actors/messages.ts";
-import { StoreAway } from "../../../actors/ports.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
-import { RETRY_AFTER } from "../json-body.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
+import { changing, type Held, IfMatch, NO_STORE, versionAnswer } from "../versions.ts";
 
-export interface MachinesOptions {
-  store: MachineStore;
-  /** The newest ones, by name. */
-  versions(): MachineVersion[];
-  find(name: string): MachineVersion | undefined;
-  /** Something was changed. Resolves when this node has it. @throws StoreAway */
-  changed(): Promise<void>;
-}
+export type MachinesOptions = Held<MachineStore, MachineVersion>;
 
-const NO_STORE = { "cache-control": "no-store" };
 const BUILT_IN = "tracked";
 
 const kind = z.string().superRefine((text, context) => {
@@ -64,9 +54,6 @@ const MachineSchema = z
   .openapi("Machine");
 
 const Name = z.object({ name: z.string().max(MAX_NAME_LENGTH) });
-const IfMatch = z.object({
-  "if-match": z.string().optional().describe("Changes only this version, in quotes, as `ETag` gave it."),
-});
 const NEW_STATE =
   "Entities keep their state if the new version still has it; the others enter its initial state, and the event `machine.changed` says so.";
 
@@ -129,37 +116,12 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
     const name = c.req.param("name");
     if (name === BUILT_IN) return Response.json(builtIn(), { headers: NO_STORE });
     const found = find(name);
-    return found === undefined ? unknown(name) : answer(found, 200);
+    return found === undefined ? unknown(name) : versionAnswer(machineJson(found));
   });
-  const changing =
-    (handle: (name: string, ifVersion: number | undefined, c: Context) => Promise<Response>) =>
-    async (c: Context): Promise<Response> => {
-      const name = c.req.param("name") ?? "";
-      if (name === BUILT_IN)
-        return problemResponse(
-          "machine-built-in",
-          `${BUILT_IN} is built in. Make another for the kinds you mean.`,
-        );
-      const match = c.req.header("if-match");
-      const ifVersion = match === undefined ? undefined : /^"(\d{1,9})"$/.exec(match.trim())?.[1];
-      if (match !== undefined && ifVersion === undefined)
-        return problemResponse("bad-request", 'If-Match is a version in quotes, e.g. "3".');
-      try {
-        return await handle(name, ifVersion === undefined ? undefined : Number(ifVersion), c);
-      } catch (error) {
-        if (!(error instanceof StoreAway)) throw error;
-        return problemResponse(
-          "unavailable",
-          "The database does not answer. The change may be made or not.",
-          {
-            headers: RETRY_AFTER,
-          },
-        );
-      }
-    };
   app.put(
     one,
     changing(async (name, ifVersion, c) => {
+      if (name === BUILT_IN) return refuseBuiltIn();
       const read = await readSmallJson(c.req.raw, bodies);
       if (read instanceof Response) return read;
       const body = PutSchema.safeParse(read.value);
@@ -169,12 +131,13 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const change = await store.save(draft, ifVersion);
       if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
       if (change.is === "saved") await changed();
-      return answer(change.version, change.is === "saved" && change.created ? 201 : 200);
+      return versionAnswer(machineJson(change.version), change.is === "saved" && change.created ? 201 : 200);
     }),
   );
   app.delete(
     one,
     changing(async (name, ifVersion) => {
+      if (name === BUILT_IN) return refuseBuiltIn();
       const change = await store.remove(name, ifVersion);
       if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
       await changed();
@@ -239,11 +202,8 @@ function machineJson({ name, version, kinds, definition = {}, changedAt }: Machi
   };
 }
 
-function answer(version: MachineVersion, status: 200 | 201): Response {
-  return Response.json(machineJson(version), {
-    status,
-    headers: { ...NO_STORE, etag: `"${version.version}"` },
-  });
+function refuseBuiltIn(): Response {
+  return problemResponse("machine-built-in", `${BUILT_IN} is built in. Make another for the kinds you mean.`);
 }
 
 function unknown(name: string): Response {

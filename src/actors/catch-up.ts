@@ -1,27 +1,25 @@
 /**
- * Brings entities to the machines that their kinds run, after these have changed: some at a time, behind what others want of them. One that has
- * something to decide before is brought to its machine then (`EntityMachines.follow`).
+ * Brings entities to the machines and fences that there are now, after these have changed: some at a time, behind what others want of them. One that has
+ * something to decide before is brought there then.
  */
-import type { EntityMachines } from "./entity-machines.ts";
 import type { EntityTable } from "./entity-table.ts";
+import type { Shard } from "./shard.ts";
 
-export class MachineChanges {
+export class CatchUp {
   readonly #table: EntityTable;
-  readonly #machines: EntityMachines;
-  readonly #followed: (slot: number) => void;
+  readonly #follow: (shard: Shard, slot: number, now: number) => void;
   /** Whether no shard is behind, as far as is known. */
   #isDone = true;
 
-  /** @param followed is told of entities that may wait for something else now. */
-  constructor(table: EntityTable, machines: EntityMachines, followed: (slot: number) => void) {
+  /** @param follow brings one entity there. */
+  constructor(table: EntityTable, follow: (shard: Shard, slot: number, now: number) => void) {
     this.#table = table;
-    this.#machines = machines;
-    this.#followed = followed;
+    this.#follow = follow;
   }
 
-  /** Kinds may have other machines than before. */
+  /** There are other machines, or fences, than before. */
   begin(): void {
-    // Also of shards that are being loaded: some of their entities may have been brought to the machine of before.
+    // Also of shards that are being loaded: some of their entities may have been brought to what was before.
     for (const shard of this.#table.shards) shard.behindFrom = 0;
     this.#isDone = false;
   }
@@ -44,7 +42,7 @@ export class MachineChanges {
       for (; shard.behindFrom < shard.nextNumber; shard.behindFrom++) {
         if (left-- === 0) return false;
         const slot = shard.slot(shard.behindFrom);
-        if (slot >= 0 && this.#machines.follow(shard, slot, now)) this.#followed(slot);
+        if (slot >= 0) this.#follow(shard, slot, now);
       }
       shard.behindFrom = Infinity;
     }

@@ -1,0 +1,109 @@
+/**
+ * Which fences a place may be in: a quadtree over the plane of degrees, of which only what places fell into is made. A cell knows the fences that contain it whole,
+ * so that nothing has to be tested, and those that take a part of it; where none takes a part the tree ends. Fences never change in it: another set of fences is another tree.
+ */
+import { EARTH_RADIUS } from "../../picture/sphere.ts";
+import type { Standing } from "./catalogue.ts";
+import { MAX_FENCE_CELL_ENTRIES, MAX_FENCE_CELLS } from "./limits.ts";
+import type { CellBox } from "./outline.ts";
+
+/** Cells of this level are those of the picture's Morton keys, 611 m wide at the equator. */
+export const KEY_LEVEL = 16;
+/** A cell of that level or below is parted only if more fences take a part of it than are quickly tested. */
+const MANY = 8;
+/** 2.4 m at the equator. */
+const DEEPEST_LEVEL = 24;
+const COLUMNS = 2 ** DEEPEST_LEVEL;
+const RADIANS = Math.PI / 180;
+
+export class Cell {
+  readonly level: number;
+  readonly whole: readonly Standing[];
+  readonly part: readonly Standing[];
+  readonly children: (Cell | undefined)[] = [undefined, undefined, undefined, undefined];
+
+  constructor(level: number, whole: readonly Standing[], part: readonly Standing[]) {
+    this.level = level;
+    this.whole = whole;
+    this.part = part;
+  }
+
+  get isEmpty(): boolean {
+    return this.whole.length === 0 && this.part.length === 0;
+  }
+
+  get isParted(): boolean {
+    if (this.level < KEY_LEVEL) return this.part.length > 0;
+    return this.part.length > MANY && this.level < DEEPEST_LEVEL;
+  }
+}
+
+export class FenceCells {
+  readonly #fences: readonly Standing[];
+  #root: Cell;
+  /** Cells, and entries of their lists, beside the root's. */
+  #cells = 0;
+  #entries = 0;
+
+  constructor(fences: readonly Standing[]) {
+    this.#fences = fences;
+    this.#root = new Cell(0, [], fences);
+  }
+
+  /** The cell of a place that is not parted. */
+  at(lon: number, lat: number): Cell {
+    // 180° is −180°.
+    const x = Math.floor(((lon + 180) / 360) * COLUMNS) & (COLUMNS - 1);
+    const y = Math.min(Math.floor(((lat + 90) / 180) * COLUMNS), COLUMNS - 1);
+    let cell = this.#root;
+    while (cell.isParted) {
+      const bit = DEEPEST_LEVEL - 1 - cell.level;
+      const quarter = ((x >> bit) & 1) | (((y >> bit) & 1) << 1);
+      cell = cell.children[quarter] ?? this.#make(cell, quarter, x >> bit, y >> bit);
+    }
+    return cell;
+  }
+
+  #make(parent: Cell, quarter: number, column: number, row: number): Cell {
+    const box = boxOf(parent.level + 1, column, row);
+    const whole: Standing[] = [];
+    const part: Standing[] = [];
+    for (const fence of parent.part) {
+      const share = fence.outline.share(box);
+      if (share === "all") whole.push(fence);
+      else if (share === "some") part.push(fence);
+    }
+    const all = whole.length === 0 ? parent.whole : [...parent.whole, ...whole];
+    const cell = new Cell(parent.level + 1, all, part);
+    this.#cells += 1;
+    this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
+    if (this.#cells > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
+    else parent.children[quarter] = cell;
+    return cell;
+  }
+
+  /** What is wanted still is made again. */
+  #forget(): void {
+    this.#root = new Cell(0, [], this.#fences);
+    this.#cells = this.#entries = 0;
+  }
+}
+
+function boxOf(level: number, column: number, row: number): CellBox {
+  const size = 2 ** -level;
+  const west = column * size * 360 - 180;
+  const south = row * size * 180 - 90;
+  const [width, height] = [size * 360, size * 180];
+  const lowest = south <= 0 && south + height >= 0 ? 0 : Math.min(Math.abs(south), Math.abs(south + height));
+  // To the latitude of a place, and then along it: no shorter than the great circle.
+  const reach = (height / 2 + (width / 2) * Math.cos(lowest * RADIANS)) * RADIANS * EARTH_RADIUS;
+  return {
+    west,
+    south,
+    east: west + width,
+    north: south + height,
+    lon: west + width / 2,
+    lat: south + height / 2,
+    reach,
+  };
+}

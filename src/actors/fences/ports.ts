@@ -1,0 +1,46 @@
+/** What fences want of the outside. */
+import type { JsonObject } from "../messages.ts";
+
+/** One version of a fence. It never changes: a change makes another. */
+export interface FenceVersion {
+  name: string;
+  /** From 1, one more with each change, also after a removal. */
+  version: number;
+  /** Of all fences together: a later change has a higher one. */
+  revision: number;
+  /** As it was written, and checked (`definition.ts`). Absent = the fence was removed. */
+  definition?: JsonObject;
+  /** Unix ms. */
+  changedAt: number;
+}
+
+/** A checked definition, to be the next version. */
+export interface FenceDraft {
+  name: string;
+  definition: JsonObject;
+  /** Points of its outline, all rings together. */
+  points: number;
+}
+
+export type FenceChange =
+  /** `created`: there was no such fence. */
+  | { is: "saved"; version: FenceVersion; created: boolean }
+  /** It is so already. */
+  | { is: "unchanged"; version: FenceVersion }
+  /** Another version than `ifVersion` is the newest one; absent = there is no such fence. */
+  | { is: "other-version"; version?: number }
+  /** There are `MAX_FENCES`, or all together have `MAX_FENCE_POINTS_KEPT` points. */
+  | { is: "too-many"; of: "fences" | "points" };
+
+/** The fences of all nodes. The store rejects with `StoreAway` when the outcome is unknown. */
+export interface FenceStore {
+  /**
+   * Of fences with a revision after `revision`: the newest version of each, removed ones too, by ascending revision, `limit` at most. One that is
+   * read never lacks a change that was committed before it.
+   */
+  since(revision: number, limit: number): Promise<FenceVersion[]>;
+  /** @param ifVersion changes only this version. */
+  save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange>;
+  /** `other-version` without one = there is no such fence. */
+  remove(name: string, ifVersion?: number): Promise<FenceChange>;
+}

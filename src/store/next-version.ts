@@ -1,0 +1,52 @@
+/**
+ * Makes the next version of a thing in a part of the configuration. Every version is kept; one without a definition removes the thing. Revisions of a
+ * part are committed in their order, so who has read one lacks none before it.
+ */
+import type { PoolClient } from "pg";
+import type { JsonObject } from "../actors/messages.ts";
+
+/** Changes of a part come one after the other from here to the end of the transaction. */
+const TURN = "SELECT revision::float8 FROM configuration WHERE name = $1 FOR UPDATE";
+const RAISE = "UPDATE configuration SET revision = $2 WHERE name = $1";
+
+export interface Version {
+  version: number;
+  /** Absent = it was removed. */
+  definition?: JsonObject;
+}
+
+export interface NextVersion<V extends Version, Refused> {
+  /** As the table `configuration` has it. */
+  part: "machines" | "fences";
+  /** Changes only this version. */
+  ifVersion: number | undefined;
+  removes: boolean;
+  /** The newest version, read in the turn. */
+  readLast(): Promise<V | undefined>;
+  /** Why it is not made, or need not be. Default: it is. */
+  refuse?(last: V | undefined): Promise<Refused | undefined>;
+  insert(version: number, revision: number, last: V | undefined): Promise<V>;
+}
+
+export type Made<V, Refused> =
+  | { is: "saved"; version: V; created: boolean }
+  | { is: "other-version"; version?: number }
+  | Refused;
+
+/** Within a transaction. */
+export async function makeNextVersion<V extends Version, Refused>(
+  client: PoolClient,
+  next: NextVersion<V, Refused>,
+): Promise<Made<V, Refused>> {
+  const turn = await client.query<{ revision: number }>(TURN, [next.part]);
+  const revision = turn.rows[0]!.revision + 1;
+  const last = await next.readLast();
+  const isThere = last?.definition !== undefined;
+  if (next.ifVersion !== undefined ? !isThere || last.version !== next.ifVersion : !isThere && next.removes)
+    return { is: "other-version", ...(isThere && { version: last.version }) };
+  const refused = await next.refuse?.(last);
+  if (refused !== undefined) return refused;
+  await client.query(RAISE, [next.part, revision]);
+  const version = await next.insert((last?.version ?? 0) + 1, revision, last);
+  return { is: "saved", created: !isThere, version };
+}

@@ -1,0 +1,55 @@
+/** Reads versions of fences. */
+import type { PoolClient } from "pg";
+import type { FenceVersion } from "../actors/fences/ports.ts";
+import type { JsonObject } from "../actors/messages.ts";
+
+/** Points of one page, or one fence more: some 4 MB of GeoJSON, which a server sends well within its deadline. */
+const PAGE_POINTS = 100_000;
+
+/** The next $2 of the newest versions after revision $1, as far as they have $3 points. */
+const NEWEST = `
+WITH page AS MATERIALIZED (
+  SELECT name, version, revision, sum(points) OVER (ORDER BY revision) - points AS before
+  FROM fence_version WHERE is_newest AND revision > $1 ORDER BY revision LIMIT $2
+)
+SELECT name, version, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at
+FROM page JOIN fence_version USING (name, version, revision) WHERE before < $3 ORDER BY revision`;
+
+const LAST = `
+SELECT name, version, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at, points
+FROM fence_version WHERE name = $1 ORDER BY version DESC LIMIT 1`;
+
+interface Row {
+  name: string;
+  version: number;
+  revision: number;
+  definition: JsonObject | null;
+  changed_at: number;
+}
+
+/** By ascending revision. Empty = there are no more. */
+export async function readFences(
+  client: PoolClient,
+  revision: number,
+  limit: number,
+): Promise<FenceVersion[]> {
+  const { rows } = await client.query<Row>(NEWEST, [revision, limit, PAGE_POINTS]);
+  return rows.map(versionOf);
+}
+
+/** The newest version of one fence, and how many points it has. */
+export async function readFence(
+  client: PoolClient,
+  name: string,
+): Promise<(FenceVersion & { points: number }) | undefined> {
+  const { rows } = await client.query<Row & { points: number }>(LAST, [name]);
+  return rows[0] && { ...versionOf(rows[0]), points: rows[0].points };
+}
+
+function versionOf({ name, version, revision, definition, changed_at }: Row): FenceVersion {
+  return {
+    ...{ name, version, revision },
+    ...(definition !== null && { definition }),
+    changedAt: Math.round(changed_at),
+  };
+}

@@ -1,0 +1,66 @@
+/** Makes the next version of a fence. */
+import type { PoolClient } from "pg";
+import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../actors/fences/limits.ts";
+import type { FenceChange, FenceDraft, FenceVersion } from "../actors/fences/ports.ts";
+import { sameJson } from "../actors/machine/values.ts";
+import { makeNextVersion } from "./next-version.ts";
+import { readFence } from "./read-fences.ts";
+
+const COUNT = "SELECT fences, points FROM fence_count";
+const ADD = "UPDATE fence_count SET fences = fences + $1, points = points + $2";
+const SUPERSEDE = "UPDATE fence_version SET is_newest = false WHERE name = $1 AND version = $2";
+const INSERT = `
+INSERT INTO fence_version (name, version, revision, definition, points) VALUES ($1, $2, $3, $4, $5)
+RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
+
+/** What is to become of a fence: a version with a definition, or none any more. */
+export type Wanted = FenceDraft | { name: string; definition?: undefined; points?: undefined };
+
+/**
+ * Within a transaction.
+ * @param ifVersion changes only this version.
+ */
+export async function saveFence(
+  client: PoolClient,
+  { name, definition, points = 0 }: Wanted,
+  ifVersion: number | undefined,
+): Promise<FenceChange> {
+  /** What it adds to all. */
+  const more = { fences: definition === undefined ? 0 : 1, points };
+  return makeNextVersion<FenceVersion, FenceChange>(client, {
+    part: "fences",
+    ifVersion,
+    removes: definition === undefined,
+    async readLast() {
+      const last = await readFence(client, name);
+      if (last === undefined) return undefined;
+      const { points, ...version } = last;
+      more.points -= points;
+      if (version.definition !== undefined) more.fences--;
+      return version;
+    },
+    async refuse(last) {
+      if (definition === undefined) return undefined;
+      if (last !== undefined && sameJson(last.definition, definition))
+        return { is: "unchanged", version: last };
+      const kept = (await client.query<{ fences: number; points: number }>(COUNT)).rows[0]!;
+      if (more.fences > 0 && kept.fences >= MAX_FENCES) return { is: "too-many", of: "fences" };
+      if (more.points > 0 && kept.points + more.points > MAX_FENCE_POINTS_KEPT)
+        return { is: "too-many", of: "points" };
+      return undefined;
+    },
+    async insert(version, revision, last) {
+      await client.query(ADD, [more.fences, more.points]);
+      if (last !== undefined) await client.query(SUPERSEDE, [name, last.version]);
+      const text = definition === undefined ? null : JSON.stringify(definition);
+      const { rows } = await client.query<{ changed_at: number }>(INSERT, [
+        ...[name, version, revision, text, points],
+      ]);
+      return {
+        ...{ name, version, revision },
+        ...(definition !== undefined && { definition }),
+        changedAt: Math.round(rows[0]!.changed_at),
+      };
+    },
+  });
+}

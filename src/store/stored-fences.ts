@@ -1,0 +1,28 @@
+import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../actors/fences/ports.ts";
+import { readFences } from "./read-fences.ts";
+import { saveFence, type Wanted } from "./save-fence.ts";
+import { inTransaction, type StoreContext, withClient } from "./session.ts";
+
+export class StoredFences implements FenceStore {
+  readonly #context: StoreContext;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+
+  since(revision: number, limit: number): Promise<FenceVersion[]> {
+    return withClient(this.#context, (client) => readFences(client, revision, limit));
+  }
+
+  save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange> {
+    return this.#change(draft, ifVersion);
+  }
+
+  remove(name: string, ifVersion?: number): Promise<FenceChange> {
+    return this.#change({ name }, ifVersion);
+  }
+
+  #change(wanted: Wanted, ifVersion: number | undefined): Promise<FenceChange> {
+    return inTransaction(this.#context, (client) => saveFence(client, wanted, ifVersion));
+  }
+}
