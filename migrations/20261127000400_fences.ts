@@ -30,11 +30,10 @@ const STATEMENTS = [
   // Of those that are there: whoever saves one must not count all.
   "CREATE TABLE fence_count (fences int NOT NULL, points int NOT NULL)",
   "INSERT INTO fence_count VALUES (0, 0)",
-  // For anyone with SQL. A circle and a corridor are what is within their radius; ST_Buffer's arcs are polygons, within 2 % of it.
+  // For anyone with SQL. Not the area of a circle or a corridor: as a polygon in degrees it would be wrong across 180° and around poles.
   `CREATE VIEW fence_area AS
     SELECT name, version, changed_at, definition->'properties' AS properties,
-      CASE WHEN definition->'properties'->>'radius' IS NULL THEN geometry
-        ELSE ST_Buffer(geometry::geography, (definition->'properties'->>'radius')::float8)::geometry END AS area
-    FROM fence_version, ST_SetSRID(ST_GeomFromGeoJSON(definition->>'geometry'), 4326) AS geometry
-    WHERE is_newest AND definition IS NOT NULL`,
+      (definition->'properties'->>'radius')::float8 AS radius,
+      ST_SetSRID(ST_GeomFromGeoJSON(definition->>'geometry'), 4326) AS geometry
+    FROM fence_version WHERE is_newest AND definition IS NOT NULL`,
 ];

@@ -1,48 +1,30 @@
 /**
- * Finds out which fences each entity is inside of, and makes facts and events of what changes. What a fence wants is said in `fences/occupied.ts`; here is which side
- * of it a fix is on.
+ * Finds out which fences each entity is inside of, and makes facts and events of what changes. What a fence wants is in `fences/occupied.ts`; here is which
+ * side of it a fix is on.
  */
-
 import { MAX_SHARD_BYTES } from "../limits.ts";
-import { widenU32 } from "../picture/columns.ts";
 import { type EntityTable, hasPlace } from "./entity-table.ts";
+import { FenceChange } from "./fence-change.ts";
 import type { FenceCatalogue, Standing } from "./fences/catalogue.ts";
-import { KEY_LEVEL } from "./fences/cells.ts";
+import type { Cell } from "./fences/cells.ts";
 import { MAX_OCCUPIED, OCCUPIED_BYTES } from "./fences/limits.ts";
-import { dueOf, dwelt, isStay, judged, type Occupied, type Side, type Stay } from "./fences/occupied.ts";
+import { dueOf, dwelt, isStay, judged, type Occupied, type Side } from "./fences/occupied.ts";
+import { SlotCells } from "./fences/slot-cells.ts";
 import type { MachineEvent } from "./machine/step.ts";
-import type { JsonObject } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
 import type { Shard } from "./shard.ts";
 
 const NOTHING: readonly Occupied[] = Object.freeze([]);
-/** A key that no place has within a cell without fences, as far as is known. The cell that has it is looked up each time. */
-const NO_KEY = 0xffffffff;
-
-/** Why a stay begins. */
-type Entered = "arrived" | "created" | "changed";
-/** Why it ends. */
-type Exited = "left" | "changed" | "removed" | "deleted";
-
-/** What becomes of what an entity occupies. */
-interface Change {
-  readonly now: number;
-  /** Of the newest fix, Unix ms. */
-  readonly t: number;
-  readonly next: Occupied[];
-  readonly events: { type: string; data: JsonObject }[];
-  isSame: boolean;
-  newEpisode(): string;
-}
+const NONE: readonly Standing[] = Object.freeze([]);
 
 export class EntityFences {
   readonly #table: EntityTable;
   readonly #sink: FactSink;
   readonly #catalogue: FenceCatalogue;
   readonly #tell: (shard: Shard, slot: number, event: MachineEvent, now: number) => void;
-  /** By slot: the picture's key of its place when that cell had no fence. */
-  #clear = new Uint32Array(0);
-  #clearOf = 0;
+  readonly #cells: SlotCells;
+  readonly #change: FenceChange;
+  /** Fences that hold the place that is judged. */
   readonly #holding: Standing[] = [];
 
   /** @param tell gives an entity's machine an event. */
@@ -56,212 +38,149 @@ export class EntityFences {
     this.#sink = sink;
     this.#catalogue = catalogue;
     this.#tell = tell;
+    this.#cells = new SlotCells(table.picture.columns, catalogue);
+    this.#change = new FenceChange(table);
   }
 
   /** An entity has a new newest fix. @returns whether it may wait for something else now. */
   moved(shard: Shard, slot: number, now: number): boolean {
-    // Nearly every report comes here, and most nodes have no fence, or none where the entity is.
-    if (this.#catalogue.size === 0) return false;
-    const occupied = this.#table.occupied.get(slot);
-    if (occupied === undefined && this.#isClear(slot)) return false;
-    return this.#judge(shard, slot, occupied ?? NOTHING, now, true);
+    // Nearly every report comes here, and most nodes have no fence.
+    return this.#catalogue.size > 0 && this.#judge(shard, slot, now, true);
   }
 
-  /**
-   * Brings an entity to the fences that there are now, by its newest fix.
-   * @returns whether anything came of it.
-   */
+  /** Brings an entity to the fences that there are now, by its newest fix. @returns as `moved` does. */
   follow(shard: Shard, slot: number, now: number): boolean {
-    const occupied = this.#table.occupied.get(slot);
-    if (occupied === undefined && (this.#catalogue.size === 0 || this.#isClear(slot))) return false;
-    return this.#judge(shard, slot, occupied ?? NOTHING, now, false);
+    return hasPlace(this.#table.picture, slot) && this.#judge(shard, slot, now, false);
   }
 
   /** When what an entity occupies changes although nothing more is heard of it, Unix ms. */
   due(slot: number): number {
-    let due = Infinity;
-    for (const one of this.#table.occupied.get(slot) ?? NOTHING) due = Math.min(due, dueOf(one));
-    return due;
+    const occupied = this.#table.occupied.get(slot);
+    if (occupied === undefined) return Infinity;
+    return occupied.reduce((due, one) => Math.min(due, dueOf(one)), Infinity);
   }
 
   /** A deadline came. */
   fire(shard: Shard, slot: number, now: number): void {
-    const change = this.#begin(shard, slot, now);
+    const change = this.#change;
+    change.begin(shard, slot, now);
     for (const before of this.#table.occupied.get(slot) ?? NOTHING)
-      this.#become(change, before, dueOf(before) <= now ? dwelt(before, change.newEpisode) : before, "left");
-    this.#decide(shard, slot, change);
+      change.become(before, dueOf(before) <= now ? dwelt(before, change.newEpisode) : before, turned(before));
+    this.#decide(shard, slot, now);
   }
 
   /** The entity is to be deleted: its stays end. What it occupies goes with it. */
   close(shard: Shard, slot: number, now: number): void {
-    const change = this.#begin(shard, slot, now);
+    this.#change.begin(shard, slot, now);
     for (const before of this.#table.occupied.get(slot) ?? NOTHING)
-      this.#become(change, before, undefined, "deleted");
-    this.#emit(shard, slot, change);
-  }
-
-  /** Whether no fence is near the place of an entity that occupies none. */
-  #isClear(slot: number): boolean {
-    const { columns } = this.#table.picture;
-    if (this.#clearOf !== this.#catalogue.revision || this.#clear.length < columns.capacity) {
-      this.#clear = widenU32(this.#clear, columns.capacity).fill(NO_KEY);
-      this.#clearOf = this.#catalogue.revision;
-    }
-    const key = columns.key[slot];
-    return this.#clear[slot] === key && key !== NO_KEY;
+      this.#change.become(before, undefined, "deleted");
+    this.#emit(shard, slot);
   }
 
   /** @param isFix the fix is new; else the fences may be. */
-  #judge(shard: Shard, slot: number, occupied: readonly Occupied[], now: number, isFix: boolean): boolean {
-    if (!hasPlace(this.#table.picture, slot)) return false;
-    const holding = this.#holds(slot);
-    if (holding.length === 0 && occupied.length === 0) return false;
-    const change = this.#begin(shard, slot, now);
-    for (const before of occupied) {
-      const standing = this.#catalogue.standing(before.fence);
-      if (standing === undefined) this.#become(change, before, undefined, "removed");
+  #judge(shard: Shard, slot: number, now: number, isFix: boolean): boolean {
+    const cell = this.#cells.at(slot);
+    const occupied = this.#table.occupied.get(slot);
+    if (occupied === undefined && cell === undefined) return false;
+    const holding = this.#holds(slot, cell);
+    if (occupied === undefined && holding.length === 0) return false;
+    const change = this.#change;
+    change.begin(shard, slot, now);
+    for (const before of occupied ?? NOTHING) {
+      const standing = named(before, holding) ?? this.#catalogue.standing(before.fence);
+      if (standing === undefined) change.become(before, undefined, "removed");
       else if (before.version !== standing.version)
-        this.#become(
-          change,
-          before,
-          renewed(standing, before, this.#side(standing, slot, holding)),
-          "changed",
-        );
+        change.become(before, renewed(standing, before, this.#side(standing, slot, holding)), "changed");
       else if (!isFix) change.next.push(before);
       else {
         const side = this.#side(standing, slot, holding);
-        this.#become(change, before, judged(standing, before, side, change, change.newEpisode), "left");
+        const after = judged(standing, before, side, change, change.newEpisode);
+        change.become(before, after, turned(before));
       }
     }
     for (const standing of holding) {
       if (change.next.length >= MAX_OCCUPIED || shard.bytes + OCCUPIED_BYTES > MAX_SHARD_BYTES) break;
-      if (isKnown(standing, occupied) || isKnown(standing, change.next)) continue;
-      const side = this.#side(standing, slot, holding);
-      const after = judged(standing, undefined, side, change, change.newEpisode);
-      this.#become(
-        change,
+      if (isKnown(standing, occupied ?? NOTHING) || isKnown(standing, change.next)) continue;
+      const after = judged(
+        standing,
         undefined,
-        after,
-        isFix ? "arrived" : standing.version === 1 ? "created" : "changed",
+        this.#side(standing, slot, holding),
+        change,
+        change.newEpisode,
       );
+      change.become(undefined, after, isFix ? "arrived" : standing.version === 1 ? "created" : "changed");
     }
-    return this.#decide(shard, slot, change);
+    return this.#decide(shard, slot, now);
   }
 
   /** The fences that hold the place of an entity. Valid until the next call. */
-  #holds(slot: number): readonly Standing[] {
-    const { columns } = this.#table.picture;
-    const lon = columns.lon[slot];
-    const lat = columns.lat[slot];
-    const cell = this.#catalogue.cell(lon, lat);
-    if (cell.part.length === 0) {
-      if (cell.whole.length === 0 && cell.level <= KEY_LEVEL) this.#clear[slot] = columns.key[slot];
-      return cell.whole;
-    }
+  #holds(slot: number, cell: Cell | undefined): readonly Standing[] {
+    if (cell === undefined) return NONE;
+    if (cell.part.length === 0) return cell.whole;
+    const { lon, lat } = this.#table.picture.columns;
     const holding = this.#holding;
     holding.length = 0;
     for (const one of cell.whole) holding.push(one);
-    for (const one of cell.part) if (one.outline.contains(lon, lat)) holding.push(one);
+    for (const one of cell.part) if (one.outline.contains(lon[slot], lat[slot])) holding.push(one);
     return holding;
   }
-
+  /** On which side of a fence an entity is. */
   #side(standing: Standing, slot: number, holding: readonly Standing[]): Side {
     const { columns } = this.#table.picture;
     const { kinds, outline, rules } = standing;
     if (kinds !== undefined && !kinds.has(columns.kinds.name(columns.kind[slot]))) return "out";
     if (columns.accuracy[slot] > (rules.maxAccuracy ?? Infinity)) return "unknown";
+    const isHeld = holding.includes(standing);
+    // Neither is greater than 0 if the altitude is not known.
     const above = columns.alt[slot] - (rules.ceiling ?? Infinity);
     const below = (rules.floor ?? -Infinity) - columns.alt[slot];
-    const isHeld = holding.includes(standing);
-    // An altitude that is not known is neither.
     const isBetween = !(above > 0 || below > 0);
     if (isHeld && isBetween) return "in";
-    if (rules.exitBuffer === 0) return "out";
-    if (!isBetween && Math.max(above, below) > rules.exitBuffer) return "out";
+    if (rules.exitBuffer === 0 || above > rules.exitBuffer || below > rules.exitBuffer) return "out";
     if (isHeld) return "near";
     return outline.distance(columns.lon[slot], columns.lat[slot]) > rules.exitBuffer ? "out" : "near";
   }
 
-  #begin(shard: Shard, slot: number, now: number): Change {
-    const { number, picture } = this.#table;
-    const { columns } = picture;
-    let episodes = 0;
-    return {
-      now,
-      t: columns.t[slot],
-      next: [],
-      events: [],
-      isSame: true,
-      newEpisode: () =>
-        [shard.index, number[slot], shard.epoch, columns.seq[slot] + 1, episodes++]
-          .map((part) => part.toString(36))
-          .join("-"),
-    };
-  }
-
-  #become(
-    change: Change,
-    before: Occupied | undefined,
-    after: Occupied | undefined,
-    reason: Entered | Exited,
-  ): void {
-    if (after !== undefined) change.next.push(after);
-    if (after === before) return;
-    change.isSame = false;
-    const was = before !== undefined && isStay(before) ? before : undefined;
-    const is = after !== undefined && isStay(after) ? after : undefined;
-    if (was === undefined && is !== undefined)
-      change.events.push({ type: "fence.entered", data: { ...sayStay(is), reason } });
-    if (was !== undefined && is === undefined)
-      change.events.push({
-        type: "fence.exited",
-        data: { ...sayStay(was), reason, ...sayEnd(was, change.t) },
-      });
-  }
-
   /** @returns whether anything has changed. */
-  #decide(shard: Shard, slot: number, change: Change): boolean {
-    if (change.isSame) return false;
+  #decide(shard: Shard, slot: number, now: number): boolean {
+    const { isSame, next, events } = this.#change;
+    if (isSame) return false;
     const { number, picture } = this.#table;
     const seq = picture.columns.seq[slot] + 1;
-    const fact = { is: "occupied", number: number[slot], seq, occupied: change.next } as const;
+    const fact = { is: "occupied", number: number[slot], seq, occupied: next } as const;
     this.#sink.record(shard, fact);
     this.#table.apply(shard, fact);
-    this.#emit(shard, slot, change);
-    for (const { type, data } of change.events) this.#tell(shard, slot, { ...data, type }, change.now);
+    this.#emit(shard, slot);
+    for (const { type, data } of events) this.#tell(shard, slot, { ...data, type }, now);
     return true;
   }
 
-  #emit(shard: Shard, slot: number, { events, t, now }: Change): void {
-    const { columns } = this.#table.picture;
-    const where = { t: rfc3339(t), lon: columns.lon[slot], lat: columns.lat[slot] };
-    for (const { type, data } of events) {
-      Object.assign(data, where);
-      this.#sink.emit(shard, this.#table.number[slot], { type, subject: columns.id[slot]!, time: now, data });
-    }
+  #emit(shard: Shard, slot: number): void {
+    const { number, picture } = this.#table;
+    const subject = picture.columns.id[slot]!;
+    const { events, now: time } = this.#change;
+    for (const { type, data } of events) this.#sink.emit(shard, number[slot], { type, subject, time, data });
   }
 }
 
+/** The fence that is meant, as it is now, if it is among these. */
+function named({ fence, version }: Occupied, all: readonly Standing[]): Standing | undefined {
+  for (const one of all) if (one.version === version && one.name === fence) return one;
+  return undefined;
+}
+
 function isKnown({ name, version }: Standing, all: readonly Occupied[]): boolean {
-  return all.some((one) => one.fence === name && one.version === version);
+  for (const one of all) if (one.version === version && one.fence === name) return true;
+  return false;
+}
+
+/** Why an event is made of it, if its fence has not changed. */
+function turned(before: Occupied): "left" | "arrived" {
+  return isStay(before) ? "left" : "arrived";
 }
 
 /** What becomes of it when its fence changes: a stay goes on unless the entity is outside now, what was pending begins anew. */
 function renewed({ name: fence, version }: Standing, before: Occupied, side: Side): Occupied | undefined {
   if (!isStay(before) || side === "out") return undefined;
   return { fence, version, phase: "in", episode: before.episode };
-}
-
-function sayStay({ fence, version, episode }: Stay): JsonObject {
-  return { fence, version, episode: episode.id, enteredAt: rfc3339(episode.enteredAt) };
-}
-
-/** A stay ends with the first of the fixes outside, or as far as it is known. */
-function sayEnd(stay: Stay, t: number): JsonObject {
-  const exitedAt = stay.phase === "pending_out" ? stay.pending.since : t;
-  return { exitedAt: rfc3339(exitedAt), durationMs: exitedAt - stay.episode.enteredAt };
-}
-
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString();
 }

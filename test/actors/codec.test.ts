@@ -16,7 +16,19 @@ const float = fc.oneof(fc.constant(NaN), fc.float({ noNaN: true, noDefaultInfini
 const text = fc.string({ unit: "grapheme", maxLength: 300 });
 const base = { number: u32, seq: u32 };
 const plain = { noNullPrototype: true };
+const time = fc.double({ noNaN: true });
+const stay = { fence: text, version: u32, episode: fc.record({ id: text, enteredAt: time }, plain) };
+const pending = fc.record({ since: time, wanted: u32, due: time }, plain);
+const occupied = fc.oneof(
+  fc.record({ phase: fc.constant("pending_in" as const), fence: text, version: u32, pending }, plain),
+  fc.record({ phase: fc.constant("in" as const), ...stay }, plain),
+  fc.record({ phase: fc.constant("pending_out" as const), ...stay, pending }, plain),
+);
 const fact: fc.Arbitrary<Fact> = fc.oneof(
+  fc.record(
+    { ...base, is: fc.constant("occupied" as const), occupied: fc.array(occupied, { maxLength: 4 }) },
+    plain,
+  ),
   fc.record({ ...base, is: fc.constant("introduced" as const), id: text, kind: text }, plain),
   fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain),
   fc.record({ ...base, is: fc.constant("machine" as const), machine: text }, plain),

@@ -1,13 +1,11 @@
 // Who is inside of what, over several nodes, changes of fences, and the death of nodes.
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import t from "tap";
-import { shardOf } from "../../src/actors/shard-hash.ts";
-import { saveFence } from "../../src/store/save-fence.ts";
 import { type Ask, asking, eventsOf, json } from "../support/asking.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { serve, temporaryFolder } from "../support/serve.ts";
 import { serveTwo } from "../support/two-nodes.ts";
+import { saveUnheard } from "../support/unheard-fence.ts";
 
 t.setTimeout(180_000);
 
@@ -45,89 +43,96 @@ const told = (found: readonly { subject: string; data: Record<string, unknown> }
 const save = async (ask: Ask, fence: object, name = "dock") =>
   (await json(ask("PUT", `/v1/fences/${name}`, fence))).version;
 
-t.test("[X20] a fence made on one node is entered on all, its change and removal end stays", async (t) => {
-  const { url, nodes, status } = await serveTwo(t, "stays");
-  const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
-  const ids = Array.from({ length: 40 }, (_, i) => `t${i}`).sort();
-  const owners = new Set(ids.map((id) => shardOf(id)));
-  const { shards } = await status();
-  t.equal(new Set([...owners].map((shard) => shards[shard]!.owner)).size, 2, "both nodes own some");
+t.test(
+  "[X20] [FE10] [FE11] a fence made on one node is entered on all, its change and removal end stays",
+  async (t) => {
+    const { url, nodes, ownersOf } = await serveTwo(t, "stays");
+    const [ask, other] = [asking(nodes[0]!), asking(nodes[1]!)];
+    const ids = Array.from({ length: 40 }, (_, i) => `t${i}`).sort();
+    t.equal((await ownersOf(ids)).size, 2, "both nodes own some");
 
-  t.equal(await save(ask, AROUND_HERE), 1);
-  while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
-  await report(other, ids, HERE);
-  const entered = await events(ask, "fence.entered", ids.length);
-  t.same(
-    told(entered, "fence", "version"),
-    ids.map((id) => `${id} dock 1`),
-    "whichever node owns them",
-  );
-  t.equal(new Set(entered.map(({ data }) => data.episode)).size, ids.length);
+    t.equal(await save(ask, AROUND_HERE), 1);
+    while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
+    await report(other, ids, HERE);
+    const entered = await events(ask, "fence.entered", ids.length);
+    t.same(
+      told(entered, "fence", "version"),
+      ids.map((id) => `${id} dock 1`),
+      "whichever node owns them",
+    );
+    t.equal(new Set(entered.map(({ data }) => data.episode)).size, ids.length);
 
-  // It moves away from all of them, by the hand of the other node.
-  t.equal(await save(other, AROUND_THERE), 2);
-  const exited = await events(ask, "fence.exited", ids.length);
-  t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each ends its own stay");
-  await report(ask, ids, THERE);
-  t.same(
-    told(await events(other, "fence.entered", 2 * ids.length), "fence", "version"),
-    [...ids.map((id) => `${id} dock 1`), ...ids.map((id) => `${id} dock 2`)].sort(),
-  );
+    // It moves away from all of them, by the hand of the other node.
+    t.equal(await save(other, AROUND_THERE), 2);
+    const exited = await events(ask, "fence.exited", ids.length);
+    t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each ends its own stay");
+    await report(ask, ids, THERE);
+    t.same(
+      told(await events(other, "fence.entered", 2 * ids.length), "fence", "version"),
+      [...ids.map((id) => `${id} dock 1`), ...ids.map((id) => `${id} dock 2`)].sort(),
+    );
 
-  // Nobody announces this one.
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  t.teardown(() => client.end());
-  await client.query("BEGIN");
-  const draft = { name: "yard", definition: AROUND_THERE, points: 1 };
-  t.match(await saveFence(client as unknown as pg.PoolClient, draft, undefined), { is: "saved" });
-  await client.query("COMMIT");
-  const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
-    ({ data }) => data.fence === "yard",
-  );
-  t.same(
-    told(inYard, "fence", "version"),
-    ids.map((id) => `${id} yard 1`),
-  );
+    // Nobody announces this one.
+    await saveUnheard(t, url, { name: "yard", definition: AROUND_THERE, points: 1 });
+    const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
+      ({ data }) => data.fence === "yard",
+    );
+    t.same(
+      told(inYard, "fence", "version"),
+      ids.map((id) => `${id} yard 1`),
+    );
 
-  t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
-  const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
-  t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
-});
+    t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
+    const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
+    t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
 
-t.test("[N1] who is inside stays inside over kill -9, and leaves under the same episode", async (t) => {
-  const { url } = await testDatabase(t);
-  const dataDir = await temporaryFolder(t);
-  const env = { DATABASE_URL: url };
-  const ids = Array.from({ length: 200 }, (_, i) => `t${i}`).sort();
-  let node = await serve(t, { dataDir, env });
-  let ask = asking(node);
-  t.equal(await save(ask, AROUND_HERE), 1);
-  await report(ask, ids, HERE);
-  const entered = await events(ask, "fence.entered", ids.length);
+    // The other node goes on with the stays of one that is killed.
+    t.equal(await nodes[0]!.end("SIGKILL"), "SIGKILL");
+    await report(other, ids, { ...THERE, lon: THERE.lon + 0.001 });
+    await report(other, ids, HERE);
+    const left = (await events(other, "fence.exited", 3 * ids.length)).slice(2 * ids.length);
+    const inDock = (await eventsOf(other, "fence.entered")).filter(({ data }) => data.version === 2);
+    t.same(told(left, "fence", "episode"), told(inDock, "fence", "episode"), "nobody has entered again");
+    t.same(new Set(left.map(({ data }) => data.reason)), new Set(["left"]));
+  },
+);
 
-  await node.end("SIGKILL");
-  node = await serve(t, { dataDir, env });
-  ask = asking(node);
-  await report(ask, ids, { ...HERE, lon: HERE.lon + 0.001 });
-  t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "nobody enters twice");
-  const [first, ...others] = ids;
-  await report(ask, [first!], THERE);
-  t.same(
-    told(await events(ask, "fence.exited", 1), "episode"),
-    told(
-      entered.filter(({ subject }) => subject === first),
-      "episode",
-    ),
-  );
+t.test(
+  "[N1] [FE10] [FE13] who is inside stays inside over kill -9, and leaves under the same episode",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const dataDir = await temporaryFolder(t);
+    const env = { DATABASE_URL: url };
+    const ids = Array.from({ length: 200 }, (_, i) => `t${i}`).sort();
+    let node = await serve(t, { dataDir, env });
+    let ask = asking(node);
+    t.equal(await save(ask, AROUND_HERE), 1);
+    await report(ask, ids, HERE);
+    const entered = await events(ask, "fence.entered", ids.length);
 
-  // It dies while stays end: some have, some have not.
-  t.equal((await ask("DELETE", "/v1/fences/dock")).status, 204);
-  await node.end("SIGKILL");
-  node = await serve(t, { dataDir, env });
-  ask = asking(node);
-  const exited = await events(ask, "fence.exited", ids.length);
-  t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each stay ends once");
-  await report(ask, others, HERE);
-  t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "there is no fence any more");
-});
+    await node.end("SIGKILL");
+    node = await serve(t, { dataDir, env });
+    ask = asking(node);
+    await report(ask, ids, { ...HERE, lon: HERE.lon + 0.001 });
+    t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "nobody enters twice");
+    const [first, ...others] = ids;
+    await report(ask, [first!], THERE);
+    t.same(
+      told(await events(ask, "fence.exited", 1), "episode"),
+      told(
+        entered.filter(({ subject }) => subject === first),
+        "episode",
+      ),
+    );
+
+    // It dies while stays end: some have, some have not.
+    t.equal((await ask("DELETE", "/v1/fences/dock")).status, 204);
+    await node.end("SIGKILL");
+    node = await serve(t, { dataDir, env });
+    ask = asking(node);
+    const exited = await events(ask, "fence.exited", ids.length);
+    t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each stay ends once");
+    await report(ask, others, HERE);
+    t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "there is no fence any more");
+  },
+);

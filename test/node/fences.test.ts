@@ -2,15 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t from "tap";
-import { MAX_FENCE_POINTS } from "../../src/actors/fences/limits.ts";
+import { MAX_FENCE_POINTS, MAX_FENCES } from "../../src/actors/fences/limits.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
 import { MAX_FENCE_BODY_BYTES } from "../../src/limits.ts";
-import { saveFence } from "../../src/store/save-fence.ts";
 import { asking, json, refused } from "../support/asking.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { serve, temporaryFolder } from "../support/serve.ts";
 import { serveTwo, startTwoThatOnlyHear } from "../support/two-nodes.ts";
+import { saveUnheard } from "../support/unheard-fence.ts";
 
 t.setTimeout(180_000);
 
@@ -186,7 +186,7 @@ t.test("[H36] the largest fence is taken, and given back, however it is written"
   t.match(await refused(400, "invalid-fence", ask("PUT", "/v1/fences/d", more)), { code: "too-many-points" });
 });
 
-t.test("[N1] fences are there after kill -9, in all versions: PostgreSQL", async (t) => {
+t.test("[N1] [H37] fences are there after kill -9, and not more than there may be: PostgreSQL", async (t) => {
   const { url } = await testDatabase(t);
   const dataDir = await temporaryFolder(t);
   const env = { DATABASE_URL: url };
@@ -202,6 +202,13 @@ t.test("[N1] fences are there after kill -9, in all versions: PostgreSQL", async
   ask = asking(node);
   t.same((await json(ask("GET", "/v1/fences"))).features, before);
   t.match(await json(ask("PUT", "/v1/fences/f4", DOCK)), { version: 3 });
+
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query("UPDATE fence_count SET fences = $1", [MAX_FENCES]);
+  await refused(409, "too-many-fences", ask("PUT", "/v1/fences/more", DOCK));
+  t.equal((await ask("PUT", "/v1/fences/f4", square(4, 4))).status, 200);
 });
 
 t.test("[X20] all nodes hold all fences; one whose announcement is lost is only late", async (t) => {
@@ -211,21 +218,15 @@ t.test("[X20] all nodes hold all fences; one whose announcement is lost is only 
   while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
 
   // Nobody announces this one.
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  t.teardown(() => client.end());
-  await client.query("BEGIN");
-  const draft = { name: "dock", definition: square(25, 60), points: 5 };
-  const { is } = await saveFence(client as unknown as pg.PoolClient, draft, 1);
-  await client.query("COMMIT");
-  t.equal(is, "saved");
+  await saveUnheard(t, url, { name: "dock", definition: square(25, 60), points: 5 }, 1);
   for (const one of [ask, other])
     while ((await json(one("GET", "/v1/fences/dock"))).version !== 2) await sleep(50);
 });
 
 t.test("[X19] [X20] another node takes a fence over when it hears of it, and need not look", async (t) => {
-  const [one, other] = await startTwoThatOnlyHear(t, "heard-fences");
-  for (const [ask, to] of [
+  const { url, nodes } = await startTwoThatOnlyHear(t, "heard-fences");
+  const [one, other] = nodes;
+  for (const [{ ask }, { ask: to }] of [
     [one, other],
     [other, one],
   ] as const) {
@@ -234,4 +235,10 @@ t.test("[X19] [X20] another node takes a fence over when it hears of it, and nee
     t.equal((await ask("DELETE", "/v1/fences/dock")).status, 204);
     while ((await to("GET", "/v1/fences/dock")).status !== 404) await sleep(10);
   }
+
+  // Nobody tells this one; a claim of shards looks.
+  await saveUnheard(t, url, { name: "dock", definition: DOCK, points: 5 });
+  t.equal((await other.ask("GET", "/v1/fences/dock")).status, 404);
+  t.equal(await one.stop(), true);
+  while ((await other.ask("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
 });

@@ -1,6 +1,7 @@
 /** Two nodes on one PostgreSQL and one Redis, both real. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Test } from "tap";
+import { shardOf } from "../../src/actors/shard-hash.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import type { ClusterStatus } from "../../src/cluster/status.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
@@ -29,7 +30,16 @@ export async function serveTwo(t: Test, name: string) {
     await sleep(100);
     cluster = await status();
   }
-  return { url, nodes, status };
+  /** Who owns these entities, once each is owned: shards still move to even out. */
+  const ownersOf = async (ids: readonly string[]): Promise<Set<string>> => {
+    for (;;) {
+      const { shards } = await status();
+      const owners = ids.map((id) => shards[shardOf(id)]!.owner);
+      if (owners.every((owner) => owner !== undefined)) return new Set(owners);
+      await sleep(50);
+    }
+  };
+  return { url, nodes, ownersOf };
 }
 
 /** In this process, and they never look by themselves whether the configuration has changed: they must hear of it. */
@@ -48,7 +58,8 @@ export async function startTwoThatOnlyHear(t: Test, name: string) {
     const onFatal = (error: unknown) => t.fail(String(error));
     const node = await startNode({ config, log: createLog("silent"), clock, onFatal });
     t.teardown(() => node.stop());
-    return asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+    const ask = asking({ url: node.url, headers: { authorization: `Bearer ${TOKEN}` } });
+    return { ask, stop: () => node.stop() };
   };
-  return [await start(), await start()] as const;
+  return { url, nodes: [await start(), await start()] as const };
 }

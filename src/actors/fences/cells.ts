@@ -41,8 +41,11 @@ export class Cell {
 export class FenceCells {
   readonly #fences: readonly Standing[];
   #root: Cell;
-  /** Cells, and entries of their lists, beside the root's. */
-  #cells = 0;
+  /** Cells that it holds, beside the root. */
+  size = 0;
+  /** How often it was full. */
+  madeAnew = 0;
+  /** Of the lists of its cells. */
   #entries = 0;
 
   constructor(fences: readonly Standing[]) {
@@ -75,9 +78,9 @@ export class FenceCells {
     }
     const all = whole.length === 0 ? parent.whole : [...parent.whole, ...whole];
     const cell = new Cell(parent.level + 1, all, part);
-    this.#cells += 1;
+    this.size += 1;
     this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
-    if (this.#cells > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
+    if (this.size > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
     else parent.children[quarter] = cell;
     return cell;
   }
@@ -85,7 +88,8 @@ export class FenceCells {
   /** What is wanted still is made again. */
   #forget(): void {
     this.#root = new Cell(0, [], this.#fences);
-    this.#cells = this.#entries = 0;
+    this.size = this.#entries = 0;
+    this.madeAnew += 1;
   }
 }
 
