@@ -128,8 +128,8 @@ function entityOf(full: Full): Entity {
     lon: 0,
     lat: 0,
     attributes: attributesOf(full.attributes),
-    labels: labelsOf(full.labels),
-    fences: [],
+    labels: namesOf(full.labels),
+    fences: namesOf(full.fences),
     epoch: full.epoch,
     seq: full.seq,
   };
@@ -158,9 +158,9 @@ function attributesOf(json: string): JsonObject {
   return value as JsonObject;
 }
 
-function labelsOf(json: string): string[] {
+function namesOf(json: string): string[] {
   const value = json === "" ? [] : parse(json);
-  if (!Array.isArray(value)) throw new LayoutError("labels are not an array");
+  if (!Array.isArray(value)) throw new LayoutError("labels or fences are not an array");
   return value;
 }
 
@@ -168,6 +168,6 @@ function parse(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    throw new LayoutError("attributes or labels are not JSON");
+    throw new LayoutError("attributes, labels or fences are not JSON");
   }
 }

@@ -1,5 +1,6 @@
 /** The `entity` rows follow the checkpoints: made of the same blob, and only of entities that changed since their last row. */
 import { type CheckpointEntity, decodeCheckpoint } from "./actors/checkpoint.ts";
+import { staysOf } from "./actors/fences/occupied.ts";
 import type { TakenCheckpoint } from "./actors/group-commit.ts";
 import { LIVENESS } from "./actors/messages.ts";
 import { SHARDS } from "./limits.ts";
@@ -64,6 +65,7 @@ function rowOf(entity: CheckpointEntity, epoch: number): SnapshotRow {
     accuracy: known(entity.accuracy),
     attributes: entity.attributes === "" ? "{}" : entity.attributes,
     labels: entity.labels,
+    fences: staysOf(entity.occupied),
     epoch,
     seq: entity.seq,
   };

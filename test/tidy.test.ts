@@ -61,6 +61,8 @@ const NOT_IMPORTED = [
   "@types/node",
   "@types/pg",
   "@types/ws",
+  // Data.
+  "world-atlas",
   // Peers that must be there in the version of those who name them.
   "@deck.gl/core",
   "@luma.gl/core",

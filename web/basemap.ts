@@ -1,8 +1,6 @@
-/** The base map: Natural Earth's land and borders from a file of our own, so that no other host hears of the viewer. */
+/** The base map: Natural Earth's land and borders from tiles of our own, so that no other host hears of the viewer. */
 import type { StyleSpecification } from "maplibre-gl";
-import { feature, mesh, type Topology } from "topojson-client";
-import atlasUrl from "world-atlas/countries-10m.json?url";
-import { withoutJumps } from "./antimeridian.ts";
+import { BASEMAP_ZOOM, tilePath } from "./basemap-path.ts";
 import { graticule } from "./graticule.ts";
 import type { Rgb } from "./palette.ts";
 
@@ -40,36 +38,17 @@ export function themeOf(dark: boolean): Theme {
   return dark ? DARK : LIGHT;
 }
 
-export interface Atlas {
-  land: GeoJSON.GeoJSON;
-  borders: GeoJSON.GeoJSON;
-}
-
-/** @throws {Error} if the file cannot be had */
-export async function loadAtlas(): Promise<Atlas> {
-  const response = await fetch(atlasUrl);
-  if (!response.ok) throw new Error(`the base map cannot be loaded: ${response.status}`);
-  const topology = (await response.json()) as Topology;
-  return {
-    land: withoutJumps(feature(topology, topology.objects.land)),
-    borders: withoutJumps(mesh(topology, topology.objects.countries, (a, b) => a !== b)),
-  };
-}
-
-/** A whole style, so that a change of theme is one call. Without an atlas there is water and grid only. */
-export function styleOf(theme: Theme, atlas: Atlas | undefined): StyleSpecification {
-  const empty: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
-  // Natural Earth is drawn for 1 : 10,000,000; more detail than zoom 8 has would only cost memory.
-  const detail = { type: "geojson", maxzoom: 8 } as const;
+/** A whole style, so that a change of theme is one call. */
+export function styleOf(theme: Theme): StyleSpecification {
   return {
     version: 8,
     sources: {
-      land: {
-        ...detail,
-        data: atlas?.land ?? empty,
+      basemap: {
+        type: "vector",
+        tiles: [`${location.origin}/${tilePath("{z}", "{x}", "{y}")}`],
+        maxzoom: BASEMAP_ZOOM,
         attribution: "Made with Natural Earth",
       },
-      borders: { ...detail, data: atlas?.borders ?? empty },
       grid10: { type: "geojson", data: graticule(10) },
       grid1: { type: "geojson", data: graticule(1) },
     },
@@ -78,7 +57,8 @@ export function styleOf(theme: Theme, atlas: Atlas | undefined): StyleSpecificat
       {
         id: "shallows",
         type: "line",
-        source: "land",
+        source: "basemap",
+        "source-layer": "land",
         paint: {
           "line-color": theme.coast,
           "line-opacity": 0.16,
@@ -86,7 +66,13 @@ export function styleOf(theme: Theme, atlas: Atlas | undefined): StyleSpecificat
           "line-blur": ["interpolate", ["linear"], ["zoom"], 2, 1, 6, 4, 10, 10],
         },
       },
-      { id: "land", type: "fill", source: "land", paint: { "fill-color": theme.land } },
+      {
+        id: "land",
+        type: "fill",
+        source: "basemap",
+        "source-layer": "land",
+        paint: { "fill-color": theme.land },
+      },
       {
         id: "grid10",
         type: "line",
@@ -104,13 +90,15 @@ export function styleOf(theme: Theme, atlas: Atlas | undefined): StyleSpecificat
       {
         id: "borders",
         type: "line",
-        source: "borders",
+        source: "basemap",
+        "source-layer": "borders",
         paint: { "line-color": theme.border, "line-width": 0.8, "line-dasharray": [4, 2] },
       },
       {
         id: "coast",
         type: "line",
-        source: "land",
+        source: "basemap",
+        "source-layer": "land",
         layout: { "line-join": "round" },
         paint: {
           "line-color": theme.coast,

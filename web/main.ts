@@ -8,7 +8,7 @@ import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
 import type { Bbox } from "../src/transport/feed/protocol.ts";
 import { hasPosition, readAddress, takeToken, writeAddress } from "./address.ts";
-import { loadAtlas, styleOf, themeOf } from "./basemap.ts";
+import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
 import { type Details, DetailsPanel, type Gone } from "./details.ts";
 import type { FenceFeature } from "./fences.ts";
@@ -77,15 +77,11 @@ async function start(): Promise<void> {
   };
   const picture = new PictureLayer(map, connection, shown, themeOf(darkness.matches));
 
-  const atlas = loadAtlas();
-  const applyTheme = async () => {
+  darkness.addEventListener("change", () => {
     const theme = themeOf(darkness.matches);
     picture.theme = theme;
-    map.setStyle(styleOf(theme, await atlas));
-  };
-  darkness.addEventListener("change", applyTheme);
-  // The live picture is worth having without its base map.
-  applyTheme().catch((error) => console.error(error));
+    map.setStyle(styleOf(theme));
+  });
 
   followMap(map, shown);
   showStatus(connection, shown);

@@ -20,7 +20,7 @@ setWorkerUrl(workerUrl);
 export function createMap(theme: Theme, extent: Bbox | undefined): MapLibreMap {
   const map = new MapLibreMap({
     container: "map",
-    style: styleOf(theme, undefined),
+    style: styleOf(theme),
     // Overrides what follows if the address has a position.
     hash: true,
     center: [10, 25],

@@ -35,7 +35,7 @@ function segmentOf(fleet: Fleet, entity: number, first: number, everyMs: number,
     pointOf(fleet, entity, first + i * everyMs, from),
   );
   return {
-    ...{ id: fleet.id(entity), kind: "vessel", state: "online.moving", labels: [], hold: false },
+    ...{ id: fleet.id(entity), kind: "vessel", state: "online.moving", labels: [], fences: [], hold: false },
     attributes: `{"name":"MS ${entity}"}`,
     recorded: first,
     points,

@@ -304,12 +304,13 @@ export class EntityTable {
 
   /** What a track says of an entity as a whole. */
   describe(slot: number): Description {
-    const { kinds, kind, states, state, attributes, labels } = this.picture.columns;
+    const { kinds, kind, states, state, attributes, labels, fences } = this.picture.columns;
     return {
       kind: kinds.name(kind[slot]),
       state: states.name(state[slot]),
       attributes: attributes.get(slot) ?? "",
       labels: labels.get(slot) ?? [],
+      fences: fences.get(slot) ?? [],
     };
   }
 

@@ -4,7 +4,8 @@
  *
  *     head      u8 version, string owner, u32 stream, u32 n, f64 k, f64 t
  *     full      u8 1, u8 shard, u32 number, u32 epoch, u32 seq, u8 flags, u8 liveness, f64 t, f64 received, f64 lon, f64 lat,
- *               f32 alt, f32 speed, f32 course, f32 heading, f32 accuracy, strings id, kind, state, source, attributes, labels
+ *               f32 alt, f32 speed, f32 course, f32 heading, f32 accuracy, strings id, kind, state, source, attributes, labels,
+ *               fences
  *     motion    u8 2, u8 shard, u32 number, u32 epoch, u32 seq, u8 flags, f64 t, f64 received, f64 lon, f64 lat, f32 alt … heading
  *     gone      u8 3, u8 shard, u32 number, u32 epoch, u8 reason
  *     complete  u8 4, u8 count − 1, count × (u8 shard, u32 epoch)
@@ -16,7 +17,7 @@ import { shardOf } from "../actors/shard-hash.ts";
 import { type Columns, HAS_PLACE, IMPLAUSIBLE } from "../picture/columns.ts";
 import type { RemovalReason } from "../picture/picture.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 export const FULL_RECORD = 1;
 export const MOTION_RECORD = 2;
 export const GONE_RECORD = 3;
@@ -26,6 +27,7 @@ const MOTION_BYTES = 64;
 /** Flags that are the entity's, not the table's in which it is. */
 const TOLD_FLAGS = HAS_PLACE | IMPLAUSIBLE;
 const REASONS: readonly RemovalReason[] = ["left", "deleted"];
+const NONE: readonly string[] = [];
 
 export interface FrameHead {
   /** Incarnation of the sender. */
@@ -63,8 +65,13 @@ export function writeFull(out: ByteWriter, columns: Columns, slot: number, numbe
   out.string(columns.states.name(columns.state[slot]));
   out.string(columns.sources.name(columns.source[slot]));
   out.string(columns.attributes.get(slot) ?? "");
-  const labels = columns.labels.get(slot);
-  out.string(labels === undefined ? "" : JSON.stringify(labels));
+  writeNames(out, columns.labels.get(slot));
+  writeNames(out, columns.fences.get(slot));
+}
+
+/** As JSON text; empty = none. */
+function writeNames(out: ByteWriter, names: readonly string[] | undefined): void {
+  out.string(names === undefined ? "" : JSON.stringify(names));
 }
 
 export function writeMotion(out: ByteWriter, columns: Columns, slot: number, number: number): void {
@@ -145,6 +152,7 @@ export class FrameReader {
   /** JSON text, or empty. */
   attributes = "";
   labels: readonly string[] = [];
+  fences: readonly string[] = [];
   reason: RemovalReason = "left";
   /** Of a complete record. */
   shards: { shard: number; epoch: number }[] = [];
@@ -235,8 +243,8 @@ export class FrameReader {
     this.state = input.string();
     this.source = input.string();
     this.attributes = input.string();
-    const labels = input.string();
-    this.labels = labels === "" ? [] : readLabels(labels);
+    this.labels = readNames(input.string());
+    this.fences = readNames(input.string());
   }
 
   #motion(): void {
@@ -245,8 +253,9 @@ export class FrameReader {
   }
 }
 
-function readLabels(text: string): readonly string[] {
-  const labels = JSON.parse(text) as unknown;
-  assert.ok(Array.isArray(labels) && labels.every((label) => typeof label === "string"), "labels");
-  return labels as string[];
+function readNames(text: string): readonly string[] {
+  if (text === "") return NONE;
+  const names = JSON.parse(text) as unknown;
+  assert.ok(Array.isArray(names) && names.every((name) => typeof name === "string"), "names");
+  return names as string[];
 }

@@ -76,6 +76,8 @@ export class MirrorTable {
     else columns.attributes.set(slot, record.attributes);
     if (record.labels.length === 0) columns.labels.delete(slot);
     else columns.labels.set(slot, record.labels);
+    if (record.fences.length === 0) columns.fences.delete(slot);
+    else columns.fences.set(slot, record.fences);
     this.#move(slot, record);
     this.#picture.touch(slot, FULL);
     return "done";

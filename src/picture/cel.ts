@@ -28,6 +28,7 @@ const ENTITY_FIELDS = {
   accuracy: "dyn",
   attributes: "map",
   labels: "list<string>",
+  fences: "list<string>",
   liveness: "string",
 };
 

@@ -2,7 +2,7 @@ import type { EntityScope } from "../actors/machine/scope.ts";
 import { type Json, type JsonObject, LIVENESS, type Liveness } from "../actors/messages.ts";
 import type { Picture } from "./picture.ts";
 
-const NO_LABELS: readonly string[] = Object.freeze([]);
+const NONE: readonly string[] = Object.freeze([]);
 
 /** An entity as expressions see it: a flyweight over a slot, to be pointed at one entity after the other. Unknown numbers are null. */
 export class EntityScopeCursor implements EntityScope {
@@ -65,7 +65,10 @@ export class EntityScopeCursor implements EntityScope {
     return this.#parsed;
   }
   get labels(): readonly string[] {
-    return this.#picture.columns.labels.get(this.slot) ?? NO_LABELS;
+    return this.#picture.columns.labels.get(this.slot) ?? NONE;
+  }
+  get fences(): readonly string[] {
+    return this.#picture.columns.fences.get(this.slot) ?? NONE;
   }
 }
 

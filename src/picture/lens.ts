@@ -107,7 +107,7 @@ function meaningOf(part: unknown): unknown {
 }
 
 /** Members that only a FULL change touches; of the others any report may. */
-const STATE_MEMBERS = new Set(["id", "kind", "state", "attributes", "labels", "liveness"]);
+const STATE_MEMBERS = new Set(["id", "kind", "state", "attributes", "labels", "fences", "liveness"]);
 
 function readsOf(node: ASTNode): Reads {
   if ((node.op === "." || node.op === ".?") && isEntity(node.args[0]))

@@ -99,7 +99,7 @@ export function fullRecord(picture: Picture, slot: number): EntityRecord {
     received: isoTime(columns.received[slot]),
     attributes: {},
     labels: [...(columns.labels.get(slot) ?? [])],
-    fences: [],
+    fences: [...(columns.fences.get(slot) ?? [])],
     epoch: columns.epoch[slot],
     seq: columns.seq[slot],
   };

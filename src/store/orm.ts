@@ -9,6 +9,7 @@ import { EventLog } from "../../migrations/20261127000001_events.ts";
 import { Webhooks } from "../../migrations/20261127000100_webhooks.ts";
 import { Machines } from "../../migrations/20261127000300_machines.ts";
 import { Fences } from "../../migrations/20261127000400_fences.ts";
+import { Occupancy } from "../../migrations/20261127000500_occupancy.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -22,6 +23,7 @@ export const MIGRATIONS = [
   { migrationName: "20261127000100_webhooks", class: Webhooks },
   { migrationName: "20261127000300_machines", class: Machines },
   { migrationName: "20261127000400_fences", class: Fences },
+  { migrationName: "20261127000500_occupancy", class: Occupancy },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

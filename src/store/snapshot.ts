@@ -33,12 +33,13 @@ export interface SnapshotRow {
   /** JSON text of an object. */
   attributes: string;
   labels: readonly string[];
+  fences: readonly string[];
   epoch: number;
   seq: number;
 }
 
 const COLUMNS = `id text, kind text, state text, liveness text, t float8, received float8, source text, lon float8, lat float8, alt real,
-  speed real, course real, heading real, accuracy real, attributes text, labels text[], epoch int, seq bigint`;
+  speed real, course real, heading real, accuracy real, attributes text, labels text[], fences text[], epoch int, seq bigint`;
 const SET = [
   "kind",
   "state",
@@ -53,16 +54,16 @@ const SET = [
   "heading",
   "accuracy",
 ]
-  .concat("attributes", "labels", "epoch", "seq")
+  .concat("attributes", "labels", "fences", "epoch", "seq")
   .map((name) => `${name} = excluded.${name}`)
   .join(", ");
 /** Inputs: as `OWN`, and the rows as JSON. An older (epoch, seq) never replaces a newer one. */
 const UPSERT = `
 WITH ${OWN}, written AS (
-INSERT INTO entity AS e (id, kind, state, liveness, t, received, source, geom, alt, speed, course, heading, accuracy, attributes, labels, epoch, seq)
+INSERT INTO entity AS e (id, kind, state, liveness, t, received, source, geom, alt, speed, course, heading, accuracy, attributes, labels, fences, epoch, seq)
 SELECT id, kind, state, liveness, to_timestamp(t / 1000), to_timestamp(received / 1000), source,
   CASE WHEN lon IS NULL THEN NULL ELSE ST_SetSRID(ST_MakePoint(lon, lat), 4326) END,
-  alt, speed, course, heading, accuracy, attributes::jsonb, labels, epoch, seq
+  alt, speed, course, heading, accuracy, attributes::jsonb, labels, fences, epoch, seq
 FROM own, json_to_recordset($5::json) AS r (${COLUMNS}) ORDER BY id
 ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, excluded.seq)
 )

@@ -83,6 +83,6 @@ function held(points: readonly TrackPoint[], until: number): TrackPoint[] {
 }
 
 function describe(segment: Segment | undefined): Description {
-  const { kind = "unknown", state = "", attributes = "", labels = [] } = segment ?? {};
-  return { kind, state, attributes, labels };
+  const { kind = "unknown", state = "", attributes = "", labels = [], fences = [] } = segment ?? {};
+  return { kind, state, attributes, labels, fences };
 }

@@ -21,6 +21,8 @@ export interface Description {
   /** JSON text of an object, or empty. */
   attributes: string;
   labels: readonly string[];
+  /** Names of those that it was inside of, sorted. */
+  fences: readonly string[];
 }
 
 /**

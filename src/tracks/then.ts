@@ -18,7 +18,7 @@ export function recordThen(
   query: ThenQuery,
   version: { epoch: number; seq: number },
 ): ThenRecord | undefined {
-  const { id, kind, state, attributes, labels, recorded } = segment;
+  const { id, kind, state, attributes, labels, fences, recorded } = segment;
   if (query.kinds?.includes(kind) === false || query.states?.includes(state) === false) return undefined;
   const points = asKnown(segment, query.known)?.points;
   const point = points === undefined ? undefined : pointAt(points, query.t);
@@ -39,7 +39,7 @@ export function recordThen(
     ...(Number.isNaN(course) ? {} : { course: roundDirection(course) }),
     attributes: attributes === "" ? {} : JSON.parse(attributes),
     labels: [...labels],
-    fences: [],
+    fences: [...fences],
     ...version,
   };
 }

@@ -299,11 +299,12 @@ export class TrackLog {
     this.#set(number, count, stateNow);
   }
 
-  #applyEnd({ number, recorded, nextRecorded, until, kind, state, attributes, labels }: EndRecord): void {
+  #applyEnd(record: EndRecord): void {
+    const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
     const last = this.#lastAt(number);
     const count = this.count(number);
     const turn = ++this.#turn;
-    this.closed.push({ number, recorded, until, kind, state, attributes, labels, last, count, turn });
+    this.closed.push({ number, recorded, until, kind, state, attributes, labels, fences, last, count, turn });
     if (!Number.isNaN(until)) {
       this.#set(number, 0, this.state(number));
       return;

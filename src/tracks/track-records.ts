@@ -4,7 +4,7 @@
  *
  * A point: bytes back to the entity's point before it (0 = none) varint, t f64, lon and lat i32 (1e-7°), if `ALT` alt f32, if `MOTION` speed u16 (0.1
  * m/s) and course u16 (0.1°), if `STATE` state u8 and recorded f64. A late one has received f64 in their place.
- * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, and four strings.
+ * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, four strings, and if `FENCES` a fifth.
  */
 import assert from "node:assert/strict";
 import { type ByteReader, type ByteWriter, putVarint } from "../actors/bytes.ts";
@@ -22,6 +22,8 @@ export const STATE = 16;
 export const BEGIN = 32;
 /** The end is that of a hold. */
 export const HOLD = 64;
+/** The end tells fences. Most have none, and none had any at first. */
+const FENCES = 128;
 
 const DEGREE = 1e7;
 const UNKNOWN = 0xffff;
@@ -92,7 +94,8 @@ export function writePoint(
 
 export function writeEnd(out: ByteWriter, record: EndRecord): void {
   out.reserve(32);
-  out.u8(record.tag);
+  const { fences } = record;
+  out.u8(fences.length === 0 ? record.tag : record.tag | FENCES);
   out.varint(record.number);
   out.f64(record.recorded);
   out.f64(record.nextRecorded);
@@ -101,6 +104,7 @@ export function writeEnd(out: ByteWriter, record: EndRecord): void {
   out.string(record.state);
   out.string(record.attributes);
   out.string(record.labels.length === 0 ? "" : JSON.stringify(record.labels));
+  if (fences.length > 0) out.string(JSON.stringify(fences));
 }
 
 export function tagOf(tag: number): number {
@@ -200,5 +204,6 @@ function readEnd(input: ByteReader, tag: number, number: number): EndRecord {
   return {
     ...{ tag, number, recorded, nextRecorded, until, kind, state, attributes },
     labels: labels === "" ? [] : (JSON.parse(labels) as string[]),
+    fences: tag & FENCES ? (JSON.parse(input.string()) as string[]) : [],
   };
 }

@@ -137,9 +137,9 @@ export class Tracks {
 
 /** The row of a segment that ended. */
 export function segmentOf(log: TrackLog, id: string, closed: ClosedSegment): Segment {
-  const { kind, state, attributes, labels, recorded, until } = closed;
+  const { kind, state, attributes, labels, fences, recorded, until } = closed;
   const points: TrackPoint[] = inOrder(log.points(closed.last, closed.count));
   const hold = !Number.isNaN(until);
   if (hold) points.push({ ...points.at(-1)!, t: until });
-  return { id, kind, state, attributes, labels, recorded, hold, points };
+  return { id, kind, state, attributes, labels, fences, recorded, hold, points };
 }

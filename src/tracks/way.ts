@@ -56,10 +56,10 @@ export class Way {
       numbers[next + 5] = course;
       next += NUMBERS;
     }
-    const { kind, state, attributes, labels } = stretch;
+    const { kind, state, attributes, labels, fences } = stretch;
     const isShared = before !== undefined && isSame(before.description, stretch);
     return new Way({
-      description: isShared ? before.description : { kind, state, attributes, labels },
+      description: isShared ? before.description : { kind, state, attributes, labels, fences },
       ...{ isShared, recorded, hold, first, numbers },
       end: open ? Infinity : points.at(-1)!.t,
     });
@@ -120,14 +120,16 @@ function isSame(a: Description, b: Description): boolean {
     a.kind === b.kind &&
     a.state === b.state &&
     a.attributes === b.attributes &&
-    a.labels.length === b.labels.length &&
-    a.labels.every((label, i) => label === b.labels[i])
+    isSameList(a.labels, b.labels) &&
+    isSameList(a.fences, b.fences)
   );
 }
 
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, i) => name === b[i]);
+}
+
 /** Two bytes a character at most. */
-function textBytes({ kind, state, attributes, labels }: Description): number {
-  return (
-    2 * labels.reduce((sum, label) => sum + label.length, kind.length + state.length + attributes.length)
-  );
+function textBytes({ kind, state, attributes, labels, fences }: Description): number {
+  return 2 * [kind, state, attributes, ...labels, ...fences].reduce((sum, text) => sum + text.length, 0);
 }

@@ -48,6 +48,7 @@ const full = fc.record({
   source: fc.constantFrom(...NAMES),
   attributes: fc.constantFrom("", '{"a":{"b":[1,"ö"]},"__proto__":1}'),
   labels: fc.constantFrom("", '["x","y"]'),
+  fences: fc.constantFrom("", '["harbour"]', '["harbour","ö"]'),
   epoch: fc.nat(),
   seq: fc.nat(),
 });
@@ -95,7 +96,7 @@ function jsonOf(record: Full) {
     lat: record.lat,
     attributes: JSON.parse(record.attributes || "{}"),
     labels: JSON.parse(record.labels || "[]"),
-    fences: [],
+    fences: JSON.parse(record.fences || "[]"),
     epoch: record.epoch,
     seq: record.seq,
   };
@@ -251,7 +252,7 @@ t.test("[K22] times are written as the server writes them", async () => {
 });
 
 const record: Full = {
-  ...{ handle: 4, id: "a", kind: "vessel", state: "s", source: "", attributes: "", labels: "" },
+  ...{ handle: 4, id: "a", kind: "vessel", state: "s", source: "", attributes: "", labels: "", fences: "" },
   ...{
     t: START,
     received: START,
@@ -293,6 +294,11 @@ const broken: { title: string; frame: () => Uint8Array<ArrayBuffer>; message: Re
   {
     title: "labels that are no array",
     frame: () => encodeFrame({ head, fulls: [{ ...record, labels: "{}" }] }),
+    message: /not an array/,
+  },
+  {
+    title: "fences that are no array",
+    frame: () => encodeFrame({ head, fulls: [{ ...record, fences: "1" }] }),
     message: /not an array/,
   },
   {

@@ -219,6 +219,18 @@ export class TestCluster {
     });
   }
 
+  /** The entity is inside of this fence, or of none. */
+  occupy(node: TestNode, id: string, fence: string | undefined): void {
+    const slot = node.picture.find(id);
+    if (slot < 0) return;
+    const { table } = node;
+    const stay = { version: 1, phase: "in", episode: { id: "e", enteredAt: 1 } } as const;
+    table.apply(table.shards[shardOf(id)], {
+      ...{ is: "occupied", number: table.number[slot], seq: node.picture.columns.seq[slot] + 1 },
+      occupied: fence === undefined ? [] : [{ fence, ...stay }],
+    });
+  }
+
   delete(node: TestNode, id: string): void {
     const slot = node.picture.find(id);
     if (slot < 0) return;

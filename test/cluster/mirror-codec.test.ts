@@ -42,6 +42,7 @@ const entities = fc.record({
   kind: fc.string(),
   attributes: fc.constantFrom("", '{"a":"ü"}', `{"a":"${"x".repeat(5_000)}"}`),
   labels: fc.array(fc.string()),
+  fences: fc.array(fc.string()),
 });
 
 t.test("[U5] a frame gives back exactly what was written", async (t) => {
@@ -69,6 +70,7 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
       columns.state[slot] = columns.states.number("moving.fast");
       if (entity.attributes !== "") columns.attributes.set(slot, entity.attributes);
       if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
+      if (entity.fences.length > 0) columns.fences.set(slot, entity.fences);
       const reader = new FrameReader(
         frame((out) => {
           writeFull(out, columns, slot, entity.number);
@@ -101,7 +103,7 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
           t.same((reader as unknown as Record<string, unknown>)[name], value, name);
       };
       t.equal(reader.next(), FULL_RECORD);
-      const { id, kind, liveness, attributes, labels } = entity;
+      const { id, kind, liveness, attributes, labels, fences } = entity;
       is({
         ...motion,
         id,
@@ -109,6 +111,7 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
         liveness,
         attributes,
         labels,
+        fences,
         accuracy,
         source: "ais",
         state: "moving.fast",

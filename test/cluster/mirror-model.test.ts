@@ -127,8 +127,9 @@ class History {
       case "report": {
         const believers = cluster.believers(shardOf(IDS[step.id]));
         const node = believers[step.who % believers.length];
-        if (node !== undefined)
-          cluster.report(node, IDS[step.id], PLACES[step.place], step.attributes === 0 ? '{"a":1}' : "");
+        if (node === undefined) break;
+        cluster.report(node, IDS[step.id], PLACES[step.place], step.attributes === 0 ? '{"a":1}' : "");
+        if (step.attributes === 1) cluster.occupy(node, IDS[step.id], ["harbour", undefined][step.place % 2]);
         break;
       }
       case "expire": {

@@ -47,6 +47,7 @@ export function seen(picture: Picture, slot: number) {
     shard: c.shard[slot],
     attributes: c.attributes.get(slot) ?? "",
     labels: c.labels.get(slot) ?? [],
+    fences: c.fences.get(slot) ?? [],
   };
 }
 

@@ -28,7 +28,9 @@ function tableOf(seconds: number, has: (id: string) => boolean): EntityTable {
     if (!has(id)) continue;
     const shard = table.shards[shardOf(id)];
     const number = shard.nextNumber;
-    table.apply(shard, { is: "introduced", number, seq: 1, id, kind: i % 2 === 0 ? "truck" : "vessel" });
+    const kind = i % 2 === 0 ? "truck" : "vessel";
+    const slot = table.apply(shard, { is: "introduced", number, seq: 1, id, kind });
+    if (i % 3 === 0) table.picture.columns.fences.set(slot, ["harbour", "ö"]);
     for (let second = 0; second <= seconds; second++) {
       const t = START + second * 1_000;
       table.apply(shard, {
@@ -112,6 +114,7 @@ t.test("[TR15] what was, over all nodes, is what one node with everything would 
       const all = await answered(clock, history.at(asked));
       const { records, next } = await alone.at(asked);
       t.strictSame(all.missing, []);
+      for (const { id, fences } of records) t.equal(fences.length, IDS.indexOf(id) % 3 === 0 ? 2 : 0);
       const ids = records.map(({ id }) => id);
       t.strictSame(ids, [...ids].sort(compareIds));
       t.strictSame(
@@ -131,6 +134,8 @@ t.test("[TR15] what was, over all nodes, is what one node with everything would 
     const segments = await answered(clock, way(history));
     t.ok(segments.length > 3);
     t.strictSame(segments, await way(alone));
+    const fences = IDS.indexOf(id) % 3 === 0 ? ["harbour", "ö"] : [];
+    for (const segment of segments) t.strictSame(segment.fences, fences);
   }
 });
 

@@ -1,14 +1,19 @@
 import { Buffer } from "node:buffer";
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
+import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
 import type { Ingest, Report } from "../../src/actors/messages.ts";
 import { createUpgrade } from "../../src/auth/upgrade.ts";
+import { MAX_NAME_LENGTH } from "../../src/limits.ts";
 import { FULL } from "../../src/picture/picture.ts";
 import { encodeBatch } from "../../src/transport/feed/batch-layout.ts";
 import type { Move } from "../../src/transport/feed/layout.ts";
 import { PROTOCOL_BINARY, PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { decodeReport } from "../../src/transport/ingest/report.ts";
 import { add, HERE, start, TestClient, WORLD } from "./harness.ts";
+
+/** As many, and as long, as an entity can be inside of. */
+const MANY_NAMES = Array.from({ length: MAX_OCCUPIED }, (_, i) => `${i}`.padStart(MAX_NAME_LENGTH, "\n"));
 
 t.test("[F35] muster.v1.bin is chosen when it is offered", async (t) => {
   const upgrade = createUpgrade({ checkToken: () => true });
@@ -40,6 +45,8 @@ t.test("[F35] both protocols give the same replica, to the last digit", async (t
       if ((i + round) % 5 !== 0) continue;
       columns.attributes.set(slot, JSON.stringify({ name: `ÅÄÖ ${round}`, list: [1, { a: null }] }));
       columns.labels.set(slot, ["a", "ß"]);
+      if (i % 2 === 0) columns.fences.set(slot, round === 9 ? MANY_NAMES : ["harbour", `ö"${round}`]);
+      else columns.fences.delete(slot);
       columns.source[slot] = columns.sources.number("gps-ü");
       picture.touch(slot, FULL);
     }

@@ -111,7 +111,8 @@ function smallOf(id: string, { t, lon, lat, alt, speed, course, heading }: Move)
 }
 
 function recordOf(full: Full): FullRecord {
-  const { id, kind, state, liveness, t, received, lon, lat, source, attributes, labels, epoch, seq } = full;
+  const { id, kind, state, liveness, t, received, lon, lat, source, attributes, labels, fences, epoch, seq } =
+    full;
   const record: FullRecord = {
     ...{
       id,
@@ -125,7 +126,8 @@ function recordOf(full: Full): FullRecord {
     },
     attributes: attributes === "" ? {} : JSON.parse(attributes),
     labels: labels === "" ? [] : JSON.parse(labels),
-    ...{ fences: [], epoch, seq },
+    fences: fences === "" ? [] : JSON.parse(fences),
+    ...{ epoch, seq },
   };
   for (const name of ["alt", "speed", "course", "heading", "accuracy"] as const)
     if (!Number.isNaN(full[name])) record[name] = full[name];

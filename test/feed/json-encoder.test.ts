@@ -1,5 +1,7 @@
 import { Buffer } from "node:buffer";
 import t from "tap";
+import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
+import { MAX_NAME_LENGTH } from "../../src/limits.ts";
 import { Bytes } from "../../src/picture/bytes.ts";
 import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
 import { Picture } from "../../src/picture/picture.ts";
@@ -99,6 +101,8 @@ const times = fc.oneof(
     Number.NEGATIVE_INFINITY,
   ),
 );
+/** As many, and as long, as an entity can be inside of. */
+const MANY_NAMES = Array.from({ length: MAX_OCCUPIED }, (_, i) => `${i}`.padStart(MAX_NAME_LENGTH, "ö"));
 const entities = fc.record({
   id: strings,
   kind: strings,
@@ -117,6 +121,9 @@ const entities = fc.record({
   isImplausible: fc.boolean(),
   attributes: fc.option(fc.dictionary(strings, fc.jsonValue()), { nil: undefined }),
   labels: fc.option(fc.array(strings, { maxLength: 3 }), { nil: undefined }),
+  fences: fc.option(fc.oneof(fc.array(strings, { maxLength: 3 }), fc.constant(MANY_NAMES)), {
+    nil: undefined,
+  }),
   epoch: fc.nat(0xffffffff),
   seq: fc.constantFrom(0, 1, 10, 99, 100, 2 ** 31 - 1, 2 ** 31, 0xffffffff),
 });
@@ -125,7 +132,7 @@ const slot = picture.add("first", 0);
 picture.place(slot, 0, 0);
 
 function put(entity: typeof entities extends fc.Arbitrary<infer E> ? E : never): void {
-  const { id, kind, state, source, isImplausible, attributes, labels, ...numbers } = entity;
+  const { id, kind, state, source, isImplausible, attributes, labels, fences, ...numbers } = entity;
   columns.reset(slot);
   columns.id[slot] = id;
   columns.kind[slot] = Math.max(0, columns.kinds.number(kind));
@@ -134,6 +141,7 @@ function put(entity: typeof entities extends fc.Arbitrary<infer E> ? E : never):
   columns.flags[slot] = HAS_PLACE | (isImplausible ? IMPLAUSIBLE : 0);
   if (attributes) columns.attributes.set(slot, JSON.stringify(attributes));
   if (labels) columns.labels.set(slot, labels);
+  if (fences) columns.fences.set(slot, fences);
   for (const [name, value] of Object.entries(numbers)) columns[name as "lon"][slot] = value;
 }
 

@@ -121,6 +121,7 @@ const full: fc.Arbitrary<Full> = fc.record({
   source: text(64),
   attributes: fc.oneof(fc.constant(""), fc.json()),
   labels: fc.oneof(fc.constant(""), fc.constant('["a","ß"]')),
+  fences: fc.oneof(fc.constant(""), fc.constant('["harbour","ö"]'), fc.constant("x".repeat(65_535))),
   epoch: u32,
   seq: u32,
 });
@@ -301,7 +302,7 @@ t.test(
     const head = { type: FRAME_SNAPSHOT, first: true, last: true, view: 1, n: 1, tick: 1, t: 1, lag: 0 };
     const record: Full = {
       ...NO_MOVE,
-      ...{ id: "a", kind: "k", state: "s", source: "", attributes: "", labels: "" },
+      ...{ id: "a", kind: "k", state: "s", source: "", attributes: "", labels: "", fences: "" },
       ...{ liveness: 0, received: 0, accuracy: NaN, implausible: false, epoch: 1, seq: 1 },
     };
     const good = encodeFrame({ head, departures: [{ handle: 1, reason: 0 }], fulls: [record] });

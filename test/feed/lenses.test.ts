@@ -2,6 +2,7 @@ import t from "tap";
 import { MAX_PRIVATE_VIEWS } from "../../src/limits.ts";
 import { FULL, MOTION } from "../../src/picture/picture.ts";
 import type { Bbox } from "../../src/transport/feed/protocol.ts";
+import { PROTOCOL_BINARY, PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { add, frames, HERE, start, TestClient, THERE, WORLD } from "./harness.ts";
 
 const ids = (client: TestClient, view = "v") => [...client.replicas.get(view)!.entities.keys()].sort();
@@ -15,6 +16,7 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
   const named = add(picture, "named");
   columns.attributes.set(named, '{"crew":{"size":5}}');
   columns.labels.set(named, ["port"]);
+  columns.fences.set(fast, ["harbour", "quay 2"]);
   const wheres: [where: string, seen: string[]][] = [
     ["true", ["fast", "named", "slow"]],
     ["entity.speed > 10", ["fast"]],
@@ -22,6 +24,9 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
     ["entity.attributes.crew.size == 5", ["named"]],
     ["has(entity.attributes.crew)", ["named"]],
     ["'port' in entity.labels", ["named"]],
+    ["'harbour' in entity.fences", ["fast"]],
+    ["!('harbour' in entity.fences) && entity.kind == 'ship'", ["named", "slow"]],
+    ["entity.fences.exists(name, name.startsWith('quay'))", ["fast"]],
     ["entity.id.startsWith('s') || entity.state == 'x'", ["slow"]],
     ["entity.liveness == 'live' && entity.lon > 10.0", ["fast", "named", "slow"]],
   ];
@@ -29,6 +34,47 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
   feed.tick();
   for (const [i, [where, seen]] of wheres.entries()) t.same(ids(client, `v${i}`), seen, where);
 });
+
+t.test(
+  "[F26] [F55] what enters a fence, or leaves it, enters a view of it, or departs as `filter`",
+  async (t) => {
+    for (const protocol of [PROTOCOL_JSON, PROTOCOL_BINARY]) {
+      const { feed, picture } = start();
+      const client = new TestClient(feed, () => {}, protocol);
+      const slot = add(picture, "a");
+      const inside = (...fences: string[]) => {
+        if (fences.length > 0) picture.columns.fences.set(slot, fences);
+        else picture.columns.fences.delete(slot);
+        picture.touch(slot, FULL);
+        feed.tick();
+      };
+      client.subscribe("all", HERE);
+      client.subscribe("v", HERE, { where: "'harbour' in entity.fences" });
+      client.subscribe("held", HERE, { where: "'harbour' in entity.fences", tolerance: "100m" });
+      inside("quay");
+      t.same(ids(client), []);
+      inside("harbour", "quay");
+      for (const view of ["all", "v", "held"])
+        t.same(
+          client.replicas.get(view)!.entities.get("a")?.fences,
+          ["harbour", "quay"],
+          `${protocol} ${view}`,
+        );
+      inside("harbour");
+      t.same(client.replicas.get("v")!.entities.get("a")!.fences, ["harbour"]);
+      inside();
+      t.same(client.replicas.get("all")!.entities.get("a")!.fences, []);
+      for (const view of ["v", "held"]) t.same(ids(client, view), [], view);
+      const departed = client.received.flatMap((message) =>
+        message.op === "delta" ? message.departures : [],
+      );
+      t.same(departed, [
+        ["a", "filter"],
+        ["a", "filter"],
+      ]);
+    }
+  },
+);
 
 t.test("[F26] what is no filter is refused with position and reason, and changes nothing", async (t) => {
   const { client, feed } = start();

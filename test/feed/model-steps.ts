@@ -44,7 +44,7 @@ const where = fc.constantFrom<string | undefined>(
   "entity.kind != 'truck'",
   "entity.speed > 10",
   "entity.lon >= 0 && entity.liveness != 'lost'",
-  "entity.attributes.n > 1",
+  "entity.attributes.n > 1 && 'harbour' in entity.fences",
 );
 const add = fc.record({ do: fc.constant("add" as const), id, place, kind: index(KINDS.length) });
 const looking = fc.oneof(

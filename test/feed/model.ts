@@ -182,6 +182,8 @@ export class History {
         if (slot === -1) return;
         if (step.n === 0) columns.attributes.delete(slot);
         else columns.attributes.set(slot, `{"n":${step.n}}`);
+        if (step.n === 0) columns.fences.delete(slot);
+        else columns.fences.set(slot, ["harbour", "quay"].slice(0, step.n));
         picture.touch(slot, FULL);
         return;
       case "state":

@@ -112,7 +112,7 @@ t.test("[PB12] a snapshot grows by one part in a turn that has no time left", as
 t.test("[PB7] texts count, but equal ones once", async (t) => {
   const text = ["a", "b"].map((letter) => JSON.stringify({ n: letter.repeat(16_000) }));
   /** Ways of a millisecond each, of one entity. */
-  const ways = (textOf: (n: number) => string) =>
+  const ways = (textOf: (n: number) => string, fencesOf: (n: number) => string[] = () => []) =>
     Array.from({ length: 2_500 }, (_, n) => {
       const before = HOUR_MS / 2 - n;
       return way(
@@ -121,7 +121,7 @@ t.test("[PB7] texts count, but equal ones once", async (t) => {
           [before, 10.05, 50.05],
           [before - 1, 10.05, 50.05],
         ],
-        { attributes: textOf(n) },
+        { attributes: textOf(n), fences: fencesOf(n) },
       );
     });
   const state = async (rows: Rows) => {
@@ -141,6 +141,8 @@ t.test("[PB7] texts count, but equal ones once", async (t) => {
     "no two that follow each other are equal",
   );
   t.equal(await state(new Rows(ways(() => text[0]))), "paused");
+  const fences = (n: number) => ["harbour", ...text.slice(0, n % 2)];
+  t.equal(await state(new Rows(ways(() => "", fences))), "crowded", "names of fences too");
 });
 
 t.test("[PB6] what is too much for the database is asked for in shorter pieces", async (t) => {

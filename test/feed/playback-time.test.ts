@@ -115,6 +115,45 @@ t.test("[PB3] what goes on elsewhere has left, what was not heard of any more ha
   ]);
 });
 
+t.test("[PB1] [PB3] it is inside of the fences of then, for filters too", async (t) => {
+  const minute = 60_000;
+  const at30 = [
+    [40 * minute, 10.05, 50.05],
+    [30 * minute, 10.06, 50.05],
+  ] as [number, number, number][];
+  const rows = new Rows([
+    way("a", at30, { fences: ["harbour", "quay"] }),
+    way("a", [at30[1], [20 * minute, 10.06, 50.05]], { fences: ["quay"] }),
+    way("a", [
+      [20 * minute, 10.06, 50.05],
+      [0, 10.07, 50.05],
+    ]),
+  ]);
+  const { client, run } = setUp(rows);
+  const all = client.open("all", { bbox: HERE, at: at(NOW - 35 * minute), speed: 0 });
+  const inside = client.open("inside", {
+    ...{ bbox: HERE, at: at(NOW - 35 * minute), speed: 0 },
+    where: "'harbour' in entity.fences",
+  });
+  const shows = async (before: number) => {
+    for (const view of ["all", "inside"]) client.send({ op: "update", view, at: at(NOW - before) });
+    await run(5);
+    return [all.entities.get("a")?.fences, inside.entities.get("a")?.fences];
+  };
+  await run(5);
+  t.same(await shows(36 * minute), [
+    ["harbour", "quay"],
+    ["harbour", "quay"],
+  ]);
+  t.same(await shows(25 * minute), [["quay"], undefined]);
+  t.same(client.last("delta")!.departures, [["a", "filter"]]);
+  t.same(await shows(5 * minute), [[], undefined]);
+  for (const segment of rows.segments) {
+    const then = recordThen(segment, { t: segment.points[0].t, limit: 1 }, { epoch: 0, seq: 0 });
+    t.same(then!.fences, segment.fences, "as REST tells");
+  }
+});
+
 t.test("[PB1] what is as high as a satellite is as high as REST tells", async (t) => {
   const high = way("high", [
     [HOUR_MS, 10.05, 50.05],

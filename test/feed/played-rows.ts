@@ -50,7 +50,14 @@ export class Rows implements TrackStore {
 /** From an hour ago until now, a point each so many ms, in HERE. */
 export function segments(count: number, everyMs: number): Segment[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...{ id: `e${String(i).padStart(5, "0")}`, kind: "boat", state: "", attributes: "", labels: [] },
+    ...{
+      id: `e${String(i).padStart(5, "0")}`,
+      kind: "boat",
+      state: "",
+      attributes: "",
+      labels: [],
+      fences: [],
+    },
     ...{ recorded: NOW - HOUR_MS, hold: false },
     points: Array.from({ length: HOUR_MS / everyMs + 1 }, (_, point) => ({
       ...{ t: NOW - HOUR_MS + point * everyMs, lon: 10.05 + (point % 2) / 1_000, lat: 50.05 },
@@ -84,7 +91,16 @@ export function way(
   more: Partial<Segment> = {},
 ): Segment {
   return {
-    ...{ id, kind: "boat", state: "", attributes: "", labels: [], recorded: NOW - HOUR_MS, hold: false },
+    ...{
+      id,
+      kind: "boat",
+      state: "",
+      attributes: "",
+      labels: [],
+      fences: [],
+      recorded: NOW - HOUR_MS,
+      hold: false,
+    },
     points: points.map(
       ([before, lon, lat]): TrackPoint => ({
         ...{ t: NOW - before, lon, lat, alt: NaN, speed: 1, course: NaN },

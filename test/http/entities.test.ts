@@ -20,6 +20,7 @@ function harbour() {
   const app = testApp();
   addEntity(app.picture, "c", [24.95, 60.16], { kind: "ferry" });
   addEntity(app.picture, "a", [24.9, 60.1], { attributes: { name: "Ä" } });
+  app.picture.columns.fences.set(app.picture.find("a"), ["harbour", "quay"]);
   addEntity(app.picture, "b", [25.5, 60.2], { state: "idle" });
   addEntity(app.picture, "d", [-179.9, 10]);
   addEntity(app.picture, "nowhere");
@@ -50,7 +51,7 @@ t.test("[H11] entities are a GeoJSON FeatureCollection in the order of their ids
       received: new Date(NOW).toISOString(),
       attributes: { name: "Ä" },
       labels: [],
-      fences: [],
+      fences: ["harbour", "quay"],
       epoch: 1,
       seq: 1,
     },

@@ -16,6 +16,7 @@ export function entity(known: Partial<EntityScope> = {}): EntityScope {
     accuracy: null,
     attributes: {},
     labels: [],
+    fences: [],
     liveness: "live",
     ...known,
   };

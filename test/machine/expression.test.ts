@@ -181,6 +181,7 @@ t.test("[M16] expressions see the event, the entity, the context and the time", 
     accuracy: 8,
     attributes: { fuel: { left: 9 } },
     labels: ["red"],
+    fences: ["harbour", "quay"],
     liveness: "stale" as const,
   };
   for (const guard of [
@@ -188,6 +189,7 @@ t.test("[M16] expressions see the event, the entity, the context and the time", 
     "entity.lon == 1 && entity.lat == 2 && entity.alt == 3 && entity.speed == 4 && entity.course == 5",
     "entity.heading == 6 && entity.accuracy == 8 && entity.liveness == 'stale'",
     "entity.attributes.fuel.left < 10 && 'red' in entity.labels && !('blue' in entity.labels)",
+    "'quay' in entity.fences && !('red' in entity.fences) && entity.fences.size() == 2",
     "event.type == 'go' && event.nested.list[1] == 'b' && context.c && now == 5000",
   ])
     t.ok(holds(guard, { nested: { list: ["a", "b"] } }, known, { c: true }), guard);

@@ -2,12 +2,12 @@ import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { entityRows } from "../../src/entity-rows.ts";
 import type { SnapshotRow } from "../../src/store/snapshot.ts";
-import { report, seen, startSystem } from "../support/actor-system.ts";
+import { HARBOUR, report, seen, startSystem } from "../support/actor-system.ts";
 
 t.test(
   "[N8] entity rows are made of checkpoints, and only of what changed since the last that was written and is there",
   async (t) => {
-    const h = await startSystem();
+    const h = await startSystem({ fences: [HARBOUR] });
     const offers: { rows: SnapshotRow[]; written: () => void }[] = [];
     const gone = new Set<number>();
     const onCheckpoint = entityRows(
@@ -28,7 +28,7 @@ t.test(
 
     const first = await take(
       [one, -2, { speed: 4, attributes: { name: "Aava" }, source: "radar" }],
-      [two, -2],
+      [two, -2, { lon: 26 }],
     );
     t.match(
       first.rows.find((row) => row.id === one),
@@ -41,9 +41,11 @@ t.test(
         lat: 60,
         speed: 4,
         source: "radar",
+        fences: ["harbour"],
         epoch: 1,
       },
     );
+    t.same(first.rows.find((row) => row.id === two)!.fences, []);
     t.same(JSON.parse(first.rows.find((row) => row.id === one)!.attributes), { name: "Aava" });
     t.equal(first.rows.find((row) => row.id === one)!.alt, undefined, "unknown is absent");
     t.equal(first.rows.find((row) => row.id === one)!.seq, seen(h.system, one)!.seq);

@@ -131,8 +131,21 @@ export class Player {
 }
 
 /** What a client knows of an entity, as REST tells it of one that was. */
-export function thenOf({ id, kind, state, t, lon, lat, alt, speed, course, attributes, labels }: FullRecord) {
-  return { id, kind, state, t, lon, lat, alt, speed, course, attributes, labels };
+export function thenOf({
+  id,
+  kind,
+  state,
+  t,
+  lon,
+  lat,
+  alt,
+  speed,
+  course,
+  attributes,
+  labels,
+  fences,
+}: FullRecord) {
+  return { id, kind, state, t, lon, lat, alt, speed, course, attributes, labels, fences };
 }
 
 /** `GET /v1/entities?datetime=`, all pages. */

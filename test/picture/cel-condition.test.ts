@@ -43,6 +43,8 @@ const entities: fc.Arbitrary<EntityScope> = fc
     course: number,
     heading: number,
     accuracy: number,
+    labels: fc.array(text, { maxLength: 3 }),
+    fences: fc.array(text, { maxLength: 3 }),
   })
   .map(entity);
 
@@ -77,6 +79,9 @@ const simple: fc.Arbitrary<string> = fc.letrec<{ condition: string; comparison: 
     fc
       .tuple(textMember, fc.array(textLiteral, { maxLength: 4 }))
       .map(([member, list]) => `${member} in [${list.join(", ")}]`),
+    fc
+      .tuple(textLiteral, fc.constantFrom("labels", "fences"))
+      .map(([item, list]) => `${item} in entity.${list}`),
     fc.constantFrom("true", "false"),
   ),
   condition: fc.oneof(
@@ -112,7 +117,7 @@ t.test("[P20] a simple condition gives what the CEL library gives, for every ent
 });
 
 t.test("[P20] each comparison and each pair of verdicts, by name", async (t) => {
-  const known = entity({ speed: 1, kind: "b" });
+  const known = entity({ speed: 1, kind: "b", fences: ["harbour", "quay"] });
   const table: [source: string, verdict: Verdict][] = [
     ["entity.speed < 1", false],
     ["entity.speed <= 1", true],
@@ -128,6 +133,8 @@ t.test("[P20] each comparison and each pair of verdicts, by name", async (t) => 
     ["'b' < entity.kind", false],
     ["entity.kind in ['a', 'b']", true],
     ["entity.kind in []", false],
+    ["'quay' in entity.fences", true],
+    ["'quay' in entity.labels", false],
     ["entity.alt < 1", FAILED],
     ["!(entity.alt < 1)", FAILED],
     ["entity.alt == null", true],
@@ -167,7 +174,8 @@ t.test("[P20] what is not surely simple is left to the library", async (t) => {
     "entity.kind in ['a', entity.state]",
     "entity.kind in entity.labels",
     "entity.kind in {'a': 1}",
-    "'a' in entity.labels",
+    "'a' in entity.attributes",
+    "entity.id in entity.fences",
     "entity['kind'] == 'a'",
     "entity.?kind.orValue('b') == 'a'",
     "entity.attributes.a == 1",
@@ -198,6 +206,7 @@ t.test("[P20] the guards of tracked and usual filters are simple", async (t) => 
     "entity.kind == 'vessel'",
     "entity.kind in ['vessel', 'aircraft'] && entity.speed > 5",
     "entity.liveness != 'expired' && !(entity.state == 'offline')",
+    "'harbour' in entity.fences && entity.kind == 'vessel'",
     "entity.lat >= -10.5 && entity.lat <= 10 && entity.lon > 170.0",
     "entity.speed != null && 1 < entity.speed || entity.alt > 3000",
   ])

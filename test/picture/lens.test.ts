@@ -12,6 +12,7 @@ t.test("[P17] what a filter reads is known from its text", async (t) => {
     ["entity.kind == 'a' && entity.labels.exists(label, label == 'x')", "state"],
     ["entity.attributes.a.b == 1 || entity.id == 'x' || entity.liveness == 'live'", "state"],
     ["has(entity.attributes.a)", "state"],
+    ["'harbour' in entity.fences || entity.fences.size() == 0", "state"],
     ["entity.speed > 1", "motion"],
     ["entity.kind == 'a' && !(entity.kind == 'b' ? entity.lon > 0.0 : false)", "motion"],
     ["[entity.kind, entity.state].exists(name, name == 'a') && entity.alt == null", "motion"],

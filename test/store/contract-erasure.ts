@@ -128,6 +128,6 @@ function eventOf(subject: string) {
 function rowOf(id: string, epoch: number): SnapshotRow {
   return {
     ...{ id, kind: "ship", state: "moving", liveness: "live", t: 1, received: 1 },
-    ...{ attributes: "{}", labels: [], epoch, seq: 1 },
+    ...{ attributes: "{}", labels: [], fences: [], epoch, seq: 1 },
   };
 }

@@ -229,13 +229,13 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       const written = (shard: number, made: SnapshotRow[], epoch = epochs.get(shard)!) =>
         new Promise<void>((resolve) => store.snapshot.offer(shard, epoch, () => made, resolve));
       await written(60, [
-        rowOf("r1", 1, 5),
+        rowOf("r1", 1, 5, { fences: ["harbour", 'q"{,}'] }),
         rowOf("r2", 1, 1, { lon: undefined, lat: undefined, labels: ["a", 'b"'] }),
       ]);
       await written(60, [rowOf("r1", 1, 4, { state: "older" }), rowOf("r2", 2, 0, { state: "newer epoch" })]);
       const found = await rows(
         store,
-        `SELECT id, state, liveness, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, speed, attributes, labels, epoch, seq::int,
+        `SELECT id, state, liveness, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, speed, attributes, labels, fences, epoch, seq::int,
        (extract(epoch FROM t) * 1000)::float8 AS t FROM entity WHERE id IN ('r1', 'r2') ORDER BY id`,
       );
       t.match(found, [
@@ -248,10 +248,11 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
           speed: 3.5,
           attributes: { a: 1 },
           labels: [],
+          fences: ["harbour", 'q"{,}'],
           seq: 5,
           t: 1_400_000_000_123,
         },
-        { id: "r2", state: "newer epoch", lon: 24.9, epoch: 2, seq: 0 },
+        { id: "r2", state: "newer epoch", lon: 24.9, fences: [], epoch: 2, seq: 0 },
       ]);
       await written(60, [
         rowOf("r2", 2, 1, { lon: undefined, lat: undefined, labels: ["a", 'b"'], t: -Infinity }),
@@ -392,9 +393,8 @@ function rowOf(id: string, epoch: number, seq: number, more: Partial<SnapshotRow
     lat: 60.1,
     speed: 3.5,
     attributes: '{"a": 1}',
-    labels: [],
-    epoch,
-    seq,
+    ...{ labels: [], fences: [] },
+    ...{ epoch, seq },
     ...more,
   };
 }

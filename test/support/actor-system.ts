@@ -64,6 +64,16 @@ export async function startSystem(
   return { system, store, clock, lost, fatal };
 }
 
+/** A circle of 1 km around where vessels report from. */
+export const HARBOUR: FenceVersion = {
+  ...{ name: "harbour", version: 1, revision: 1, changedAt: Date.UTC(2026, 0, 1) },
+  definition: {
+    type: "Feature",
+    geometry: { type: "Point", coordinates: [25, 60] },
+    properties: { radius: 1_000 },
+  },
+};
+
 /** A report of a vessel, `seconds` after the harness' clock began. */
 export function report(id: string, seconds: number, more: Partial<Report> = {}): Report {
   return { id, t: Date.UTC(2026, 0, 1) + seconds * 1_000, kind: "vessel", lon: 25, lat: 60, ...more };

@@ -132,6 +132,7 @@ export const ARROWS: Arrows = {
   client: ["client", ...SHARED_WITH_SDK, "types:src"],
   web: ["web", "client", ...SHARED_WITH_SDK, "types:src"],
   "web/build.ts": ["web", "node:*"],
+  "web/basemap-tiles.ts": ["web", "node:*"],
   // The nodes that `cluster` measures are started, and their shards looked at, as those that chaos breaks.
   bench: [
     "bench",

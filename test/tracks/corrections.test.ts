@@ -19,7 +19,17 @@ const point = (t: number, lat = t / 1e6): TrackPoint => ({
 function segment(seconds: number[], hold = false, recorded = seconds[0] * 1_000): Segment {
   const points = seconds.map((second) => point(second * 1_000));
   if (hold) points[points.length - 1] = { ...points.at(-2)!, t: seconds.at(-1)! * 1_000 };
-  return { id: "a", kind: "truck", state: "s", attributes: "", labels: [], recorded, hold, points };
+  return {
+    id: "a",
+    kind: "truck",
+    state: "s",
+    attributes: "",
+    labels: [],
+    fences: ["harbour"],
+    recorded,
+    hold,
+    points,
+  };
 }
 
 const late = (second: number, received = 1e7): Late => ({ point: point(second * 1_000, 5), received });
@@ -60,6 +70,8 @@ t.test("[TR8] where nothing was known a late report is a segment of its own", as
   );
   t.same(seconds(correct("a", rows, [late(1_500)], 1_600_000, HOLD_MS)), [[[1_500, 1_600], true, 1e7]]);
   t.same(seconds(correct("a", [], [late(5)], Infinity, HOLD_MS)), [[[5, 305], true, 1e7]]);
+  t.match(correct("a", rows, [late(500)], Infinity, HOLD_MS), [{ fences: ["harbour"] }], "as before");
+  t.match(correct("a", [], [late(5)], Infinity, HOLD_MS), [{ fences: [] }]);
   const many = Array.from({ length: 100 }, (_, i) => late(400 + i));
   t.same(
     correct("a", rows, many, Infinity, HOLD_MS).map(({ points }) => points.length),

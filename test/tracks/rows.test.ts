@@ -32,7 +32,16 @@ const point = (second: number, more: object = {}) => ({
   ...more,
 });
 const segment = (id: string, more: Partial<Segment> = {}): Segment => ({
-  ...{ id, kind: "truck", state: "moving", attributes: "", labels: [], recorded: START + 5, hold: false },
+  ...{
+    id,
+    kind: "truck",
+    state: "moving",
+    attributes: "",
+    labels: [],
+    fences: [],
+    recorded: START + 5,
+    hold: false,
+  },
   points: [point(0), point(1, { alt: 12.5, speed: 3.4 }), point(2)],
   ...more,
 });
@@ -57,7 +66,12 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
   const of = (id: string) =>
     store.history.of({ id, from: -Infinity, to: Infinity, after: -Infinity, limit: 100 });
 
-  const whole = segment("whole", { attributes: '{"a": "ü"}', labels: ["x", 'y"{,}'], hold: true });
+  const whole = segment("whole", {
+    attributes: '{"a": "ü"}',
+    labels: ["x", 'y"{,}'],
+    fences: ["harbour", "ö"],
+    hold: true,
+  });
   await write(whole);
   t.same(await of("whole"), [whole], "a row is what was written");
   await write(whole, segment("other"));
@@ -68,6 +82,7 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
     state: "",
     attributes: '{"a\\"": ["\\\\"]}',
     labels: ["\n", "{}"],
+    fences: ['a"b\\c', "{d,e}"],
   });
   await write(odd);
   t.same(await of(odd.id), [odd], "whatever its texts are");

@@ -10,7 +10,7 @@ const HOLD_MS = 300_000;
 const SHARD = 3;
 const NUMBERS = [0, 1, 5];
 const START = Date.UTC(2026, 0, 1, 23, 30);
-const NO_DESCRIPTION: Description = { kind: "truck", state: "a", attributes: "", labels: [] };
+const NO_DESCRIPTION: Description = { kind: "truck", state: "a", attributes: "", labels: [], fences: [] };
 
 type Step =
   | { is: "report"; number: number; after: number; delay: number; lon: number; speed: number }
@@ -69,6 +69,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ is: "crash" as const }) },
 );
 
+/** One is in a fence in one of its states. */
+function described(state: string): Description {
+  return { ...NO_DESCRIPTION, state, fences: state === "b" ? ["harbour", "ö"] : [] };
+}
+
 /** One shard's tracks, with a store that keeps pieces, and what was done since as the journal has it. */
 class Run {
   tracks = new Tracks(HOLD_MS);
@@ -96,7 +101,7 @@ class Run {
     const received = Math.max(this.#now, t + delay);
     this.#now = received;
     const fix = { t, received, lon, lat, alt: NaN, speed, course: NaN, late };
-    const description = { ...NO_DESCRIPTION, state: this.#state };
+    const description = described(this.#state);
     const heard = this.#heard.get(number)!;
     const before = this.log.late.length;
     this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
@@ -126,7 +131,7 @@ class Run {
         }
         break;
       case "changes": {
-        const before = { ...NO_DESCRIPTION, state: this.#state };
+        const before = described(this.#state);
         for (const number of NUMBERS) {
           const heard = this.#heard.get(number)!;
           this.#do((tracks) => tracks.changes(SHARD, number, heard, before));
@@ -135,7 +140,7 @@ class Run {
         break;
       }
       case "silent": {
-        const description = { ...NO_DESCRIPTION, state: this.#state };
+        const description = described(this.#state);
         const heard = this.#heard.get(step.number)!;
         this.#do((tracks) => tracks.silent(SHARD, step.number, heard, description));
         break;
@@ -184,6 +189,7 @@ class Run {
         [...written, ...unwritten].filter(({ points }) => points.length > 1),
       );
       const open = this.log.count(number) > 0 ? inOrder(this.log.open(number)) : [];
+      for (const { state, fences } of segments) assert.deepEqual(fences, described(state).fences);
       const before = segments.at(-1);
       // What goes on from a hold takes its place.
       if (open.length > 0 && before?.hold && before.points[0].t === open[0].t) segments.pop();
@@ -215,6 +221,32 @@ const fix = (t: number, more: object = {}) => ({
   ...more,
 });
 const PLAIN = { describe: () => NO_DESCRIPTION };
+
+t.test("[TR2] [TR5] a segment ends when fences change, and takes no room for none", async (t) => {
+  const tracks = new Tracks(HOLD_MS);
+  const log = tracks.logs[SHARD];
+  const report = (second: number) =>
+    tracks.reported(SHARD, 0, fix(START + second * 1_000), START + second * 1_000 - 1, PLAIN, 0);
+  const change = (fences: string[]) => {
+    const before = log.bytes;
+    tracks.changes(SHARD, 0, START, { ...NO_DESCRIPTION, fences });
+    return log.bytes - before;
+  };
+  for (const second of [0, 1]) report(second);
+  const none = change([]);
+  report(2);
+  t.equal(change(["harbour"]) - none, '["harbour"]'.length + 1, "as many bytes as before there were fences");
+  report(3);
+  const rows = (of: Tracks["logs"][0]) => of.closed.map((closed) => segmentOf(of, "a", closed));
+  t.match(rows(log), [
+    { fences: [], points: [{ t: START }, { t: START + 1_000 }] },
+    { fences: ["harbour"], points: [{ t: START + 1_000 }, { t: START + 2_000 }] },
+  ]);
+  const again = new Tracks(HOLD_MS).logs[SHARD];
+  again.load(0, log.take().body);
+  t.same(rows(again), rows(log));
+  t.same(again.open(0), log.open(0));
+});
 
 t.test("[TR4] what came late is told apart from what came in time", async (t) => {
   const tracks = new Tracks(HOLD_MS);

@@ -1,7 +1,7 @@
 // The cluster panel in a browser: with answers made up, and with three nodes.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Page, type WebSocketRoute } from "playwright-core";
 import t from "tap";
 import { CHROMIUM_FLAGS } from "../support/chromium.ts";
 import { testDatabase } from "../support/postgres.ts";
@@ -28,7 +28,7 @@ t.before(async () => {
 t.after(() => browser.close());
 
 async function openPage(): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 860 } });
+  const page = await browser.newPage({ viewport: { width: 1000, height: 860 }, reducedMotion: "reduce" });
   page.setDefaultTimeout(SLOW_MS);
   return page;
 }
@@ -55,7 +55,9 @@ t.test("[W15] the panel shows nodes, owners, trouble and silence", async (t) => 
   const page = await openPage();
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));
+  let feed: WebSocketRoute;
   await page.routeWebSocket(/\/v1\/feed/, (socket) => {
+    feed = socket;
     const beat = { op: "heartbeat", t: new Date().toISOString(), stale: false };
     // Else it would be taken for dead, and the page asks at each new connection.
     const timer = setInterval(() => socket.send(JSON.stringify(beat)), 2_000);
@@ -71,7 +73,7 @@ t.test("[W15] the panel shows nodes, owners, trouble and silence", async (t) => 
 
   answer = JSON.stringify(madeUpStatus());
   asked = 0;
-  await page.reload();
+  await feed!.close();
   await panel.waitFor();
   await page.waitForTimeout(2_500);
   t.equal(asked, 1, "closed, it does not ask again");

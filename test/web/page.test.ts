@@ -30,6 +30,11 @@ const places = (page: Page) =>
         .map(({ id, lon, lat }) => [id, `${lon} ${lat}`]),
     ),
   );
+const isLand = (page: Page, lon: number, lat: number) =>
+  page.evaluate(
+    (place) => muster.map.queryRenderedFeatures(muster.map.project(place), { layers: ["land"] }).length > 0,
+    [lon, lat] as [number, number],
+  );
 /** A moving vessel that no other symbol and no panel covers, and where it is on the screen. */
 const target = (page: Page) =>
   page.evaluate(() => {
@@ -46,7 +51,7 @@ const target = (page: Page) =>
   });
 
 t.test(
-  "[W6] [W8] [W19] the page shows vessels moving, and a fence, tells about one, turns strangers away",
+  "[W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
   async (t) => {
     const executablePath = await builtPage();
     const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
@@ -59,7 +64,12 @@ t.test(
     t.equal(made.status, 201);
     const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
     const hosts = new Set<string>();
-    page.on("request", (request) => hosts.add(new URL(request.url()).host));
+    const tiles = new Set<string>();
+    page.on("request", (request) => {
+      const { host, pathname } = new URL(request.url());
+      hosts.add(host);
+      if (pathname.startsWith("/basemap/")) tiles.add(pathname);
+    });
 
     await page.goto(`${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
     await page.waitForFunction(
@@ -79,6 +89,8 @@ t.test(
 
     await page.waitForFunction(() => muster.fences.length === 1);
     await page.waitForFunction(() => muster.map.loaded());
+    t.strictSame([await isLand(page, 24.6, 60.3), await isLand(page, 24.6, 59.8)], [true, false], "a coast");
+    t.ok(tiles.size >= 1 && tiles.size <= 12, `${tiles.size} tiles of the base map are enough`);
     const vessel = await target(page);
     t.ok(vessel, "a vessel lies free");
     await page.mouse.click(vessel!.x, vessel!.y);

@@ -39,6 +39,7 @@ function play(socket: WebSocketRoute): void {
       source: "",
       attributes: "",
       labels: "",
+      fences: "",
     },
     ...{ t: Date.now(), received: Date.now(), lon: 10, lat: 50, alt: NaN, accuracy: NaN },
     ...{ speed: 20_000, course: 90, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 1 },
@@ -84,7 +85,7 @@ t.test(
     );
     t.equal(await page.evaluate(() => muster.connection.protocol), "binary");
     t.equal(await page.locator("#clustered").isVisible(), true);
-    t.match(await page.locator("#age").textContent(), /^as of \d+(\.\d)? s ago, lag 4 ms$/);
+    await page.locator("#age", { hasText: /^as of \d+(\.\d)? s ago, lag 4 ms$/ }).waitFor();
     await page.waitForFunction(() => muster.map.loaded());
     await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, "clusters.png") });

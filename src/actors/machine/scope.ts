@@ -32,6 +32,8 @@ export interface EntityScope {
   readonly accuracy: number | null;
   readonly attributes: JsonObject;
   readonly labels: readonly string[];
+  /** Names of those that it is inside of, sorted. */
+  readonly fences: readonly string[];
   readonly liveness: Liveness;
 }
 
@@ -77,6 +79,9 @@ export class EntityView implements EntityScope {
   }
   get labels() {
     return this.source!.labels;
+  }
+  get fences() {
+    return this.source!.fences;
   }
   get liveness() {
     return this.source!.liveness;

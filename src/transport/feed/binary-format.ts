@@ -1,6 +1,8 @@
 /** Records and frames of `muster.v1.bin`: see `layout.ts`. */
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { MAX_CLUSTER_CELLS } from "../../limits.ts";
+import { MAX_OCCUPIED } from "../../actors/fences/limits.ts";
+import { MAX_CLUSTER_CELLS, MAX_NAME_LENGTH } from "../../limits.ts";
 import type { Bytes } from "../../picture/bytes.ts";
 import { type Columns, IMPLAUSIBLE } from "../../picture/columns.ts";
 import type { Interner } from "../../picture/interner.ts";
@@ -36,6 +38,8 @@ import {
 
 /** A UTF-16 unit takes at most 3 bytes of UTF-8. */
 const UNIT_ROOM = 3;
+// With quotes and commas, each unit as `\u0000`.
+assert.ok(MAX_OCCUPIED * (6 * MAX_NAME_LENGTH + 3) < 2 ** 16, "names of fences have a length of two bytes");
 const REASON_NUMBERS = new Map(DEPARTURE_REASONS.map((reason, number) => [reason, number]));
 
 export class BinaryFormat implements Format {
@@ -52,7 +56,7 @@ export class BinaryFormat implements Format {
     epoch: 0,
     seq: 0,
   };
-  readonly #lengths: FullLengths = [0, 0, 0, 0, 0, 0];
+  readonly #lengths: FullLengths = [0, 0, 0, 0, 0, 0, 0];
   /** Kinds and states by number. */
   readonly #kinds: (Buffer | undefined)[] = [];
   readonly #states: (Buffer | undefined)[] = [];
@@ -81,9 +85,11 @@ export class BinaryFormat implements Format {
     const attributes = columns.attributes.get(slot) ?? "";
     const labels = columns.labels.get(slot);
     const labelsText = labels === undefined ? "" : JSON.stringify(labels);
+    const fences = columns.fences.get(slot);
+    const fencesText = fences === undefined ? "" : JSON.stringify(fences);
     const kind = bytesOf(columns.kinds, columns.kind[slot], this.#kinds);
     const state = bytesOf(columns.states, columns.state[slot], this.#states);
-    const units = id.length + source.length + attributes.length + labelsText.length;
+    const units = id.length + source.length + attributes.length + labelsText.length + fencesText.length;
     out.reserve(FULL_BYTES + units * UNIT_ROOM + kind.length + state.length);
     const { buffer } = out;
     const lengths = this.#lengths;
@@ -94,6 +100,7 @@ export class BinaryFormat implements Format {
     at += lengths[3] = source === "" ? 0 : buffer.write(source, at, "utf8");
     at += lengths[4] = attributes === "" ? 0 : buffer.write(attributes, at, "utf8");
     at += lengths[5] = labelsText === "" ? 0 : buffer.write(labelsText, at, "utf8");
+    at += lengths[6] = fencesText === "" ? 0 : buffer.write(fencesText, at, "utf8");
     const full = this.#full;
     this.#fill(slot, full);
     // Full records have room for every digit, so they are rounded here, as REST's are.

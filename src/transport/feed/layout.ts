@@ -97,6 +97,8 @@ export interface Full extends Move {
   attributes: string;
   /** JSON text of an array; empty = []. */
   labels: string;
+  /** As `labels`, of 65,535 bytes at most. */
+  fences: string;
   epoch: number;
   seq: number;
 }
@@ -245,9 +247,8 @@ const encoder = new TextEncoder();
 
 /** A full record as bytes. Numbers are written as they are: round them before. */
 export function encodeFull(full: Full): Uint8Array {
-  const strings = [full.id, full.kind, full.state, full.source, full.attributes, full.labels].map((text) =>
-    encoder.encode(text),
-  );
+  const { id, kind, state, source, attributes, labels, fences } = full;
+  const strings = [id, kind, state, source, attributes, labels, fences].map((text) => encoder.encode(text));
   const length = strings.reduce((sum, { length }) => sum + length, FULL_BYTES);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
@@ -260,7 +261,7 @@ export function encodeFull(full: Full): Uint8Array {
   return bytes;
 }
 
-/** Bytes of id, kind, state, source, attributes, labels. */
+/** Bytes of id, kind, state, source, attributes, labels, fences. */
 export type FullLengths = [
   id: number,
   kind: number,
@@ -268,17 +269,18 @@ export type FullLengths = [
   source: number,
   attributes: number,
   labels: number,
+  fences: number,
 ];
 
 /** Writes the part of a full record before its strings, which follow in the order of `lengths`. */
 export function putFullHead(
   view: DataView,
   at: number,
-  full: Omit<Full, "id" | "kind" | "state" | "source" | "attributes" | "labels">,
+  full: Omit<Full, "id" | "kind" | "state" | "source" | "attributes" | "labels" | "fences">,
   lengths: FullLengths,
 ): void {
-  const [id, kind, state, source, attributes, labels] = lengths;
-  view.setUint32(at, FULL_BYTES + id + kind + state + source + attributes + labels, true);
+  const [id, kind, state, source, attributes, labels, fences] = lengths;
+  view.setUint32(at, FULL_BYTES + id + kind + state + source + attributes + labels + fences, true);
   view.setUint32(at + 4, full.handle, true);
   view.setUint32(at + 8, full.epoch, true);
   view.setUint32(at + 12, full.seq, true);
@@ -299,7 +301,7 @@ export function putFullHead(
   view.setUint32(at + 92, labels, true);
   view.setUint8(at + 96, full.liveness);
   view.setUint8(at + 97, full.implausible ? IMPLAUSIBLE_FLAG : 0);
-  view.setUint16(at + 98, 0, true);
+  view.setUint16(at + 98, fences, true);
 }
 
 /** Reads a full record. @returns it and where the next one begins. @throws LayoutError */
@@ -308,13 +310,13 @@ export function readFull(view: DataView, at: number, end: number): { full: Full;
   const next = at + view.getUint32(at, true);
   const lengths = [80, 82, 84, 86]
     .map((offset) => view.getUint16(at + offset, true))
-    .concat(view.getUint32(at + 88, true), view.getUint32(at + 92, true));
+    .concat(view.getUint32(at + 88, true), view.getUint32(at + 92, true), view.getUint16(at + 98, true));
   if (next > end || lengths.reduce((sum, length) => sum + length, at + FULL_BYTES) !== next)
     throw new LayoutError("a full record's strings do not make up its length");
   const liveness = view.getUint8(at + 96);
   if (LIVENESS_NAMES[liveness] === undefined) throw new LayoutError(`liveness ${liveness} is not known`);
   const texts = new TextReader(view, at + FULL_BYTES);
-  const [id, kind, state, source, attributes, labels] = lengths.map((length) => texts.next(length));
+  const [id, kind, state, source, attributes, labels, fences] = lengths.map((length) => texts.next(length));
   const full: Full = {
     handle: view.getUint32(at + 4, true),
     epoch: view.getUint32(at + 8, true),
@@ -330,7 +332,7 @@ export function readFull(view: DataView, at: number, end: number): { full: Full;
     accuracy: view.getFloat64(at + 72, true),
     liveness,
     implausible: (view.getUint8(at + 97) & IMPLAUSIBLE_FLAG) !== 0,
-    ...{ id, kind, state, source, attributes, labels },
+    ...{ id, kind, state, source, attributes, labels, fences },
   };
   return { full, next };
 }

@@ -94,7 +94,7 @@ export class Past {
 
   #describe(slot: number, { description, recorded }: Way): void {
     const { columns } = this.picture;
-    const { kind, state, attributes, labels } = description;
+    const { kind, state, attributes, labels, fences } = description;
     const kindNumber = columns.kinds.number(kind);
     const stateNumber = columns.states.number(state);
     const isSame =
@@ -102,7 +102,8 @@ export class Past {
       columns.kind[slot] === kindNumber &&
       columns.state[slot] === stateNumber &&
       (columns.attributes.get(slot) ?? "") === attributes &&
-      JSON.stringify(columns.labels.get(slot) ?? []) === JSON.stringify(labels);
+      JSON.stringify(columns.labels.get(slot) ?? []) === JSON.stringify(labels) &&
+      JSON.stringify(columns.fences.get(slot) ?? []) === JSON.stringify(fences);
     if (isSame) return;
     columns.received[slot] = recorded;
     columns.kind[slot] = kindNumber;
@@ -111,6 +112,8 @@ export class Past {
     else columns.attributes.set(slot, attributes);
     if (labels.length === 0) columns.labels.delete(slot);
     else columns.labels.set(slot, labels);
+    if (fences.length === 0) columns.fences.delete(slot);
+    else columns.fences.set(slot, fences);
     this.picture.touch(slot, FULL);
   }
 

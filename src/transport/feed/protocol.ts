@@ -148,6 +148,7 @@ export interface FullRecord {
   implausible?: true;
   attributes: JsonObject;
   labels: string[];
+  /** Names of those that it is inside of, in order. */
   fences: string[];
   epoch: number;
   seq: number;

@@ -4,7 +4,7 @@ import type { Segment, TrackPoint } from "../../tracks/segment.ts";
 
 /** A segment as a LineString; the lists of its properties have an entry for each position. */
 export function trackFeature(segment: Segment) {
-  const { id, kind, state, attributes, labels, recorded, hold, points } = segment;
+  const { id, kind, state, attributes, labels, fences, recorded, hold, points } = segment;
   return {
     type: "Feature",
     id: `${id}/${isoTime(points[0].t)}`,
@@ -15,7 +15,7 @@ export function trackFeature(segment: Segment) {
       state,
       attributes: attributes === "" ? {} : JSON.parse(attributes),
       labels,
-      fences: [],
+      fences,
       recorded: isoTime(recorded),
       hold,
       times: points.map(({ t }) => isoTime(t)),
