@@ -40,6 +40,13 @@ async function events(ask: Ask, type: string, count: number) {
 const told = (found: readonly { subject: string; data: Record<string, unknown> }[], ...members: string[]) =>
   found.map(({ subject, data }) => [subject, ...members.map((name) => data[name])].join(" ")).sort();
 
+/** What the records of all entities say. */
+async function insides(ask: Ask): Promise<string[]> {
+  const list = await json(ask("GET", "/v1/entities?limit=1000"));
+  const features = list.features as { id: string; properties: { fences: string[] } }[];
+  return features.map(({ id, properties }) => [id, ...properties.fences].join(" ")).sort();
+}
+
 const save = async (ask: Ask, fence: object, name = "dock") =>
   (await json(ask("PUT", `/v1/fences/${name}`, fence))).version;
 
@@ -113,6 +120,11 @@ t.test(
     await node.end("SIGKILL");
     node = await serve(t, { dataDir, env });
     ask = asking(node);
+    t.same(
+      await insides(ask),
+      ids.map((id) => `${id} dock`),
+      "before anything more is heard",
+    );
     await report(ask, ids, { ...HERE, lon: HERE.lon + 0.001 });
     t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "nobody enters twice");
     const [first, ...others] = ids;
@@ -134,5 +146,6 @@ t.test(
     t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each stay ends once");
     await report(ask, others, HERE);
     t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "there is no fence any more");
+    t.same(await insides(ask), ids);
   },
 );
