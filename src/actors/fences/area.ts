@@ -2,12 +2,13 @@
  * Polygons on the plane of degrees. A place is inside if a ray to the east crosses an odd number of edges of one polygon, so rings may turn either way and cross
  * themselves. Of what is exactly on an edge the west and the south are inside: two areas side by side share no place.
  */
+
+import { ClippedArea } from "./clipped-area.ts";
+import { crossesOddly, planeLat, planeLon } from "./crossings.ts";
 import type { Ring } from "./definition.ts";
 import { distanceToEdges, type Edges, edgesOf } from "./edges.ts";
-import type { CellBox, Outline, Share } from "./outline.ts";
+import type { CellBox, Outline, PlaceTest, Share } from "./outline.ts";
 
-/** 180° is −180°, and the pole belongs to what lies south of it: else no area had them. */
-const HIGHEST = 90 - 1e-9;
 /** Covers rounding: 0.1 mm. */
 const MARGIN = 1e-9;
 
@@ -31,9 +32,13 @@ export class Area implements Outline {
     });
   }
 
+  get edges(): number {
+    return this.#polygons.reduce((sum, { edges }) => sum + edges.length / 4, 0);
+  }
+
   contains(lon: number, lat: number): boolean {
-    const x = lon === 180 ? -180 : lon;
-    const y = Math.min(lat, HIGHEST);
+    const x = planeLon(lon);
+    const y = planeLat(lat);
     for (const polygon of this.#polygons) if (isIn(polygon, x, y)) return true;
     return false;
   }
@@ -53,19 +58,18 @@ export class Area implements Outline {
     }
     return share;
   }
+
+  within(cell: CellBox): PlaceTest {
+    return new ClippedArea(
+      this.#polygons.map(({ edges }) => edges),
+      cell,
+    );
+  }
 }
 
 function isIn({ edges, west, south, east, north }: Polygon, lon: number, lat: number): boolean {
   if (lon < west || lon > east || lat < south || lat > north) return false;
-  let isInside = false;
-  for (let at = 0; at < edges.length; at += 4) {
-    const south = edges[at + 1];
-    const north = edges[at + 3];
-    if (south > lat === north > lat) continue;
-    const x = edges[at] + ((lat - south) / (north - south)) * (edges[at + 2] - edges[at]);
-    if (lon < x) isInside = !isInside;
-  }
-  return isInside;
+  return crossesOddly(edges, 0, edges.length, lon, lat);
 }
 
 function overlaps({ west, south, east, north }: Polygon, cell: CellBox): boolean {

@@ -5,7 +5,7 @@
 import { EARTH_RADIUS } from "../../picture/sphere.ts";
 import type { Standing } from "./catalogue.ts";
 import { MAX_FENCE_CELL_ENTRIES, MAX_FENCE_CELLS } from "./limits.ts";
-import type { CellBox } from "./outline.ts";
+import type { CellBox, PlaceTest } from "./outline.ts";
 
 /** Cells of this level are those of the picture's Morton keys, 611 m wide at the equator. */
 export const KEY_LEVEL = 16;
@@ -20,12 +20,25 @@ export class Cell {
   readonly level: number;
   readonly whole: readonly Standing[];
   readonly part: readonly Standing[];
+  /** Of those of `part`, if it is not parted. */
+  readonly tests: readonly PlaceTest[];
   readonly children: (Cell | undefined)[] = [undefined, undefined, undefined, undefined];
 
-  constructor(level: number, whole: readonly Standing[], part: readonly Standing[]) {
+  constructor(level: number, whole: readonly Standing[], part: readonly Standing[], box?: CellBox) {
     this.level = level;
     this.whole = whole;
     this.part = part;
+    this.tests = this.isParted || box === undefined ? [] : part.map(({ outline }) => outline.within(box));
+  }
+
+  /** The fences that hold a place of this cell, which is not parted. @param scratch is written over, and may be the answer. */
+  holding(lon: number, lat: number, scratch: Standing[]): readonly Standing[] {
+    if (this.part.length === 0) return this.whole;
+    scratch.length = 0;
+    for (const one of this.whole) scratch.push(one);
+    for (let i = 0; i < this.tests.length; i++)
+      if (this.tests[i]!.contains(lon, lat)) scratch.push(this.part[i]!);
+    return scratch;
   }
 
   get isEmpty(): boolean {
@@ -45,7 +58,7 @@ export class FenceCells {
   size = 0;
   /** How often it was full. */
   madeAnew = 0;
-  /** Of the lists of its cells. */
+  /** Of the lists of its cells, and of the tests. */
   #entries = 0;
 
   constructor(fences: readonly Standing[]) {
@@ -77,9 +90,10 @@ export class FenceCells {
       else if (share === "some") part.push(fence);
     }
     const all = whole.length === 0 ? parent.whole : [...parent.whole, ...whole];
-    const cell = new Cell(parent.level + 1, all, part);
+    const cell = new Cell(parent.level + 1, all, part, box);
     this.size += 1;
     this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
+    for (const { edges } of cell.tests) this.#entries += edges;
     if (this.size > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
     else parent.children[quarter] = cell;
     return cell;

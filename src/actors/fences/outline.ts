@@ -20,11 +20,19 @@ export interface CellBox {
 /** How much of a cell a shape takes. `some` may be said of all that is not sure to be `all` or `none`. */
 export type Share = "all" | "some" | "none";
 
-export interface Outline {
+/** What is asked of each place. */
+export interface PlaceTest {
   contains(lon: number, lat: number): boolean;
+  /** How many edges it looks at. */
+  readonly edges: number;
+}
+
+export interface Outline extends PlaceTest {
   /** How far outside a place is, m; meaningless for a place inside. */
   distance(lon: number, lat: number): number;
   share(cell: CellBox): Share;
+  /** The same test, for places of a cell only. */
+  within(cell: CellBox): PlaceTest;
 }
 
 export function outlineOf(shape: Shape): Outline {
