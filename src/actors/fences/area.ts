@@ -3,11 +3,10 @@
  * themselves. Of what is exactly on an edge the west and the south are inside: two areas side by side share no place.
  */
 
-import { ClippedArea } from "./clipped-area.ts";
 import { crossesOddly, planeLat, planeLon } from "./crossings.ts";
 import type { Ring } from "./definition.ts";
 import { distanceToEdges, type Edges, edgesOf } from "./edges.ts";
-import type { CellBox, Outline, PlaceTest, Share } from "./outline.ts";
+import type { CellBox, Outline, Share } from "./outline.ts";
 
 /** Covers rounding: 0.1 mm. */
 const MARGIN = 1e-9;
@@ -21,6 +20,7 @@ interface Polygon {
 }
 
 export class Area implements Outline {
+  readonly polygons: readonly Edges[];
   readonly #polygons: readonly Polygon[];
 
   constructor(polygons: readonly (readonly Ring[])[]) {
@@ -30,10 +30,7 @@ export class Area implements Outline {
       const [west, east] = [Math.min(...lons), Math.max(...lons)];
       return { edges: edgesOf(rings), west, east, south: Math.min(...lats), north: Math.max(...lats) };
     });
-  }
-
-  get edges(): number {
-    return this.#polygons.reduce((sum, { edges }) => sum + edges.length / 4, 0);
+    this.polygons = this.#polygons.map(({ edges }) => edges);
   }
 
   contains(lon: number, lat: number): boolean {
@@ -57,13 +54,6 @@ export class Area implements Outline {
       else if (isIn(polygon, cell.lon, cell.lat)) return "all";
     }
     return share;
-  }
-
-  within(cell: CellBox): PlaceTest {
-    return new ClippedArea(
-      this.#polygons.map(({ edges }) => edges),
-      cell,
-    );
   }
 }
 

@@ -4,8 +4,9 @@
  */
 import { EARTH_RADIUS } from "../../picture/sphere.ts";
 import type { Standing } from "./catalogue.ts";
+import { ClippedAreas } from "./clipped-areas.ts";
 import { MAX_FENCE_CELL_ENTRIES, MAX_FENCE_CELLS } from "./limits.ts";
-import type { CellBox, PlaceTest } from "./outline.ts";
+import type { CellBox } from "./outline.ts";
 
 /** Cells of this level are those of the picture's Morton keys, 611 m wide at the equator. */
 export const KEY_LEVEL = 16;
@@ -20,15 +21,21 @@ export class Cell {
   readonly level: number;
   readonly whole: readonly Standing[];
   readonly part: readonly Standing[];
-  /** Of those of `part`, if it is not parted. */
-  readonly tests: readonly PlaceTest[];
+  /** Those of `part` that are areas, and the others. Absent of a cell that is parted. */
+  readonly areas: ClippedAreas | undefined;
+  readonly others: readonly Standing[];
   readonly children: (Cell | undefined)[] = [undefined, undefined, undefined, undefined];
 
   constructor(level: number, whole: readonly Standing[], part: readonly Standing[], box?: CellBox) {
     this.level = level;
     this.whole = whole;
     this.part = part;
-    this.tests = this.isParted || box === undefined ? [] : part.map(({ outline }) => outline.within(box));
+    this.others = [];
+    if (box === undefined || this.isParted) return;
+    this.others = part.filter(({ outline }) => outline.polygons === undefined);
+    if (this.others.length === part.length) return;
+    const areas = part.map(({ outline }, number) => [number, outline.polygons ?? []] as const);
+    this.areas = new ClippedAreas(areas, box);
   }
 
   /** The fences that hold a place of this cell, which is not parted. @param scratch is written over, and may be the answer. */
@@ -36,8 +43,8 @@ export class Cell {
     if (this.part.length === 0) return this.whole;
     scratch.length = 0;
     for (const one of this.whole) scratch.push(one);
-    for (let i = 0; i < this.tests.length; i++)
-      if (this.tests[i]!.contains(lon, lat)) scratch.push(this.part[i]!);
+    this.areas?.holding(lon, lat, this.part, scratch);
+    for (const one of this.others) if (one.outline.contains(lon, lat)) scratch.push(one);
     return scratch;
   }
 
@@ -93,7 +100,7 @@ export class FenceCells {
     const cell = new Cell(parent.level + 1, all, part, box);
     this.size += 1;
     this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
-    for (const { edges } of cell.tests) this.#entries += edges;
+    this.#entries += cell.areas?.length ?? 0;
     if (this.size > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
     else parent.children[quarter] = cell;
     return cell;

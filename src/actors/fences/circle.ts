@@ -1,13 +1,12 @@
 /** All within some metres of a place, by great circles: right at the poles and across 180° too. */
 import { distance } from "../../picture/sphere.ts";
 import type { Place } from "./definition.ts";
-import type { CellBox, Outline, PlaceTest, Share } from "./outline.ts";
+import type { CellBox, Outline, Share } from "./outline.ts";
 
 /** Covers rounding, m. */
 const MARGIN = 0.001;
 
 export class Circle implements Outline {
-  readonly edges = 1;
   readonly #lon: number;
   readonly #lat: number;
   readonly #radius: number;
@@ -30,9 +29,5 @@ export class Circle implements Outline {
     const away = distance(lon, lat, this.#lon, this.#lat);
     if (away - reach > this.#radius + MARGIN) return "none";
     return away + reach < this.#radius - MARGIN ? "all" : "some";
-  }
-
-  within(): PlaceTest {
-    return this;
   }
 }

@@ -2,7 +2,7 @@
 import { EARTH_RADIUS } from "../../picture/sphere.ts";
 import type { Place } from "./definition.ts";
 import { distanceToEdges, type Edges, edgesOf } from "./edges.ts";
-import type { CellBox, Outline, PlaceTest, Share } from "./outline.ts";
+import type { CellBox, Outline, Share } from "./outline.ts";
 
 const RADIANS = Math.PI / 180;
 /** Covers rounding: 0.1 mm. */
@@ -21,10 +21,6 @@ export class Corridor implements Outline {
     this.#boxes = line.slice(1).map((end, i) => boxOf(line[i]!, end, radius));
   }
 
-  get edges(): number {
-    return this.#boxes.length;
-  }
-
   contains(lon: number, lat: number): boolean {
     return distanceToEdges(this.#edges, lon, lat) <= this.#radius;
   }
@@ -40,10 +36,6 @@ export class Corridor implements Outline {
       for (const turn of TURNS) if (west + turn <= cell.east && east + turn >= cell.west) return "some";
     }
     return "none";
-  }
-
-  within(): PlaceTest {
-    return this;
   }
 }
 

@@ -4,6 +4,7 @@ import { Area } from "./area.ts";
 import { Circle } from "./circle.ts";
 import { Corridor } from "./corridor.ts";
 import type { Shape } from "./definition.ts";
+import type { Edges } from "./edges.ts";
 
 /** A part of the plane of degrees, with the centre of it. */
 export interface CellBox {
@@ -20,19 +21,13 @@ export interface CellBox {
 /** How much of a cell a shape takes. `some` may be said of all that is not sure to be `all` or `none`. */
 export type Share = "all" | "some" | "none";
 
-/** What is asked of each place. */
-export interface PlaceTest {
+export interface Outline {
+  /** Of an area: its polygons, each with all its rings. */
+  readonly polygons?: readonly Edges[];
   contains(lon: number, lat: number): boolean;
-  /** How many edges it looks at. */
-  readonly edges: number;
-}
-
-export interface Outline extends PlaceTest {
   /** How far outside a place is, m; meaningless for a place inside. */
   distance(lon: number, lat: number): number;
   share(cell: CellBox): Share;
-  /** The same test, for places of a cell only. */
-  within(cell: CellBox): PlaceTest;
 }
 
 export function outlineOf(shape: Shape): Outline {
