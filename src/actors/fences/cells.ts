@@ -17,6 +17,8 @@ const DEEPEST_LEVEL = 24;
 const COLUMNS = 2 ** DEEPEST_LEVEL;
 const RADIANS = Math.PI / 180;
 
+const NONE: readonly Standing[] = Object.freeze([]);
+
 export class Cell {
   readonly level: number;
   readonly whole: readonly Standing[];
@@ -24,14 +26,17 @@ export class Cell {
   /** Those of `part` that are areas, and the others. Absent of a cell that is parted. */
   readonly areas: ClippedAreas | undefined;
   readonly others: readonly Standing[];
-  readonly children: (Cell | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** Absent of a cell that is not parted, which most are. */
+  readonly children: (Cell | undefined)[] | undefined;
 
   constructor(level: number, whole: readonly Standing[], part: readonly Standing[], box?: CellBox) {
     this.level = level;
     this.whole = whole;
     this.part = part;
-    this.others = [];
-    if (box === undefined || this.isParted) return;
+    this.others = NONE;
+    const isParted = level < KEY_LEVEL ? part.length > 0 : part.length > MANY && level < DEEPEST_LEVEL;
+    this.children = isParted ? [undefined, undefined, undefined, undefined] : undefined;
+    if (isParted || part.length === 0 || box === undefined) return;
     this.others = part.filter(({ outline }) => outline.polygons === undefined);
     if (this.others.length === part.length) return;
     const areas = part.map(({ outline }, number) => [number, outline.polygons ?? []] as const);
@@ -51,11 +56,6 @@ export class Cell {
   get isEmpty(): boolean {
     return this.whole.length === 0 && this.part.length === 0;
   }
-
-  get isParted(): boolean {
-    if (this.level < KEY_LEVEL) return this.part.length > 0;
-    return this.part.length > MANY && this.level < DEEPEST_LEVEL;
-  }
 }
 
 export class FenceCells {
@@ -65,7 +65,7 @@ export class FenceCells {
   size = 0;
   /** How often it was full. */
   madeAnew = 0;
-  /** Of the lists of its cells, and of the tests. */
+  /** Of the lists of its cells, and numbers of their edges. */
   #entries = 0;
 
   constructor(fences: readonly Standing[]) {
@@ -79,7 +79,7 @@ export class FenceCells {
     const x = Math.floor(((lon + 180) / 360) * COLUMNS) & (COLUMNS - 1);
     const y = Math.min(Math.floor(((lat + 90) / 180) * COLUMNS), COLUMNS - 1);
     let cell = this.#root;
-    while (cell.isParted) {
+    while (cell.children !== undefined) {
       const bit = DEEPEST_LEVEL - 1 - cell.level;
       const quarter = ((x >> bit) & 1) | (((y >> bit) & 1) << 1);
       cell = cell.children[quarter] ?? this.#make(cell, quarter, x >> bit, y >> bit);
@@ -90,19 +90,20 @@ export class FenceCells {
   #make(parent: Cell, quarter: number, column: number, row: number): Cell {
     const box = boxOf(parent.level + 1, column, row);
     const whole: Standing[] = [];
-    const part: Standing[] = [];
+    const taken: Standing[] = [];
     for (const fence of parent.part) {
       const share = fence.outline.share(box);
       if (share === "all") whole.push(fence);
-      else if (share === "some") part.push(fence);
+      else if (share === "some") taken.push(fence);
     }
     const all = whole.length === 0 ? parent.whole : [...parent.whole, ...whole];
+    const part = taken.length === 0 ? NONE : taken;
     const cell = new Cell(parent.level + 1, all, part, box);
     this.size += 1;
     this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
     this.#entries += cell.areas?.length ?? 0;
     if (this.size > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
-    else parent.children[quarter] = cell;
+    else parent.children![quarter] = cell;
     return cell;
   }
 
