@@ -24,8 +24,7 @@ export class EntityFences {
   readonly #tell: (shard: Shard, slot: number, event: MachineEvent, now: number) => void;
   readonly #cells: SlotCells;
   readonly #change: FenceChange;
-  /** Fences that hold the place that is judged. */
-  readonly #holding: Standing[] = [];
+  readonly #scratch: Standing[] = [];
 
   /** @param tell gives an entity's machine an event. */
   constructor(
@@ -115,15 +114,10 @@ export class EntityFences {
 
   /** The fences that hold the place of an entity. Valid until the next call. */
   #holds(slot: number, cell: Cell | undefined): readonly Standing[] {
-    if (cell === undefined) return NONE;
-    if (cell.part.length === 0) return cell.whole;
     const { lon, lat } = this.#table.picture.columns;
-    const holding = this.#holding;
-    holding.length = 0;
-    for (const one of cell.whole) holding.push(one);
-    for (const one of cell.part) if (one.outline.contains(lon[slot], lat[slot])) holding.push(one);
-    return holding;
+    return cell === undefined ? NONE : cell.holding(lon[slot], lat[slot], this.#scratch);
   }
+
   /** On which side of a fence an entity is. */
   #side(standing: Standing, slot: number, holding: readonly Standing[]): Side {
     const { columns } = this.#table.picture;

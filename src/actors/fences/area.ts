@@ -2,12 +2,12 @@
  * Polygons on the plane of degrees. A place is inside if a ray to the east crosses an odd number of edges of one polygon, so rings may turn either way and cross
  * themselves. Of what is exactly on an edge the west and the south are inside: two areas side by side share no place.
  */
+
+import { crossesOddly, planeLat, planeLon } from "./crossings.ts";
 import type { Ring } from "./definition.ts";
 import { distanceToEdges, type Edges, edgesOf } from "./edges.ts";
 import type { CellBox, Outline, Share } from "./outline.ts";
 
-/** 180° is −180°, and the pole belongs to what lies south of it: else no area had them. */
-const HIGHEST = 90 - 1e-9;
 /** Covers rounding: 0.1 mm. */
 const MARGIN = 1e-9;
 
@@ -20,6 +20,7 @@ interface Polygon {
 }
 
 export class Area implements Outline {
+  readonly polygons: readonly Edges[];
   readonly #polygons: readonly Polygon[];
 
   constructor(polygons: readonly (readonly Ring[])[]) {
@@ -29,11 +30,12 @@ export class Area implements Outline {
       const [west, east] = [Math.min(...lons), Math.max(...lons)];
       return { edges: edgesOf(rings), west, east, south: Math.min(...lats), north: Math.max(...lats) };
     });
+    this.polygons = this.#polygons.map(({ edges }) => edges);
   }
 
   contains(lon: number, lat: number): boolean {
-    const x = lon === 180 ? -180 : lon;
-    const y = Math.min(lat, HIGHEST);
+    const x = planeLon(lon);
+    const y = planeLat(lat);
     for (const polygon of this.#polygons) if (isIn(polygon, x, y)) return true;
     return false;
   }
@@ -57,15 +59,7 @@ export class Area implements Outline {
 
 function isIn({ edges, west, south, east, north }: Polygon, lon: number, lat: number): boolean {
   if (lon < west || lon > east || lat < south || lat > north) return false;
-  let isInside = false;
-  for (let at = 0; at < edges.length; at += 4) {
-    const south = edges[at + 1];
-    const north = edges[at + 3];
-    if (south > lat === north > lat) continue;
-    const x = edges[at] + ((lat - south) / (north - south)) * (edges[at + 2] - edges[at]);
-    if (lon < x) isInside = !isInside;
-  }
-  return isInside;
+  return crossesOddly(edges, 0, edges.length, lon, lat);
 }
 
 function overlaps({ west, south, east, north }: Polygon, cell: CellBox): boolean {

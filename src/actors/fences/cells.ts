@@ -4,6 +4,7 @@
  */
 import { EARTH_RADIUS } from "../../picture/sphere.ts";
 import type { Standing } from "./catalogue.ts";
+import { ClippedAreas } from "./clipped-areas.ts";
 import { MAX_FENCE_CELL_ENTRIES, MAX_FENCE_CELLS } from "./limits.ts";
 import type { CellBox } from "./outline.ts";
 
@@ -16,25 +17,44 @@ const DEEPEST_LEVEL = 24;
 const COLUMNS = 2 ** DEEPEST_LEVEL;
 const RADIANS = Math.PI / 180;
 
+const NONE: readonly Standing[] = Object.freeze([]);
+
 export class Cell {
   readonly level: number;
   readonly whole: readonly Standing[];
   readonly part: readonly Standing[];
-  readonly children: (Cell | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** Those of `part` that are areas, and the others. Absent of a cell that is parted. */
+  readonly areas: ClippedAreas | undefined;
+  readonly others: readonly Standing[];
+  /** Absent of a cell that is not parted, which most are. */
+  readonly children: (Cell | undefined)[] | undefined;
 
-  constructor(level: number, whole: readonly Standing[], part: readonly Standing[]) {
+  constructor(level: number, whole: readonly Standing[], part: readonly Standing[], box?: CellBox) {
     this.level = level;
     this.whole = whole;
     this.part = part;
+    this.others = NONE;
+    const isParted = level < KEY_LEVEL ? part.length > 0 : part.length > MANY && level < DEEPEST_LEVEL;
+    this.children = isParted ? [undefined, undefined, undefined, undefined] : undefined;
+    if (isParted || part.length === 0 || box === undefined) return;
+    this.others = part.filter(({ outline }) => outline.polygons === undefined);
+    if (this.others.length === part.length) return;
+    const areas = part.map(({ outline }, number) => [number, outline.polygons ?? []] as const);
+    this.areas = new ClippedAreas(areas, box);
+  }
+
+  /** The fences that hold a place of this cell, which is not parted. @param scratch is written over, and may be the answer. */
+  holding(lon: number, lat: number, scratch: Standing[]): readonly Standing[] {
+    if (this.part.length === 0) return this.whole;
+    scratch.length = 0;
+    for (const one of this.whole) scratch.push(one);
+    this.areas?.holding(lon, lat, this.part, scratch);
+    for (const one of this.others) if (one.outline.contains(lon, lat)) scratch.push(one);
+    return scratch;
   }
 
   get isEmpty(): boolean {
     return this.whole.length === 0 && this.part.length === 0;
-  }
-
-  get isParted(): boolean {
-    if (this.level < KEY_LEVEL) return this.part.length > 0;
-    return this.part.length > MANY && this.level < DEEPEST_LEVEL;
   }
 }
 
@@ -45,7 +65,7 @@ export class FenceCells {
   size = 0;
   /** How often it was full. */
   madeAnew = 0;
-  /** Of the lists of its cells. */
+  /** Of the lists of its cells, and numbers of their edges. */
   #entries = 0;
 
   constructor(fences: readonly Standing[]) {
@@ -59,7 +79,7 @@ export class FenceCells {
     const x = Math.floor(((lon + 180) / 360) * COLUMNS) & (COLUMNS - 1);
     const y = Math.min(Math.floor(((lat + 90) / 180) * COLUMNS), COLUMNS - 1);
     let cell = this.#root;
-    while (cell.isParted) {
+    while (cell.children !== undefined) {
       const bit = DEEPEST_LEVEL - 1 - cell.level;
       const quarter = ((x >> bit) & 1) | (((y >> bit) & 1) << 1);
       cell = cell.children[quarter] ?? this.#make(cell, quarter, x >> bit, y >> bit);
@@ -70,18 +90,20 @@ export class FenceCells {
   #make(parent: Cell, quarter: number, column: number, row: number): Cell {
     const box = boxOf(parent.level + 1, column, row);
     const whole: Standing[] = [];
-    const part: Standing[] = [];
+    const taken: Standing[] = [];
     for (const fence of parent.part) {
       const share = fence.outline.share(box);
       if (share === "all") whole.push(fence);
-      else if (share === "some") part.push(fence);
+      else if (share === "some") taken.push(fence);
     }
     const all = whole.length === 0 ? parent.whole : [...parent.whole, ...whole];
-    const cell = new Cell(parent.level + 1, all, part);
+    const part = taken.length === 0 ? NONE : taken;
+    const cell = new Cell(parent.level + 1, all, part, box);
     this.size += 1;
     this.#entries += part.length + (whole.length === 0 ? 0 : all.length);
+    this.#entries += cell.areas?.length ?? 0;
     if (this.size > MAX_FENCE_CELLS || this.#entries > MAX_FENCE_CELL_ENTRIES) this.#forget();
-    else parent.children[quarter] = cell;
+    else parent.children![quarter] = cell;
     return cell;
   }
 

@@ -29,6 +29,6 @@ export const MAX_FENCE_KINDS = 100;
 export const MAX_FENCE_TITLE_LENGTH = 256;
 /** Bytes of one occupied fence in a checkpoint at most: its name, its episode and numbers. */
 export const OCCUPIED_BYTES = 3 * MAX_NAME_LENGTH + 96;
-/** Cells of the tree in which fences are looked up, and entries of their lists: some 60 MB together. Beyond it the tree is made anew. */
+/** Cells of the tree in which fences are looked up, and entries of their lists, edges among them: some 100 MB together. Beyond it the tree is made anew. */
 export const MAX_FENCE_CELLS = 200_000;
-export const MAX_FENCE_CELL_ENTRIES = 2_000_000;
+export const MAX_FENCE_CELL_ENTRIES = 8_000_000;

@@ -4,6 +4,7 @@ import { Area } from "./area.ts";
 import { Circle } from "./circle.ts";
 import { Corridor } from "./corridor.ts";
 import type { Shape } from "./definition.ts";
+import type { Edges } from "./edges.ts";
 
 /** A part of the plane of degrees, with the centre of it. */
 export interface CellBox {
@@ -21,6 +22,8 @@ export interface CellBox {
 export type Share = "all" | "some" | "none";
 
 export interface Outline {
+  /** Of an area: its polygons, each with all its rings. */
+  readonly polygons?: readonly Edges[];
   contains(lon: number, lat: number): boolean;
   /** How far outside a place is, m; meaningless for a place inside. */
   distance(lon: number, lat: number): number;
