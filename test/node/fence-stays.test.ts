@@ -27,15 +27,6 @@ async function report(ask: Ask, ids: readonly string[], place: { lon: number; la
   while ((await json(ask("POST", "/v1/reports", reports))).accepted !== ids.length) await sleep(50);
 }
 
-/** Waits until there are `count` events of a type. */
-async function events(ask: Ask, type: string, count: number) {
-  for (;;) {
-    const found = await eventsOf(ask, type);
-    if (found.length >= count) return found;
-    await sleep(20);
-  }
-}
-
 /** What each event says, sorted. */
 const told = (found: readonly { subject: string; data: Record<string, unknown> }[], ...members: string[]) =>
   found.map(({ subject, data }) => [subject, ...members.map((name) => data[name])].join(" ")).sort();
@@ -61,7 +52,7 @@ t.test(
     t.equal(await save(ask, AROUND_HERE), 1);
     while ((await other("GET", "/v1/fences/dock")).status !== 200) await sleep(10);
     await report(other, ids, HERE);
-    const entered = await events(ask, "fence.entered", ids.length);
+    const entered = await eventsOf(ask, "fence.entered", ids.length);
     t.same(
       told(entered, "fence", "version"),
       ids.map((id) => `${id} dock 1`),
@@ -71,17 +62,17 @@ t.test(
 
     // It moves away from all of them, by the hand of the other node.
     t.equal(await save(other, AROUND_THERE), 2);
-    const exited = await events(ask, "fence.exited", ids.length);
+    const exited = await eventsOf(ask, "fence.exited", ids.length);
     t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each ends its own stay");
     await report(ask, ids, THERE);
     t.same(
-      told(await events(other, "fence.entered", 2 * ids.length), "fence", "version"),
+      told(await eventsOf(other, "fence.entered", 2 * ids.length), "fence", "version"),
       [...ids.map((id) => `${id} dock 1`), ...ids.map((id) => `${id} dock 2`)].sort(),
     );
 
     // Nobody announces this one.
     await saveUnheard(t, url, { name: "yard", definition: AROUND_THERE, points: 1 });
-    const inYard = (await events(ask, "fence.entered", 3 * ids.length)).filter(
+    const inYard = (await eventsOf(ask, "fence.entered", 3 * ids.length)).filter(
       ({ data }) => data.fence === "yard",
     );
     t.same(
@@ -90,15 +81,17 @@ t.test(
     );
 
     t.equal((await ask("DELETE", "/v1/fences/yard")).status, 204);
-    const ended = (await events(other, "fence.exited", 2 * ids.length)).slice(ids.length);
+    const ended = (await eventsOf(other, "fence.exited", 2 * ids.length)).slice(ids.length);
     t.same(told(ended, "fence", "episode"), told(inYard, "fence", "episode"));
 
     // The other node goes on with the stays of one that is killed.
     t.equal(await nodes[0]!.end("SIGKILL"), "SIGKILL");
     await report(other, ids, { ...THERE, lon: THERE.lon + 0.001 });
     await report(other, ids, HERE);
-    const left = (await events(other, "fence.exited", 3 * ids.length)).slice(2 * ids.length);
-    const inDock = (await eventsOf(other, "fence.entered")).filter(({ data }) => data.version === 2);
+    const left = (await eventsOf(other, "fence.exited", 3 * ids.length)).slice(2 * ids.length);
+    const inDock = (await eventsOf(other, "fence.entered", 3 * ids.length)).filter(
+      ({ data }) => data.version === 2,
+    );
     t.same(told(left, "fence", "episode"), told(inDock, "fence", "episode"), "nobody has entered again");
     t.same(new Set(left.map(({ data }) => data.reason)), new Set(["left"]));
   },
@@ -115,7 +108,7 @@ t.test(
     let ask = asking(node);
     t.equal(await save(ask, AROUND_HERE), 1);
     await report(ask, ids, HERE);
-    const entered = await events(ask, "fence.entered", ids.length);
+    const entered = await eventsOf(ask, "fence.entered", ids.length);
 
     await node.end("SIGKILL");
     node = await serve(t, { dataDir, env });
@@ -126,11 +119,11 @@ t.test(
       "before anything more is heard",
     );
     await report(ask, ids, { ...HERE, lon: HERE.lon + 0.001 });
-    t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "nobody enters twice");
+    t.equal((await eventsOf(ask, "fence.entered", ids.length)).length, ids.length, "nobody enters twice");
     const [first, ...others] = ids;
     await report(ask, [first!], THERE);
     t.same(
-      told(await events(ask, "fence.exited", 1), "episode"),
+      told(await eventsOf(ask, "fence.exited", 1), "episode"),
       told(
         entered.filter(({ subject }) => subject === first),
         "episode",
@@ -142,10 +135,14 @@ t.test(
     await node.end("SIGKILL");
     node = await serve(t, { dataDir, env });
     ask = asking(node);
-    const exited = await events(ask, "fence.exited", ids.length);
+    const exited = await eventsOf(ask, "fence.exited", ids.length);
     t.same(told(exited, "fence", "episode"), told(entered, "fence", "episode"), "each stay ends once");
     await report(ask, others, HERE);
-    t.equal((await eventsOf(ask, "fence.entered")).length, ids.length, "there is no fence any more");
+    t.equal(
+      (await eventsOf(ask, "fence.entered", ids.length)).length,
+      ids.length,
+      "there is no fence any more",
+    );
     t.same(await insides(ask), ids);
   },
 );

@@ -8,7 +8,7 @@ import { type Ask, asking, eventsOf, json, refused } from "../support/asking.ts"
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { serve, temporaryFolder } from "../support/serve.ts";
-import { serveTwo, startTwoThatOnlyHear } from "../support/two-nodes.ts";
+import { serveTwo } from "../support/two-nodes.ts";
 
 t.setTimeout(180_000);
 
@@ -64,9 +64,14 @@ async function statesAre(ask: Ask, wanted: Record<string, string>): Promise<void
 const command = (ask: Ask, id: string, name: string) =>
   json(ask("POST", `/v1/entities/${id}/commands`, { name }));
 
+/** The embedded node that the first two tests ask. */
+let embedded: Ask;
+t.before(async () => {
+  embedded = asking(await serve(t, { dataDir: await madeDataDir(t) }));
+});
+
 t.test("[H34] machines are made, listed, changed and removed, while entities run them", async (t) => {
-  const node = await serve(t, { dataDir: await madeDataDir(t) });
-  const ask = asking(node);
+  const ask = embedded;
   t.match(await json(ask("GET", "/v1/machines")), {
     machines: [{ name: "tracked", builtIn: true, version: 0, definition: { id: "tracked" } }],
   });
@@ -93,7 +98,7 @@ t.test("[H34] machines are made, listed, changed and removed, while entities run
   t.equal(changed.headers.get("etag"), '"2"');
   t.match(await command(ask, "b", "open"), { status: 409 }, "it decides in its new machine at once");
   await statesAre(ask, { a: "ajar", b: "latched", c: "online.stopped" });
-  t.match(await eventsOf(ask, "machine.changed"), [
+  t.match(await eventsOf(ask, "machine.changed", 1), [
     { subject: "b", data: { machine: "door", version: 2, from: "shut", to: "latched" } },
   ]);
   t.match(await command(ask, "a", "slam"), { accepted: true, state: "latched" });
@@ -103,29 +108,31 @@ t.test("[H34] machines are made, listed, changed and removed, while entities run
   await statesAre(ask, { a: "offline", b: "offline", c: "online.stopped" });
   t.match(await json(ask("PUT", "/v1/machines/door", put(DOOR))), { version: 4 });
 
+  t.equal((await ask("DELETE", "/v1/machines/door")).status, 204);
   const { paths } = (await json(ask("GET", "/openapi.json"))) as { paths: Record<string, object> };
   t.same(Object.keys(paths["/v1/machines/{name}"]!).sort(), ["delete", "get", "put"]);
 });
 
 t.test("[H35] what is no machine is refused with what, where and why; nothing changes", async (t) => {
-  const ask = asking(await serve(t, { dataDir: await madeDataDir(t) }));
-  const at = "/v1/machines/door";
-  const target = { ...DOOR, states: { shut: { on: { open: "nowhere" } } } };
+  const ask = embedded;
+  const at = "/v1/machines/hatch";
+  const HATCH = { ...DOOR, id: "hatch" };
+  const target = { ...HATCH, states: { shut: { on: { open: "nowhere" } } } };
   t.match(await refused(400, "invalid-machine", ask("PUT", at, put(target))), {
     code: "unknown-target",
     path: "/states/shut/on/open",
     detail: /nowhere/,
   });
-  const guard = { ...DOOR, states: { shut: { on: { open: { guard: "1 +" } } } } };
+  const guard = { ...HATCH, states: { shut: { on: { open: { guard: "1 +" } } } } };
   t.match(await refused(400, "invalid-machine", ask("PUT", at, put(guard))), {
     code: "bad-expression",
     path: "/states/shut/on/open/guard",
   });
-  t.match(await refused(400, "invalid-machine", ask("PUT", at, put({ ...DOOR, id: "gate" }))), {
+  t.match(await refused(400, "invalid-machine", ask("PUT", at, put({ ...HATCH, id: "gate" }))), {
     code: "bad-name",
     path: "/id",
   });
-  const nested = `{"id":"door","meta":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+  const nested = `{"id":"hatch","meta":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
   t.match(
     await refused(400, "invalid-machine", ask("PUT", at, `{"kinds":["door"],"definition":${nested}}`)),
     {
@@ -135,28 +142,39 @@ t.test("[H35] what is no machine is refused with what, where and why; nothing ch
   for (const definition of [null, [], "x", {}])
     await refused(400, "invalid-machine", ask("PUT", at, put(definition)));
   for (const kinds of [undefined, [], "door", [""], ["a\u0007"], ["a", "a"], [1], ["x".repeat(65)]])
-    await refused(400, "bad-request", ask("PUT", at, { definition: DOOR, ...(kinds && { kinds }) }));
-  await refused(400, "bad-request", ask("PUT", at, { ...put(DOOR), version: 1 }));
+    await refused(400, "bad-request", ask("PUT", at, { definition: HATCH, ...(kinds && { kinds }) }));
+  await refused(400, "bad-request", ask("PUT", at, { ...put(HATCH), version: 1 }));
   await refused(400, "bad-request", ask("PUT", at, { kinds: ["door"] }));
-  await refused(400, "bad-request", ask("PUT", at, put(DOOR), { "if-match": "1" }));
-  const large = { ...DOOR, description: "x".repeat(MAX_SMALL_BODY_BYTES) };
+  await refused(400, "bad-request", ask("PUT", at, put(HATCH), { "if-match": "1" }));
+  const large = { ...HATCH, description: "x".repeat(MAX_SMALL_BODY_BYTES) };
   await refused(413, "body-too-large", ask("PUT", at, put(large)));
-  await refused(409, "machine-built-in", ask("PUT", "/v1/machines/tracked", put({ ...DOOR, id: "tracked" })));
+  await refused(
+    409,
+    "machine-built-in",
+    ask("PUT", "/v1/machines/tracked", put({ ...HATCH, id: "tracked" })),
+  );
   await refused(409, "machine-built-in", ask("DELETE", "/v1/machines/tracked"));
   await refused(404, "machine-not-found", ask("GET", at));
   await refused(404, "machine-not-found", ask("DELETE", at));
-  await refused(404, "machine-not-found", ask("PUT", at, put(DOOR), { "if-match": '"1"' }));
+  await refused(404, "machine-not-found", ask("PUT", at, put(HATCH), { "if-match": '"1"' }));
   t.match(await json(ask("GET", "/v1/machines")), { machines: { length: 1 } });
 
   t.equal(
-    (await ask("PUT", at, put({ ...DOOR, description: "\ud800 and \u0000", meta: { x: 1 } }))).status,
+    (await ask("PUT", at, put({ ...HATCH, description: "\ud800 and \u0000", meta: { x: 1 } }))).status,
     201,
   );
-  t.match(await refused(412, "machine-version", ask("PUT", at, put(LATCHED), { "if-match": '"2"' })), {
-    version: 1,
-  });
+  t.match(
+    await refused(
+      412,
+      "machine-version",
+      ask("PUT", at, put({ ...LATCHED, id: "hatch" }), { "if-match": '"2"' }),
+    ),
+    {
+      version: 1,
+    },
+  );
   await refused(412, "machine-version", ask("DELETE", at, undefined, { "if-match": '"7"' }));
-  await refused(409, "kind-taken", ask("PUT", "/v1/machines/gate", put({ ...DOOR, id: "gate" })));
+  await refused(409, "kind-taken", ask("PUT", "/v1/machines/gate", put({ ...HATCH, id: "gate" })));
   t.match(await json(ask("GET", at)), { version: 1 });
 });
 
@@ -182,7 +200,7 @@ t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async 
     { accepted: true, state: "shut" },
     "its context is there: it was opened",
   );
-  t.same(await eventsOf(ask, "machine.changed"), []);
+  t.same(await eventsOf(ask, "machine.changed", 0), []);
 
   // It dies while entities go over: some have, some have not.
   t.equal((await ask("PUT", "/v1/machines/door", put(LATCHED))).status, 200);
@@ -193,7 +211,7 @@ t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async 
     Object.keys(before).map((id) => [id, before[id] === "ajar" && id !== "d0" ? "ajar" : "latched"]),
   );
   await statesAre(ask, after);
-  const events = await eventsOf(ask, "machine.changed");
+  const events = await eventsOf(ask, "machine.changed", 281);
   const subjects = new Set(events.map(({ subject }) => subject));
   t.same([events.length, subjects.size], [281, 281], "each of those whose state is gone says so once");
 });
@@ -224,18 +242,5 @@ t.test("[X20] all nodes hold all machines; one whose announcement is lost is onl
   // What a node decided under the newest version goes on under it elsewhere.
   t.equal(await nodes[0]!.end("SIGTERM"), 0);
   await statesAre(other, Object.fromEntries(ids.toSorted().map((id) => [id, "latched"])));
-  t.equal((await eventsOf(other, "machine.changed")).length, ids.length);
-});
-
-t.test("[X19] [X20] another node takes a change over when it hears of it, and need not look", async (t) => {
-  const [one, other] = (await startTwoThatOnlyHear(t, "heard")).nodes;
-  for (const [{ ask }, { ask: to }] of [
-    [one, other],
-    [other, one],
-  ] as const) {
-    t.equal((await ask("PUT", "/v1/machines/door", put(DOOR))).status, 201);
-    while ((await to("GET", "/v1/machines/door")).status !== 200) await sleep(10);
-    t.equal((await ask("DELETE", "/v1/machines/door")).status, 204);
-    while ((await to("GET", "/v1/machines/door")).status !== 404) await sleep(10);
-  }
+  t.equal((await eventsOf(other, "machine.changed", ids.length)).length, ids.length);
 });

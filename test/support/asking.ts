@@ -1,4 +1,5 @@
 /** Asks a node over HTTP, as the admin. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Serving } from "./serve.ts";
 
 export function asking(node: Pick<Serving, "url" | "headers">) {
@@ -24,7 +25,12 @@ export async function refused(status: number, type: string, response: Promise<Re
   return problem;
 }
 
-export async function eventsOf(ask: Ask, type: string) {
-  const list = (await json(ask("GET", `/v1/events?type=${type}&limit=1000`))) as { events: unknown[] };
-  return list.events as { subject: string; data: Record<string, unknown> }[];
+/** Events of a type, once there are `count`: one is read a moment after what the picture shows of it. */
+export async function eventsOf(ask: Ask, type: string, count: number) {
+  for (;;) {
+    const list = (await json(ask("GET", `/v1/events?type=${type}&limit=1000`))) as { events: unknown[] };
+    if (list.events.length >= count)
+      return list.events as { subject: string; data: Record<string, unknown> }[];
+    await sleep(20);
+  }
 }
