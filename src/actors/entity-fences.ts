@@ -83,6 +83,7 @@ export class EntityFences {
     if (occupied === undefined && cell === undefined) return false;
     const holding = this.#holds(slot, cell);
     if (occupied === undefined && holding.length === 0) return false;
+    if (isFix && occupied !== undefined && isSettled(occupied, holding)) return false;
     const change = this.#change;
     change.begin(shard, slot, now);
     for (const before of occupied ?? NOTHING) {
@@ -155,6 +156,13 @@ export class EntityFences {
     const { events, now: time } = this.#change;
     for (const { type, data } of events) this.#sink.emit(shard, number[slot], { type, subject, time, data });
   }
+}
+
+/** Whether an entity plainly stays where it was, as it does by most fixes. */
+function isSettled(occupied: readonly Occupied[], holding: readonly Standing[]): boolean {
+  if (occupied.length !== holding.length) return false;
+  for (const one of occupied) if (one.phase !== "in" || !named(one, holding)?.isPlain) return false;
+  return true;
 }
 
 /** The fence that is meant, as it is now, if it is among these. */

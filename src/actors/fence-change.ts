@@ -28,8 +28,12 @@ export class FenceChange {
   }
 
   begin(shard: Shard, slot: number, now: number): void {
-    if (this.next.length > 0) this.next = [];
-    if (this.events.length > 0) this.events = [];
+    if (this.isSame) this.next.length = 0;
+    else {
+      // What was decided last is others' now.
+      this.next = [];
+      this.events = [];
+    }
     this.isSame = true;
     this.now = now;
     this.t = this.#table.picture.columns.t[slot];

@@ -16,6 +16,7 @@ const standing = (shape: Shape, i: number): Standing => ({
   outline: outlineOf(shape),
   rules,
   kinds: undefined,
+  isPlain: true,
 });
 
 t.test("[FE3] the tree says of each place what testing every fence says", async () => {

@@ -132,6 +132,15 @@ t.test("[FE6] accuracy, kinds, floor and ceiling", async (t) => {
   t.same(fencesOf(h, "b"), ["exact", "high", "trucks"], "an unknown altitude is between");
 });
 
+t.test("[FE6] an entity leaves a fence by height alone", async (t) => {
+  for (const rules of [{ ceiling: 100 }, { floor: 50 }] as JsonObject[]) {
+    const { h } = await start(["layer", rules]);
+    await tell(h, -60, INSIDE, { alt: 75 });
+    await tell(h, -50, INSIDE, { alt: rules.floor === undefined ? 101 : 49 });
+    t.same(told(h), ["entered layer arrived", "exited layer left"]);
+  }
+});
+
 t.test("[FE8] late reports, reports without a place and silence change nothing", async (t) => {
   const { h } = await start(["harbour"]);
   await tell(h, -60, INSIDE);

@@ -13,6 +13,8 @@ export interface Standing {
   readonly rules: FenceRules;
   /** Absent = all. */
   readonly kinds: ReadonlySet<string> | undefined;
+  /** Nothing but the place says who is inside. */
+  readonly isPlain: boolean;
 }
 
 export class FenceCatalogue {
@@ -79,5 +81,7 @@ function standingOf({ name, version, definition }: FenceVersion): Standing | und
   if (definition === undefined) return undefined;
   const { shape, rules } = parseFence(definition);
   const kinds = rules.kinds && new Set(rules.kinds);
-  return { name, version, outline: outlineOf(shape), rules, kinds };
+  const { maxAccuracy, floor, ceiling } = rules;
+  const isPlain = (kinds ?? maxAccuracy ?? floor ?? ceiling) === undefined;
+  return { name, version, outline: outlineOf(shape), rules, kinds, isPlain };
 }
