@@ -113,7 +113,7 @@ export class EntityMachines {
 
   /** @returns whether anything came of it. */
   step(shard: Shard, slot: number, event: MachineEvent, now: number): boolean {
-    const followed = shard.behindFrom !== Infinity && this.follow(shard, slot, now);
+    const followed = shard.isBehind && this.follow(shard, slot, now);
     // Nearly every report comes here and changes nothing.
     const running = this.#runs(slot);
     const current = this.#enter(slot, running);
@@ -131,7 +131,7 @@ export class EntityMachines {
 
   /** What would come of an event that may be refused. Followed by `become` or `fail`, if by anything. */
   ask(shard: Shard, slot: number, event: MachineEvent, now: number): Reaction {
-    if (shard.behindFrom !== Infinity) this.follow(shard, slot, now);
+    if (shard.isBehind) this.follow(shard, slot, now);
     const running = this.#runs(slot);
     const { machine } = running;
     const current = this.#enter(slot, running);

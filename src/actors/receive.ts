@@ -143,7 +143,7 @@ export class Actors {
     } else slot = this.#introduce(shard, report, now);
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
     // By the fix of before, which is about to be replaced.
-    const isFollowed = shard.behindFrom !== Infinity && this.#follow(shard, slot, now);
+    const isFollowed = shard.isBehind && this.#follow(shard, slot, now);
     if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
 
     const fact = this.#fact;
@@ -184,7 +184,7 @@ export class Actors {
       this.#wheel.arm(slot, now + LOADING_MS);
       return;
     }
-    if (shard.behindFrom !== Infinity) this.#follow(shard, slot, now);
+    if (shard.isBehind) this.#follow(shard, slot, now);
     for (let firings = 0; firings < MAX_FIRINGS; firings++) {
       const timer = earliest(this.table.timers.get(slot));
       const silence = this.#silenceDue(slot);

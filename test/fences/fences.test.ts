@@ -1,5 +1,6 @@
 // Entities that enter and leave fences, through the actors.
 import t from "tap";
+import { CatchUp } from "../../src/actors/catch-up.ts";
 import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
 import type { JsonObject, Report } from "../../src/actors/messages.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
@@ -142,14 +143,15 @@ t.test("[FE6] an entity leaves a fence by height alone", async (t) => {
 });
 
 t.test("[FE8] late reports, reports without a place and silence change nothing", async (t) => {
-  const { h } = await start(["harbour"]);
+  const h = await startSystem({ receive: { staleAfter: 1_000, lostAfter: 2_000, expiredAfter: 3_000 } });
+  h.system.fences.take([new Fences().next("harbour", square())]);
   await tell(h, -60, INSIDE);
   await tell(h, -90, OUTSIDE);
   await tell(h, -50, 0, { lon: undefined, lat: undefined, speed: 3 });
   t.same(told(h), ["entered harbour arrived"]);
-  await h.clock.advance(2 * 86_400_000);
+  await h.clock.advance(4_000);
   t.match(seen(h.system, "a"), { liveness: 3, fences: ["harbour"] });
-  await tell(h, 2 * 86_400, OUTSIDE);
+  await tell(h, 4, OUTSIDE);
   t.same(told(h).slice(1), ["exited harbour left"]);
 });
 
@@ -217,7 +219,32 @@ t.test("[FE11] an entity is in the fences of now before anything else is decided
   ]);
   await settle(h);
   t.equal(ids.filter((id) => fencesOf(h, id)?.join() === "new").length, ids.length - 1);
-  t.ok(h.system.table.shards.every(({ behindFrom }) => behindFrom === Infinity));
+  t.ok(h.system.table.shards.every(({ isBehind }) => !isBehind));
+});
+
+t.test("[FE11] every entity has its turn, however often fences change", async (t) => {
+  const h = await startSystem();
+  const ids = Array.from({ length: 30 }, (_, i) => `v${i}`);
+  void h.system.router.submit(ids.map((id) => report(id, -60)));
+  await h.clock.advance(100);
+  const looked = new Map<number, number>();
+  const { table } = h.system;
+  const catchUp = new CatchUp(table, (_, slot) => looked.set(slot, (looked.get(slot) ?? 0) + 1));
+  for (let changes = 0; changes < 6; changes++) {
+    catchUp.begin();
+    for (let slices = 0; slices < 2; slices++) t.notOk(catchUp.advance(0, 5));
+  }
+  t.same(
+    [...looked.values()],
+    Array.from(ids, () => 2),
+    "twice round in 60 looks",
+  );
+  looked.clear();
+  catchUp.begin();
+  while (!catchUp.advance(0, 4));
+  t.equal(looked.size, ids.length);
+  t.notOk(table.shards.some(({ isBehind }) => isBehind));
+  t.ok(catchUp.advance(0, 0));
 });
 
 t.test("[FE11] what is pending begins anew when its fence changes", async (t) => {
