@@ -6,9 +6,12 @@ import { SHARDS } from "../limits.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Shard } from "./shard.ts";
 
+/** Brings one entity to the machine and the fences of now. */
+export type Follow = (shard: Shard, slot: number, now: number) => void;
+
 export class CatchUp {
   readonly #table: EntityTable;
-  readonly #follow: (shard: Shard, slot: number, now: number) => void;
+  readonly #follow: Follow;
   /** Whether no shard is behind, as far as is known. */
   #isDone = true;
   /** Where it goes on, round and round. A change does not move it: else what comes last would have no turn while changes are frequent. */
@@ -17,8 +20,7 @@ export class CatchUp {
   /** Where it was in this shard at the newest change, 0 = before it: what is before that is behind when the shard ends. */
   #from = 0;
 
-  /** @param follow brings one entity there. */
-  constructor(table: EntityTable, follow: (shard: Shard, slot: number, now: number) => void) {
+  constructor(table: EntityTable, follow: Follow) {
     this.#table = table;
     this.#follow = follow;
   }

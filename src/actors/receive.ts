@@ -95,11 +95,12 @@ export class Actors {
     this.#fences = new EntityFences(table, sink, fences, (shard, slot, event, now) =>
       this.#machines.step(shard, slot, event, now),
     );
-    this.catchUp = new CatchUp(table, (shard, slot, now) => {
+    const follow = (shard: Shard, slot: number, now: number) => {
       if (this.#follow(shard, slot, now)) this.#arm(slot);
-    });
-    this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
-    this.deletions = new Deletions(table, sink, this.#fences, (slot) => {
+    };
+    this.catchUp = new CatchUp(table, follow);
+    this.commands = new Commands(table, this.#machines, sink, follow, (slot) => this.#arm(slot));
+    this.deletions = new Deletions(table, sink, this.#fences, follow, (slot) => {
       wheel.grow(table.picture.columns.capacity);
       wheel.disarm(slot);
     });

@@ -2,7 +2,7 @@
 import t from "tap";
 import { CatchUp } from "../../src/actors/catch-up.ts";
 import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
-import type { JsonObject, Report } from "../../src/actors/messages.ts";
+import type { JsonObject, Report, Request } from "../../src/actors/messages.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
 import { Fences, square } from "./written.ts";
 
@@ -220,6 +220,34 @@ t.test("[FE11] an entity is in the fences of now before anything else is decided
   await settle(h);
   t.equal(ids.filter((id) => fencesOf(h, id)?.join() === "new").length, ids.length - 1);
   t.ok(h.system.table.shards.every(({ isBehind }) => !isBehind));
+});
+
+t.test("[FE11] a command and a deletion are decided in the fences of now", async (t) => {
+  const { h, store } = await start(["harbour"]);
+  const unload = { target: "unloading", guard: "'harbour' in entity.fences" };
+  const definition = {
+    id: "ship",
+    initial: "away",
+    states: { away: { on: { unload } }, unloading: { on: { unload } } },
+  };
+  h.system.machines.take([
+    { name: "ship", version: 1, revision: 1, kinds: ["vessel"], definition, timersSince: {}, changedAt: 0 },
+  ]);
+  await tell(h, -60, INSIDE);
+  const ask = async (request: Request) => {
+    const answer = h.system.router.command(request);
+    await h.clock.advance(30);
+    return answer;
+  };
+  t.match(await ask({ id: "1", entity: "a", name: "unload" }), { accepted: true });
+  h.system.fences.take([store.next("harbour")]);
+  t.match(await ask({ id: "2", entity: "a", name: "unload" }), { accepted: false, type: "command-refused" });
+  t.same(told(h), ["entered harbour arrived", "exited harbour removed"]);
+  h.system.fences.take([store.next("harbour", square())]);
+  await settle(h);
+  h.system.fences.take([store.next("harbour"), store.next("new", square())]);
+  t.match(await ask({ id: "3", entity: "a", erase: false }), { accepted: true });
+  t.same(told(h).slice(3), ["exited harbour removed", "entered new created", "exited new deleted"]);
 });
 
 t.test("[FE11] every entity has its turn, however often fences change", async (t) => {
