@@ -35,9 +35,10 @@ export class CatchUp {
 
   /**
    * Looks at `limit` entities at most, which must be of shards that may decide.
+   * @param isFull ends the call, and is asked before each entity.
    * @returns whether nothing is left that could be done now.
    */
-  advance(now: number, limit: number): boolean {
+  advance(now: number, limit: number, isFull: () => boolean = () => false): boolean {
     if (this.#isDone) return true;
     const { shards } = this.#table;
     let left = limit;
@@ -46,7 +47,7 @@ export class CatchUp {
       const shard = shards[this.#shard];
       if (shard.isBehind && shard.status === "open") {
         for (; this.#number < shard.nextNumber; this.#number++) {
-          if (left-- === 0) return false;
+          if (left-- === 0 || isFull()) return false;
           const slot = shard.slot(this.#number);
           if (slot >= 0) this.#follow(shard, slot, now);
         }

@@ -3,6 +3,7 @@ import t from "tap";
 import { CatchUp } from "../../src/actors/catch-up.ts";
 import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
 import type { JsonObject, Report, Request } from "../../src/actors/messages.ts";
+import { MAX_FLUSH_EVENTS } from "../../src/limits.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
 import { Fences, square } from "./written.ts";
 
@@ -248,6 +249,27 @@ t.test("[FE11] a command and a deletion are decided in the fences of now", async
   h.system.fences.take([store.next("harbour"), store.next("new", square())]);
   t.match(await ask({ id: "3", entity: "a", erase: false }), { accepted: true });
   t.same(told(h).slice(3), ["exited harbour removed", "entered new created", "exited new deleted"]);
+});
+
+t.test("[FE11] what many do at once is more than one flush", async (t) => {
+  const store = new Fences();
+  const h = await startSystem();
+  const names = Array.from({ length: MAX_OCCUPIED }, (_, i) => `f${i}`);
+  h.system.fences.take(names.map((name) => store.next(name, square(0, 0, { dwellMs: 1_000 }))));
+  const ids = Array.from({ length: 330 }, (_, i) => `v${i}`);
+  void h.system.router.submit(ids.map((id) => report(id, 0, { lon: 0, lat: 0 })));
+  await settle(h);
+  await settle(h);
+  h.system.fences.take(names.map((name) => store.next(name)));
+  await settle(h);
+  h.system.abandon();
+  const fences = names.map((name) => store.next(name, square()));
+  await settle(await startSystem({ store: h.store, clock: h.clock, fences }));
+  const told = Map.groupBy(h.store.events, ({ data }) => data.reason);
+  for (const reason of ["arrived", "removed", "changed"])
+    t.equal(told.get(reason)?.length, ids.length * names.length, reason);
+  const flushes = h.store.batches.map(({ batch }) => batch.events.length);
+  t.ok(Math.max(...flushes) <= MAX_FLUSH_EVENTS + MAX_OCCUPIED, flushes.join());
 });
 
 t.test("[FE11] every entity has its turn, however often fences change", async (t) => {
