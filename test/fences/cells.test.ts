@@ -46,6 +46,17 @@ t.test("[FE3] the tree says of each place what testing every fence says", async 
   );
 });
 
+t.test("[FE3] a place as near to 180° as numbers go is in the east, 180° itself in the west", (t) => {
+  const box = (west: number, east: number): Shape => ({
+    is: "area",
+    polygons: [[[[west, -1], [east, -1], [east, 1], [west, 1], [west, -1]]]], // biome-ignore format: short
+  });
+  const cells = new FenceCells([box(-180, -179), box(179, 180)].map(standing));
+  const at = (lon: number) => cells.at(lon, 0).holding(lon, 0, []).map(({ name }) => name); // biome-ignore format: short
+  t.same([at(180 - 2 ** -45), at(180), at(-180), at(-180 + 2 ** -45)], [["f1"], ["f0"], ["f0"], ["f0"]]);
+  t.end();
+});
+
 t.test("[FE3] few fences are tested where many are", async (t) => {
   const fences = Array.from({ length: 10_000 }, (_, i) => {
     const [x, y] = [i % 100, Math.floor(i / 100)];
