@@ -134,6 +134,14 @@ t.test("[FE6] accuracy, kinds, floor and ceiling", async (t) => {
   t.same(fencesOf(h, "b"), ["exact", "high", "trucks"], "an unknown altitude is between");
 });
 
+t.test("[FE6] what is equal to a bound is within it", async (t) => {
+  const { h } = await start(["accuracy", { maxAccuracy: 10.1 }], ["low", { ceiling: 100.4 }], ["high", { floor: 100.6 }]); // biome-ignore format: short
+  await tell(h, -60, INSIDE, { accuracy: 10.1, alt: 100.6 });
+  t.same(fencesOf(h), ["accuracy", "high"]);
+  await tell(h, -50, INSIDE, { accuracy: 10.1, alt: 100.4 });
+  t.same(fencesOf(h), ["accuracy", "low"]);
+});
+
 t.test("[FE6] an entity leaves a fence by height alone", async (t) => {
   for (const rules of [{ ceiling: 100 }, { floor: 50 }] as JsonObject[]) {
     const { h } = await start(["layer", rules]);

@@ -10,6 +10,7 @@ export interface Standing {
   readonly name: string;
   readonly version: number;
   readonly outline: Outline;
+  /** Accuracy and heights are as exact as those of entities: what is equal as it was written is equal. */
   readonly rules: FenceRules;
   /** Absent = all. */
   readonly kinds: ReadonlySet<string> | undefined;
@@ -81,7 +82,15 @@ function standingOf({ name, version, definition }: FenceVersion): Standing | und
   if (definition === undefined) return undefined;
   const { shape, rules } = parseFence(definition);
   const kinds = rules.kinds && new Set(rules.kinds);
-  const { maxAccuracy, floor, ceiling } = rules;
+  const maxAccuracy = single(rules.maxAccuracy);
+  const floor = single(rules.floor);
+  const ceiling = single(rules.ceiling);
   const isPlain = (kinds ?? maxAccuracy ?? floor ?? ceiling) === undefined;
-  return { name, version, outline: outlineOf(shape), rules, kinds, isPlain };
+  const outline = outlineOf(shape);
+  return { name, version, outline, rules: { ...rules, maxAccuracy, floor, ceiling }, kinds, isPlain };
+}
+
+/** In single precision, as the columns are. */
+function single(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.fround(value);
 }
