@@ -164,6 +164,23 @@ t.test("[FE8] late reports, reports without a place and silence change nothing",
   t.same(told(h).slice(1), ["exited harbour left"]);
 });
 
+t.test("[FE7, FE8, FE10] events tell of the newest fix with a place", async (t) => {
+  const { h, store } = await start(["harbour"], ["slow", { dwellMs: 60_000 }]);
+  await tell(h, 0, INSIDE);
+  await h.clock.advance(20_000);
+  await tell(h, 20, 0, { lon: undefined, lat: undefined, speed: 1 });
+  const stopped = h.system.stop();
+  await h.clock.advance(100);
+  await stopped;
+  const again = await startSystem({ store: h.store, clock: h.clock, fences: store.newest });
+  await h.clock.advance(50_000);
+  again.system.fences.take([store.next("harbour"), store.next("new", square())]);
+  await settle(again);
+  t.same(told(again).slice(1), ["entered slow arrived", "exited harbour removed", "entered new created"]);
+  for (const { data } of events(again)) t.match(data, { t: at(0), enteredAt: at(0) });
+  t.match(events(again)[2], { data: { exitedAt: at(0), durationMs: 0 } });
+});
+
 t.test("[FE9] no more fences at a time than may be occupied", async (t) => {
   const names = Array.from({ length: MAX_OCCUPIED + 6 }, (_, i) => `f${i}`);
   const { h, store } = await start(...names.map((name): [string] => [name]));
