@@ -181,8 +181,10 @@ function turned(before: Occupied): "left" | "arrived" {
   return isStay(before) ? "left" : "arrived";
 }
 
-/** What becomes of it when its fence changes: a stay goes on unless the entity is outside now, what was pending begins anew. */
-function renewed({ name: fence, version }: Standing, before: Occupied, side: Side): Occupied | undefined {
+/** What becomes of it when its fence changes: a stay goes on unless the entity is outside now, what was pending begins anew. If it is the same but for its title all goes on. */
+function renewed(standing: Standing, before: Occupied, side: Side): Occupied | undefined {
+  const { name: fence, version, sameSince } = standing;
+  if (before.version >= sameSince) return { ...before, version };
   if (!isStay(before) || side === "out") return undefined;
   return { fence, version, phase: "in", episode: before.episode };
 }

@@ -323,10 +323,10 @@ t.test("[FE11] every entity has its turn, however often fences change", async (t
 });
 
 t.test("[FE11] what is pending begins anew when its fence changes", async (t) => {
-  const { h, store } = await start(["slow", { dwellMs: 10_000 }]);
+  const { h, store } = await start(["slow", { dwellMs: 12_000 }]);
   await tell(h, 0, INSIDE);
   await h.clock.advance(8_000);
-  h.system.fences.take([store.next("slow", square(0, 0, { dwellMs: 10_000, title: "x" }))]);
+  h.system.fences.take([store.next("slow", square(0, 0, { dwellMs: 10_000 }))]);
   await h.clock.advance(8_000);
   t.same(told(h), []);
   await h.clock.advance(3_000);
@@ -334,6 +334,28 @@ t.test("[FE11] what is pending begins anew when its fence changes", async (t) =>
   h.system.fences.take([store.next("other", square(OUTSIDE))]);
   await settle(h);
   t.equal(told(h).length, 1, "another fence is no reason to judge this one");
+});
+
+t.test("[FE11] another title changes nothing of what is pending", async (t) => {
+  const rules = { dwellMs: 10_000, minReports: 2 };
+  const { h, store } = await start(["slow", rules]);
+  const entitle = async () => {
+    h.system.fences.take([store.next("slow", square(0, 0, { ...rules, title: h.clock.now().toString(36) }))]);
+    await h.clock.advance(6_000);
+  };
+  await tell(h, 0, INSIDE);
+  await tell(h, 1, INSIDE);
+  await entitle();
+  await entitle();
+  t.same(told(h), ["entered slow arrived"]);
+  t.match(events(h)[0], { data: { version: 3, enteredAt: at(0) } });
+  await tell(h, 12, OUTSIDE);
+  await entitle();
+  t.same(told(h).length, 1, "one fix outside is not enough");
+  t.match(seen(h.system, "a")!.occupied, [{ phase: "pending_out", version: 4 }]);
+  await tell(h, 18, OUTSIDE);
+  await entitle();
+  t.same(told(h).slice(1), ["exited slow left"]);
 });
 
 t.test("[FE12] with an entity its stays end", async (t) => {
