@@ -120,6 +120,7 @@ t.test("[H37] what is no fence is refused with what, where and why; nothing chan
   await refused(413, "body-too-large", ask("PUT", at, large));
   await refused(404, "fence-not-found", ask("GET", at));
   await refused(404, "fence-not-found", ask("DELETE", at));
+  await refused(404, "fence-not-found", ask("DELETE", "/v1/fences/%00"));
   await refused(404, "fence-not-found", ask("PUT", at, DOCK, { "if-match": '"1"' }));
   t.match(await json(ask("GET", "/v1/fences")), { features: { length: 0 } });
 

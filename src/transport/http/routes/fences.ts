@@ -180,6 +180,7 @@ export function fencesRoutes(
   app.delete(
     one,
     changing(async (name, ifVersion) => {
+      if (nameFault("a fence", name, MAX_NAME_LENGTH) !== undefined) return unknown(name);
       const change = await store.remove(name, ifVersion);
       if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
       await changed();
