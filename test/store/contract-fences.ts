@@ -110,17 +110,17 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
 
   await t.test("[D39] a page has few of the largest fences", async (t) => {
     const { revision } = (await since(0)).at(-1)!;
-    const large = (i: number) => ({ ...square(`large${i}`), points: MAX_FENCE_POINTS });
-    for (let i = 0; i < 23; i++) saved(await fences.save(large(i)));
-    const lengths: number[] = [];
+    const sizes = [5, 2_000, 2_995, 1, MAX_FENCE_POINTS, 4_999, 2];
+    for (const [i, points] of sizes.entries()) saved(await fences.save({ ...square(`large${i}`), points }));
+    const pages: number[][] = [];
     for (let after = revision; ; ) {
       const page = await since(after);
-      lengths.push(page.length);
       if (page.length === 0) break;
+      pages.push(page.map(({ name }) => sizes[Number(name.slice("large".length))]!));
       after = page.at(-1)!.revision;
     }
-    t.same(lengths, [10, 10, 3, 0]);
-    for (let i = 0; i < 23; i++) saved(await fences.remove(`large${i}`));
+    t.same(pages, [[5, 2_000, 2_995], [1], [MAX_FENCE_POINTS], [4_999], [2]]);
+    for (const i of sizes.keys()) saved(await fences.remove(`large${i}`));
   });
 
   await t.test("[D40] what is there is bounded: fences, and points of all", async (t) => {

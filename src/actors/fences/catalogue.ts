@@ -21,7 +21,8 @@ export class FenceCatalogue {
   readonly #changed: () => void;
   /** By name; `standing` is absent of what was removed. */
   readonly #newest = new Map<string, { version: FenceVersion; standing: Standing | undefined }>();
-  #cells = new FenceCells([]);
+  /** Made when a place is asked about: a start takes fences in many pages. */
+  #cells: FenceCells | undefined;
   /** Of the newest change. */
   revision = 0;
   /** How many fences there are. */
@@ -53,6 +54,7 @@ export class FenceCatalogue {
 
   /** What may hold a place. */
   cell(lon: number, lat: number): Cell {
+    this.#cells ??= new FenceCells([...this.#newest.values()].flatMap(({ standing }) => standing ?? []));
     return this.#cells.at(lon, lat);
   }
 
@@ -67,12 +69,11 @@ export class FenceCatalogue {
       .map((version) => ({ version, standing: standingOf(version) }));
     if (newer.length === 0) return;
     for (const one of newer) {
+      this.size += Number(one.standing !== undefined) - Number(this.find(one.version.name) !== undefined);
       this.#newest.set(one.version.name, one);
       this.revision = Math.max(this.revision, one.version.revision);
     }
-    const there = [...this.#newest.values()].flatMap(({ standing }) => standing ?? []);
-    this.size = there.length;
-    this.#cells = new FenceCells(there);
+    this.#cells = undefined;
     this.#changed();
   }
 }
