@@ -84,7 +84,16 @@ t.test("[H36] fences are made, listed, changed and removed", async (t) => {
   t.same(await names("after=zzz"), { names: [], next: undefined });
   t.same(await names("after=circlf&limit=1"), { names: ["dock"], next: undefined });
 
+  const etag = (await ask("GET", "/v1/fences")).headers.get("etag")!;
+  const known = async (tag: string, path = "/v1/fences") => {
+    const response = await ask("GET", path, undefined, { "if-none-match": tag });
+    return [response.status, response.headers.get("etag"), (await response.text()) === ""];
+  };
+  t.same(await known(etag), [304, etag, true]);
+  t.same(await known('"other"'), [200, etag, false]);
+  t.match(await known(etag, "/v1/fences?limit=2"), [200, String, false]);
   t.equal((await ask("DELETE", "/v1/fences/dock", undefined, { "if-match": '"2"' })).status, 204);
+  t.match(await known(etag), [200, /^W\/"/, false]);
   t.equal((await ask("GET", "/v1/fences/dock")).status, 404);
   t.same((await names("")).names, ["café/1", "circle"]);
   const fourth = await ask("PUT", "/v1/fences/dock", DOCK);
