@@ -90,13 +90,13 @@ function drafted(name: string, written: unknown): FenceDraft | Response {
   }
 }
 
-/** Without what answers have beside what was written. */
+/** Without what answers have beside what was written, and with `properties`, which a GeoJSON feature has. */
 function withoutOurs(name: string, written: unknown): unknown {
   if (!isObject(written)) return written;
   const { id, version: _, changedAt: __, ...definition } = written;
   if (id !== undefined && id !== name)
     throw new FenceError("bad-name", "/id", `the \`id\` is the fence's name, ${JSON.stringify(name)}`);
-  return definition;
+  return { properties: null, ...definition };
 }
 
 function refused(name: string, change: Exclude<FenceChange, { is: "saved" | "unchanged" }>): Response {
