@@ -12,7 +12,7 @@ import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
 const VERSION = 6;
-/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences; else they are the same. */
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences and no times of places; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
@@ -50,6 +50,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   writeLeaving(shard, out);
   writeNames(table.machines.names(), slots, table.machine, out);
   for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
+  writeF64(slots, table.placedAt, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -138,6 +139,8 @@ export interface CheckpointEntity {
   lon: number;
   lat: number;
   t: number;
+  /** −∞ = there is no place. */
+  placedAt: number;
   received: number;
   alt: number;
   speed: number;
@@ -193,6 +196,7 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   }));
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
+  for (const entity of entities) entity.placedAt = version > WITHOUT_FENCES ? input.f64() : entity.t;
   return { nextNumber, entities, commands, departed, leaving, duplicates: input };
 }
 
@@ -210,6 +214,7 @@ function readIdentity(input: ByteReader): CheckpointEntity {
     lon: NaN,
     lat: NaN,
     t: NaN,
+    placedAt: NaN,
     received: NaN,
     alt: NaN,
     speed: NaN,

@@ -2,6 +2,7 @@
  * What an entity does with a command: its machine takes the event of that name, or does not. Synchronous and without I/O; either way the outcome is a
  * fact, and remembered, so that the same command has the same answer whenever and wherever it comes again.
  */
+import type { Follow } from "./catch-up.ts";
 import { type CommandOutcome, OUTCOME } from "./command-memory.ts";
 import type { EntityMachines, Reaction } from "./entity-machines.ts";
 import type { EntityTable } from "./entity-table.ts";
@@ -22,13 +23,21 @@ export class Commands {
   readonly #table: EntityTable;
   readonly #machines: EntityMachines;
   readonly #sink: FactSink;
+  readonly #follow: Follow;
   readonly #changed: (slot: number) => void;
 
   /** @param changed is told of entities that may wait for something else now. */
-  constructor(table: EntityTable, machines: EntityMachines, sink: FactSink, changed: (slot: number) => void) {
+  constructor(
+    table: EntityTable,
+    machines: EntityMachines,
+    sink: FactSink,
+    follow: Follow,
+    changed: (slot: number) => void,
+  ) {
     this.#table = table;
     this.#machines = machines;
     this.#sink = sink;
+    this.#follow = follow;
     this.#changed = changed;
   }
 
@@ -59,8 +68,9 @@ export class Commands {
 
   #decide(shard: Shard, slot: number, command: Command, now: number): CommandResult {
     const { columns } = this.#table.picture;
+    if (shard.isBehind) this.#follow(shard, slot, now);
     const isExpired = columns.liveness[slot] === EXPIRED;
-    const reaction = isExpired ? undefined : this.#machines.ask(shard, slot, eventOf(command), now);
+    const reaction = isExpired ? undefined : this.#machines.ask(slot, eventOf(command), now);
     const outcome = outcomeOf(reaction);
     const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state[slot]);
     this.#record(shard, slot, { id: command.id, at: now, outcome, state });

@@ -1,5 +1,6 @@
 /** What becomes of an entity that is to be deleted. Synchronous and without I/O: the decision is a fact, and what follows from it follows its commit. */
 import { MAX_ERASURES_PER_SHARD } from "../limits.ts";
+import type { Follow } from "./catch-up.ts";
 import type { Decided } from "./commands.ts";
 import { deletionKey } from "./deletion-key.ts";
 import type { EntityFences } from "./entity-fences.ts";
@@ -16,13 +17,21 @@ export class Deletions {
   readonly #table: EntityTable;
   readonly #sink: FactSink;
   readonly #fences: EntityFences;
+  readonly #follow: Follow;
   readonly #gone: (slot: number) => void;
 
   /** @param gone is told of each slot before its entity leaves. */
-  constructor(table: EntityTable, sink: FactSink, fences: EntityFences, gone: (slot: number) => void) {
+  constructor(
+    table: EntityTable,
+    sink: FactSink,
+    fences: EntityFences,
+    follow: Follow,
+    gone: (slot: number) => void,
+  ) {
     this.#table = table;
     this.#sink = sink;
     this.#fences = fences;
+    this.#follow = follow;
     this.#gone = gone;
   }
 
@@ -48,6 +57,8 @@ export class Deletions {
         "overloaded",
         "the entity's shard remembers as many commands as it may; try again later",
       );
+    // Nobody is told of an erasure.
+    if (shard.isBehind && slot >= 0 && !erase) this.#follow(shard, slot, now);
     // What is left of one that is gone is named by a number too.
     const number = slot < 0 ? shard.nextNumber : this.#table.number[slot];
     const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);

@@ -88,12 +88,18 @@ export class EntityFences {
     change.begin(shard, slot, now);
     for (const before of occupied ?? NOTHING) {
       const standing = named(before, holding) ?? this.#catalogue.standing(before.fence);
-      if (standing === undefined) change.become(before, undefined, "removed");
-      else if (before.version !== standing.version)
-        change.become(before, renewed(standing, before, this.#side(standing, slot, holding)), "changed");
-      else if (!isFix) change.next.push(before);
+      if (standing === undefined) {
+        change.become(before, undefined, "removed");
+        continue;
+      }
+      const isOld = before.version !== standing.version;
+      if (!isOld && !isFix) {
+        change.next.push(before);
+        continue;
+      }
+      const side = this.#side(standing, slot, holding.includes(standing));
+      if (isOld) change.become(before, renewed(standing, before, side), "changed");
       else {
-        const side = this.#side(standing, slot, holding);
         const after = judged(standing, before, side, change, change.newEpisode);
         change.become(before, after, turned(before));
       }
@@ -101,13 +107,8 @@ export class EntityFences {
     for (const standing of holding) {
       if (change.next.length >= MAX_OCCUPIED || shard.bytes + OCCUPIED_BYTES > MAX_SHARD_BYTES) break;
       if (isKnown(standing, occupied ?? NOTHING) || isKnown(standing, change.next)) continue;
-      const after = judged(
-        standing,
-        undefined,
-        this.#side(standing, slot, holding),
-        change,
-        change.newEpisode,
-      );
+      const side = this.#side(standing, slot, true);
+      const after = judged(standing, undefined, side, change, change.newEpisode);
       change.become(undefined, after, isFix ? "arrived" : standing.version === 1 ? "created" : "changed");
     }
     return this.#decide(shard, slot, now);
@@ -119,13 +120,12 @@ export class EntityFences {
     return cell === undefined ? NONE : cell.holding(lon[slot], lat[slot], this.#scratch);
   }
 
-  /** On which side of a fence an entity is. */
-  #side(standing: Standing, slot: number, holding: readonly Standing[]): Side {
+  /** On which side of a fence an entity is. @param isHeld whether the outline holds its place. */
+  #side(standing: Standing, slot: number, isHeld: boolean): Side {
     const { columns } = this.#table.picture;
     const { kinds, outline, rules } = standing;
     if (kinds !== undefined && !kinds.has(columns.kinds.name(columns.kind[slot]))) return "out";
     if (columns.accuracy[slot] > (rules.maxAccuracy ?? Infinity)) return "unknown";
-    const isHeld = holding.includes(standing);
     // Neither is greater than 0 if the altitude is not known.
     const above = columns.alt[slot] - (rules.ceiling ?? Infinity);
     const below = (rules.floor ?? -Infinity) - columns.alt[slot];
@@ -181,8 +181,10 @@ function turned(before: Occupied): "left" | "arrived" {
   return isStay(before) ? "left" : "arrived";
 }
 
-/** What becomes of it when its fence changes: a stay goes on unless the entity is outside now, what was pending begins anew. */
-function renewed({ name: fence, version }: Standing, before: Occupied, side: Side): Occupied | undefined {
+/** What becomes of it when its fence changes: a stay goes on unless the entity is outside now, what was pending begins anew. If it is the same but for its title all goes on. */
+function renewed(standing: Standing, before: Occupied, side: Side): Occupied | undefined {
+  const { name: fence, version, sameSince } = standing;
+  if (before.version >= sameSince) return { ...before, version };
   if (!isStay(before) || side === "out") return undefined;
   return { fence, version, phase: "in", episode: before.episode };
 }

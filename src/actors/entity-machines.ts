@@ -113,7 +113,6 @@ export class EntityMachines {
 
   /** @returns whether anything came of it. */
   step(shard: Shard, slot: number, event: MachineEvent, now: number): boolean {
-    const followed = shard.behindFrom !== Infinity && this.follow(shard, slot, now);
     // Nearly every report comes here and changes nothing.
     const running = this.#runs(slot);
     const current = this.#enter(slot, running);
@@ -124,14 +123,13 @@ export class EntityMachines {
       this.fail(shard, slot, now, error);
       return true;
     }
-    if (transition === undefined) return followed;
+    if (transition === undefined) return false;
     this.become(shard, slot, now, transition);
     return true;
   }
 
   /** What would come of an event that may be refused. Followed by `become` or `fail`, if by anything. */
-  ask(shard: Shard, slot: number, event: MachineEvent, now: number): Reaction {
-    if (shard.behindFrom !== Infinity) this.follow(shard, slot, now);
+  ask(slot: number, event: MachineEvent, now: number): Reaction {
     const running = this.#runs(slot);
     const { machine } = running;
     const current = this.#enter(slot, running);

@@ -4,7 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
-import { HAS_PLACE, IMPLAUSIBLE, MAX_STATES, MIRROR, widenU16, widenU32 } from "../picture/columns.ts";
+import {
+  HAS_PLACE,
+  IMPLAUSIBLE,
+  MAX_STATES,
+  MIRROR,
+  widenF64,
+  widenU16,
+  widenU32,
+} from "../picture/columns.ts";
 import { Interner } from "../picture/interner.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import type { Description } from "../tracks/segment.ts";
@@ -33,6 +41,8 @@ export class EntityTable {
   number = new Uint32Array(0);
   /** By slot: the machine that the entity runs, by the number of its reference; 0 = the built-in one. */
   machine = new Uint16Array(0);
+  /** By slot: fix time of the newest report with a place, Unix ms; −∞ = there was none. */
+  placedAt = new Float64Array(0);
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
   /** Slot → context of the machine; absent = empty. */
@@ -127,6 +137,7 @@ export class EntityTable {
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
     this.number[slot] = number;
     this.machine[slot] = 0;
+    this.placedAt[slot] = Number.NEGATIVE_INFINITY;
     columns.kind[slot] = interned(columns.kinds.number(kind));
     columns.epoch[slot] = shard.epoch;
     return slot;
@@ -272,6 +283,7 @@ export class EntityTable {
     columns.course[slot] = fact.course;
     columns.heading[slot] = fact.heading;
     columns.accuracy[slot] = fact.accuracy;
+    this.placedAt[slot] = columns.t[slot];
     this.picture.place(slot, fact.lon, fact.lat);
     if (flagged !== fact.implausible) {
       columns.flags[slot] ^= IMPLAUSIBLE;
@@ -362,6 +374,7 @@ export class EntityTable {
   #grow(capacity: number): void {
     this.number = widenU32(this.number, capacity);
     this.machine = widenU16(this.machine, capacity);
+    this.placedAt = widenF64(this.placedAt, capacity);
     this.duplicates.grow(capacity);
     this.context.grow(capacity);
     this.timers.grow(capacity);

@@ -17,7 +17,7 @@ export class FenceChange {
   isSame = true;
   /** Unix ms. */
   now = 0;
-  /** Of the newest fix, Unix ms. */
+  /** Of the newest fix with a place, Unix ms. */
   t = 0;
   #shard: Shard | undefined;
   #slot = 0;
@@ -36,7 +36,7 @@ export class FenceChange {
     }
     this.isSame = true;
     this.now = now;
-    this.t = this.#table.picture.columns.t[slot];
+    this.t = this.#table.placedAt[slot];
     this.#shard = shard;
     this.#slot = slot;
     this.#episodes = 0;

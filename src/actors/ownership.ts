@@ -202,6 +202,7 @@ export class Ownership {
       const shard = this.#table.shards[index];
       for (const slot of shard.slots()) {
         this.#actors.wake(slot, this.#clock.now());
+        if (this.#commit.full) this.#commit.seal();
         if (++woken % WAKE_SLICE === 0) await this.#breathe();
       }
       // Not before: a report for an entity whose state its machine does not know any more must find it in the initial one.

@@ -95,11 +95,12 @@ export class Actors {
     this.#fences = new EntityFences(table, sink, fences, (shard, slot, event, now) =>
       this.#machines.step(shard, slot, event, now),
     );
-    this.catchUp = new CatchUp(table, (shard, slot, now) => {
+    const follow = (shard: Shard, slot: number, now: number) => {
       if (this.#follow(shard, slot, now)) this.#arm(slot);
-    });
-    this.commands = new Commands(table, this.#machines, sink, (slot) => this.#arm(slot));
-    this.deletions = new Deletions(table, sink, this.#fences, (slot) => {
+    };
+    this.catchUp = new CatchUp(table, follow);
+    this.commands = new Commands(table, this.#machines, sink, follow, (slot) => this.#arm(slot));
+    this.deletions = new Deletions(table, sink, this.#fences, follow, (slot) => {
       wheel.grow(table.picture.columns.capacity);
       wheel.disarm(slot);
     });
@@ -143,7 +144,7 @@ export class Actors {
     } else slot = this.#introduce(shard, report, now);
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
     // By the fix of before, which is about to be replaced.
-    const isFollowed = shard.behindFrom !== Infinity && this.#follow(shard, slot, now);
+    const isFollowed = shard.isBehind && this.#follow(shard, slot, now);
     if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
 
     const fact = this.#fact;
@@ -184,7 +185,7 @@ export class Actors {
       this.#wheel.arm(slot, now + LOADING_MS);
       return;
     }
-    if (shard.behindFrom !== Infinity) this.#follow(shard, slot, now);
+    if (shard.isBehind) this.#follow(shard, slot, now);
     for (let firings = 0; firings < MAX_FIRINGS; firings++) {
       const timer = earliest(this.table.timers.get(slot));
       const silence = this.#silenceDue(slot);

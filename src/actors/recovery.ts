@@ -141,6 +141,7 @@ function load(
     assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
     columns.source[slot] = source;
     columns.t[slot] = entity.t;
+    table.placedAt[slot] = entity.placedAt;
     columns.received[slot] = entity.received;
     columns.alt[slot] = entity.alt;
     columns.speed[slot] = entity.speed;

@@ -23,8 +23,8 @@ export class Shard {
   dirtySince = 0;
   /** What its checkpoint takes at most. */
   bytes = 0;
-  /** Entities with this number and higher may run another machine, or know other fences, than they should. */
-  behindFrom = Infinity;
+  /** Some of its entities may run another machine, or know other fences, than they should. */
+  isBehind = false;
   /** What was decided on commands. */
   commands = new CommandMemory();
   /** Entities that are deleted, and of which something is still to be taken away. */
@@ -73,7 +73,7 @@ export class Shard {
     this.nextNumber = 0;
     this.factsSinceCheckpoint = 0;
     this.bytes = 0;
-    this.behindFrom = Infinity;
+    this.isBehind = false;
     this.commands = new CommandMemory();
     this.leaving.clear();
     this.departed.clear();

@@ -225,12 +225,13 @@ export class ActorSystem {
   #runTimers(): void {
     if (this.#stopped) return;
     const now = this.#clock.now();
+    const isFull = () => this.commit.full;
     // While the backlog is full or the gate is closed nothing may be decided; deadlines wait, they do not get lost.
     const caughtUp =
       !this.#gate.open ||
       this.commit.overloaded ||
-      (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE) &&
-        this.#actors.catchUp.advance(now, TIMERS_PER_SLICE));
+      (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE, isFull) &&
+        this.#actors.catchUp.advance(now, TIMERS_PER_SLICE, isFull));
     if (this.commit.full) this.commit.seal();
     if (this.commit.idle) this.#checkpointIdle();
     this.#scheduleTimers(caughtUp ? TIMER_MS : 0);

@@ -104,16 +104,22 @@ export class TimingWheel {
    *
    * @param now Unix ms.
    * @param limit slots that are fired or placed again, at most: bounds the time of a call.
+   * @param isFull ends the call, and is asked before each slot.
    * @returns whether nothing more is due.
    */
-  advance(now: number, fire: (slot: number, due: number) => void, limit: number): boolean {
+  advance(
+    now: number,
+    fire: (slot: number, due: number) => void,
+    limit: number,
+    isFull: () => boolean = () => false,
+  ): boolean {
     const target = bucketOf(now);
     this.#now = now;
     if (target < this.#cursor || target > this.#cursor + MAX_WALK) this.#placeAll(target);
     else this.#take(listOf(0, this.#cursor));
     for (let left = limit; ; ) {
       for (let node = this.#next[QUEUE]; node !== QUEUE; node = this.#next[QUEUE]) {
-        if (left-- <= 0) return false;
+        if (left-- <= 0 || isFull()) return false;
         const slot = node - FIRST_SLOT;
         const due = this.#due[slot];
         this.#unlink(node);

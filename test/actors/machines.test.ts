@@ -240,7 +240,7 @@ t.test(
     await settle(h);
     const count = (state: string) => ids.filter((id) => seen(h.system, id)!.state === state).length;
     t.same([count("busy"), count("gone"), count("idle")], [1, 1, ids.length - 2]);
-    t.ok(h.system.table.shards.every(({ behindFrom }) => behindFrom === Infinity));
+    t.ok(h.system.table.shards.every(({ isBehind }) => !isBehind));
   },
 );
 

@@ -244,9 +244,10 @@ t.test(
     await h.clock.advance(10);
     const shard = shardOf("a");
     const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-    // A version, and then no states, no commands, nothing departed, nothing leaving, the built-in machine and no fences for it before the duplicate memory of the one entity, which ends it.
-    const memory = 1 + 8 * 12 + 1;
-    t.same([...body.subarray(-memory - 8, -memory)], [0, 0, 0, 0, 1, 0, 0, 0]);
+    // A version, and then no states, no commands, nothing departed, nothing leaving, the built-in machine, no fences and a time for it before the duplicate memory of the one entity, which ends it.
+    const [memory, time] = [1 + 8 * 12 + 1, 8];
+    const end = -memory - time;
+    t.same([...body.subarray(end - 8, end)], [0, 0, 0, 0, 1, 0, 0, 0]);
     for (const [version, absent] of [
       [1, 8],
       [2, 6],
@@ -254,7 +255,7 @@ t.test(
       [4, 4],
       [5, 1],
     ]) {
-      const before = Buffer.concat([body.subarray(0, -memory - absent), body.subarray(-memory)]);
+      const before = Buffer.concat([body.subarray(0, end - absent), body.subarray(-memory)]);
       before[0] = version;
       const bare = new MemoryStore();
       bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });

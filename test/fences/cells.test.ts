@@ -13,6 +13,7 @@ const rules = { exitBuffer: 0, dwellMs: 0, minReports: 1 };
 const standing = (shape: Shape, i: number): Standing => ({
   name: `f${i}`,
   version: 1,
+  sameSince: 1,
   outline: outlineOf(shape),
   rules,
   kinds: undefined,
@@ -44,6 +45,17 @@ t.test("[FE3] the tree says of each place what testing every fence says", async 
     }),
     { numRuns: 400 },
   );
+});
+
+t.test("[FE3] a place as near to 180° as numbers go is in the east, 180° itself in the west", (t) => {
+  const box = (west: number, east: number): Shape => ({
+    is: "area",
+    polygons: [[[[west, -1], [east, -1], [east, 1], [west, 1], [west, -1]]]], // biome-ignore format: short
+  });
+  const cells = new FenceCells([box(-180, -179), box(179, 180)].map(standing));
+  const at = (lon: number) => cells.at(lon, 0).holding(lon, 0, []).map(({ name }) => name); // biome-ignore format: short
+  t.same([at(180 - 2 ** -45), at(180), at(-180), at(-180 + 2 ** -45)], [["f1"], ["f0"], ["f0"], ["f0"]]);
+  t.end();
 });
 
 t.test("[FE3] few fences are tested where many are", async (t) => {

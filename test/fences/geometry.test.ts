@@ -83,7 +83,7 @@ t.test("[FE2] the distance from a line is right within 1 % up to 100 km and 80°
       if (slow <= 100_000 && Math.abs(place[1]) <= 80)
         assert.ok(found <= slow * 1.01 + 0.01, `${found} is farther than ${slow}`);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });
 
@@ -108,6 +108,6 @@ t.test("[FE2] a corridor holds what is within its radius of the line", async () 
       fc.pre(Math.abs(place[1]) <= 80 && Math.abs(slow / shape.radius - 1) > 0.01);
       assert.equal(outlineOf(shape).contains(...place), slow <= shape.radius);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });

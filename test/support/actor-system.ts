@@ -93,6 +93,7 @@ export function seen(system: ActorSystem, id: string) {
     lon: c.lon[slot],
     lat: c.lat[slot],
     t: c.t[slot],
+    placedAt: system.table.placedAt[slot],
     received: c.received[slot],
     alt: c.alt[slot],
     speed: c.speed[slot],

@@ -1,6 +1,6 @@
 /** The fences that are there: the newest version of each, made ready for tests of places. It only becomes newer. */
 import { type Cell, FenceCells } from "./cells.ts";
-import type { FenceRules } from "./definition.ts";
+import type { Fence, FenceRules } from "./definition.ts";
 import { type Outline, outlineOf } from "./outline.ts";
 import { parseFence } from "./parse.ts";
 import type { FenceVersion } from "./ports.ts";
@@ -9,7 +9,10 @@ import type { FenceVersion } from "./ports.ts";
 export interface Standing {
   readonly name: string;
   readonly version: number;
+  /** The oldest version, of all since, that holds the same places by the same rules. */
+  readonly sameSince: number;
   readonly outline: Outline;
+  /** Accuracy and heights are as exact as those of entities: what is equal as it was written is equal. */
   readonly rules: FenceRules;
   /** Absent = all. */
   readonly kinds: ReadonlySet<string> | undefined;
@@ -17,10 +20,16 @@ export interface Standing {
   readonly isPlain: boolean;
 }
 
+interface Known {
+  version: FenceVersion;
+  /** Absent = it was removed. */
+  standing: Standing | undefined;
+}
+
 export class FenceCatalogue {
   readonly #changed: () => void;
-  /** By name; `standing` is absent of what was removed. */
-  readonly #newest = new Map<string, { version: FenceVersion; standing: Standing | undefined }>();
+  /** By name. */
+  readonly #newest = new Map<string, Known>();
   /** Made when a place is asked about: a start takes fences in many pages. */
   #cells: FenceCells | undefined;
   /** Of the newest change. */
@@ -66,7 +75,7 @@ export class FenceCatalogue {
     const known = this.revision;
     const newer = versions
       .filter(({ revision }) => revision > known)
-      .map((version) => ({ version, standing: standingOf(version) }));
+      .map((version) => ({ version, standing: standingOf(version, this.#newest.get(version.name)) }));
     if (newer.length === 0) return;
     for (const one of newer) {
       this.size += Number(one.standing !== undefined) - Number(this.find(one.version.name) !== undefined);
@@ -78,11 +87,30 @@ export class FenceCatalogue {
   }
 }
 
-function standingOf({ name, version, definition }: FenceVersion): Standing | undefined {
+function standingOf({ name, version, definition }: FenceVersion, before?: Known): Standing | undefined {
   if (definition === undefined) return undefined;
-  const { shape, rules } = parseFence(definition);
+  const fence = parseFence(definition);
+  const { shape, rules } = fence;
+  let sameSince = version;
+  // Another node may have decided by what was between, if this one has left something out.
+  if (before?.standing?.version === version - 1 && isSame(parseFence(before.version.definition), fence))
+    ({ sameSince } = before.standing);
   const kinds = rules.kinds && new Set(rules.kinds);
-  const { maxAccuracy, floor, ceiling } = rules;
+  const maxAccuracy = single(rules.maxAccuracy);
+  const floor = single(rules.floor);
+  const ceiling = single(rules.ceiling);
   const isPlain = (kinds ?? maxAccuracy ?? floor ?? ceiling) === undefined;
-  return { name, version, outline: outlineOf(shape), rules, kinds, isPlain };
+  const outline = outlineOf(shape);
+  const exact = { ...rules, maxAccuracy, floor, ceiling };
+  return { name, version, sameSince, outline, rules: exact, kinds, isPlain };
+}
+
+/** What is parsed has its members in one order. */
+function isSame(a: Fence, b: Fence): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** In single precision, as the columns are. */
+function single(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.fround(value);
 }

@@ -5,6 +5,7 @@
 import { EARTH_RADIUS } from "../../picture/sphere.ts";
 import type { Standing } from "./catalogue.ts";
 import { ClippedAreas } from "./clipped-areas.ts";
+import { planeLon } from "./crossings.ts";
 import { MAX_FENCE_CELL_ENTRIES, MAX_FENCE_CELLS } from "./limits.ts";
 import type { CellBox } from "./outline.ts";
 
@@ -75,8 +76,7 @@ export class FenceCells {
 
   /** The cell of a place that is not parted. */
   at(lon: number, lat: number): Cell {
-    // 180° is −180°.
-    const x = Math.floor(((lon + 180) / 360) * COLUMNS) & (COLUMNS - 1);
+    const x = Math.min(Math.floor(((planeLon(lon) + 180) / 360) * COLUMNS), COLUMNS - 1);
     const y = Math.min(Math.floor(((lat + 90) / 180) * COLUMNS), COLUMNS - 1);
     let cell = this.#root;
     while (cell.children !== undefined) {
