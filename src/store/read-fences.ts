@@ -12,17 +12,18 @@ WITH page AS MATERIALIZED (
   SELECT name, version, revision, points, sum(points) OVER (ORDER BY revision) AS until
   FROM fence_version WHERE is_newest AND revision > $1 ORDER BY revision LIMIT $2
 )
-SELECT name, version, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at
+SELECT name, version, since, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at
 FROM page JOIN fence_version USING (name, version, revision)
 WHERE until <= $3 OR until = page.points ORDER BY revision`;
 
 const LAST = `
-SELECT name, version, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at, points
+SELECT name, version, since, revision::float8, definition, extract(epoch FROM changed_at)::float8 * 1000 AS changed_at, points
 FROM fence_version WHERE name = $1 ORDER BY version DESC LIMIT 1`;
 
 interface Row {
   name: string;
   version: number;
+  since: number;
   revision: number;
   definition: JsonObject | null;
   changed_at: number;
@@ -47,9 +48,9 @@ export async function readFence(
   return rows[0] && { ...versionOf(rows[0]), points: rows[0].points };
 }
 
-function versionOf({ name, version, revision, definition, changed_at }: Row): FenceVersion {
+function versionOf({ name, version, since, revision, definition, changed_at }: Row): FenceVersion {
   return {
-    ...{ name, version, revision },
+    ...{ name, version, since, revision },
     ...(definition !== null && { definition }),
     changedAt: Math.round(changed_at),
   };

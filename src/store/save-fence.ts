@@ -10,7 +10,7 @@ const COUNT = "SELECT fences, points FROM fence_count";
 const ADD = "UPDATE fence_count SET fences = fences + $1, points = points + $2";
 const SUPERSEDE = "UPDATE fence_version SET is_newest = false WHERE name = $1 AND version = $2";
 const INSERT = `
-INSERT INTO fence_version (name, version, revision, definition, points) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO fence_version (name, version, since, revision, definition, points) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
 
 /** What is to become of a fence: a version with a definition, or none any more. */
@@ -52,12 +52,13 @@ export async function saveFence(
     async insert(version, revision, last) {
       await client.query(ADD, [more.fences, more.points]);
       if (last !== undefined) await client.query(SUPERSEDE, [name, last.version]);
+      const since = last?.definition !== undefined && definition !== undefined ? last.since : version;
       const text = definition === undefined ? null : JSON.stringify(definition);
       const { rows } = await client.query<{ changed_at: number }>(INSERT, [
-        ...[name, version, revision, text, points],
+        ...[name, version, since, revision, text, points],
       ]);
       return {
-        ...{ name, version, revision },
+        ...{ name, version, since, revision },
         ...(definition !== undefined && { definition }),
         changedAt: Math.round(rows[0]!.changed_at),
       };

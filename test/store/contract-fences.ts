@@ -44,19 +44,19 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
   await t.test("[D38] each change is another version, also after a removal; all are kept", async (t) => {
     t.same(await since(0), []);
     const first = saved(await fences.save(square("dock")));
-    t.match(first, { name: "dock", version: 1 });
+    t.match(first, { name: "dock", version: 1, since: 1 });
     t.same(await since(0), [first], "it reads back");
     t.equal(JSON.stringify((await since(0))[0]!.definition), JSON.stringify(square("dock").definition));
     t.match(await fences.save(square("dock")), { is: "unchanged", version: { version: 1 } });
     t.same(await since(first.revision), [], "which is no change");
     const second = await fences.save(square("dock", "Dock 1"), 1);
-    t.match(second, { is: "saved", created: false, version: { version: 2 } });
+    t.match(second, { is: "saved", created: false, version: { version: 2, since: 1 } });
     const removed = saved(await fences.remove("dock"));
-    t.equal(removed.version, 3);
+    t.match(removed, { version: 3, since: 3 });
     t.equal(removed.definition, undefined);
     t.same(await since(0), [removed], "the newest only");
     const again = await fences.save(square("dock"));
-    t.match(again, { is: "saved", created: true, version: { version: 4 } });
+    t.match(again, { is: "saved", created: true, version: { version: 4, since: 4 } });
     const revisions = [first, saved(second), removed, saved(again)].map(({ revision }) => revision);
     t.same(
       revisions,

@@ -9,6 +9,8 @@ import type { FenceVersion } from "./ports.ts";
 export interface Standing {
   readonly name: string;
   readonly version: number;
+  /** The version with which it was made, after the last removal. */
+  readonly since: number;
   /** The oldest version, of all since, that holds the same places by the same rules. */
   readonly sameSince: number;
   readonly outline: Outline;
@@ -87,7 +89,10 @@ export class FenceCatalogue {
   }
 }
 
-function standingOf({ name, version, definition }: FenceVersion, before?: Known): Standing | undefined {
+function standingOf(
+  { name, version, since, definition }: FenceVersion,
+  before?: Known,
+): Standing | undefined {
   if (definition === undefined) return undefined;
   const fence = parseFence(definition);
   const { shape, rules } = fence;
@@ -102,7 +107,7 @@ function standingOf({ name, version, definition }: FenceVersion, before?: Known)
   const isPlain = (kinds ?? maxAccuracy ?? floor ?? ceiling) === undefined;
   const outline = outlineOf(shape);
   const exact = { ...rules, maxAccuracy, floor, ceiling };
-  return { name, version, sameSince, outline, rules: exact, kinds, isPlain };
+  return { name, version, since, sameSince, outline, rules: exact, kinds, isPlain };
 }
 
 /** What is parsed has its members in one order. */
