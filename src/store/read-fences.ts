@@ -2,6 +2,7 @@
 import type { PoolClient } from "pg";
 import type { FenceVersion } from "../actors/fences/ports.ts";
 import type { JsonObject } from "../actors/messages.ts";
+import { versionOf } from "./next-version.ts";
 
 /** Points of one page, if it has more than one fence: they are parsed and made ready in one go, some 5 ms. */
 const PAGE_POINTS = 5_000;
@@ -45,13 +46,5 @@ export async function readFence(
   name: string,
 ): Promise<(FenceVersion & { points: number }) | undefined> {
   const { rows } = await client.query<Row & { points: number }>(LAST, [name]);
-  return rows[0] && { ...versionOf(rows[0]), points: rows[0].points };
-}
-
-function versionOf({ name, version, since, revision, definition, changed_at }: Row): FenceVersion {
-  return {
-    ...{ name, version, since, revision },
-    ...(definition !== null && { definition }),
-    changedAt: Math.round(changed_at),
-  };
+  return rows[0] && versionOf(rows[0]);
 }
