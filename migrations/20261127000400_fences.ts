@@ -15,10 +15,11 @@ export class Fences extends Migration {
 
 const STATEMENTS = [
   "INSERT INTO configuration (name) VALUES ('fences')",
-  // Every version that ever was; definition is null in one that removes the fence. Whoever starts reads the newest ones in the order of their revisions.
+  // Every version that ever was; definition is null in one that removes the fence; since is the version with which it was made, after the last removal. Whoever starts reads the newest ones in the order of their revisions.
   `CREATE TABLE fence_version (
     name text NOT NULL,
     version int NOT NULL,
+    since int NOT NULL,
     revision bigint NOT NULL UNIQUE,
     definition json,
     points int NOT NULL,

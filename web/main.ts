@@ -11,6 +11,7 @@ import { hasPosition, readAddress, takeToken, writeAddress } from "./address.ts"
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
 import { type Details, DetailsPanel, type Gone } from "./details.ts";
+import { watchFences } from "./fence-watch.ts";
 import type { FenceFeature } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
@@ -26,8 +27,6 @@ import { bboxOf, extentOf } from "./viewport.ts";
 const VIEW_UPDATE_MS = 150;
 /** A click on a cluster shows it so much nearer: a quarter of the width. */
 const CLUSTER_ZOOM = 2;
-/** Fences that somebody changes are drawn so soon. */
-const FENCES_MS = 30_000;
 /** The legend counts, and ages grow, so often. */
 const PANEL_MS = 500;
 
@@ -246,23 +245,16 @@ function showCluster(connection: Connection): void {
   });
 }
 
-/** Asked when the map rests, and again and again. */
 function showFences(map: MapLibreMap, picture: PictureLayer): void {
-  let asked = 0;
-  let shown = "[]";
-  const look = async () => {
-    if (document.hidden) return;
-    const mine = ++asked;
-    const fences = await rest.fences(mapBbox(map));
-    const text = JSON.stringify(fences);
-    if (mine !== asked || text === shown) return;
-    shown = text;
-    picture.fences = globalThis.muster.fences = fences;
-  };
-  const lookAgain = () => void look().catch((error) => console.debug(error));
-  map.on("moveend", lookAgain);
-  setInterval(lookAgain, FENCES_MS);
-  lookAgain();
+  const look = watchFences({
+    ask: () => rest.fences(mapBbox(map)),
+    show(fences) {
+      picture.fences = globalThis.muster.fences = fences;
+    },
+    isSeen: () => !document.hidden,
+    every: (ms, run) => setInterval(run, ms),
+  });
+  map.on("moveend", look);
 }
 
 start().catch((error) => {

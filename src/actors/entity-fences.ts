@@ -88,7 +88,7 @@ export class EntityFences {
     change.begin(shard, slot, now);
     for (const before of occupied ?? NOTHING) {
       const standing = named(before, holding) ?? this.#catalogue.standing(before.fence);
-      if (standing === undefined) {
+      if (standing === undefined || before.version < standing.since) {
         change.become(before, undefined, "removed");
         continue;
       }
@@ -109,7 +109,11 @@ export class EntityFences {
       if (isKnown(standing, occupied ?? NOTHING) || isKnown(standing, change.next)) continue;
       const side = this.#side(standing, slot, true);
       const after = judged(standing, undefined, side, change, change.newEpisode);
-      change.become(undefined, after, isFix ? "arrived" : standing.version === 1 ? "created" : "changed");
+      change.become(
+        undefined,
+        after,
+        isFix ? "arrived" : standing.version === standing.since ? "created" : "changed",
+      );
     }
     return this.#decide(shard, slot, now);
   }

@@ -33,6 +33,18 @@ export type Made<V, Refused> =
   | { is: "other-version"; version?: number }
   | Refused;
 
+/** What is to become of a thing: a version with a definition, or none any more. */
+export type Wanted<Draft> = Draft | { name: string; definition?: undefined };
+
+/** A version, of what its row has. */
+export function versionOf<Row extends { definition: JsonObject | null; changed_at: number }>({
+  definition,
+  changed_at,
+  ...row
+}: Row) {
+  return { ...row, ...(definition !== null && { definition }), changedAt: Math.round(changed_at) };
+}
+
 /** Within a transaction. */
 export async function makeNextVersion<V extends Version, Refused>(
   client: PoolClient,

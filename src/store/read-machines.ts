@@ -2,6 +2,7 @@
 import type { PoolClient } from "pg";
 import type { MachineVersion } from "../actors/machine/ports.ts";
 import type { JsonObject } from "../actors/messages.ts";
+import { versionOf } from "./next-version.ts";
 
 /** The newest version of each machine, if its revision is after $1. */
 const NEWEST = `
@@ -21,10 +22,5 @@ interface Row {
 
 export async function readMachines(client: PoolClient, revision: number): Promise<MachineVersion[]> {
   const { rows } = await client.query<Row>(NEWEST, [revision]);
-  return rows.map(({ definition, timers_since, changed_at, ...row }) => ({
-    ...row,
-    ...(definition !== null && { definition }),
-    timersSince: timers_since,
-    changedAt: Math.round(changed_at),
-  }));
+  return rows.map(({ timers_since, ...row }) => ({ ...versionOf(row), timersSince: timers_since }));
 }

@@ -3,18 +3,15 @@ import type { PoolClient } from "pg";
 import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../actors/fences/limits.ts";
 import type { FenceChange, FenceDraft, FenceVersion } from "../actors/fences/ports.ts";
 import { sameJson } from "../actors/machine/values.ts";
-import { makeNextVersion } from "./next-version.ts";
+import { makeNextVersion, versionOf, type Wanted } from "./next-version.ts";
 import { readFence } from "./read-fences.ts";
 
 const COUNT = "SELECT fences, points FROM fence_count";
 const ADD = "UPDATE fence_count SET fences = fences + $1, points = points + $2";
 const SUPERSEDE = "UPDATE fence_version SET is_newest = false WHERE name = $1 AND version = $2";
 const INSERT = `
-INSERT INTO fence_version (name, version, revision, definition, points) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO fence_version (name, version, since, revision, definition, points) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
-
-/** What is to become of a fence: a version with a definition, or none any more. */
-export type Wanted = FenceDraft | { name: string; definition?: undefined; points?: undefined };
 
 /**
  * Within a transaction.
@@ -22,9 +19,11 @@ export type Wanted = FenceDraft | { name: string; definition?: undefined; points
  */
 export async function saveFence(
   client: PoolClient,
-  { name, definition, points = 0 }: Wanted,
+  wanted: Wanted<FenceDraft>,
   ifVersion: number | undefined,
 ): Promise<FenceChange> {
+  const { name, definition } = wanted;
+  const points = wanted.definition === undefined ? 0 : wanted.points;
   /** What it adds to all. */
   const more = { fences: definition === undefined ? 0 : 1, points };
   return makeNextVersion<FenceVersion, FenceChange>(client, {
@@ -52,15 +51,12 @@ export async function saveFence(
     async insert(version, revision, last) {
       await client.query(ADD, [more.fences, more.points]);
       if (last !== undefined) await client.query(SUPERSEDE, [name, last.version]);
+      const since = last?.definition !== undefined && definition !== undefined ? last.since : version;
       const text = definition === undefined ? null : JSON.stringify(definition);
       const { rows } = await client.query<{ changed_at: number }>(INSERT, [
-        ...[name, version, revision, text, points],
+        ...[name, version, since, revision, text, points],
       ]);
-      return {
-        ...{ name, version, revision },
-        ...(definition !== undefined && { definition }),
-        changedAt: Math.round(rows[0]!.changed_at),
-      };
+      return versionOf({ name, version, since, revision, definition: definition ?? null, ...rows[0]! });
     },
   });
 }

@@ -4,7 +4,7 @@ import { MAX_MACHINE_STATES_KEPT, MAX_MACHINES } from "../actors/machine/limits.
 import { timersSince } from "../actors/machine/migrate.ts";
 import type { MachineChange, MachineDraft, MachineVersion } from "../actors/machine/ports.ts";
 import { sameJson } from "../actors/machine/values.ts";
-import { makeNextVersion } from "./next-version.ts";
+import { makeNextVersion, type Wanted } from "./next-version.ts";
 import { readMachines } from "./read-machines.ts";
 
 const STATES = "SELECT coalesce(sum(states), 0)::int AS states FROM machine";
@@ -13,19 +13,16 @@ INSERT INTO machine (name, version, revision, kinds, definition, states, timers_
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
 
-/** What is to become of a machine: a version with a definition, or none any more. */
-export type Wanted = MachineDraft | { name: string; definition?: undefined };
-
 /**
  * Within a transaction.
  * @param ifVersion changes only this version.
  */
 export async function saveMachine(
   client: PoolClient,
-  wanted: Wanted,
+  wanted: Wanted<MachineDraft>,
   ifVersion: number | undefined,
 ): Promise<MachineChange> {
-  const draft = isDraft(wanted) ? wanted : undefined;
+  const draft = wanted.definition === undefined ? undefined : wanted;
   let newest: MachineVersion[] = [];
   return makeNextVersion<MachineVersion, MachineChange>(client, {
     part: "machines",
@@ -77,8 +74,4 @@ async function refuse(
   const kept = await client.query<{ states: number }>(STATES);
   if (kept.rows[0]!.states + states > MAX_MACHINE_STATES_KEPT) return { is: "too-many", of: "states" };
   return undefined;
-}
-
-function isDraft(wanted: Wanted): wanted is MachineDraft {
-  return wanted.definition !== undefined;
 }

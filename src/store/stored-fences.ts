@@ -1,6 +1,7 @@
 import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../actors/fences/ports.ts";
+import type { Wanted } from "./next-version.ts";
 import { readFences } from "./read-fences.ts";
-import { saveFence, type Wanted } from "./save-fence.ts";
+import { saveFence } from "./save-fence.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
 export class StoredFences implements FenceStore {
@@ -22,7 +23,7 @@ export class StoredFences implements FenceStore {
     return this.#change({ name }, ifVersion);
   }
 
-  #change(wanted: Wanted, ifVersion: number | undefined): Promise<FenceChange> {
+  #change(wanted: Wanted<FenceDraft>, ifVersion: number | undefined): Promise<FenceChange> {
     return inTransaction(this.#context, (client) => saveFence(client, wanted, ifVersion));
   }
 }

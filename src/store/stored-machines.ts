@@ -1,6 +1,7 @@
 import type { MachineChange, MachineDraft, MachineStore, MachineVersion } from "../actors/machine/ports.ts";
+import type { Wanted } from "./next-version.ts";
 import { readMachines } from "./read-machines.ts";
-import { saveMachine, type Wanted } from "./save-machine.ts";
+import { saveMachine } from "./save-machine.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
 export class StoredMachines implements MachineStore {
@@ -22,7 +23,7 @@ export class StoredMachines implements MachineStore {
     return this.#change({ name }, ifVersion);
   }
 
-  #change(wanted: Wanted, ifVersion: number | undefined): Promise<MachineChange> {
+  #change(wanted: Wanted<MachineDraft>, ifVersion: number | undefined): Promise<MachineChange> {
     return inTransaction(this.#context, (client) => saveMachine(client, wanted, ifVersion));
   }
 }

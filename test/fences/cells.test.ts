@@ -13,6 +13,7 @@ const rules = { exitBuffer: 0, dwellMs: 0, minReports: 1 };
 const standing = (shape: Shape, i: number): Standing => ({
   name: `f${i}`,
   version: 1,
+  since: 1,
   sameSince: 1,
   outline: outlineOf(shape),
   rules,

@@ -40,7 +40,28 @@ t.test("[FE11] removed, changed and new fences", async (t) => {
   h.system.fences.take([store.next("gone", square(OUTSIDE))]);
   await settle(h);
   t.same(fencesOf(h), ["elsewhere", "gone", "moves", "slow"], "which it has not left long enough");
-  t.equal(told(h).at(-1), "entered gone changed", "it had a version before");
+  t.equal(told(h).at(-1), "entered gone created");
+});
+
+t.test("[FE11] a fence that is removed and made again is another one, however soon", async (t) => {
+  const { h, store } = await start(["harbour"]);
+  await tell(h, -60, INSIDE);
+  const first = events(h)[0]!.data.episode;
+  h.system.fences.take([store.next("harbour")]);
+  h.system.fences.take([store.next("harbour", square(0.1))]);
+  await settle(h);
+  t.same(told(h).slice(1), ["exited harbour removed", "entered harbour created"]);
+  t.match(events(h)[1]!.data, { version: 1, episode: first });
+  t.not(events(h)[2]!.data.episode, first);
+  h.system.fences.take([store.next("harbour", square(-0.1))]);
+  await settle(h);
+  t.equal(told(h).length, 3, "a stay goes on through a change after that");
+  h.system.fences.take([store.next("harbour"), store.next("harbour", square(OUTSIDE))]);
+  await settle(h);
+  t.same(told(h).slice(3), ["exited harbour removed"]);
+  h.system.fences.take([store.next("harbour", square())]);
+  await settle(h);
+  t.same(told(h).slice(4), ["entered harbour changed"]);
 });
 
 t.test("[FE11] an entity is in the fences of now before anything else is decided", async (t) => {
@@ -106,7 +127,7 @@ t.test("[FE11] what many do at once is more than one flush", async (t) => {
   const fences = names.map((name) => store.next(name, square()));
   await settle(await startSystem({ store: h.store, clock: h.clock, fences }));
   const told = Map.groupBy(h.store.events, ({ data }) => data.reason);
-  for (const reason of ["arrived", "removed", "changed"])
+  for (const reason of ["arrived", "removed", "created"])
     t.equal(told.get(reason)?.length, ids.length * names.length, reason);
   const flushes = h.store.batches.map(({ batch }) => batch.events.length);
   t.ok(Math.max(...flushes) <= MAX_FLUSH_EVENTS + MAX_OCCUPIED, flushes.join());

@@ -66,6 +66,7 @@ const REFUSED: [name: string, value: unknown, code: keyof typeof FENCE_ERRORS, p
   ["no feature", polygon(SQUARE), "unknown-member", "/coordinates"],
   ["another type", { type: "FeatureCollection" }, "wrong-type", "/type"],
   ["an unknown member", { ...feature(POINT), "a/b": 1 }, "unknown-member", "/a~1b"],
+  ["an endless member", { ["x".repeat(1e5)]: 1 }, "unknown-member", `/${"x".repeat(64)}…`],
   ["no geometry", feature(null), "wrong-type", "/geometry"],
   ["an unknown geometry", feature({ type: "Circle", coordinates: [] }), "wrong-type", "/geometry/type"],
   ["lines", feature({ type: "MultiLineString", coordinates: [] }), "not-supported", "/geometry/type"],
@@ -197,6 +198,7 @@ for (const [name, value, code, path] of REFUSED)
     } catch (error) {
       t.ok(error instanceof FenceError, String(error));
       t.match(error, { code, path });
+      t.ok((error as Error).message.length < 500, "a sentence");
     }
   });
 

@@ -26,8 +26,10 @@ export class Fences {
   }
 
   next(name: string, definition?: JsonObject): FenceVersion {
-    const version = (this.#newest.get(name)?.version ?? 0) + 1;
-    const next = { name, version, revision: ++this.#revision, definition, changedAt: 0 };
+    const last = this.#newest.get(name);
+    const version = (last?.version ?? 0) + 1;
+    const since = last?.definition !== undefined && definition !== undefined ? last.since : version;
+    const next = { name, version, since, revision: ++this.#revision, definition, changedAt: 0 };
     this.#newest.set(name, next);
     return next;
   }

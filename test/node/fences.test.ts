@@ -84,9 +84,22 @@ t.test("[H36] fences are made, listed, changed and removed", async (t) => {
   t.same(await names("after=zzz"), { names: [], next: undefined });
   t.same(await names("after=circlf&limit=1"), { names: ["dock"], next: undefined });
 
+  const etag = (await ask("GET", "/v1/fences")).headers.get("etag")!;
+  const known = async (tag: string, path = "/v1/fences") => {
+    const response = await ask("GET", path, undefined, { "if-none-match": tag });
+    return [response.status, response.headers.get("etag"), (await response.text()) === ""];
+  };
+  t.same(await known(etag), [304, etag, true]);
+  t.same(await known('"other"'), [200, etag, false]);
+  t.match(await known(etag, "/v1/fences?limit=2"), [200, String, false]);
   t.equal((await ask("DELETE", "/v1/fences/dock", undefined, { "if-match": '"2"' })).status, 204);
+  t.match(await known(etag), [200, /^W\/"/, false]);
   t.equal((await ask("GET", "/v1/fences/dock")).status, 404);
   t.same((await names("")).names, ["café/1", "circle"]);
+  const { type, geometry } = DOCK;
+  const plain = { type, geometry };
+  t.match(await json(ask("PUT", "/v1/fences/plain", plain)), { ...plain, properties: null });
+  t.equal((await ask("DELETE", "/v1/fences/plain")).status, 204);
   const fourth = await ask("PUT", "/v1/fences/dock", DOCK);
   t.equal(fourth.status, 201);
   t.match(await fourth.json(), { version: 4 });
@@ -120,6 +133,7 @@ t.test("[H37] what is no fence is refused with what, where and why; nothing chan
   await refused(413, "body-too-large", ask("PUT", at, large));
   await refused(404, "fence-not-found", ask("GET", at));
   await refused(404, "fence-not-found", ask("DELETE", at));
+  await refused(404, "fence-not-found", ask("DELETE", "/v1/fences/%00"));
   await refused(404, "fence-not-found", ask("PUT", at, DOCK, { "if-match": '"1"' }));
   t.match(await json(ask("GET", "/v1/fences")), { features: { length: 0 } });
 
@@ -139,6 +153,7 @@ t.test("[H36] fences in a box are listed, in pages too, across 180° and around 
   const fences: Record<string, object> = {
     fiji: shaped({ type: "MultiPolygon", coordinates: islands }),
     dock: square(24.9, 60.1),
+    apart: shaped({ type: "Polygon", coordinates: [ring(50, 0), ring(51, 0)] }),
     date: shaped({ type: "Point", coordinates: [179.99, 10] }, 5_000),
     pole: shaped({ type: "Point", coordinates: [0, 89.99] }, 5_000),
     road: shaped(
@@ -158,7 +173,8 @@ t.test("[H36] fences in a box are listed, in pages too, across 180° and around 
     const { features, links } = (await (await ask("GET", `/v1/fences?bbox=${query}`)).json()) as Page;
     return [...features.map(({ id }) => id), ...(links.some(({ rel }) => rel === "next") ? ["next"] : [])];
   };
-  t.same(await within("-180,-90,180,90"), ["date", "dock", "fiji", "pole", "road"]);
+  t.same(await within("51.05,0.05,51.06,0.06"), ["apart"], "all rings of a polygon count");
+  t.same(await within("-180,-90,180,90"), ["apart", "date", "dock", "fiji", "pole", "road"]);
   t.same(await within("24.95,60.15,24.96,60.16"), ["dock", "road"]);
   t.same(await within("24.95,60.15,24.96,60.16&limit=1"), ["dock", "next"]);
   t.same(await within("24.95,60.15,24.96,60.16&limit=1&after=dock"), ["road"]);

@@ -66,7 +66,7 @@ export async function startSystem(
 
 /** A circle of 1 km around where vessels report from. */
 export const HARBOUR: FenceVersion = {
-  ...{ name: "harbour", version: 1, revision: 1, changedAt: Date.UTC(2026, 0, 1) },
+  ...{ name: "harbour", version: 1, since: 1, revision: 1, changedAt: Date.UTC(2026, 0, 1) },
   definition: {
     type: "Feature",
     geometry: { type: "Point", coordinates: [25, 60] },

@@ -1,4 +1,6 @@
+import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
+import { watchFences } from "../../web/fence-watch.ts";
 import { type FenceFeature, outlinesOf } from "../../web/fences.ts";
 
 t.test("[W19] fences are drawn by their shape, at their true size", async (t) => {
@@ -29,3 +31,51 @@ t.test("[W19] fences are drawn by their shape, at their true size", async (t) =>
     corridors: [{ line, radius: 20 }],
   });
 });
+
+t.test(
+  "[W19] fences are asked for each 30 s, and drawn if they are others; an answer that was overtaken is not",
+  async (t) => {
+    const at = (lon: number): FenceFeature => ({
+      id: String(lon),
+      geometry: { type: "Point", coordinates: [lon, 0] },
+      properties: { radius: 1 },
+    });
+    const answers: ((fences: FenceFeature[]) => void)[] = [];
+    const shown: string[][] = [];
+    let isSeen = true;
+    let timer = { ms: Infinity, run: () => {} };
+    const look = watchFences({
+      ask: () => new Promise((resolve) => answers.push(resolve)),
+      show: (fences) => shown.push(fences.map(({ id }) => id)),
+      isSeen: () => isSeen,
+      every: (ms, run) => {
+        timer = { ms, run };
+      },
+    });
+    t.equal(timer.ms, 30_000);
+    const answer = async (...fences: FenceFeature[]) => {
+      answers.shift()!(fences);
+      await turn();
+    };
+    await answer();
+    t.same(shown, [], "there are none");
+    timer.run();
+    await answer(at(1));
+    timer.run();
+    await answer(at(1));
+    t.same(shown, [["1"]], "drawn once");
+    look();
+    timer.run();
+    const [first, second] = [answers.shift()!, answers.shift()!];
+    second([at(3)]);
+    first([at(2)]);
+    await turn();
+    t.same(shown.slice(1), [["3"]]);
+    timer.run();
+    await answer();
+    t.same(shown.slice(2), [[]], "removed");
+    isSeen = false;
+    timer.run();
+    t.same(answers, [], "nobody sees them");
+  },
+);

@@ -115,8 +115,10 @@ t.test(
     await page.keyboard.press("Enter");
     t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the keyboard selects as well");
 
-    await page.locator("#details .sign-off").click();
     const figures = async () => (await fetch(`${node.url}/metrics`, { headers: node.headers })).text();
+    await page.waitForFunction(() => muster.fences.length === 1);
+    t.match(await figures(), /route="\/v1\/fences",status="304"/, "the fences of before the reload");
+    await page.locator("#details .sign-off").click();
     while (!(await figures()).includes("muster_commands_accepted_total 1")) await page.waitForTimeout(50);
 
     await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0], zoom: 8 }));

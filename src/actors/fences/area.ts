@@ -24,12 +24,7 @@ export class Area implements Outline {
   readonly #polygons: readonly Polygon[];
 
   constructor(polygons: readonly (readonly Ring[])[]) {
-    this.#polygons = polygons.map((rings) => {
-      const lons = rings.flat().map(([lon]) => lon);
-      const lats = rings.flat().map(([, lat]) => lat);
-      const [west, east] = [Math.min(...lons), Math.max(...lons)];
-      return { edges: edgesOf(rings), west, east, south: Math.min(...lats), north: Math.max(...lats) };
-    });
+    this.#polygons = polygons.map((rings) => polygonOf(edgesOf(rings)));
     this.polygons = this.#polygons.map(({ edges }) => edges);
   }
 
@@ -96,4 +91,15 @@ function isCut(edges: Edges, cell: CellBox): boolean {
     return true;
   }
   return false;
+}
+
+function polygonOf(edges: Edges): Polygon {
+  const polygon = { edges, west: Infinity, south: Infinity, east: -Infinity, north: -Infinity };
+  for (let at = 0; at < edges.length; at += 2) {
+    polygon.west = Math.min(polygon.west, edges[at]);
+    polygon.east = Math.max(polygon.east, edges[at]);
+    polygon.south = Math.min(polygon.south, edges[at + 1]);
+    polygon.north = Math.max(polygon.north, edges[at + 1]);
+  }
+  return polygon;
 }

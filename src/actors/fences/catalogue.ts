@@ -9,6 +9,8 @@ import type { FenceVersion } from "./ports.ts";
 export interface Standing {
   readonly name: string;
   readonly version: number;
+  /** The version with which it was made, after the last removal. */
+  readonly since: number;
   /** The oldest version, of all since, that holds the same places by the same rules. */
   readonly sameSince: number;
   readonly outline: Outline;
@@ -30,7 +32,8 @@ export class FenceCatalogue {
   readonly #changed: () => void;
   /** By name. */
   readonly #newest = new Map<string, Known>();
-  #cells = new FenceCells([]);
+  /** Made when a place is asked about: a start takes fences in many pages. */
+  #cells: FenceCells | undefined;
   /** Of the newest change. */
   revision = 0;
   /** How many fences there are. */
@@ -62,6 +65,7 @@ export class FenceCatalogue {
 
   /** What may hold a place. */
   cell(lon: number, lat: number): Cell {
+    this.#cells ??= new FenceCells([...this.#newest.values()].flatMap(({ standing }) => standing ?? []));
     return this.#cells.at(lon, lat);
   }
 
@@ -76,17 +80,19 @@ export class FenceCatalogue {
       .map((version) => ({ version, standing: standingOf(version, this.#newest.get(version.name)) }));
     if (newer.length === 0) return;
     for (const one of newer) {
+      this.size += Number(one.standing !== undefined) - Number(this.find(one.version.name) !== undefined);
       this.#newest.set(one.version.name, one);
       this.revision = Math.max(this.revision, one.version.revision);
     }
-    const there = [...this.#newest.values()].flatMap(({ standing }) => standing ?? []);
-    this.size = there.length;
-    this.#cells = new FenceCells(there);
+    this.#cells = undefined;
     this.#changed();
   }
 }
 
-function standingOf({ name, version, definition }: FenceVersion, before?: Known): Standing | undefined {
+function standingOf(
+  { name, version, since, definition }: FenceVersion,
+  before?: Known,
+): Standing | undefined {
   if (definition === undefined) return undefined;
   const fence = parseFence(definition);
   const { shape, rules } = fence;
@@ -101,7 +107,7 @@ function standingOf({ name, version, definition }: FenceVersion, before?: Known)
   const isPlain = (kinds ?? maxAccuracy ?? floor ?? ceiling) === undefined;
   const outline = outlineOf(shape);
   const exact = { ...rules, maxAccuracy, floor, ceiling };
-  return { name, version, sameSince, outline, rules: exact, kinds, isPlain };
+  return { name, version, since, sameSince, outline, rules: exact, kinds, isPlain };
 }
 
 /** What is parsed has its members in one order. */

@@ -13,7 +13,13 @@ export function edgesOf(lines: readonly (readonly Place[])[]): Edges {
   const edges = new Float64Array(lines.reduce((sum, line) => sum + 4 * (line.length - 1), 0));
   let at = 0;
   for (const line of lines)
-    for (let i = 1; i < line.length; i++, at += 4) edges.set([...line[i - 1]!, ...line[i]!], at);
+    for (let i = 1; i < line.length; i++) {
+      const [from, to] = [line[i - 1]!, line[i]!];
+      edges[at++] = from[0];
+      edges[at++] = from[1];
+      edges[at++] = to[0];
+      edges[at++] = to[1];
+    }
   return edges;
 }
 

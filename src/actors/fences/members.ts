@@ -1,17 +1,12 @@
 /** Reading members of an untrusted feature. */
-import { pointer } from "../machine/definition-members.ts";
+import { unknownMember } from "../machine/definition-members.ts";
 import type { JsonObject } from "../messages.ts";
 import { FenceError } from "./errors.ts";
 
 /** @throws FenceError if a member is not in `known`. */
 export function members(object: JsonObject, at: string, known: readonly string[]): void {
-  for (const key of Object.keys(object))
-    if (!known.includes(key))
-      throw new FenceError(
-        "unknown-member",
-        `${at}/${pointer(key)}`,
-        `\`${key}\` is not known here; known are ${known.join(", ")}`,
-      );
+  const unknown = unknownMember(object, at, known);
+  if (unknown !== undefined) throw new FenceError("unknown-member", unknown.path, unknown.detail);
 }
 
 /** @throws FenceError unless it is a number within [least, most]. */

@@ -92,9 +92,14 @@ class PlacesReader {
     return line;
   }
 
-  place(value: unknown, at: string): Place {
+  /** @param index of it in the list at `at`; absent = it is there itself. */
+  place(value: unknown, at: string, index?: number): Place {
     if (++this.points > MAX_FENCE_POINTS)
-      throw new FenceError("too-many-points", at, `a fence has at most ${MAX_FENCE_POINTS} points`);
+      throw new FenceError(
+        "too-many-points",
+        below(at, index),
+        `a fence has at most ${MAX_FENCE_POINTS} points`,
+      );
     const [lon, lat, height] = Array.isArray(value) && value.length <= 3 ? value : [];
     const isPlace =
       typeof lon === "number" &&
@@ -105,7 +110,7 @@ class PlacesReader {
     if (!isPlace)
       throw new FenceError(
         "bad-place",
-        at,
+        below(at, index),
         "a position is [longitude, latitude] in degrees, within ±180 and ±90",
       );
     return [lon, lat];
@@ -130,7 +135,7 @@ class PlacesReader {
   }
 
   #places(value: unknown, at: string): Place[] {
-    const places = list(value, at).map((one, i) => this.place(one, `${at}/${i}`));
+    const places = list(value, at).map((one, i) => this.place(one, at, i));
     places.forEach(([lon], i) => {
       if (i > 0 && Math.abs(lon - places[i - 1]![0]) > 180)
         throw new FenceError(
@@ -141,6 +146,11 @@ class PlacesReader {
     });
     return places;
   }
+}
+
+/** Made of what is wrong only: there are 10,000 points, and as many pointers take longer than all else. */
+function below(at: string, index: number | undefined): string {
+  return index === undefined ? at : `${at}/${index}`;
 }
 
 function list(value: unknown, at: string): unknown[] {
@@ -158,8 +168,10 @@ function isFlat(ring: Ring): boolean {
   let far = ring[0]!;
   let farthest = 0;
   for (const place of ring) {
-    const length = Math.hypot(place[0] - x, place[1] - y);
-    if (length > farthest) [far, farthest] = [place, length];
+    const squared = (place[0] - x) ** 2 + (place[1] - y) ** 2;
+    if (squared <= farthest) continue;
+    far = place;
+    farthest = squared;
   }
   return ring.every(([lon, lat]) => Math.abs((far[0] - x) * (lat - y) - (far[1] - y) * (lon - x)) < FLAT);
 }

@@ -6,6 +6,8 @@ export interface FenceVersion {
   name: string;
   /** From 1, one more with each change, also after a removal. */
   version: number;
+  /** The version with which it was made: it has been there without a gap from then on. Of one that removes it: itself. */
+  since: number;
   /** Of all fences together: a later change has a higher one. */
   revision: number;
   /** As it was written, and checked (`definition.ts`). Absent = the fence was removed. */

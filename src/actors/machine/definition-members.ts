@@ -20,6 +20,19 @@ export function member(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** The first member that is not in `known`: where it is, as a JSON pointer, and a sentence, in which a name that is too long for any is cut. */
+export function unknownMember(
+  object: JsonObject,
+  at: string,
+  known: readonly string[],
+): { key: string; path: string; detail: string } | undefined {
+  const key = Object.keys(object).find((one) => !known.includes(one));
+  if (key === undefined) return undefined;
+  const shown = key.length > MAX_NAME_LENGTH ? `${key.slice(0, MAX_NAME_LENGTH)}…` : key;
+  const detail = `\`${shown}\` is not known here; known are ${known.join(", ")}`;
+  return { key, path: `${at}/${pointer(shown)}`, detail };
+}
+
 /** @throws MachineError if a member is not in `known`; `not-supported` if it is in `later`. */
 export function members(
   object: JsonObject,
@@ -27,16 +40,11 @@ export function members(
   known: readonly string[],
   later: readonly string[],
 ): void {
-  for (const key of Object.keys(object)) {
-    if (known.includes(key)) continue;
-    const here = `${at}/${pointer(key)}`;
-    if (later.includes(key)) throw new MachineError("not-supported", here, `\`${key}\` is not supported`);
-    throw new MachineError(
-      "unknown-member",
-      here,
-      `\`${key}\` is not known here; known are ${known.join(", ")}`,
-    );
-  }
+  const unknown = unknownMember(object, at, known);
+  if (unknown === undefined) return;
+  const { key, path, detail } = unknown;
+  if (later.includes(key)) throw new MachineError("not-supported", path, `\`${key}\` is not supported`);
+  throw new MachineError("unknown-member", path, detail);
 }
 
 /** A value that may be one or a list, as items with their pointers; absent = none. */

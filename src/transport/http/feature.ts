@@ -29,14 +29,20 @@ export interface Slice {
 /**
  * A FeatureCollection as a response, made slice by slice while it is sent, so that a long list neither blocks the loop
  * nor lies in memory. What is in it is known at its end only, which is why `numberReturned` comes last.
+ * @param kept headers that say how long it may be kept.
  */
-export function slicedCollection(clock: Clock, next: () => Slice, links: readonly Link[]): Response {
+export function slicedCollection(
+  clock: Clock,
+  next: () => Slice,
+  links: readonly Link[],
+  kept: Record<string, string> = { "cache-control": "no-store" },
+): Response {
   let returned = 0;
   const text = ({ features }: Slice) =>
     features.map((feature) => (returned++ === 0 ? "" : ",") + JSON.stringify(feature)).join("");
   const head = `{"type":"FeatureCollection","timeStamp":"${new Date(clock.now()).toISOString()}","features":[`;
   const tail = () => `],"numberReturned":${returned},"links":${JSON.stringify(links)}}`;
-  const headers = { "content-type": GEOJSON, "cache-control": "no-store" };
+  const headers = { "content-type": GEOJSON, ...kept };
   const first = next();
   if (first.last) return new Response(head + text(first) + tail(), { headers });
 

@@ -1,6 +1,7 @@
 /** The files of the web UI. */
 import { readFile, stat } from "node:fs/promises";
 import { extname, join, normalize, resolve, sep } from "node:path";
+import { isKnown } from "./etag.ts";
 
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
@@ -43,12 +44,7 @@ export function createStaticFiles(
       etag,
       "cache-control": HASHED.test(path) ? "public, max-age=31536000, immutable" : "no-cache",
     };
-    const known = headers
-      .get("if-none-match")
-      ?.split(",")
-      .map((tag) => tag.trim().replace(/^W\//, ""));
-    if (known?.includes(etag) || known?.includes("*"))
-      return new Response(null, { status: 304, headers: common });
+    if (isKnown(headers, etag)) return new Response(null, { status: 304, headers: common });
     const content = await readFile(file).catch(absent);
     if (content === undefined) return undefined;
     return new Response(content, {
