@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD } from "../limits.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { formerCommandKey } from "./deletion-key.ts";
 import type { Commanded } from "./facts.ts";
 
 /** What was decided on a command. */
@@ -24,11 +25,11 @@ export interface RememberedCommand {
 export const OUTCOME = { accepted: 0, refused: 1, expired: 2, failed: 3, deleted: 4 } as const;
 export type CommandOutcome = (typeof OUTCOME)[keyof typeof OUTCOME];
 
-/** In place of a number, for what was deleted: that number names nothing any more. */
+/** In place of a number, for what was deleted and what was asked of it: that number names nothing any more. */
 const NOBODY = 0xffffffff;
 
 export class CommandMemory {
-  readonly #byKey = new Map<string, RememberedCommand>();
+  #byKey = new Map<string, RememberedCommand>();
 
   get size(): number {
     return this.#byKey.size;
@@ -39,8 +40,8 @@ export class CommandMemory {
     return this.#byKey.get(keyOf(number, id));
   }
 
-  /** What was decided on a deletion. @param key `deletionKey`. */
-  findDeletion(key: string): RememberedCommand | undefined {
+  /** What was decided on a deletion, or on a command whose entity is deleted since. @param key `deletionKey` or `formerCommandKey`. */
+  findFormer(key: string): RememberedCommand | undefined {
     return this.find(NOBODY, key);
   }
 
@@ -59,10 +60,28 @@ export class CommandMemory {
     this.#add({ number, id, at, outcome, state });
   }
 
-  /** Remembers a deletion, and forgets the commands of what was deleted. @param key `deletionKey`. @param at Unix ms. */
-  rememberDeletion(number: number, key: string, at: number, state: string): void {
-    for (const [own, known] of this.#byKey) if (known.number === number) this.#byKey.delete(own);
+  /**
+   * Remembers a deletion. The commands of what is deleted are known by the entity's id from now on: one that comes late must not be carried out on
+   * what has that id then.
+   * @param key `deletionKey`. @param at Unix ms.
+   */
+  rememberDeletion(number: number, entity: string, key: string, at: number, state: string): void {
+    this.#becomeFormer(number, entity);
     this.remember({ number: NOBODY, id: key, at, outcome: OUTCOME.deleted, state });
+  }
+
+  #becomeFormer(number: number, entity: string): void {
+    const before = this.#byKey;
+    this.#byKey = new Map();
+    for (const known of before.values()) {
+      const command =
+        known.number === number
+          ? { ...known, number: NOBODY, id: formerCommandKey(known.id, entity) }
+          : known;
+      const key = keyOf(command.number, command.id);
+      // Journals of before may have one that was carried out in two lives: the first counts.
+      if (!this.#byKey.has(key)) this.#byKey.set(key, command);
+    }
   }
 
   /** All of it, in order. */

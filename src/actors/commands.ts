@@ -4,6 +4,7 @@
  */
 import type { Follow } from "./catch-up.ts";
 import { type CommandOutcome, OUTCOME } from "./command-memory.ts";
+import { formerCommandKey } from "./deletion-key.ts";
 import type { EntityMachines, Reaction } from "./entity-machines.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Commanded } from "./facts.ts";
@@ -55,10 +56,12 @@ export class Commands {
     if (isServerEvent(command.name))
       return once(refused("invalid-command", `${command.name} is an event that only the server makes`));
     const slot = picture.find(command.entity);
-    if (slot < 0) return once(refused("entity-not-found", `there is no entity ${command.entity}`));
-    const known = shard.commands.find(number[slot], command.id);
+    const known =
+      (slot < 0 ? undefined : shard.commands.find(number[slot], command.id)) ??
+      shard.commands.findFormer(formerCommandKey(command.id, command.entity));
     if (known !== undefined)
       return { result: resultOf(command, known.outcome, known.state), duplicate: true };
+    if (slot < 0) return once(refused("entity-not-found", `there is no entity ${command.entity}`));
     if (!shard.commands.hasRoom(now)) {
       const detail = "the entity's shard remembers as many commands as it may; try again later";
       return once(refused("overloaded", detail));

@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
 
-/** Under what a deletion is remembered: it tells neither the entity, which may have to be forgotten, nor the deletion's own id. 132 bits: no two are taken for one. */
+/** Under what a deletion is remembered. */
 export function deletionKey(id: string, entity: string, erase: boolean): string {
-  return createHash("sha256")
-    .update(JSON.stringify([id, entity, erase]))
-    .digest("base64url")
-    .slice(0, 22);
+  return digest([id, entity, erase]);
+}
+
+/** Under what a command is remembered when its entity is deleted. */
+export function formerCommandKey(id: string, entity: string): string {
+  return digest([id, entity]);
+}
+
+/** Tells neither the entity, which may have to be forgotten, nor the request's own id. 132 bits: no two are taken for one. */
+function digest(request: readonly (string | boolean)[]): string {
+  return createHash("sha256").update(JSON.stringify(request)).digest("base64url").slice(0, 22);
 }

@@ -46,7 +46,7 @@ export class Deletions {
     const isOpen = shard.status === "open";
     if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return { result: MOVED, duplicate: false };
     if (!isOpen) return refused("retry", "the entity's shard is being loaded");
-    const known = shard.commands.findDeletion(deletionKey(id, entity, erase));
+    const known = shard.commands.findFormer(deletionKey(id, entity, erase));
     if (known !== undefined) return accepted(known.state, true);
     const slot = picture.find(entity);
     if (slot < 0 && !erase) return refused("entity-not-found", `there is no entity ${entity}`);

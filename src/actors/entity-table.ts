@@ -192,7 +192,7 @@ export class EntityTable {
     const slot = shard.slot(number);
     assert.ok(erase || slot >= 0, "what is not there is only erased");
     const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);
-    shard.commands.rememberDeletion(number, deletionKey(command, id, erase), at, state);
+    shard.commands.rememberDeletion(number, id, deletionKey(command, id, erase), at, state);
     shard.leaving.add(number, id, erase);
     if (erase) this.#forgetTracks(shard, number, id);
     else {

@@ -3,7 +3,7 @@ import { ByteWriter } from "../../src/actors/bytes.ts";
 import { CommandMemory, OUTCOME } from "../../src/actors/command-memory.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
-import type { Command, CommandResult } from "../../src/actors/messages.ts";
+import type { Command, CommandResult, Request } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import {
   COMMAND_BYTES,
@@ -12,10 +12,11 @@ import {
   MAX_COMMANDS_PER_SHARD,
 } from "../../src/limits.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
+import { ErasableStore, storedText } from "../support/erasable-store.ts";
 
 const signOff = (id: string, entity = "a"): Command => ({ id, entity, name: "sign-off" });
 
-function send({ system }: Harness, command: Command) {
+function send({ system }: Harness, command: Request) {
   const state: { answer: CommandResult | undefined } = { answer: undefined };
   void system.router.command(command).then((answer) => {
     state.answer = answer;
@@ -23,7 +24,7 @@ function send({ system }: Harness, command: Command) {
   return state;
 }
 
-async function ask(h: Harness, command: Command): Promise<CommandResult | undefined> {
+async function ask(h: Harness, command: Request): Promise<CommandResult | undefined> {
   const state = send(h, command);
   await h.clock.advance(10);
   return state.answer;
@@ -162,6 +163,35 @@ t.test(
     t.match(await ask(h, signOff("1", "b")), { accepted: true }, "another entity knows nothing of it");
   },
 );
+
+t.test("[E17] a command of before a deletion does nothing to what has the id since", async (t) => {
+  const store = new ErasableStore();
+  const h = await startSystem({ store, traces: store.traces });
+  const OFF = { accepted: true, state: "offline" };
+  const late = signOff("late-4711");
+  await tell(h, "a", 0);
+  t.same(await ask(h, late), OFF);
+  const refused = await ask(h, signOff("refused"));
+  t.match(refused, { type: "command-refused" });
+  await ask(h, { id: "1", entity: "a", erase: false });
+  t.same(await ask(h, late), OFF, "while there is none");
+  await tell(h, "a", 1);
+  t.same([await ask(h, late), await ask(h, signOff("refused"))], [OFF, refused]);
+  t.equal(seen(h.system, "a")!.state, "online.moving");
+  const folded = await startSystem({ store, clock: h.clock, traces: store.traces });
+  t.same(await ask(folded, late), OFF, "from the journal");
+  t.match(storedText(store), late.id);
+  const erased = send(folded, { id: "2", entity: "a", erase: true });
+  await h.clock.advance(10_000);
+  t.match(erased.answer, { accepted: true });
+  t.notMatch(storedText(store), late.id, "of which nothing tells the id after an erasure");
+  const loaded = await startSystem({ store, clock: h.clock, traces: store.traces });
+  await tell(loaded, "a", 2);
+  t.same(await ask(loaded, late), OFF, "from the checkpoint");
+  t.equal(seen(loaded.system, "a")!.state, "online.moving");
+  t.same(await ask(loaded, signOff("another")), OFF);
+  t.equal(seen(loaded.system, "a")!.state, "offline", "another is carried out");
+});
 
 t.test("[E17] [E18] a shard remembers commands for 10 minutes, and so many at most", async (t) => {
   const h = await startSystem();

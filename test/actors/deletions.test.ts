@@ -105,7 +105,7 @@ t.test("[E18] [E21] deletions count among what a shard remembers of commands", a
   await tell(h, "a", 0);
   const { commands } = h.system.table.shards[shardOf("a")];
   for (let i = 0; i < MAX_COMMANDS_PER_SHARD; i++)
-    commands.rememberDeletion(1_000 + i, deletionKey(`full-${i}`, "a", false), h.clock.now(), "");
+    commands.rememberDeletion(1_000 + i, "a", deletionKey(`full-${i}`, "a", false), h.clock.now(), "");
   t.match(await ask(h, deletion("1")), { type: "overloaded" });
   t.match(await ask(h, deletion("full-7")), { accepted: true });
   t.ok(seen(h.system, "a"));

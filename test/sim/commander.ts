@@ -1,16 +1,36 @@
 /**
- * Somebody who commands: entities that are there, each command under an id of its own and in several nodes at once. It asks again, in any node, until one
- * says what became of it; and now and then once more, much later.
+ * Somebody who commands entities, or deletes them: those that are there and those that were, each request under an id of its own and in several nodes
+ * at once. It asks again, in any node, until one says what became of it; and now and then once more, much later.
  */
-import { COMMAND_REFUSALS, type Command, type CommandResult } from "../../src/actors/messages.ts";
+import { COMMAND_REFUSALS, type CommandResult, type Request } from "../../src/actors/messages.ts";
 import type { Chance } from "./chance.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 const MOST_COPIES = 3;
 
+/** What is asked, and how often. */
+export interface Habit {
+  /** Between two requests, ms. */
+  pause: readonly [least: number, most: number];
+  request(id: string, entities: readonly string[], chance: Chance): Request;
+}
+
+export const COMMANDS: Habit = {
+  pause: [20, 400],
+  request(id, entities, chance) {
+    const name = chance.is(0.8) ? "sign-off" : "dance";
+    return { id, entity: chance.pick(entities), name };
+  },
+};
+
+export const DELETIONS: Habit = {
+  pause: [100, 1_500],
+  request: (id, entities, chance) => ({ id, entity: chance.pick(entities), erase: chance.is(0.3) }),
+};
+
 interface Asked {
-  command: Command;
+  request: Request;
   isOpen: boolean;
 }
 
@@ -19,23 +39,25 @@ export class Commander {
   readonly #world: World;
   readonly #nodes: readonly SimNode[];
   readonly #chance: Chance;
+  readonly #habit: Habit;
   /** Under way, by the incarnation that was asked. */
   readonly #calls = new Map<object, { incarnation: string; asked: Asked; since: number }>();
   #made = 0;
   #open = 0;
   #stopped = false;
 
-  constructor(name: string, world: World, nodes: readonly SimNode[], chance: Chance) {
+  constructor(name: string, world: World, nodes: readonly SimNode[], chance: Chance, habit: Habit) {
     this.#name = name;
     this.#world = world;
     this.#nodes = nodes;
     this.#chance = chance;
+    this.#habit = habit;
   }
 
   start(): void {
     if (this.#stopped) return;
-    this.#world.clock.schedule(this.#chance.between(20, 400), () => {
-      this.#command();
+    this.#world.clock.schedule(this.#chance.between(...this.#habit.pause), () => {
+      this.#request();
       this.start();
     });
   }
@@ -45,7 +67,7 @@ export class Commander {
     this.#stopped = true;
   }
 
-  /** Commands of which nobody has said what became of them. */
+  /** Requests of which nobody has said what became of them. */
   get open(): number {
     return this.#open;
   }
@@ -64,13 +86,12 @@ export class Commander {
     }
   }
 
-  #command(): void {
+  #request(): void {
     const chance = this.#chance;
-    const ids = [...this.#world.history.ids];
+    const ids = [...this.#world.history.lives.ids];
     if (this.#stopped || ids.length === 0) return;
-    const id = `${this.#name}-${this.#made++}`;
-    const name = chance.is(0.8) ? "sign-off" : "dance";
-    const asked: Asked = { command: { id, entity: chance.pick(ids), name }, isOpen: true };
+    const request = this.#habit.request(`${this.#name}-${this.#made++}`, ids, chance);
+    const asked: Asked = { request, isOpen: true };
     this.#open += 1;
     this.#ask(asked);
     for (let copy = chance.whole(1, MOST_COPIES); copy > 1; copy--) this.#soon(asked, 0, 400);
@@ -89,26 +110,30 @@ export class Commander {
     const node = this.#chance.pick(up);
     const { incarnation } = node;
     const call = {};
-    this.#calls.set(call, { incarnation, asked, since: this.#world.clock.monotonic() });
-    void node.command(asked.command).then((result) => {
+    const { history, clock } = this.#world;
+    const { moment } = history.lives;
+    this.#calls.set(call, { incarnation, asked, since: clock.monotonic() });
+    void node.command(asked.request).then((result) => {
       try {
         this.#calls.delete(call);
-        this.#answered(incarnation, asked, result);
+        this.#answered(incarnation, asked, result, moment);
       } catch (error) {
         this.#world.fail(error);
       }
     });
   }
 
-  #answered(by: string, asked: Asked, result: CommandResult): void {
+  /** @param since moment at which it was asked. */
+  #answered(by: string, asked: Asked, result: CommandResult, since: number): void {
     const { history, trace } = this.#world;
-    const { id } = asked.command;
+    const { request } = asked;
+    const { id } = request;
     trace.mix(`${by} says of ${id} ${JSON.stringify(result)}`);
     if (!result.accepted && COMMAND_REFUSALS[result.type].retry) {
       if (asked.isOpen) this.#soon(asked, 20, 300);
       return;
     }
-    history.commandAnswered(asked.command, result, by);
+    history.answered(request, result, by, since);
     if (!asked.isOpen) return;
     asked.isOpen = false;
     this.#open -= 1;

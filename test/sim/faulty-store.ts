@@ -8,6 +8,7 @@ import {
   type RecoveryItem,
   type ShardStore,
   StoreAway,
+  type Traces,
 } from "../../src/actors/ports.ts";
 import type { ClusterState, ClusterStore } from "../../src/cluster/ports.ts";
 import { MemoryClusterStore } from "../support/memory-cluster-store.ts";
@@ -43,6 +44,12 @@ export class FaultyStore implements ClusterStore, Journal, CheckpointStore, Shar
   readonly incarnation: string;
   /** Renewals do not come through, and the first append after `from` is held at its commit for `ms`; `frozen` is called when it is sent. */
   freeze: { from: number; ms: number; frozen: () => void } | undefined;
+  readonly traces: Traces = {
+    unlist: (shard, epoch) => this.#answer("take", this.#inner.take(shard, epoch)),
+    erase: (shard, epoch) => this.#answer("take", this.#inner.take(shard, epoch)),
+    bar: () => this.#answer("raise", this.#inner.bar()),
+    empty: (upTo) => this.#answer("empty", this.#inner.empty(upTo)),
+  };
   /** Called before each append. */
   onAppend: () => void = () => {};
   readonly #inner: MemoryClusterStore;

@@ -2,60 +2,38 @@
  * What became durable, in the order of the commits, and what must hold of it: the judge of a simulation. It reads the journal's sections by itself and
  * takes nothing from the nodes but their acknowledgements.
  */
+import { decodeCheckpoint } from "../../src/actors/checkpoint.ts";
 import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { readFacts } from "../../src/actors/fact-codec.ts";
-import type { Commanded, Fact } from "../../src/actors/facts.ts";
-import type { Command, CommandResult, EventFact } from "../../src/actors/messages.ts";
+import { type CommandResult, isDeletion, type Request } from "../../src/actors/messages.ts";
 import { LEASE_MS } from "../../src/cluster/ports.ts";
 import { SHARDS } from "../../src/limits.ts";
 import type { JournalRow, MemoryDatabase, NodeRow } from "../support/memory-database.ts";
+import { type Decision, Lives } from "./lives.ts";
+import { Sent } from "./sent.ts";
 import type { Trace } from "./trace.ts";
 import { ensure } from "./violation.ts";
 
-/** A state with a timer, and the one it leads to: of `tracked`. */
-const TIMED = "online.stopped";
-const TIMED_OUT = "online.idle";
 /** Between the moment of an eviction and the renewals that it follows from there is a renewal's way to the database. */
 const WAY_MS = 1_000;
 
-/** One entity, as the journal tells it. */
-interface Line {
-  id: string;
-  seq: number;
-  /** Numbers of its reports, as they were stored. */
-  order: number[];
-  stored: Set<number>;
-  state: string;
-  /** When the timer of its state is due; ∞ = it has none. */
-  due: number;
-  /** By id. */
-  commands: Map<string, Pick<Commanded, "outcome" | "state">>;
-  /** Due times of the timers that fired, whose events are to come. */
-  fired: number[];
-}
-
-interface Submission {
-  times: number;
-  via: string;
-  order: number;
-}
-
 export class History {
+  readonly sent = new Sent();
+  readonly lives = new Lives(this.sent);
   readonly #database: MemoryDatabase;
   readonly #trace: Trace;
   readonly #epochs = new Uint32Array(SHARDS);
-  readonly #lines = new Map<string, Line>();
-  readonly #byId = new Map<string, Line>();
-  readonly #submissions = new Map<string, Map<number, Submission>>();
+  /** By id and epoch: how many deletions were decided, durable or not. */
+  readonly #decided = new Map<string, number>();
   /** By incarnation: since when its lease has not run out, by the database. */
   readonly #steadySince = new Map<string, number>();
-  #order = 0;
   acknowledgements = 0;
   commits = 0;
   evictions = 0;
-  fired = 0;
-  /** Accepted. */
-  commands = 0;
+  /** Erasures that were answered. */
+  erasures = 0;
+  /** Departures for a deletion, of viewers. */
+  departures = 0;
 
   constructor(database: MemoryDatabase, trace: Trace, fail: (error: unknown) => void) {
     this.#database = database;
@@ -77,74 +55,71 @@ export class History {
     };
   }
 
-  /** A report is sent to a node. */
-  submitted(id: string, n: number, via: string): void {
-    const of = this.#submissions.get(id) ?? new Map<number, Submission>();
-    this.#submissions.set(id, of);
-    const known = of.get(n);
-    if (known === undefined) of.set(n, { times: 1, via, order: this.#order++ });
-    else known.times += 1;
+  /** A deletion is decided under an epoch of its shard: viewers may see that, and another life, before it is durable. */
+  decided(id: string, epoch: number): void {
+    const key = `${id} ${epoch}`;
+    this.#decided.set(key, (this.#decided.get(key) ?? 0) + 1);
   }
 
-  /** A report is refused as moved although nothing has: what comes after it may overtake it. */
-  mistreated(id: string, n: number): void {
-    this.#submissions.get(id)!.get(n)!.times += 1;
+  /** Deletions of an id that were decided under an epoch. */
+  decidedOf(id: string, epoch: number): number {
+    return this.#decided.get(`${id} ${epoch}`) ?? 0;
   }
 
-  /** C3: what a node calls accepted is durable by then. */
-  acknowledged(id: string, n: number, by: string): void {
+  /** C3: what a node calls accepted is durable by then, of a life that was not over when it was sent. @param since moment of that. */
+  acknowledged(id: string, n: number, by: string, since: number): void {
     this.acknowledgements += 1;
-    ensure(
-      this.#byId.get(id)?.stored.has(n) === true,
-      "C3",
-      () => `${by} acknowledged ${id} ${n}, which is not stored`,
-    );
+    this.sent.acknowledged(id, n);
+    const isStored = [...this.lives.since(id, since)].some(({ stored }) => stored.has(n));
+    ensure(isStored, "C3", () => `${by} acknowledged ${id} ${n}, which is not stored`);
   }
 
-  /** C3, C4: what a node says of a command is durable by then, and all say the same. */
-  commandAnswered({ id, entity }: Command, result: CommandResult, by: string): void {
-    const known = this.#byId.get(entity)?.commands.get(id);
+  /** C3, C4: what a node says of a request is durable by then, and all say the same. @param since moment at which it was asked. */
+  answered(request: Request, result: CommandResult, by: string, since: number): void {
+    const { id, entity } = request;
+    const known = this.lives.decision(id);
     const said = () => `${by} says of ${id} of ${entity} ${JSON.stringify(result)}`;
+    if (!result.accepted && result.type === "entity-not-found") {
+      ensure(!this.lives.wasThere(entity, since), "C3", () => `${said()}, which was there all the time`);
+      ensure((known?.at ?? Infinity) > since, "C4", () => `${said()}, which was carried out before`);
+      ensure(!isDeletion(request) || !request.erase, "C3", () => `${said()}, and anything can be erased`);
+      return;
+    }
     ensure(known !== undefined, "C3", () => `${said()}, which is not stored`);
     const { outcome, state } = known;
+    const isDone = outcome === OUTCOME.accepted || outcome === OUTCOME.deleted;
     const agrees = result.accepted
-      ? outcome === OUTCOME.accepted && result.state === state
-      : outcome !== OUTCOME.accepted && result.type === "command-refused" && result.detail.includes(state);
-    ensure(agrees, "C4", () => `${said()}, and there is ${JSON.stringify(known)}`);
+      ? isDone && result.state === state
+      : !isDone && result.type === "command-refused" && result.detail.includes(state);
+    ensure(agrees, "C4", () => `${said()}, and there is ${JSON.stringify({ outcome, state })}`);
+    if (isDeletion(request) && request.erase) this.#erased(known, said);
   }
 
-  /** How many reports of an entity are stored, and the number of its newest fact. */
-  seqOf(id: string): number {
-    return this.#byId.get(id)?.seq ?? 0;
-  }
-
-  get ids(): Iterable<string> {
-    return this.#byId.keys();
-  }
-
-  /** The reports of each entity are stored in the order of their submission, as far as they were sent once, and to one node. */
-  checkOrder(): void {
-    for (const [id, { order }] of this.#byId) {
-      const newest = new Map<string, number>();
-      for (const n of order) {
-        const submission = this.#submissions.get(id)?.get(n);
-        ensure(submission !== undefined, "order", () => `${id} ${n} is stored and was never sent`);
-        if (submission.times > 1) continue;
-        const before = newest.get(submission.via) ?? -1;
-        ensure(submission.order > before, "order", () => `${id} ${n} is stored after a later one: ${order}`);
-        newest.set(submission.via, submission.order);
-      }
-    }
-  }
-
-  /** C7: at rest, no timer is long due. */
-  checkTimers(now: number, graceMs: number): void {
-    for (const { id, due } of this.#byId.values())
-      ensure(
-        due + graceMs > now,
-        "C7",
-        () => `a timer of ${id} was due ${now - due} ms ago and did not fire`,
+  /** Nothing of an entity, nor of those that had its id before, is in the journal and in the checkpoint of its shard. */
+  #erased({ life, shard }: Decision, said: () => string): void {
+    this.erasures += 1;
+    ensure(life.removed < Infinity, "erased", () => `${said()}, and its end is not stored`);
+    const isOf = (number: number) => {
+      const other = this.lives.numbered(shard, number);
+      return other?.id === life.id && other.no <= life.no;
+    };
+    for (const { id, batch } of this.#database.journal) {
+      const section = batch.sections.find((one) => one.shard === shard);
+      if (section === undefined) continue;
+      readFacts(section.body, ({ is, number }) =>
+        ensure(
+          is === "removed" || !isOf(number),
+          "erased",
+          () => `${said()}, and row ${id} has "${is}" of it`,
+        ),
       );
+    }
+    const checkpoint = this.#database.checkpoints.get(shard);
+    if (checkpoint === undefined) return;
+    const { entities, departed, leaving } = decodeCheckpoint(checkpoint.body);
+    const numbers = [...entities.map(({ number }) => number), ...leaving.map(({ number }) => number)];
+    for (const number of [...numbers, ...departed.map(([number]) => number)])
+      ensure(!isOf(number), "erased", () => `${said()}, and the checkpoint has it`);
   }
 
   #claimed(shard: number, epoch: number, incarnation: string): void {
@@ -182,74 +157,8 @@ export class History {
         () =>
           `${incarnation} writes shard ${shard} under ${epoch}, which is ${newest.owner}'s under ${newest.epoch}`,
       );
-      readFacts(body, (fact) => this.#fact(shard, fact, incarnation));
+      readFacts(body, (fact) => this.lives.fact(shard, fact, incarnation));
     }
-    for (const event of batch.events) this.#event(event);
-  }
-
-  #fact(shard: number, fact: Fact, incarnation: string): void {
-    const key = `${shard}/${fact.number}`;
-    let line = this.#lines.get(key);
-    if (line === undefined) {
-      ensure(
-        fact.is === "introduced",
-        "C3",
-        () => `${key} begins with a fact "${fact.is}" by ${incarnation}`,
-      );
-      line = {
-        id: fact.id,
-        seq: 0,
-        order: [],
-        stored: new Set(),
-        state: "",
-        due: Infinity,
-        commands: new Map(),
-        fired: [],
-      };
-      ensure(!this.#byId.has(fact.id), "C3", () => `${fact.id} is introduced twice, by ${incarnation}`);
-      this.#lines.set(key, line);
-      this.#byId.set(fact.id, line);
-    }
-    const { id, seq } = line;
-    ensure(fact.seq === seq + 1, "C3", () => `${incarnation} writes fact ${fact.seq} of ${id} after ${seq}`);
-    line.seq = fact.seq;
-    if (fact.is === "reported") {
-      ensure(
-        !line.stored.has(fact.sourceSeq),
-        "once",
-        () => `${incarnation} stores ${id} ${fact.sourceSeq} twice`,
-      );
-      line.stored.add(fact.sourceSeq);
-      line.order.push(fact.sourceSeq);
-    } else if (fact.is === "commanded") this.#commanded(line, fact, incarnation);
-    else if (fact.is === "transitioned") this.#transitioned(line, fact.state, fact.timers);
-  }
-
-  /** C4: a command is decided once, whichever nodes it comes to. */
-  #commanded({ id: entity, commands }: Line, { id, outcome, state }: Commanded, incarnation: string): void {
-    ensure(!commands.has(id), "C4", () => `${incarnation} decides ${id} of ${entity} twice`);
-    commands.set(id, { outcome, state });
-    if (outcome === OUTCOME.accepted) this.commands += 1;
-  }
-
-  #transitioned(line: Line, state: string, timers: readonly { due: number }[]): void {
-    const { id, state: from, due } = line;
-    if (state === TIMED_OUT) {
-      ensure(from === TIMED, "C7", () => `${id} fires a timer in ${from}`);
-      line.fired.push(due);
-      this.fired += 1;
-    }
-    line.state = state;
-    line.due = timers[0]?.due ?? Infinity;
-  }
-
-  #event({ type, subject, time, data }: EventFact): void {
-    if (type !== "state.changed" || data.to !== TIMED_OUT) return;
-    const due = this.#byId.get(subject)?.fired.shift();
-    ensure(
-      due !== undefined && due <= time,
-      "C7",
-      () => `a timer of ${subject}, due at ${due}, fired at ${time}`,
-    );
+    for (const event of batch.events) this.lives.event(event);
   }
 }

@@ -131,21 +131,24 @@ export class Producer {
     const { incarnation } = node;
     const call = {};
     this.#asked.set(call, { incarnation, reports, since: this.#world.clock.monotonic() });
-    for (const { id, seq } of reports) this.#world.history.submitted(id, seq!, incarnation);
+    const { history } = this.#world;
+    const { moment } = history.lives;
+    for (const { id, seq } of reports) history.sent.submitted(id, seq!, incarnation, moment);
     void node.submit(reports).then((result) => {
       try {
-        this.#answered(incarnation, reports, result, this.#asked.delete(call));
+        this.#answered(incarnation, reports, result, moment, this.#asked.delete(call));
       } catch (error) {
         this.#world.fail(error);
       }
     });
   }
 
-  /** @param waited false: it counts as lost already, but what is acknowledged is. */
+  /** @param since moment at which they were sent. @param waited false: it counts as lost already, but what is acknowledged is. */
   #answered(
     by: string,
     reports: readonly Report[],
     { accepted, refused }: IngestResult,
+    since: number,
     waited: boolean,
   ): void {
     const { history, trace } = this.#world;
@@ -157,7 +160,7 @@ export class Producer {
       const { id, seq } = report;
       const type = refusals.get(index);
       if (type === undefined) {
-        history.acknowledged(id, seq!, by);
+        history.acknowledged(id, seq!, by, since);
         if (waited) this.#open.get(id)!.delete(seq!);
       } else {
         ensure(REFUSALS[type].retry, "C3", () => `${by} refuses ${id} ${seq} for good: ${type}`);

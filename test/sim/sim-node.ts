@@ -8,11 +8,11 @@ import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { TRACKED_JSON } from "../../src/actors/machine/tracked.ts";
 import {
-  type Command,
   type CommandResult,
   type IngestResult,
   MOVED,
   type Report,
+  type Request,
 } from "../../src/actors/messages.ts";
 import { type Gate, StoreAway } from "../../src/actors/ports.ts";
 import { ActorSystem } from "../../src/actors/system.ts";
@@ -24,6 +24,7 @@ import { Feed } from "../../src/transport/feed/feed.ts";
 import { NO_COMMANDS } from "../feed/harness.ts";
 import { FaultyBus } from "./faulty-bus.ts";
 import { FaultyStore } from "./faulty-store.ts";
+import { Seen } from "./seen.ts";
 import { ProcessClock } from "./sim-clock.ts";
 import { Viewer } from "./viewer.ts";
 import { ensure } from "./violation.ts";
@@ -59,8 +60,8 @@ interface Life {
   system: ActorSystem;
   feed: Feed;
   viewers: Viewer[];
-  /** By id: the newest (epoch, seq) that its picture showed. */
-  shown: Map<string, { epoch: number; seq: number }>;
+  /** What its picture showed. */
+  seen: Seen;
 }
 
 export class SimNode {
@@ -176,6 +177,7 @@ export class SimNode {
       receive: RECEIVE,
       machine,
       store,
+      traces: store.traces,
       clock,
       ...forSystem,
       gate: this.#gate(gate!, chance.fork().next),
@@ -190,7 +192,7 @@ export class SimNode {
     system.router.submitPlaced = (reports, epochs) => {
       if (!falseMoved.is(world.falseMoved)) return submitPlaced.call(system.router, reports, epochs);
       trace.note(`${this.name} says that ${reports.length} reports have moved`);
-      for (const { id, seq } of reports) world.history.mistreated(id, seq!);
+      for (const { id, seq } of reports) world.history.sent.mistreated(id, seq!);
       return Promise.resolve({ accepted: 0, refused: [], moved: reports.map((_, index) => index) });
     };
     const { commandPlaced } = system.router;
@@ -198,6 +200,12 @@ export class SimNode {
       falseMoved.is(world.falseMoved)
         ? Promise.resolve(MOVED)
         : commandPlaced.call(system.router, command, epoch);
+    const { commit } = system;
+    const { record } = commit;
+    commit.record = (shard, fact) => {
+      if (fact.is === "deleted") world.history.decided(fact.id, shard.epoch);
+      record.call(commit, shard, fact);
+    };
     cluster.attach(system);
     const feed = new Feed({
       picture: system.picture,
@@ -209,8 +217,17 @@ export class SimNode {
       interest: cluster.interest,
     });
     store.onDown(evicted);
-    const viewers = Array.from({ length: VIEWERS }, () => new Viewer(feed, clock, chance.fork(), world.fail));
-    const life = { clock, store, bus, cluster, system, feed, viewers, shown: new Map() };
+    const viewers = Array.from({ length: VIEWERS }, () => new Viewer(feed, clock, chance.fork(), world));
+    const life = {
+      clock,
+      store,
+      bus,
+      cluster,
+      system,
+      feed,
+      viewers,
+      seen: new Seen(world.history, `at ${this.name}`),
+    };
     if (!world.gatesLie) this.#guard(life);
     return life;
   }
@@ -270,21 +287,12 @@ export class SimNode {
     });
   }
 
-  #look({ system, shown }: Life): void {
+  #look({ system, seen }: Life): void {
     const { columns } = system.picture;
     for (let slot = 0; slot < columns.extent; slot++) {
       const id = columns.id[slot];
       if (id === undefined || system.picture.removal(slot) !== undefined) continue;
-      const epoch = columns.epoch[slot];
-      const seq = columns.seq[slot];
-      const before = shown.get(id);
-      if (before !== undefined)
-        ensure(
-          epoch > before.epoch || (epoch === before.epoch && seq >= before.seq),
-          "C5",
-          () => `${id} at ${this.name} goes back from ${JSON.stringify(before)} to (${epoch}, ${seq})`,
-        );
-      shown.set(id, { epoch, seq });
+      seen.see(id, columns.epoch[slot], columns.seq[slot]);
     }
   }
 
@@ -298,8 +306,8 @@ export class SimNode {
     });
   }
 
-  /** A client's command. Never resolves if the process ends before. */
-  command(command: Command): Promise<CommandResult> {
+  /** A client's command or deletion. Never resolves if the process ends before. */
+  command(command: Request): Promise<CommandResult> {
     const { cluster, clock } = this.life;
     return new Promise((resolve) => {
       clock.schedule(0, () => {

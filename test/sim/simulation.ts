@@ -1,13 +1,9 @@
 /** One run of a cluster on virtual time, with the faults that its seed says, and what must hold at its end. */
-import { EXPIRED } from "../../src/actors/messages.ts";
 import { LEASE_MS } from "../../src/cluster/ports.ts";
-import { CLUSTER_SWEEP_MS, SHARDS } from "../../src/limits.ts";
-import { HAS_PLACE } from "../../src/picture/columns.ts";
-import { type Cover, coverOf, covers } from "../../src/picture/cover.ts";
-import { fullRecord } from "../../src/picture/record.ts";
-import type { FullRecord } from "../../src/transport/feed/protocol.ts";
+import { CLUSTER_SWEEP_MS } from "../../src/limits.ts";
+import { checkOwners, checkState, checkViews } from "./at-rest.ts";
 import type { Chance } from "./chance.ts";
-import { Commander } from "./commander.ts";
+import { COMMANDS, Commander, DELETIONS, type Habit } from "./commander.ts";
 import { Producer } from "./producer.ts";
 import { disturb, heal, KINDS, type Kind } from "./scenario.ts";
 import { SimNode } from "./sim-node.ts";
@@ -36,6 +32,10 @@ export interface Outcome {
   fired: number;
   /** Commands that were accepted. */
   commands: number;
+  /** Deletions that were carried out, erasures that were answered, and departures for a deletion, of viewers. */
+  deletions: number;
+  erasures: number;
+  departures: number;
   /** What did not hold, or was thrown. */
   failure: unknown;
   /** The newest events, of a run that failed. */
@@ -49,6 +49,8 @@ const STEP_MS = [200, 1_500] as const;
 const PRODUCERS = 3;
 /** The bit of a seed that says whether somebody commands. Seeds without it are as they were before there were commands, and find what they found. */
 const COMMANDED = 8;
+/** And whether somebody deletes. */
+const DELETED = 32;
 /** C8: after the faults. */
 const REST_MS = LEASE_MS + 5_000;
 /** Reports that were refused at the end of that are sent again. */
@@ -64,7 +66,7 @@ export async function simulate({
   kind = KINDS[seed % KINDS.length],
 }: SimulationOptions): Promise<Outcome> {
   const world = new World(seed);
-  const run = new Run(world, steps, kind, (seed & COMMANDED) !== 0);
+  const run = new Run(world, steps, kind, (seed & COMMANDED) !== 0, (seed & DELETED) !== 0);
   const onRejection = (error: unknown) => world.fail(error);
   process.on("unhandledRejection", onRejection);
   let failure: unknown;
@@ -85,8 +87,11 @@ export async function simulate({
     time: clock.monotonic(),
     acknowledgements: history.acknowledgements,
     evictions: history.evictions,
-    fired: history.fired,
-    commands: history.commands,
+    fired: history.lives.fired,
+    commands: history.lives.commands,
+    deletions: history.lives.deletions,
+    erasures: history.erasures,
+    departures: history.departures,
     failure,
     last: failure === undefined ? [] : trace.last(80),
   };
@@ -99,10 +104,11 @@ class Run {
   readonly #nodes: SimNode[];
   readonly #producers: Producer[];
   readonly #commanders: Commander[];
+  readonly #deleters: Commander[];
   readonly #chance: Chance;
 
-  /** @param commanded somebody commands. */
-  constructor(world: World, steps: number, kind: Kind, commanded: boolean) {
+  /** @param commanded somebody commands. @param deleted somebody deletes. */
+  constructor(world: World, steps: number, kind: Kind, commanded: boolean, deleted: boolean) {
     this.#world = world;
     this.#steps = steps;
     this.#kind = kind;
@@ -113,7 +119,10 @@ class Run {
       { length: PRODUCERS },
       (_, i) => new Producer(`p${i + 1}`, world, this.#nodes, chance.fork()),
     );
-    this.#commanders = commanded ? [new Commander("c1", world, this.#nodes, chance.fork())] : [];
+    const commander = (name: string, habit: Habit) =>
+      new Commander(name, world, this.#nodes, chance.fork(), habit);
+    this.#commanders = commanded ? [commander("c1", COMMANDS)] : [];
+    this.#deleters = deleted ? [commander("d1", DELETIONS)] : [];
     for (const node of this.#nodes)
       node.onGone = (_, incarnation) => {
         for (const asking of this.#asking) asking.gone(incarnation);
@@ -122,7 +131,7 @@ class Run {
   }
 
   get #asking(): (Producer | Commander)[] {
-    return [...this.#producers, ...this.#commanders];
+    return [...this.#producers, ...this.#commanders, ...this.#deleters];
   }
 
   async go(): Promise<void> {
@@ -147,10 +156,12 @@ class Run {
 
   async #rest(): Promise<void> {
     const { clock } = this.#world;
-    for (const asking of this.#asking) asking.stop();
+    for (const asking of [...this.#producers, ...this.#commanders]) asking.stop();
     const ended = clock.monotonic();
     const half = REST_MS / 2;
     await this.#pass(half);
+    // What was deleted since has no other life.
+    for (const deleter of this.#deleters) deleter.stop();
     for (const node of this.#nodes) if (node.exists) for (const viewer of node.life.viewers) viewer.stand();
     await this.#pass(half);
     for (const asking of this.#asking) {
@@ -165,8 +176,8 @@ class Run {
     }
     await this.#soon(() => checkState(this.#nodes, this.#world));
     await this.#soon(() => checkViews(this.#nodes));
-    this.#world.history.checkOrder();
-    this.#world.history.checkTimers(clock.now(), 1_000);
+    this.#world.history.lives.checkOrder();
+    this.#world.history.lives.checkTimers(clock.now(), 1_000);
   }
 
   get #open(): number {
@@ -193,85 +204,4 @@ class Run {
   end(): void {
     for (const node of this.#nodes) if (node.exists) node.life.clock.end();
   }
-}
-
-/** C8: each shard is open, in one node. */
-function checkOwners(nodes: readonly SimNode[]): void {
-  const owners = Array.from({ length: SHARDS }, (): string[] => []);
-  for (const node of nodes) {
-    if (!node.exists) continue;
-    for (const { index, status } of node.life.system.table.shards)
-      if (status === "open") owners[index].push(node.name);
-  }
-  for (const [shard, names] of owners.entries())
-    ensure(
-      names.length === 1,
-      "C8",
-      () => `shard ${shard} is open in ${names.length === 0 ? "no node" : names}`,
-    );
-}
-
-/** C3: what owners have in memory is what is durable. */
-function checkState(nodes: readonly SimNode[], { history }: World): void {
-  const seqs = new Map<string, number>();
-  for (const node of nodes) {
-    if (!node.exists) continue;
-    const { columns } = node.life.system.picture;
-    for (const slot of node.owned()) seqs.set(columns.id[slot]!, columns.seq[slot]);
-  }
-  for (const id of history.ids)
-    ensure(
-      seqs.get(id) === history.seqOf(id),
-      "C3",
-      () => `${id} is at ${seqs.get(id)}, and at ${history.seqOf(id)} by the journal`,
-    );
-}
-
-/** C6: each view holds what all owners together have within its cover. */
-function checkViews(nodes: readonly SimNode[]): void {
-  const living = nodes.filter(({ isUp }) => isUp);
-  const all: { record: FullRecord; key: number }[] = [];
-  for (const node of living) {
-    const { picture } = node.life.system;
-    const { columns } = picture;
-    for (const slot of node.owned()) {
-      if ((columns.flags[slot] & HAS_PLACE) === 0 || columns.liveness[slot] === EXPIRED) continue;
-      all.push({ record: fullRecord(picture, slot) as FullRecord, key: columns.key[slot] });
-    }
-  }
-  for (const node of living) {
-    for (const { replica } of node.life.viewers) {
-      const cover = coverOf(replica.asked.bbox!);
-      ensure(replica.state === "complete", "C6", () => `a view of ${node.name} is ${replica.state}`);
-      checkView(node.name, replica.entities, within(all, cover));
-    }
-  }
-}
-
-function within(all: readonly { record: FullRecord; key: number }[], cover: Cover): Map<string, FullRecord> {
-  const inside = all.filter(({ key }) => covers(cover, key));
-  return new Map(inside.map(({ record }) => [record.id, record]));
-}
-
-function checkView(
-  node: string,
-  held: ReadonlyMap<string, FullRecord>,
-  expected: ReadonlyMap<string, FullRecord>,
-): void {
-  for (const [id, record] of expected) {
-    const known = held.get(id);
-    ensure(known !== undefined, "C6", () => `a view of ${node} lacks ${id}`);
-    ensure(
-      shown(known) === shown(record),
-      "C6",
-      () => `${node} shows ${shown(known)}, and there is ${shown(record)}`,
-    );
-  }
-  for (const id of held.keys())
-    ensure(expected.has(id), "C6", () => `a view of ${node} shows ${id}, which is not there`);
-}
-
-/** What is told of moves too, in one order. */
-function shown({ epoch: _epoch, seq: _seq, received: _received, ...record }: FullRecord): string {
-  return JSON.stringify(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

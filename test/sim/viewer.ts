@@ -1,24 +1,26 @@
 /** A client of a node's feed that looks around. */
 import type { Clock } from "../../src/clock.ts";
 import type { Feed } from "../../src/transport/feed/feed.ts";
-import type { Bbox, FullRecord } from "../../src/transport/feed/protocol.ts";
+import type { Bbox } from "../../src/transport/feed/protocol.ts";
 import { type Replica, TestClient } from "../feed/harness.ts";
 import type { Chance } from "./chance.ts";
 import { AREA, PLACES } from "./producer.ts";
-import { ensure } from "./violation.ts";
+import { Seen } from "./seen.ts";
+import type { World } from "./world.ts";
 
 export class Viewer {
   readonly client: TestClient;
   readonly #clock: Clock;
   readonly #chance: Chance;
-  readonly #fail: (error: unknown) => void;
-  readonly #seen = new Map<string, FullRecord>();
+  readonly #world: World;
+  readonly #seen: Seen;
   #still = false;
 
-  constructor(feed: Feed, clock: Clock, chance: Chance, fail: (error: unknown) => void) {
+  constructor(feed: Feed, clock: Clock, chance: Chance, world: World) {
     this.#clock = clock;
     this.#chance = chance;
-    this.#fail = fail;
+    this.#world = world;
+    this.#seen = new Seen(world.history, "for a viewer");
     this.client = new TestClient(feed);
   }
 
@@ -49,21 +51,15 @@ export class Viewer {
   #look(): void {
     this.#clock.schedule(100, () => {
       // Nothing of it is looked at twice.
-      this.client.received.length = 0;
-      for (const record of this.replica.entities.values()) {
-        const before = this.#seen.get(record.id);
-        try {
-          ensure(
-            before === undefined ||
-              record.epoch > before.epoch ||
-              (record.epoch === before.epoch && record.seq >= before.seq),
-            "C5",
-            () => `a viewer sees ${JSON.stringify(record)} after ${JSON.stringify(before)}`,
-          );
-        } catch (error) {
-          this.#fail(error);
-        }
-        this.#seen.set(record.id, record);
+      for (const message of this.client.received.splice(0)) {
+        if (message.op !== "delta") continue;
+        for (const [, reason] of message.departures)
+          if (reason === "deleted") this.#world.history.departures += 1;
+      }
+      try {
+        for (const { id, epoch, seq } of this.replica.entities.values()) this.#seen.see(id, epoch, seq);
+      } catch (error) {
+        this.#world.fail(error);
       }
       this.#look();
     });

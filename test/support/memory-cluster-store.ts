@@ -172,6 +172,29 @@ export class MemoryClusterStore
     yield* found;
   }
 
+  /** As `Traces.unlist` and `Traces.erase`. There are no rows of entities: what is left is whether they might be taken away. */
+  take(shard: number, epoch: number): Promise<boolean> {
+    return this.#run("take", async () => {
+      const { owner, epoch: current } = this.#database.shards[shard]!;
+      return owner === this.incarnation && current === epoch;
+    });
+  }
+
+  /** As `Traces.bar`. */
+  bar(): Promise<boolean> {
+    return this.#fence.raise();
+  }
+
+  /** As `Traces.empty`. */
+  empty(upTo: number): Promise<number> {
+    return this.#run("empty", async (tx) => {
+      tx.write(() => this.#database.trim(upTo));
+      return (
+        this.#database.journal.find((row) => row.id > upTo || this.#database.isNeeded(row))?.id ?? Infinity
+      );
+    });
+  }
+
   /** Leaves in order: its shards are free. */
   async leave(): Promise<void> {
     const { nodes, shards } = this.#database;

@@ -21,6 +21,8 @@ export type Call =
   | "write"
   | "claim"
   | "recover"
+  | "take"
+  | "empty"
   | "leave";
 
 export type Fault =
@@ -102,11 +104,14 @@ export class MemoryDatabase {
     return ++this.#ids;
   }
 
-  /** Empties the journal of what all checkpoints have passed, as the ring does now and then. */
-  trim(): void {
-    this.journal = this.journal.filter(({ id, batch }) =>
-      batch.sections.some((section) => id > this.marks[section.shard]!),
-    );
+  /** Empties the journal, up to a row, of what all checkpoints have passed, as the ring does now and then. */
+  trim(upTo = Infinity): void {
+    this.journal = this.journal.filter((row) => row.id > upTo || this.isNeeded(row));
+  }
+
+  /** Whether a checkpoint has not passed a row yet. */
+  isNeeded({ id, batch }: JournalRow): boolean {
+    return batch.sections.some((section) => id > this.marks[section.shard]!);
   }
 
   isDown(incarnation: string | undefined): boolean {
