@@ -1,6 +1,6 @@
 /** Parts of addresses, as several routes read them. */
 import { z } from "@hono/zod-openapi";
-import { MAX_NAME_LENGTH, MAX_QUERY_NAMES } from "../../limits.ts";
+import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_NAME_LENGTH, MAX_QUERY_NAMES } from "../../limits.ts";
 import { parseTime } from "../ingest/parse-time.ts";
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
@@ -14,6 +14,11 @@ export const wholeText = (low: number, high: number) =>
     .regex(/^\d{1,9}$/, "must be a whole number")
     .transform(Number)
     .pipe(z.number().min(low).max(high));
+
+/** How much of a list at most. */
+export const listLimit = wholeText(1, MAX_LIST_LIMIT)
+  .default(DEFAULT_LIST_LIMIT)
+  .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT });
 
 /** Numbers with commas between them, NaN where one is none. */
 export function numbers(text: string): number[] {
@@ -35,6 +40,7 @@ export const bbox = z
     "must be west,south,east,north in degrees, south ≤ north; west > east crosses 180°",
   )
   .transform((box) => box as [number, number, number, number]);
+
 /** A time, RFC 3339 → Unix ms. */
 export const instant = z
   .string()

@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { shardOf } from "../../../actors/shard-hash.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EntityQueries, Gathered } from "../../../cluster/scatter.ts";
-import { DEFAULT_LIST_LIMIT, MAX_ID_LENGTH, MAX_LIST_LIMIT } from "../../../limits.ts";
+import { MAX_ID_LENGTH, MAX_LIST_LIMIT } from "../../../limits.ts";
 import type { Picture } from "../../../picture/picture.ts";
 import { queryBbox, queryNear } from "../../../picture/query.ts";
 import type { History } from "../../../tracks/history.ts";
@@ -19,7 +19,7 @@ import {
 import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { bbox, flatten, instant, names, numbers, numberText, wholeText } from "../query.ts";
+import { bbox, flatten, instant, listLimit, names, numbers, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 import { listThen } from "../then.ts";
@@ -69,9 +69,7 @@ const Query = z
       format: "date-time",
       description: "With datetime: as far as it was known then.",
     }),
-    limit: wholeText(1, MAX_LIST_LIMIT)
-      .default(DEFAULT_LIST_LIMIT)
-      .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT }),
+    limit: listLimit,
     after: z
       .string()
       .min(1)

@@ -1,8 +1,8 @@
 /** `/v1/fences` as it is documented, and what its lists may be asked. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_NAME_LENGTH } from "../../../limits.ts";
+import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { GEOJSON } from "../feature.ts";
-import { bbox, wholeText } from "../query.ts";
+import { bbox, listLimit } from "../query.ts";
 import { JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
 import { IfMatch } from "../versions.ts";
 
@@ -50,9 +50,7 @@ export const FencesQuery = z.strictObject({
       "west,south,east,north in degrees, west > east crosses 180°: only fences whose own box meets it.",
     example: "24.5,59.9,25.5,60.3",
   }),
-  limit: wholeText(1, MAX_LIST_LIMIT)
-    .default(DEFAULT_LIST_LIMIT)
-    .openapi({ type: "integer", minimum: 1, maximum: MAX_LIST_LIMIT, default: DEFAULT_LIST_LIMIT }),
+  limit: listLimit,
   after: z
     .string()
     .min(1)
