@@ -35,6 +35,7 @@ export class Commander {
   #asks = 0;
   #open = 0;
   #underWay = 0;
+  #toComeAgain = 0;
   #ended = false;
   readonly stats = { made: 0, accepted: 0, refused: 0 };
 
@@ -49,9 +50,14 @@ export class Commander {
     this.#there.push(entity);
   }
 
-  /** Everything it asked is answered for good. */
-  get idle(): boolean {
+  /** Everything it has asked until now is answered for good. */
+  get answered(): boolean {
     return this.#open === 0 && this.#underWay === 0;
+  }
+
+  /** And nothing will be asked once more. */
+  get idle(): boolean {
+    return this.answered && this.#toComeAgain === 0;
   }
 
   /** Makes so many commands a second until the signal comes; then only what is open is asked again. Resolves at `end`. */
@@ -93,10 +99,10 @@ export class Commander {
   }
 
   async #later(asked: Asked, least: number, most: number): Promise<void> {
-    this.#underWay++;
+    this.#toComeAgain++;
     await sleep(between(this.#options.random, least, most));
     await this.#ask(asked);
-    this.#underWay--;
+    this.#toComeAgain--;
   }
 
   async #ask(asked: Asked): Promise<void> {
@@ -106,7 +112,9 @@ export class Commander {
     const ask = ++this.#asks;
     const { entity, id, name } = asked;
     history.write({ is: "asked", at: Date.now(), ask, to: way.to, command: [entity, id], name });
+    this.#underWay++;
     const result = await way.ask(entity, name, id).catch((error: unknown) => String(error));
+    this.#underWay--;
     if (this.#ended) return;
     history.write({ is: "told", at: Date.now(), ask, ...told(result) });
     if (typeof result === "string" || isUnknown(result) || asked.answered) return;

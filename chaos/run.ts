@@ -242,7 +242,11 @@ class Run {
     this.#history.write({ is: "fault", at: Date.now(), what, target });
   }
 
-  /** @returns how long it took, ms; undefined = it did not. */
+  /**
+   * Waits until what was reported and asked is answered, and everything is owned; then until what is asked once more on purpose, seconds after its answer, is
+   * over too.
+   * @returns how long the first took, ms; undefined = it did not.
+   */
   async #settle(
     cluster: LocalCluster,
     watch: OwnerWatch,
@@ -253,12 +257,13 @@ class Run {
     this.#history.write({ is: "quiet", at: from, withinMs: SETTLE_MS });
     this.#options.say("nothing is broken any more");
     while (Date.now() - from < MAX_SETTLE_MS) {
-      const answered = producers.every(({ open }) => open === 0) && commander.idle;
+      const answered = producers.every(({ open }) => open === 0) && commander.answered;
       const whole = answered && (await watch.complete());
       const ready = whole && (await Promise.all(cluster.nodes.map((node) => node.ready()))).every(Boolean);
       if (ready) {
         const at = Date.now();
         this.#history.write({ is: "settled", at });
+        while (!commander.idle && Date.now() - from < MAX_SETTLE_MS) await sleep(50);
         return at - from;
       }
       await sleep(50);

@@ -32,8 +32,8 @@ interface Message {
 /**
  * Reports between `report` and their acknowledgement, in order. A message is *queued*, then *in flight*, then answered
  * and forgotten; when the connection is lost, all that were in flight are queued again, in their old order and with
- * their old numbers. The server drops what it had already as far as it remembers: by `seq`, if reports have one, else by
- * the last 8 reports of each entity.
+ * their old numbers. The server drops what it had already as far as it remembers: by `seq`, if reports have one, by the
+ * last 8 reports of each entity, and by its track.
  */
 export class ReportQueue {
   readonly #limit: number;

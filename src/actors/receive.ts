@@ -141,6 +141,7 @@ export class Actors {
       // Only the numbers of a source are remembered by source.
       const number = sourceSeq < 0 ? 0 : columns.sources.find(source);
       if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;
+      if (t < newest && this.#isOnTrack(shard, slot, report)) return DUPLICATE;
     } else slot = this.#introduce(shard, report, now);
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
     // By the fix of before, which is about to be replaced.
@@ -174,6 +175,20 @@ export class Actors {
     // The deadline of a live entity is only put off: when the armed one comes, it looks again at what the entity waits for.
     if (isNew || isFollowed || isMoved || isStepped || before !== LIVE) this.#arm(slot);
     return undefined;
+  }
+
+  /** Whether a late report says what the track says already: a copy that was under way for long. */
+  #isOnTrack(shard: Shard, slot: number, { t, lon, lat, ...report }: Report): boolean {
+    if (lon === undefined || lat === undefined) return false;
+    const { alt = NaN, speed = NaN, course = NaN } = report;
+    return this.table.tracks.isKnown(shard.index, this.table.number[slot], {
+      t,
+      lon,
+      lat,
+      alt,
+      speed,
+      course,
+    });
   }
 
   /** A deadline of an entity came. `now` is when it is handled, Unix ms. */

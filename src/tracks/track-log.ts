@@ -8,10 +8,10 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
-import { widenF64 } from "../picture/columns.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import type { TakenTail } from "./taken-tail.ts";
+import { MAX_COUNT, TrackHeads } from "./track-heads.ts";
 import {
   BEGIN,
   copyPoint,
@@ -19,6 +19,7 @@ import {
   type EndRecord,
   findPoints,
   HOLD,
+  hasPoint,
   isEnd,
   LATE,
   type Motion,
@@ -46,31 +47,14 @@ const SMALL_BYTES = 65_536;
 /** Share of the points that is wanted, below which a log is written anew. */
 const WANTED_SHARE = 2 / 3;
 
-/** What is known of a number, next to each other so that it takes one cache line, as 64-bit numbers … */
-const FIRST_TIME = 0;
-const LAST_TIME = 1;
-const RECORDED = 2;
-const HEAD = 4;
-/** … and as 32-bit ones: the last point's record + 1, 0 = none; how many points are open; the state. */
-const LAST = 6;
-const COUNT_AND_STATE = 7;
-const WORDS = 2 * HEAD;
-const COUNT_BITS = 8;
-const COUNT = 2 ** COUNT_BITS - 1;
-
 /** Where the points of one segment begin, while it is copied. */
-const FOUND = new Uint32Array(COUNT);
-
-const NO_HEADS = new Float64Array(0);
-const NO_WORDS = new Uint32Array(0);
+const FOUND = new Uint32Array(MAX_COUNT);
 
 export class TrackLog {
   #out = new ByteWriter(0);
   /** Of what was written, until the writer takes other memory. */
   #input = new ByteReader(this.#out.bytes);
-  #heads = NO_HEADS;
-  #words = NO_WORDS;
-  #numbers = 0;
+  #heads = new TrackHeads();
   #points = 0;
   #turn = 0;
   #durableTurn = 0;
@@ -93,37 +77,37 @@ export class TrackLog {
 
   /** Points of the open segment, 0 = there is none. */
   count(number: number): number {
-    return number < this.#numbers ? this.#words[number * WORDS + COUNT_AND_STATE] & COUNT : 0;
+    return this.#heads.count(number);
   }
 
   state(number: number): number {
-    return this.#words[number * WORDS + COUNT_AND_STATE] >> COUNT_BITS;
+    return this.#heads.state(number);
   }
 
   /** Time of the first point of the open segment, Unix ms. */
   first(number: number): number {
-    return this.#heads[number * HEAD + FIRST_TIME];
+    return this.#heads.firstTime(number);
   }
 
   /** Time of the last point, −Infinity if none is known. */
   last(number: number): number {
-    return this.#hasLast(number) ? this.#heads[number * HEAD + LAST_TIME] : -Infinity;
+    return this.#heads.lastTime(number);
   }
 
   recorded(number: number): number {
-    return this.#heads[number * HEAD + RECORDED];
+    return this.#heads.recorded(number);
   }
 
   /** Begins a segment. Nothing may be open. */
   begin(number: number, t: number, motion: Motion, recorded: number, state: number): void {
-    this.#grow(number);
+    this.#heads.grow(number);
     assert.equal(this.count(number), 0, "one segment of an entity is open");
     this.#point(POINT | BEGIN | STATE, number, t, motion, state, recorded);
   }
 
   /** Begins a segment with the last point that is known. */
   beginAgain(number: number, recorded: number): void {
-    const { point } = this.#recordAt(this.#lastAt(number));
+    const { point } = this.#recordAt(this.#heads.lastAt(number));
     this.begin(number, point.t, point, recorded, CARRIED);
   }
 
@@ -135,7 +119,7 @@ export class TrackLog {
 
   /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
   addBefore(number: number, t: number, motion: Motion): void {
-    const { point } = this.#recordAt(this.#lastAt(number));
+    const { point } = this.#recordAt(this.#heads.lastAt(number));
     this.#point(POINT, number, t, motion, 0, NaN);
     this.#point(POINT, number, point.t, point, 0, NaN);
   }
@@ -212,8 +196,8 @@ export class TrackLog {
     this.closed = this.closed.filter(isWanted);
     this.late = this.late.filter(isWanted);
     let isOther = this.closed.length + this.late.length < before;
-    for (let number = 0; number < this.#numbers; number++) {
-      if (!this.#hasLast(number) || isKnown(number)) continue;
+    for (let number = 0; number < this.#heads.size; number++) {
+      if (!this.#heads.hasLast(number) || isKnown(number)) continue;
       this.drop(number);
       isOther = true;
     }
@@ -222,7 +206,7 @@ export class TrackLog {
 
   /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
   drop(number: number): void {
-    if (number < this.#numbers) this.#words.fill(0, number * WORDS + LAST, (number + 1) * WORDS);
+    this.#heads.drop(number);
   }
 
   /** How often something was forgotten. */
@@ -252,12 +236,19 @@ export class TrackLog {
 
   /** The points of the open segment; there must be one. */
   open(number: number): TrackPoint[] {
-    return this.points(this.#lastAt(number), this.count(number));
+    return this.points(this.#heads.lastAt(number), this.count(number));
+  }
+
+  /** Whether one of the last `most` points that came is this one. */
+  has(number: number, most: number, t: number, motion: Motion): boolean {
+    if (!this.#heads.hasLast(number)) return false;
+    const last = this.#heads.lastAt(number);
+    return hasPoint(this.#inputAt(last), last, most, t, motion);
   }
 
   /** The last point of an entity that has one. */
   lastPoint(number: number): TrackPoint {
-    return this.#recordAt(this.#lastAt(number)).point;
+    return this.#recordAt(this.#heads.lastAt(number)).point;
   }
 
   #inputAt(at: number): ByteReader {
@@ -272,47 +263,44 @@ export class TrackLog {
 
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
     const at = this.#out.length;
-    const back = this.#hasLast(number) ? at - this.#lastAt(number) : 0;
+    const back = this.#heads.hasLast(number) ? at - this.#heads.lastAt(number) : 0;
     writePoint(this.#out, tag, number, back, t, motion, state, recorded);
     this.#applyPoint(tag, number, t, state, recorded, at);
   }
 
   #applyPoint(tag: number, number: number, t: number, state: number, recorded: number, at: number): void {
-    this.#grow(number);
     const heads = this.#heads;
-    const head = number * HEAD;
-    let count = this.count(number);
-    let stateNow = this.state(number);
+    heads.grow(number);
+    let count = heads.count(number);
+    let stateNow = heads.state(number);
     if (tag & BEGIN) {
       count = 0;
-      heads[head + FIRST_TIME] = t;
+      heads.setFirstTime(number, t);
     }
     count += 1;
-    heads[head + LAST_TIME] = t;
     this.#points += 1;
     if (tag & STATE) {
       stateNow = state;
-      heads[head + RECORDED] = recorded;
+      heads.setRecorded(number, recorded);
       if (state & HELD) count = 0;
     }
-    this.#words[number * WORDS + LAST] = at + 1;
-    this.#set(number, count, stateNow);
+    heads.setLast(number, at, t);
+    heads.setOpen(number, count, stateNow);
   }
 
   #applyEnd(record: EndRecord): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
-    const last = this.#lastAt(number);
+    const last = this.#heads.lastAt(number);
     const count = this.count(number);
     const turn = ++this.#turn;
     this.closed.push({ number, recorded, until, kind, state, attributes, labels, fences, last, count, turn });
     if (!Number.isNaN(until)) {
-      this.#set(number, 0, this.state(number));
+      this.#heads.setOpen(number, 0, this.state(number));
       return;
     }
-    this.#set(number, 1, CARRIED);
-    const head = number * HEAD;
-    this.#heads[head + FIRST_TIME] = this.#heads[head + LAST_TIME];
-    this.#heads[head + RECORDED] = nextRecorded;
+    this.#heads.setOpen(number, 1, CARRIED);
+    this.#heads.setFirstTime(number, this.#heads.lastTime(number));
+    this.#heads.setRecorded(number, nextRecorded);
   }
 
   #addLate({ number, point, recorded }: PointRecord): void {
@@ -323,8 +311,8 @@ export class TrackLog {
   #wanted(): number {
     let wanted = this.late.length;
     for (const { count } of this.closed) wanted += count;
-    for (let number = 0; number < this.#numbers; number++)
-      if (this.#hasLast(number)) wanted += Math.max(1, this.count(number));
+    for (let number = 0; number < this.#heads.size; number++)
+      if (this.#heads.hasLast(number)) wanted += Math.max(1, this.count(number));
     return wanted;
   }
 
@@ -333,15 +321,15 @@ export class TrackLog {
     const to = new TrackLog();
     to.#out.reserve(this.#out.length);
     const closed = Map.groupBy(this.closed, ({ number }) => number);
-    for (let number = 0; number < this.#numbers; number++) {
-      if (!this.#hasLast(number)) continue;
+    for (let number = 0; number < this.#heads.size; number++) {
+      if (!this.#heads.hasLast(number)) continue;
       const ended = closed.get(number) ?? [];
       for (const [i, segment] of ended.entries()) {
         to.#copy(this, number, segment.last, segment.count, segment.recorded, 0);
         to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
         segment.last = to.closed.at(-1)!.last;
       }
-      const last = this.#lastAt(number);
+      const last = this.#heads.lastAt(number);
       const count = this.count(number);
       if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
       else if (ended.length === 0) to.#copy(this, number, last, 1, NaN, HELD);
@@ -349,8 +337,6 @@ export class TrackLog {
     for (const { number, point, received } of this.late) to.addLate(number, point.t, point, received);
     this.#out = to.#out;
     this.#heads = to.#heads;
-    this.#words = to.#words;
-    this.#numbers = to.#numbers;
     this.#points = to.#points;
     this.#durable = 0;
     this.#rewritten = this.#forgotten;
@@ -371,30 +357,8 @@ export class TrackLog {
         continue;
       }
       const to = this.#out.length;
-      const t = copyPoint(from.#inputAt(at), this.#out, number, to - this.#lastAt(number));
+      const t = copyPoint(from.#inputAt(at), this.#out, number, to - this.#heads.lastAt(number));
       this.#applyPoint(POINT, number, t, 0, NaN, to);
     }
-  }
-
-  #grow(number: number): void {
-    if (number < this.#numbers) return;
-    this.#numbers = number + 1;
-    if (number * HEAD < this.#heads.length) return;
-    const capacity = Math.max(16, (2 * this.#heads.length) / HEAD, number + 1);
-    this.#heads = widenF64(this.#heads, capacity * HEAD);
-    this.#words = new Uint32Array(this.#heads.buffer);
-  }
-
-  #hasLast(number: number): boolean {
-    return number < this.#numbers && this.#words[number * WORDS + LAST] > 0;
-  }
-
-  /** Where the record of the last point begins; there must be one. */
-  #lastAt(number: number): number {
-    return this.#words[number * WORDS + LAST] - 1;
-  }
-
-  #set(number: number, count: number, state: number): void {
-    this.#words[number * WORDS + COUNT_AND_STATE] = count | (state << COUNT_BITS);
   }
 }

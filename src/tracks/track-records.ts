@@ -7,7 +7,7 @@
  * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, four strings, and if `FENCES` a fifth.
  */
 import assert from "node:assert/strict";
-import { type ByteReader, type ByteWriter, putVarint } from "../actors/bytes.ts";
+import { ByteReader, ByteWriter, putVarint } from "../actors/bytes.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 
 export const POINT = 0;
@@ -30,6 +30,8 @@ const UNKNOWN = 0xffff;
 const MAX_SPEED = 32_767;
 /** What a point takes at most. */
 const POINT_BYTES = 56;
+
+const SCRATCH = new ByteWriter(POINT_BYTES);
 
 /** Of a report. NaN = unknown. */
 export type Motion = Pick<TrackPoint, "lon" | "lat" | "alt" | "speed" | "course">;
@@ -161,6 +163,40 @@ export function readPoints(input: ByteReader, last: number, count: number): Trac
     input.at = at - back;
   }
   return points;
+}
+
+/** Whether one of the last `most` records of an entity up to the one at `last` is of this very point. */
+export function hasPoint(input: ByteReader, last: number, most: number, t: number, motion: Motion): boolean {
+  const sought = asKept(t, motion);
+  let at = last;
+  for (let looked = 0; looked < most; looked++) {
+    input.at = at;
+    const tag = input.u8();
+    input.varint();
+    const back = input.varint();
+    if (isSame(readTrackPoint(input, tag), sought)) return true;
+    if (back === 0) break;
+    at -= back;
+  }
+  return false;
+}
+
+/** A point as it is read again. */
+function asKept(t: number, motion: Motion): TrackPoint {
+  SCRATCH.clear();
+  writePoint(SCRATCH, POINT, 0, 0, t, motion, 0, NaN);
+  return (readRecord(new ByteReader(SCRATCH.bytes)) as PointRecord).point;
+}
+
+function isSame(a: TrackPoint, b: TrackPoint): boolean {
+  return (
+    a.t === b.t &&
+    a.lon === b.lon &&
+    a.lat === b.lat &&
+    Object.is(a.alt, b.alt) &&
+    Object.is(a.speed, b.speed) &&
+    Object.is(a.course, b.course)
+  );
 }
 
 /** Where these records begin. */

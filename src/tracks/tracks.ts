@@ -19,6 +19,8 @@ const PRESSED_SHARE = 3 / 4;
 const FEWEST_POINTS = 4;
 /** Points are counted in a byte; those that come in another order are two. */
 const MOST_POINTS = 250;
+/** How many points back a late report is known again. */
+const KNOWN_POINTS = 256;
 
 /** A report with a place, as the track takes it. */
 export interface Fix extends Motion {
@@ -79,6 +81,11 @@ export class Tracks {
     else if (count === 0 && t < last + this.holdMs) log.beginAgain(number, received);
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);
     else log.begin(number, t, fix, received, FRESH | (isDelayed ? DELAYED : 0));
+  }
+
+  /** Whether a report that came late has come before, as far as it is in memory. Then the way would not be another with it. */
+  isKnown(shard: number, number: number, fix: Motion & { t: number }): boolean {
+    return this.logs[shard].has(number, KNOWN_POINTS, Math.floor(fix.t), fix);
   }
 
   /** What an entity is changes. @param heard when it was last heard of, Unix ms. @param before what it was until now */

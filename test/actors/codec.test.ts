@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../src/actors/bytes.ts";
 import { OUTCOME } from "../../src/actors/command-memory.ts";
-import { DuplicateMemory, reportHash } from "../../src/actors/duplicate-memory.ts";
 import { readFacts, SECTION_VERSION, writeFact } from "../../src/actors/fact-codec.ts";
 import type { Fact } from "../../src/actors/facts.ts";
 import { mergePatch } from "../../src/actors/merge-patch.ts";
@@ -168,62 +167,6 @@ t.test("[E7] merge patch: the examples of RFC 7386, appendix A, between objects"
   const own = mergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
   t.equal(({} as { polluted?: boolean }).polluted, undefined, "no prototype is touched");
   t.ok(Object.hasOwn(own, "__proto__"));
-});
-
-t.test("[E4] the duplicate memory knows the last eight reports", async (t) => {
-  const memory = new DuplicateMemory();
-  memory.grow(4);
-  memory.reset(2);
-  for (let i = 0; i < 9; i++) memory.remember(2, 1_000 + i, i, 0, -1);
-  t.notOk(memory.has(2, 1_000, 0, 0, -1, false), "the first of nine is forgotten");
-  for (let i = 1; i < 9; i++) t.ok(memory.has(2, 1_000 + i, i, 0, -1, false));
-  t.notOk(memory.has(2, 1_001, 2, 0, -1, false), "another content at the same time is another report");
-});
-
-t.test("[E5] numbers of a source: the window, below it, and a source that starts again", async (t) => {
-  const memory = new DuplicateMemory();
-  memory.grow(1);
-  memory.reset(0);
-  const seen = (seq: number, newer = false) => memory.has(0, -1, 1, 7, seq, newer);
-  for (const seq of [100, 102, 101, 170]) memory.remember(0, seq, seq, 7, seq);
-  t.ok(seen(170));
-  t.notOk(seen(169), "within the window, not seen");
-  t.notOk(seen(100), "below the window its (t, hash) decides");
-  memory.remember(0, 0, 0, 7, 110);
-  t.ok(seen(110));
-  t.notOk(seen(170, true), "newer than the entity: the source started again");
-  t.notOk(memory.has(0, -1, 1, 8, 170, false), "another source");
-  for (let source = 20; source < 28; source++) memory.remember(0, source, source, source, 5);
-  t.notOk(seen(170), "the ninth source drops the oldest");
-});
-
-t.test("[E4] every field of a report is in its hash", async (t) => {
-  const plain = {
-    id: "a",
-    t: 0,
-    lon: 1,
-    lat: 2,
-    alt: 3,
-    speed: 4,
-    course: 5,
-    heading: 6,
-    accuracy: 7,
-    seq: 8,
-    source: "s",
-    kind: "k",
-  };
-  const hashes = new Set([reportHash(plain, "{}")]);
-  for (const key of ["lon", "lat", "alt", "speed", "course", "heading", "accuracy", "seq"] as const) {
-    hashes.add(reportHash({ ...plain, [key]: 9 }, "{}"));
-    hashes.add(reportHash({ ...plain, [key]: undefined }, "{}"));
-  }
-  hashes.add(reportHash({ ...plain, source: "x" }, "{}"));
-  hashes.add(reportHash({ ...plain, kind: "x" }, "{}"));
-  hashes.add(reportHash(plain, '{"a":1}'));
-  t.equal(hashes.size, 20);
-  // Hashes are stored: with others, what is sent again after an upgrade would be taken twice.
-  t.equal(reportHash(plain, "{}"), 986_561_614);
-  t.equal(reportHash({ id: "a", t: 0, lon: -0.5, speed: 1e300 }, ""), 704_477_486);
 });
 
 t.test("[E9] what is implausible depends on the kind", async (t) => {

@@ -2,23 +2,10 @@ import t from "tap";
 import { encodeCheckpoint } from "../../src/actors/checkpoint.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
-import type { Report } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import {
-  BUSY_FLUSH_INTERVAL_MS,
-  ENTITY_BYTES,
-  MAX_ATTRIBUTES_BYTES,
-  MAX_NAME_LENGTH,
-  MAX_UNIT_BYTES,
-} from "../../src/limits.ts";
+import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_NAME_LENGTH, MAX_UNIT_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
-import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
-
-async function submit({ system, clock }: Harness, ...reports: Report[]) {
-  const answer = system.router.submit(reports);
-  await clock.advance(BUSY_FLUSH_INTERVAL_MS);
-  return answer;
-}
+import { report, seen, startSystem, submit } from "../support/actor-system.ts";
 
 t.test("[E1] the newest by time wins, the older is remembered and changes nothing", async (t) => {
   const h = await startSystem();
@@ -71,54 +58,6 @@ t.test("[E3] older than the history is refused", async (t) => {
     { accepted: 1, refused: [] },
     "a recording of 2014 plays",
   );
-});
-
-t.test("[E4] a report sent twice is acknowledged twice and applied once, also after a restart", async (t) => {
-  const h = await startSystem();
-  const reports = [report("a", 0), report("a", -1, { lon: 3 }), report("b", -2, { source: "radar", seq: 7 })];
-  t.same(await submit(h, ...reports), { accepted: 3, refused: [] });
-  const before = ["a", "b"].map((id) => seen(h.system, id)!.seq);
-  t.same(await submit(h, ...reports), { accepted: 3, refused: [] });
-  t.same(
-    await submit(h, report("b", -3, { source: "radar", seq: 7, lon: 1 })),
-    { accepted: 1, refused: [] },
-    "the number was seen",
-  );
-  t.same(
-    ["a", "b"].map((id) => seen(h.system, id)!.seq),
-    before,
-  );
-  const again = await startSystem({ store: h.store, clock: h.clock });
-  t.same(await submit(again, ...reports), { accepted: 3, refused: [] });
-  t.same(
-    ["a", "b"].map((id) => seen(again.system, id)!.seq),
-    before,
-    "from the journal",
-  );
-  await stop(again);
-  const third = await startSystem({ store: h.store, clock: h.clock });
-  t.same(await submit(third, ...reports), { accepted: 3, refused: [] });
-  t.same(
-    ["a", "b"].map((id) => seen(third.system, id)!.seq),
-    before,
-    "from the checkpoint",
-  );
-  t.equal(third.system.router.stats.duplicates, 3);
-});
-
-async function stop(h: Harness) {
-  const stopped = h.system.stop();
-  await h.clock.advance(1_000);
-  await stopped;
-}
-
-t.test("[E5] a source that counts from 0 again loses nothing", async (t) => {
-  const h = await startSystem();
-  for (let seq = 0; seq < 5; seq++) await submit(h, report("a", seq - 100, { source: "x", seq, lon: seq }));
-  for (let seq = 0; seq < 5; seq++) {
-    await submit(h, report("a", seq - 50, { source: "x", seq, lon: 10 + seq }));
-    t.equal(seen(h.system, "a")!.lon, 10 + seq);
-  }
 });
 
 t.test("[E6] a place brings its own motion, a report without changes what it names", async (t) => {

@@ -6,6 +6,7 @@ import type { Report } from "../../src/actors/messages.ts";
 import type { Traces } from "../../src/actors/ports.ts";
 import type { ReceiveOptions } from "../../src/actors/receive.ts";
 import { ActorSystem } from "../../src/actors/system.ts";
+import { BUSY_FLUSH_INTERVAL_MS } from "../../src/limits.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
 
@@ -108,4 +109,17 @@ export function seen(system: ActorSystem, id: string) {
     fences: c.fences.get(slot) ?? [],
     occupied: system.table.occupied.get(slot) ?? [],
   };
+}
+
+/** Resolves to the answer, on a clock moved by hand. */
+export async function submit({ system, clock }: Harness, ...reports: Report[]) {
+  const answer = system.router.submit(reports);
+  await clock.advance(BUSY_FLUSH_INTERVAL_MS);
+  return answer;
+}
+
+export async function stop(h: Harness) {
+  const stopped = h.system.stop();
+  await h.clock.advance(1_000);
+  await stopped;
 }
