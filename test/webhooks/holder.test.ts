@@ -41,7 +41,7 @@ t.test("[EV28] a holder that was overtaken saves nothing", async (t) => {
   const rig = await deliveryRig(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
   const id = await rig.hook("http://127.0.0.1:9/");
   const { webhooks } = rig.store;
-  const [mine] = await webhooks.hold("a", 1);
+  const [mine] = await webhooks.hold("a", 0);
   t.same(await webhooks.hold("a", 0), [{ ...mine, generation: 2 }], "taken again after it ran out");
   const [taken] = await webhooks.hold("b", 60_000);
   t.equal(taken!.generation, 3);
