@@ -1,5 +1,6 @@
+import assert from "node:assert/strict";
 // What the benchmarks are made of: that it counts right and can be repeated.
-import t, { type Test } from "tap";
+import t from "tap";
 import { AGE_UNITS_PER_MS, AgeCounter } from "../bench/age-counter.ts";
 import { BinaryBatches } from "../bench/binary-batches.ts";
 import { BinaryCounter } from "../bench/binary-counter.ts";
@@ -65,7 +66,7 @@ t.test("[B3] reports of one entity are all different, later than the one before,
   for (let i = 0; i < 5 * batches.perRound; i++) {
     // A clock that stands still must not make duplicates.
     const reports = JSON.parse(batches.next(1_000_000).toString()) as unknown[];
-    t.equal(reports.length, 100);
+    assert.equal(reports.length, 100);
     for (const value of reports) {
       const report = decodeReport(value);
       if (isRefusal(report)) throw new Error(report.detail);
@@ -99,7 +100,6 @@ const binarySink = (counter: ViewCounter) => new BinaryCounter(counter, true);
 
 /** Pushes bytes in pieces of all sizes, and looks what was counted: tick, frames, records. */
 function countsTo(
-  t: Test,
   bytes: Buffer,
   sink: (counter: ViewCounter) => FrameSink,
   counts: number[][],
@@ -109,8 +109,8 @@ function countsTo(
     const watch = watched(sink);
     for (let at = 0; at < bytes.length; at += size) watch.reader.push(bytes.subarray(at, at + size));
     const counted = [...watch.ticks].map(([tick, count]) => [tick, count.frames, count.records]);
-    t.strictSame(counted, counts, `in pieces of ${size}`);
-    t.strictSame(watch.seen, seen);
+    assert.deepEqual(counted, counts, `in pieces of ${size}`);
+    assert.deepEqual(watch.seen, seen);
   }
 }
 
@@ -136,7 +136,7 @@ t.test("[B4] JSON records are counted right however the bytes are cut", async (t
     [6, 1, 1],
     [7, 1, 0],
   ];
-  countsTo(t, bytes, jsonSink, counts, ["complete", "5", "6", "7"]);
+  countsTo(bytes, jsonSink, counts, ["complete", "5", "6", "7"]);
   const push = (bytes: Buffer, expected?: "clusters") => watched(jsonSink, expected).reader.push(bytes);
   t.throws(() => push(delta(2, 5, records)), /without gaps/);
   t.throws(() => push(delta(1, 5, records), "clusters"), /gets delta/);
@@ -163,7 +163,7 @@ t.test("[B4] binary records are counted right however the bytes are cut", async 
     [6, 1, 1],
     [7, 1, 0],
   ];
-  countsTo(t, bytes, binarySink, counts, ["complete", "5", "6", "7"]);
+  countsTo(bytes, binarySink, counts, ["complete", "5", "6", "7"]);
   const push = (...frames: Buffer[]) => watched(binarySink).reader.push(Buffer.concat(frames));
   t.throws(() => push(binary({ n: 2, tick: 5 }, [], [], [])), /without gaps/);
   t.throws(() => push(binary({ n: 1, tick: 5 }, [], [move(9)], [])), /was introduced/);
@@ -230,7 +230,7 @@ t.test("[B3] binary batches introduce each handle once on its connection, and no
   const last = new Map<string, number>();
   for (let i = 0; i < 4 * batches.perRound; i++) {
     const { connection, n, bytes } = batches.next(1_000_000);
-    t.equal(n, i);
+    assert.equal(n, i);
     // A mask of zeros: what the client masks is what it is.
     const payload = bytes.subarray(bytes.length - batchBytesOf(bytes));
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
@@ -317,20 +317,23 @@ t.test(
       const tiles = tilesOf(cover);
       const holds = (key: number) => tiles.filter(({ low, high }) => key >= low && key <= high).length;
       for (let i = 0; i < cover.length; i += 2)
-        for (const key of [cover[i], cover[i + 1]]) t.equal(holds(key), 1, "once");
+        for (const key of [cover[i], cover[i + 1]]) assert.equal(holds(key), 1, "once");
       for (const tile of tiles) {
-        t.ok(tile.depth <= DEPTH);
-        t.same(tileOfName(nameOf(tile)), tile);
-        if (tile.depth < DEPTH) t.ok(covers(cover, tile.low) && covers(cover, tile.high));
+        assert.ok(tile.depth <= DEPTH);
+        assert.deepEqual(tileOfName(nameOf(tile)), tile);
+        if (tile.depth < DEPTH) assert.ok(covers(cover, tile.low) && covers(cover, tile.high));
         const subject = subjectOf(finestTile(tile.high));
-        t.ok(subject.startsWith(wildcardOf(tile).replace(/>$/, "")), `${subject} in ${wildcardOf(tile)}`);
+        assert.ok(
+          subject.startsWith(wildcardOf(tile).replace(/>$/, "")),
+          `${subject} in ${wildcardOf(tile)}`,
+        );
       }
     }
     t.same(tilesOf(Uint32Array.of(0, 0xffffffff)).map(subjectOf), ["m"]);
   },
 );
 
-t.test("[B11] messages of NATS are counted right however the bytes are cut", async (t) => {
+t.test("[B11] messages of NATS are counted right however the bytes are cut", async () => {
   const bytes = Buffer.from(
     `INFO {}\r\nMSG m.1.2 3 24\r\n${"\n".repeat(24)}\r\nPING\r\nMSG m.0 1 48\r\n${"M".repeat(48)}\r\nPONG\r\n`,
   );
@@ -339,7 +342,7 @@ t.test("[B11] messages of NATS are counted right however the bytes are cut", asy
     const lines: string[] = [];
     const reader = new NatsReader(total, (line) => lines.push(line.trim()));
     for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
-    t.strictSame(total, { frames: 2, records: 3, bytes: 72 }, `in pieces of ${size}`);
-    t.strictSame(lines, ["INFO {}", "PING", "PONG"]);
+    assert.deepEqual(total, { frames: 2, records: 3, bytes: 72 }, `in pieces of ${size}`);
+    assert.deepEqual(lines, ["INFO {}", "PING", "PONG"]);
   }
 });

@@ -14,9 +14,13 @@ const COUNT_BITS = 8;
 /** Points of an open segment, at most. */
 export const MAX_COUNT = 2 ** COUNT_BITS - 1;
 
+/** Of those that know nothing yet: a node has hundreds. */
+const NO_TIMES = new Float64Array(0);
+const NO_WORDS = new Uint32Array(0);
+
 export class TrackHeads {
-  #times = new Float64Array(0);
-  #words = new Uint32Array(0);
+  #times = NO_TIMES;
+  #words = NO_WORDS;
   /** All numbers that are known are below. */
   size = 0;
 

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import t from "tap";
 import { ByteWriter } from "../../src/actors/bytes.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
@@ -45,7 +46,7 @@ const entities = fc.record({
   fences: fc.array(fc.string()),
 });
 
-t.test("[U5] a frame gives back exactly what was written", async (t) => {
+t.test("[U5] a frame gives back exactly what was written", async () => {
   const picture = new Picture();
   const { columns } = picture;
   fc.assert(
@@ -82,7 +83,7 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
           );
         }),
       );
-      t.same(reader.head, HEAD);
+      assert.deepEqual(reader.head, HEAD);
       const motion = {
         shard,
         number: entity.number,
@@ -100,9 +101,9 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
       };
       const is = (expected: object) => {
         for (const [name, value] of Object.entries(expected))
-          t.same((reader as unknown as Record<string, unknown>)[name], value, name);
+          assert.deepEqual((reader as unknown as Record<string, unknown>)[name], value, name);
       };
-      t.equal(reader.next(), FULL_RECORD);
+      assert.equal(reader.next(), FULL_RECORD);
       const { id, kind, liveness, attributes, labels, fences } = entity;
       is({
         ...motion,
@@ -116,14 +117,14 @@ t.test("[U5] a frame gives back exactly what was written", async (t) => {
         source: "ais",
         state: "moving.fast",
       });
-      t.equal(reader.next(), MOTION_RECORD);
+      assert.equal(reader.next(), MOTION_RECORD);
       is(motion);
-      t.equal(reader.next(), GONE_RECORD);
+      assert.equal(reader.next(), GONE_RECORD);
       is({ shard, number: entity.number, epoch: 9, reason: "deleted" });
-      t.equal(reader.next(), COMPLETE_RECORD);
-      t.equal(reader.shards.length, 256);
-      t.same(reader.shards[255], { shard: 255, epoch: 255_000 });
-      t.equal(reader.next(), 0);
+      assert.equal(reader.next(), COMPLETE_RECORD);
+      assert.equal(reader.shards.length, 256);
+      assert.deepEqual(reader.shards[255], { shard: 255, epoch: 255_000 });
+      assert.equal(reader.next(), 0);
       picture.remove(slot, "left");
       picture.clearChanges();
       picture.releaseRemoved(() => true);

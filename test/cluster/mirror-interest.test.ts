@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import t from "tap";
 import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import {
@@ -28,18 +29,22 @@ const boxes = fc
 
 const isWithin = (inner: Cover, outer: Cover) => coverDifference(inner, outer).length === 0;
 
-t.test("[U3] an interest holds all covers, in few ranges, and goes back to nothing", async (t) => {
+t.test("[U3] an interest holds all covers, in few ranges, and goes back to nothing", async () => {
   fc.assert(
     fc.property(fc.array(boxes, { maxLength: 40 }), fc.nat(40), (covers, gone) => {
       const map = new InterestMap();
       for (const cover of covers) map.moved(NOTHING, cover);
       for (const cover of covers.slice(0, gone)) map.moved(cover, NOTHING);
       const { cover } = map.current();
-      for (const one of covers.slice(gone)) t.ok(isWithin(one, cover));
-      t.ok(cover.length <= 2 * MAX_INTEREST_RANGES);
-      t.same(coverDifference(cover, NOTHING), cover, "ascending, neither overlapping nor adjoining");
+      for (const one of covers.slice(gone)) assert.ok(isWithin(one, cover));
+      assert.ok(cover.length <= 2 * MAX_INTEREST_RANGES);
+      assert.deepEqual(
+        coverDifference(cover, NOTHING),
+        cover,
+        "ascending, neither overlapping nor adjoining",
+      );
       for (const one of covers.slice(gone)) map.moved(one, NOTHING);
-      t.same(map.current().cover, NOTHING);
+      assert.deepEqual(map.current().cover, NOTHING);
     }),
     { numRuns: 200 },
   );

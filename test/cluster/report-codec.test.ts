@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 // Reports on their way to another node, and the frames around them.
 import t from "tap";
 import { ByteWriter } from "../../src/actors/bytes.ts";
@@ -62,7 +63,7 @@ function encode(
   return { bytes: out.copy(), ids: writer.ids.slice() };
 }
 
-t.test("[L1] reports read back as they were written, frame after frame", async (t) => {
+t.test("[L1] reports read back as they were written, frame after frame", async () => {
   const out = new ByteWriter(1);
   fc.assert(
     fc.property(fc.array(parcel, { minLength: 1, maxLength: 3 }), (parcels) => {
@@ -73,11 +74,11 @@ t.test("[L1] reports read back as they were written, frame after frame", async (
         const read = readReports(bytes, items.length, ids, known);
         const { reports, epochs } = read;
         known = read.ids;
-        t.strictSame(
+        assert.deepEqual(
           reports.map(bare),
           items.map(({ report }) => report),
         );
-        t.strictSame(
+        assert.deepEqual(
           [...epochs],
           items.map(({ epoch }) => epoch),
         );
@@ -163,9 +164,9 @@ t.test("[L9] bytes that are no frame, or a damaged one, are told from frames", a
     fc.property(parcel, fc.nat(), fc.nat(255), (items, at, value) => {
       const { bytes, ids } = encode(out, new ReportWriter(out), items);
       if (bytes.length === 0) return;
-      t.throws(() => readReports(bytes.subarray(0, bytes.length - 1), items.length, ids, []), "cut");
-      t.throws(() => readReports(bytes, items.length + 1, ids, []), "too many");
-      t.throws(() => readReports(bytes, items.length - 1, ids, []), "too few");
+      assert.throws(() => readReports(bytes.subarray(0, bytes.length - 1), items.length, ids, []), "cut");
+      assert.throws(() => readReports(bytes, items.length + 1, ids, []), "too many");
+      assert.throws(() => readReports(bytes, items.length - 1, ids, []), "too few");
       bytes[at % bytes.length] = value;
       unlessMalformed(() => readReports(bytes, items.length, ids, []));
       const body = new Uint8Array(bytes.length + 4);
@@ -188,7 +189,7 @@ t.test("[L9] bytes that are no frame, or a damaged one, are told from frames", a
   t.equal(decodeFrame(new Uint8Array()), undefined);
 });
 
-t.test("[L6] a result comes back as it was given, whatever was not accepted", async (t) => {
+t.test("[L6] a result comes back as it was given, whatever was not accepted", async () => {
   const detail = fc.string({ maxLength: 20 });
   const type = fc.constantFrom("overloaded", "retry", "too-old");
   const result = fc
@@ -207,7 +208,7 @@ t.test("[L6] a result comes back as it was given, whatever was not accepted", as
       writeReplyHead("owner", "sender", 9, out);
       for (const one of results) writeResult(one, out);
       const frame = decodeFrame(out.copy())!;
-      t.strictSame(readReply(frame.body as Uint8Array), { sender: "sender", received: 9, results });
+      assert.deepEqual(readReply(frame.body as Uint8Array), { sender: "sender", received: 9, results });
     }),
   );
 });

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolClient } from "pg";
 import t from "tap";
@@ -54,7 +55,7 @@ t.test(
           const found = await recovered(store, [shard]);
           const above = found.filter((text) => text.startsWith("section"));
           const texts = above.map((text) => text.replace(/ x+$/, "").replace(/^section \d+ /, ""));
-          t.same(texts, written[shard]!.slice(covered[shard]));
+          assert.deepEqual(texts, written[shard]!.slice(covered[shard]));
           epochs.set(shard, epoch);
         }
       } else if (action <= 8) {
@@ -62,7 +63,7 @@ t.test(
         const count = written[shard]!.length;
         const body = Buffer.from(`${count}`);
         const ok = await store.write({ shard, epoch: epochs.get(shard)!, mark: last[shard]!, body });
-        t.ok(ok);
+        assert.ok(ok);
         covered[shard] = count;
         marks += 1;
       } else {
@@ -91,7 +92,7 @@ t.test(
       const found = (await recovered(writers[0]!.store, [shard])).filter((text) =>
         text.startsWith("section"),
       );
-      t.same(
+      assert.deepEqual(
         found.map((text) => text.split(" ")[2]),
         written[shard]!.slice(covered[shard]),
       );

@@ -11,6 +11,8 @@ export const NODE: readonly [string, ...string[]] = [
   "NODE_OPTIONS",
   ...(CACHE === undefined ? [] : [`NODE_COMPILE_CACHE=${CACHE}`]),
   process.execPath,
+  // As `.taprc` says.
+  "--liftoff-only",
 ];
 
 /** For `fork`. */

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 // The parts of the page that need no browser.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -117,7 +118,7 @@ t.test("[W3] a kind has one colour for ever; known kinds share theirs with none"
   t.strictSame(["ferry", "crane", "", "constructor"].map(colourIndex), [11, 14, 13, 15]);
   for (let i = 0; i < 500; i++) {
     const index = colourIndex(`kind ${i}`);
-    t.ok(index >= known.length && index < PALETTE.length, "beyond the known ones and in the palette");
+    assert.ok(index >= known.length && index < PALETTE.length, "beyond the known ones and in the palette");
   }
   t.strictSame(colourOf("vessel"), [0, 138, 158]);
 });
