@@ -1,6 +1,6 @@
 // The style of the code, as checks: what each looks for is in test/tidy/, what is allowed where is here.
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import t from "tap";
 import { describeConfig, type Variable } from "../src/config.ts";
 import { ARROWS } from "./tidy/arrows.ts";
@@ -270,4 +270,17 @@ t.test("[Y13] links in the documentation lead somewhere", async (t) => {
     documents.checkLinks({ path: "docs/a.md", text: markdown }, ["docs/b.md"]).length;
   t.equal(wrong("[b](b.md), [b](../docs/b.md#part), [web](https://example.org), [docs](../docs/)"), 0);
   t.equal(wrong("[c](c.md)"), 1);
+});
+
+t.test("[Y15] every test file is run, by itself or with those of its folder", async (t) => {
+  const patterns = [...text(".taprc").matchAll(/^ {2}- "([^"!]+)"$/gm)].map(([, pattern]) => pattern);
+  const runs = (path: string) => patterns.some((pattern) => matchesGlob(path, pattern));
+  const together = files.flatMap((path) =>
+    runs(path) ? [...text(path).matchAll(/^await together\("(\w+)"\);$/gm)].map(([, folder]) => folder) : [],
+  );
+  t.ok(together.length > 5);
+  for (const path of files.filter((path) => path.endsWith(".test.ts"))) {
+    const isOfFolder = together.includes(path.split("/").at(-2)!) && path.split("/").length === 3;
+    if (runs(path) === isOfFolder) t.fail(`${path} is run ${isOfFolder ? "twice" : "never"}`);
+  }
 });
