@@ -1,6 +1,6 @@
 // A whole cluster on virtual time, many times: what goes wrong is the seed's, and each seed repeats exactly. More of them: `npm run sim`.
 import t from "tap";
-import { DEFAULT_STEPS, type Outcome, simulate, TEST_STEPS } from "./simulation.ts";
+import { DEFAULT_STEPS, type Outcome, simulate, TEST_STEPS } from "./sim/simulation.ts";
 
 const SEEDS = 200;
 
