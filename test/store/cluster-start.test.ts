@@ -5,7 +5,7 @@ import { MIGRATIONS } from "../../src/store/orm.ts";
 import { bootId } from "../../src/store/process-identity.ts";
 import { CutProxy } from "../support/cut-proxy.ts";
 import { holding, waits } from "../support/locks.ts";
-import { testDatabase } from "../support/postgres.ts";
+import { emptyDatabase, testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, KeptLog, open, openClustered, recovered } from "./fixture.ts";
@@ -15,7 +15,7 @@ const NOBODY = 2 ** 22 + 1;
 const refused = (message: RegExp) => ({ name: "StoreStartError", code: "in-use-by-another-node", message });
 
 t.test("[D24] three nodes start at once on an empty database", async (t) => {
-  const { url } = await testDatabase(t);
+  const { url } = await emptyDatabase(t);
   await execute(url, "DROP EXTENSION postgis");
   const dataDir = await temporaryFolder(t);
   const logs = [new KeptLog(), new KeptLog(), new KeptLog()];

@@ -2,7 +2,7 @@ import t from "tap";
 import type { StoreStartCode } from "../../src/store/errors.ts";
 import { LEASE_SECONDS } from "../../src/store/membership.ts";
 import { bootId } from "../../src/store/process-identity.ts";
-import { testDatabase } from "../support/postgres.ts";
+import { emptyDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, open, recovered } from "./fixture.ts";
@@ -12,7 +12,7 @@ const NOBODY = 2 ** 22 + 1;
 const refused = (code: StoreStartCode, message: RegExp) => ({ name: "StoreStartError", code, message });
 
 t.test("a server", async (t) => {
-  const { url } = await testDatabase(t);
+  const { url } = await emptyDatabase(t);
   const dataDir = await temporaryFolder(t);
 
   await t.test(

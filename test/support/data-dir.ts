@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { systemClock } from "../../src/clock.ts";
 import { openStore } from "../../src/store/store.ts";
 import { madeOnce } from "./made-once.ts";
+import { schemaFingerprint } from "./schema-fingerprint.ts";
 import { temporaryFolder } from "./serve.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
@@ -20,7 +20,7 @@ export async function madeDataDir(t: Test): Promise<string> {
 }
 
 async function original(): Promise<string> {
-  return madeOnce(`database-${fingerprint()}`, async (folder) => {
+  return madeOnce(`database-${schemaFingerprint()}`, async (folder) => {
     const store = await openStore({
       dataDir: folder,
       url: "http://127.0.0.1",
@@ -29,14 +29,4 @@ async function original(): Promise<string> {
     });
     await store.close();
   });
-}
-
-/** Changes with everything that decides what a fresh database looks like. */
-function fingerprint(): string {
-  const hash = createHash("sha256");
-  const migrations = new URL("../../migrations/", import.meta.url);
-  for (const name of readdirSync(migrations).sort())
-    hash.update(name).update(readFileSync(new URL(name, migrations)));
-  hash.update(readFileSync(new URL("../../package-lock.json", import.meta.url)));
-  return hash.digest("hex").slice(0, 16);
 }

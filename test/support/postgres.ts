@@ -4,6 +4,8 @@ import { chownSync, mkdtempSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
+import { openOrm } from "../../src/store/orm.ts";
+import { prepareDatabase } from "../../src/store/prepare-database.ts";
 import { madeOnce } from "./made-once.ts";
 import {
   execute,
@@ -14,14 +16,16 @@ import {
   unprivilegedUser,
 } from "./postgres-server.ts";
 import { canInstall, freePort, withApt } from "./programs.ts";
+import { schemaFingerprint } from "./schema-fingerprint.ts";
 import { TEMPORARY } from "./temporary.ts";
 
 const run = promisify(execFile);
-/** With PostGIS, which takes a second to create and a tenth to copy. */
-const TEMPLATE = "muster_template";
+/** With PostGIS, which takes a second to create and a tenth to copy; and of that one with all tables too. */
+const WITH_POSTGIS = "muster_postgis";
+const MIGRATED = "muster_migrated";
 
 export interface TestDatabase {
-  /** Of a superuser. Nothing is in the database but PostGIS. */
+  /** Of a superuser. */
   url: string;
   /** Stops the server as an operator would: connections are ended. Rejects if TEST_DATABASE_URL names the server. */
   stop(): Promise<void>;
@@ -30,12 +34,21 @@ export interface TestDatabase {
 }
 
 /**
- * A database for one test: on the server that TEST_DATABASE_URL names, else on one of installed programs, which are
+ * A database for one test, that nobody has used: on the server that TEST_DATABASE_URL names, else on one of installed programs, which are
  * installed first if this is root on Debian or Ubuntu. It is gone when the test ends.
  */
 export async function testDatabase(t: Test): Promise<TestDatabase> {
+  return database(t, MIGRATED);
+}
+
+/** As `testDatabase`, with PostGIS and nothing else in it. */
+export async function emptyDatabase(t: Test): Promise<TestDatabase> {
+  return database(t, WITH_POSTGIS);
+}
+
+async function database(t: Test, template: string): Promise<TestDatabase> {
   const given = process.env.TEST_DATABASE_URL;
-  if (given === undefined) return stoppableDatabase();
+  if (given === undefined) return ownDatabase(template);
   const name = newName();
   await execute(given, `CREATE DATABASE ${name}`);
   t.teardown(() => execute(given, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
@@ -48,10 +61,14 @@ export async function testDatabase(t: Test): Promise<TestDatabase> {
 
 /** A database on a server that this process started itself, whatever TEST_DATABASE_URL says: for tests that stop it. */
 export async function stoppableDatabase(): Promise<TestDatabase> {
+  return ownDatabase(MIGRATED);
+}
+
+async function ownDatabase(template: string): Promise<TestDatabase> {
   const server = await ownServer();
   const name = newName();
   // It goes with the server.
-  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return { url: server.url(name), stop: () => server.stop(), start: () => server.start() };
 }
 
@@ -76,7 +93,7 @@ export interface OwnDatabase extends TestDatabase {
 export async function databaseIn(t: Test, parent: string): Promise<OwnDatabase> {
   const server = await startServer(false, parent, t);
   const name = newName();
-  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${MIGRATED}`);
   return {
     url: server.url(name),
     stop: () => server.stop(),
@@ -112,16 +129,20 @@ async function startServer(own = false, parent = TEMPORARY, test: Test = root): 
   return started;
 }
 
-/** The files of a server with the template. */
+/** The files of a server with the templates. */
 async function original(bin: string, user: { uid: number; gid: number } | undefined): Promise<string> {
-  return madeOnce(`postgresql-${fingerprint(bin)}`, async (folder) => {
+  return madeOnce(`postgresql-${fingerprint(bin)}-${schemaFingerprint()}`, async (folder) => {
     if (user !== undefined) chownSync(folder, user.uid, user.gid);
     const server = new TestServer(bin, folder, await freePort(), user);
     await server.initialise();
     await server.start();
     try {
-      await execute(server.url("postgres"), `CREATE DATABASE ${TEMPLATE}`);
-      await execute(server.url(TEMPLATE), "CREATE EXTENSION postgis");
+      await execute(server.url("postgres"), `CREATE DATABASE ${WITH_POSTGIS}`);
+      await execute(server.url(WITH_POSTGIS), "CREATE EXTENSION postgis");
+      await execute(server.url("postgres"), `CREATE DATABASE ${MIGRATED} TEMPLATE ${WITH_POSTGIS}`);
+      const url = server.url(MIGRATED);
+      const orm = await openOrm({ url }, "migration");
+      await prepareDatabase(orm, url).finally(() => orm.close());
     } finally {
       await server.stop();
     }
