@@ -45,7 +45,7 @@ const SIZES: Record<Options["size"], Size> = {
     },
     forward: {
       ...{ fleet: fleet(1_000), batchSize: 250, connections: 4, binaryInFlight: 8 },
-      ...{ warmUpS: 0.2, turnS: 0.5, turns: 2 },
+      ...{ warmUpS: 0.2, turnS: 0.25, turns: 2 },
     },
     away: { fleet: fleet(500), reportsPerS: 200, awayS: 6, afterS: 2 },
     balanced: false,

@@ -14,7 +14,7 @@ t.test(
   async (t) => {
     const said: string[] = [];
     const outcome = await runChaos({
-      ...{ seconds: 9, spreadMs: 6_000, rate: 400, nodes: 3, redis: true, seed: SEED },
+      ...{ seconds: 9, spreadMs: 6_000, rate: 250, nodes: 3, redis: true, seed: SEED },
       history: join(await temporaryFolder(t), "history.ndjson"),
       say: (text) => said.push(text),
     });
