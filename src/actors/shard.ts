@@ -10,6 +10,8 @@ import { CommandMemory } from "./command-memory.ts";
 import { LeavingList } from "./leaving.ts";
 
 const NO_SLOT = 0xffffffff;
+/** Of shards without entities: they are made by hundreds. */
+const NO_SLOTS = new Uint32Array(0);
 
 export class Shard {
   readonly index: number;
@@ -31,7 +33,7 @@ export class Shard {
   readonly leaving = new LeavingList();
   /** Number → id of entities that are deleted, and of whose tracks something may be in no row yet. */
   readonly departed = new Map<number, string>();
-  #slots = new Uint32Array(0);
+  #slots = NO_SLOTS;
 
   constructor(index: number) {
     this.index = index;
@@ -77,6 +79,6 @@ export class Shard {
     this.commands = new CommandMemory();
     this.leaving.clear();
     this.departed.clear();
-    this.#slots = new Uint32Array(0);
+    this.#slots = NO_SLOTS;
   }
 }

@@ -99,7 +99,10 @@ export class MirrorSource {
     this.#epochs[shard] = epoch;
     for (const slot of this.#options.table.shards[shard].slots()) this.#queue.touched(slot, FULL);
     this.#claimed[shard] = this.#queue.put;
-    for (const subscriber of this.#subscribers.values()) subscriber.incomplete[shard] = 1;
+    for (const subscriber of this.#subscribers.values()) {
+      subscriber.incomplete[shard] = 1;
+      subscriber.isIncomplete = true;
+    }
   }
 
   /**
@@ -298,12 +301,17 @@ export class MirrorSource {
 
   /** The shards of which the subscriber has all that it wants, with this frame. */
   #complete(subscriber: MirrorSubscriber): { shard: number; epoch: number }[] {
-    if (subscriber.hasBacklog || this.#queue.taken < subscriber.completeAt) return [];
+    if (!subscriber.isIncomplete || subscriber.hasBacklog || this.#queue.taken < subscriber.completeAt)
+      return [];
+    subscriber.isIncomplete = false;
     const complete: { shard: number; epoch: number }[] = [];
     for (let shard = 0; shard < SHARDS; shard++) {
       const epoch = this.#epochs[shard];
       if (epoch === 0 || subscriber.incomplete[shard] === 0) continue;
-      if (this.#queue.taken < this.#claimed[shard]) continue;
+      if (this.#queue.taken < this.#claimed[shard]) {
+        subscriber.isIncomplete = true;
+        continue;
+      }
       subscriber.incomplete[shard] = 0;
       complete.push({ shard, epoch });
     }

@@ -28,6 +28,8 @@ export class MirrorSubscriber {
   bytes = 0;
   /** Shards of which it is to be told, after its backlog, that it has them all. */
   readonly incomplete = new Uint8Array(SHARDS);
+  /** Whether there may be one among those that are owned. */
+  isIncomplete = true;
   /** And after the queue of changes has come so far. */
   completeAt = 0;
   backlog: Cover = NOTHING;
@@ -51,7 +53,7 @@ export class MirrorSubscriber {
     this.#held.fill(0);
     this.backlog = this.interest.cover;
     this.backlogIds = [...this.interest.ids];
-    this.incomplete.fill(1);
+    this.#allIncomplete();
   }
 
   break(): void {
@@ -72,7 +74,12 @@ export class MirrorSubscriber {
     this.backlog = coverUnion(this.backlog, coverUnion(less, more));
     for (const id of ids) if (!interest.ids.has(id)) this.backlogIds.push(id);
     for (const id of interest.ids) if (!ids.has(id)) this.backlogIds.push(id);
+    this.#allIncomplete();
+  }
+
+  #allIncomplete(): void {
     this.incomplete.fill(1);
+    this.isIncomplete = true;
   }
 
   holds(slot: number): boolean {

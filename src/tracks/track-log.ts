@@ -50,10 +50,13 @@ const WANTED_SHARE = 2 / 3;
 /** Where the points of one segment begin, while it is copied. */
 const FOUND = new Uint32Array(MAX_COUNT);
 
+/** Of logs that nothing was written to: a node has hundreds. */
+const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
+
 export class TrackLog {
   #out = new ByteWriter(0);
   /** Of what was written, until the writer takes other memory. */
-  #input = new ByteReader(this.#out.bytes);
+  #input = NOTHING_READ;
   #heads = new TrackHeads();
   #points = 0;
   #turn = 0;

@@ -11,7 +11,7 @@ import {
   shardText,
   sortedNodes,
 } from "../../web/cluster-status.ts";
-import { madeUpStatus } from "./made-up-status.ts";
+import { madeUpStatus } from "../browser/made-up-status.ts";
 
 t.test("[W15] nodes are in order of their addresses, with what is to be said of each", async (t) => {
   const status = madeUpStatus();
