@@ -44,7 +44,7 @@ export interface Outcome {
 
 export const DEFAULT_STEPS = 20;
 /** Of those that run with all tests. */
-export const TEST_STEPS = 9;
+export const TEST_STEPS = 8;
 const STEP_MS = [200, 1_500] as const;
 const PRODUCERS = 3;
 /** The bit of a seed that says whether somebody commands. Seeds without it are as they were before there were commands, and find what they found. */
