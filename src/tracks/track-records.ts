@@ -174,7 +174,11 @@ export function hasPoint(input: ByteReader, last: number, most: number, t: numbe
     const tag = input.u8();
     input.varint();
     const back = input.varint();
-    if (isSame(readTrackPoint(input, tag), sought)) return true;
+    const begin = input.at;
+    if (input.f64() === t) {
+      input.at = begin;
+      if (isSameMotion(readTrackPoint(input, tag), sought)) return true;
+    }
     if (back === 0) break;
     at -= back;
   }
@@ -188,9 +192,8 @@ function asKept(t: number, motion: Motion): TrackPoint {
   return (readRecord(new ByteReader(SCRATCH.bytes)) as PointRecord).point;
 }
 
-function isSame(a: TrackPoint, b: TrackPoint): boolean {
+function isSameMotion(a: Motion, b: Motion): boolean {
   return (
-    a.t === b.t &&
     a.lon === b.lon &&
     a.lat === b.lat &&
     Object.is(a.alt, b.alt) &&

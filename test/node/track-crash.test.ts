@@ -10,7 +10,7 @@ const HURRIED = fileURLToPath(new URL("../support/serve-hurried.ts", import.meta
 const ROUNDS = 2;
 const ENTITIES = 20;
 /** Batches come as fast as they are acknowledged, but not faster than this. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 12;
 /** From one report of an entity to the next, so that segments end and days pass. */
 const STEP_MS = 60_000;
 /** Of every so many reports one comes much later, and one changes what the entity is. */
