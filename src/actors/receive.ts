@@ -178,17 +178,11 @@ export class Actors {
   }
 
   /** Whether a late report says what the track says already: a copy that was under way for long. */
-  #isOnTrack(shard: Shard, slot: number, { t, lon, lat, ...report }: Report): boolean {
+  #isOnTrack(shard: Shard, slot: number, report: Report): boolean {
+    const { t, lon, lat, alt = NaN, speed = NaN, course = NaN } = report;
     if (lon === undefined || lat === undefined) return false;
-    const { alt = NaN, speed = NaN, course = NaN } = report;
-    return this.table.tracks.isKnown(shard.index, this.table.number[slot], {
-      t,
-      lon,
-      lat,
-      alt,
-      speed,
-      course,
-    });
+    const { tracks, number } = this.table;
+    return tracks.isKnown(shard.index, number[slot], { t, lon, lat, alt, speed, course });
   }
 
   /** A deadline of an entity came. `now` is when it is handled, Unix ms. */

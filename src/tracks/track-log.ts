@@ -110,7 +110,7 @@ export class TrackLog {
 
   /** Begins a segment with the last point that is known. */
   beginAgain(number: number, recorded: number): void {
-    const { point } = this.#recordAt(this.#heads.lastAt(number));
+    const point = this.lastPoint(number);
     this.begin(number, point.t, point, recorded, CARRIED);
   }
 
@@ -122,7 +122,7 @@ export class TrackLog {
 
   /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
   addBefore(number: number, t: number, motion: Motion): void {
-    const { point } = this.#recordAt(this.#heads.lastAt(number));
+    const point = this.lastPoint(number);
     this.#point(POINT, number, t, motion, 0, NaN);
     this.#point(POINT, number, point.t, point, 0, NaN);
   }

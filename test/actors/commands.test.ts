@@ -11,7 +11,7 @@ import {
   MAX_COMMAND_ID_LENGTH,
   MAX_COMMANDS_PER_SHARD,
 } from "../../src/limits.ts";
-import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
+import { type Harness, report, seen, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText } from "../support/erasable-store.ts";
 
 const signOff = (id: string, entity = "a"): Command => ({ id, entity, name: "sign-off" });
@@ -154,9 +154,7 @@ t.test(
     t.equal(h.system.router.commandStats.duplicates, 2);
     h = await startSystem({ store: h.store, clock: h.clock });
     await looks("from the journal");
-    const stopped = h.system.stop();
-    await h.clock.advance(1_000);
-    await stopped;
+    await stop(h);
     h.store.batches.length = 0;
     h = await startSystem({ store: h.store, clock: h.clock });
     await looks("from the checkpoint");

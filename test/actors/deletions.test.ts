@@ -11,7 +11,7 @@ import {
   MAX_ERASURES_PER_SHARD,
 } from "../../src/limits.ts";
 import { TrackLog } from "../../src/tracks/track-log.ts";
-import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
+import { type Harness, report, seen, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText as stored } from "../support/erasable-store.ts";
 
 const deletion = (id: string, more: Partial<Deletion> = {}): Deletion => ({
@@ -88,9 +88,7 @@ t.test("[E21] a deletion that comes again deletes nothing else, also after a res
   t.ok(seen(h.system, "a"));
   const folded = await startSystem({ store: h.store, clock: h.clock });
   t.same(await ask(folded, deletion("1")), ACCEPTED, "from the journal");
-  const stopped = folded.system.stop();
-  await h.clock.advance(1_000);
-  await stopped;
+  await stop(folded);
   const loaded = await startSystem({ store: h.store, clock: h.clock });
   t.same(await ask(loaded, deletion("1")), ACCEPTED, "from the checkpoint");
   t.ok(seen(loaded.system, "a"));

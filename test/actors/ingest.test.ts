@@ -5,7 +5,7 @@ import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_NAME_LENGTH, MAX_UNIT_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
-import { report, seen, startSystem, submit } from "../support/actor-system.ts";
+import { report, seen, startSystem, stop, submit } from "../support/actor-system.ts";
 
 t.test("[E1] the newest by time wins, the older is remembered and changes nothing", async (t) => {
   const h = await startSystem();
@@ -300,9 +300,7 @@ t.test("[E14] a shard takes no more than its checkpoint may hold", async (t) => 
   );
   const again = await startSystem({ store: h.store, clock: h.clock });
   t.equal(again.system.table.shards[7]!.bytes, shard.bytes, "a restart counts the same");
-  const stopped = again.system.stop();
-  await h.clock.advance(1_000);
-  await stopped;
+  await stop(again);
   const third = await startSystem({ store: h.store, clock: h.clock });
   t.equal(third.system.table.shards[7]!.bytes, shard.bytes, "from a checkpoint too");
 });

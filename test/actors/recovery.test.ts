@@ -9,7 +9,7 @@ import type { Command, Report } from "../../src/actors/messages.ts";
 import type { Batch } from "../../src/actors/ports.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { COMMAND_MEMORY_MS } from "../../src/limits.ts";
-import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
+import { type Harness, report, seen, startSystem, stop } from "../support/actor-system.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { fc } from "../support/seeded.ts";
 
@@ -273,9 +273,7 @@ t.test("[V3] a clean stop leaves nothing to replay", async (t) => {
   await h.clock.advance(10);
   t.equal((await answer).accepted, IDS.length);
   const before = picture(h);
-  const stopped = h.system.stop();
-  await h.clock.advance(1_000);
-  await stopped;
+  await stop(h);
   t.match(await h.system.router.submit([report("a", 0)]), { refused: [{ type: "overloaded" }] });
   h.store.batches.length = 0;
   const again = await startSystem({ store: h.store, clock: h.clock });

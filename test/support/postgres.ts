@@ -65,9 +65,12 @@ export async function stoppableDatabase(): Promise<TestDatabase> {
 }
 
 async function ownDatabase(template: string): Promise<TestDatabase> {
-  const server = await ownServer();
+  return databaseOn(await ownServer(), template);
+}
+
+/** It goes with the server. */
+async function databaseOn(server: TestServer, template: string): Promise<TestDatabase> {
   const name = newName();
-  // It goes with the server.
   await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return { url: server.url(name), stop: () => server.stop(), start: () => server.start() };
 }
@@ -92,12 +95,8 @@ export interface OwnDatabase extends TestDatabase {
 /** A database on a server of its own, with all its files in a folder. It is stopped when the test ends. */
 export async function databaseIn(t: Test, parent: string): Promise<OwnDatabase> {
   const server = await startServer(false, parent, t);
-  const name = newName();
-  await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${MIGRATED}`);
   return {
-    url: server.url(name),
-    stop: () => server.stop(),
-    start: () => server.start(),
+    ...(await databaseOn(server, MIGRATED)),
     crash: () => server.crash(),
     log: () => server.output,
   };
