@@ -111,6 +111,14 @@ export function putVarint(view: DataView, start: number, value: number): number 
   return at;
 }
 
+/** Whole numbers between −this and this have a varint in which those near zero are short, also below it. */
+export const ZIGZAG_END = 2 ** 31;
+
+/** @param value a whole number nearer to zero than `ZIGZAG_END`. @returns where it ends. */
+export function putZigzag(view: DataView, start: number, value: number): number {
+  return putVarint(view, start, value < 0 ? -2 * value - 1 : 2 * value);
+}
+
 /** Reads what a `ByteWriter` wrote. Reading past the end throws a RangeError. */
 export class ByteReader {
   at = 0;
@@ -140,6 +148,11 @@ export class ByteReader {
     this.at += 4;
     return value;
   }
+  i32(): number {
+    const value = this.#view.getInt32(this.at, true);
+    this.at += 4;
+    return value;
+  }
   f32(): number {
     const value = this.#view.getFloat32(this.at, true);
     this.at += 4;
@@ -158,6 +171,11 @@ export class ByteReader {
       if (byte < 0x80) return value;
     }
     assert.fail("a varint is longer than five bytes");
+  }
+  /** What `putZigzag` wrote. */
+  zigzag(): number {
+    const value = this.varint();
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
   string(): string {
     return utf8Decoder.decode(this.raw(this.varint()));

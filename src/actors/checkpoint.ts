@@ -11,33 +11,38 @@ import type { ArmedTimer } from "./machine/step.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 6;
-/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences and no times of places; else they are the same. */
+const VERSION = 7;
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences and no times of places, the sixth no short duplicate memories, and its ids stood beside other numbers; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
 const WITHOUT_MACHINES = 4;
 const WITHOUT_FENCES = 5;
+const BEFORE_IDENTITIES = 6;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
+
+/** Where each checkpoint is written before it is copied: it is not known before how long it becomes. */
+const scratch = new ByteWriter(0);
 
 /** Serialises a shard as it is now. */
 export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   const { columns } = table.picture;
   const slots = Uint32Array.from(shard.slots());
-  const out = new ByteWriter(256 + slots.length * 224);
+  const out = scratch;
+  out.clear();
   out.reserve(16);
   out.u8(VERSION);
   out.varint(shard.nextNumber);
   out.varint(slots.length);
-  const { id, seq, liveness, flags } = columns;
+  shard.identities ??= encodeIdentities(table, slots);
+  out.raw(shard.identities);
+  const { seq, liveness, flags } = columns;
+  out.reserve(slots.length * 7);
   for (const slot of slots) {
-    out.reserve(16);
-    out.varint(table.number[slot]);
     out.varint(seq[slot]);
     out.u8(liveness[slot]);
     out.u8(flags[slot]);
-    out.string(id[slot]!);
   }
   writeNames(columns.kinds.names(), slots, columns.kind, out);
   writeNames(columns.states.names(), slots, columns.state, out);
@@ -52,7 +57,17 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
   writeF64(slots, table.placedAt, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
-  return out.bytes.subarray(0, out.length);
+  return out.copy();
+}
+
+function encodeIdentities(table: EntityTable, slots: Uint32Array): Uint8Array {
+  const out = new ByteWriter(slots.length * 16);
+  for (const slot of slots) {
+    out.reserve(5);
+    out.varint(table.number[slot]);
+    out.string(table.picture.columns.id[slot]!);
+  }
+  return out.copy();
 }
 
 function writeF64(slots: Uint32Array, column: Float64Array, out: ByteWriter): void {
@@ -77,12 +92,24 @@ function writeNames(
   out: ByteWriter,
 ): void {
   const local = new Map<number, number>();
-  for (const slot of slots) if (!local.has(column[slot])) local.set(column[slot], local.size);
+  const mapped = new Uint32Array(slots.length);
+  // Neighbours mostly have the same one.
+  let last = -1;
+  let lastMapped = -1;
+  for (let i = 0; i < slots.length; i++) {
+    const number = column[slots[i]];
+    if (number !== last) {
+      last = number;
+      lastMapped = local.get(number) ?? local.size;
+      local.set(number, lastMapped);
+    }
+    mapped[i] = lastMapped;
+  }
   out.reserve(5);
   out.varint(local.size);
   for (const number of local.keys()) out.string(names[number]!);
   out.reserve(slots.length * 5);
-  for (const slot of slots) out.varint(local.get(column[slot])!);
+  for (let i = 0; i < mapped.length; i++) out.varint(mapped[i]);
 }
 
 function writeRare(table: EntityTable, slot: number, out: ByteWriter): void {
@@ -155,6 +182,13 @@ export interface CheckpointEntity {
   occupied: readonly Occupied[];
 }
 
+const NOTHING_KNOWN: CheckpointEntity = {
+  ...{ number: 0, seq: 0, liveness: 0, flags: 0, id: "", kind: "", state: "", machine: "", source: "" },
+  ...{ lon: NaN, lat: NaN, t: NaN, placedAt: NaN, received: NaN },
+  ...{ alt: NaN, speed: NaN, course: NaN, heading: NaN, accuracy: NaN },
+  ...{ attributes: "", labels: [], context: undefined, timers: [], occupied: [] },
+};
+
 export interface DecodedCheckpoint {
   nextNumber: number;
   /** By ascending number. */
@@ -167,6 +201,7 @@ export interface DecodedCheckpoint {
   leaving: { number: number; erase: boolean; id: string }[];
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
+  hasShortDuplicates: boolean;
 }
 
 /** Reads a blob. @throws AssertionError if it is not one that this program wrote. */
@@ -178,7 +213,9 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
     `checkpoint of version ${version}, this program reads ${WITHOUT_COMMANDS} to ${VERSION}`,
   );
   const nextNumber = input.varint();
-  const entities = Array.from({ length: input.varint() }, () => readIdentity(input));
+  const hasIdentities = version > BEFORE_IDENTITIES;
+  const entities = Array.from({ length: input.varint() }, () => readIdentity(input, !hasIdentities));
+  if (hasIdentities) for (const entity of entities) readStanding(input, entity);
   for (const name of ["kind", "state", "source"] as const) readNames(input, entities, name);
   for (const name of NUMERIC) for (const entity of entities) entity[name] = input.f64();
   for (const name of MOTION) for (const entity of entities) entity[name] = input.f32();
@@ -197,36 +234,22 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
   for (const entity of entities) entity.placedAt = version > WITHOUT_FENCES ? input.f64() : entity.t;
-  return { nextNumber, entities, commands, departed, leaving, duplicates: input };
+  const hasShortDuplicates = version > BEFORE_IDENTITIES;
+  return { nextNumber, entities, commands, departed, leaving, duplicates: input, hasShortDuplicates };
 }
 
-function readIdentity(input: ByteReader): CheckpointEntity {
-  return {
-    number: input.varint(),
-    seq: input.varint(),
-    liveness: input.u8(),
-    flags: input.u8(),
-    id: input.string(),
-    kind: "",
-    state: "",
-    machine: "",
-    source: "",
-    lon: NaN,
-    lat: NaN,
-    t: NaN,
-    placedAt: NaN,
-    received: NaN,
-    alt: NaN,
-    speed: NaN,
-    course: NaN,
-    heading: NaN,
-    accuracy: NaN,
-    attributes: "",
-    labels: [],
-    context: undefined,
-    timers: [],
-    occupied: [],
-  };
+/** @param hasStanding before its id. */
+function readIdentity(input: ByteReader, hasStanding: boolean): CheckpointEntity {
+  const entity = { ...NOTHING_KNOWN, number: input.varint() };
+  if (hasStanding) readStanding(input, entity);
+  entity.id = input.string();
+  return entity;
+}
+
+function readStanding(input: ByteReader, entity: CheckpointEntity): void {
+  entity.seq = input.varint();
+  entity.liveness = input.u8();
+  entity.flags = input.u8();
 }
 
 function readNames(

@@ -6,13 +6,15 @@
  * counts from 0 again, and its new reports must not vanish. Below the window the `(t, hash)` memory alone decides.
  */
 import { widenF64, widenU8, widenU32 } from "../picture/columns.ts";
-import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { type ByteReader, type ByteWriter, putZigzag, ZIGZAG_END } from "./bytes.ts";
 import type { Report } from "./messages.ts";
 
 const DEPTH = 8;
 /** Windows of one entity; the one not used for longest gives way. */
 const MAX_SOURCES_PER_ENTITY = 8;
 const WINDOW = 64;
+/** What `write` writes of the pairs, and the number of windows. */
+const MOST_BYTES = DEPTH * 12 + 4;
 
 interface SourceWindow {
   source: number;
@@ -91,14 +93,35 @@ export class DuplicateMemory {
     }
   }
 
+  /**
+   * Where the next pair goes u8, which of the 8 there are u8 and of which of these the time is a whole number of ms near the one before u8 (bits), then of each the
+   * hash u32 and the time, as a zigzag varint from the one before or f64; number of windows u8, and these.
+   */
   write(slot: number, sourceName: (source: number) => string, out: ByteWriter): void {
-    const view = out.room(DEPTH * 12 + 8);
-    let at = out.length;
-    view.setUint8(at++, this.#next[slot]);
-    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++, at += 12) {
-      view.setFloat64(at, this.#t[i], true);
-      view.setUint32(at + 8, this.#hash[i], true);
+    const view = out.room(MOST_BYTES);
+    const heads = out.length;
+    let at = heads + 3;
+    let held = 0;
+    let near = 0;
+    let before = NaN;
+    for (let i = 0; i < DEPTH; i++) {
+      const t = this.#t[slot * DEPTH + i];
+      if (Number.isNaN(t)) continue;
+      held |= 1 << i;
+      view.setUint32(at, this.#hash[slot * DEPTH + i], true);
+      const step = t - before;
+      if (Number.isInteger(t) && Number.isInteger(step) && Math.abs(step) < ZIGZAG_END) {
+        near |= 1 << i;
+        at = putZigzag(view, at + 4, step);
+      } else {
+        view.setFloat64(at + 4, t, true);
+        at += 12;
+      }
+      before = t;
     }
+    view.setUint8(heads, this.#next[slot]);
+    view.setUint8(heads + 1, held);
+    view.setUint8(heads + 2, near);
     out.length = at;
     const windows = this.#windows.get(slot) ?? [];
     out.u8(windows.length);
@@ -111,12 +134,11 @@ export class DuplicateMemory {
     }
   }
 
-  read(slot: number, sourceNumber: (name: string) => number, input: ByteReader): void {
+  /** Of a slot of which nothing is remembered. @param isShort whether it was written as `write` does now; before, all 8 pairs were written whole. */
+  read(slot: number, sourceNumber: (name: string) => number, input: ByteReader, isShort: boolean): void {
     this.#next[slot] = input.u8();
-    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++) {
-      this.#t[i] = input.f64();
-      this.#hash[i] = input.u32();
-    }
+    if (isShort) this.#readPairs(slot, input);
+    else this.#readWholePairs(slot, input);
     const windows = Array.from({ length: input.u8() }, (): SourceWindow => {
       const source = sourceNumber(input.string());
       const highest = input.f64();
@@ -124,6 +146,26 @@ export class DuplicateMemory {
       return { source, highest, seen: low | (BigInt(input.u32()) << 32n) };
     });
     if (windows.length > 0) this.#windows.set(slot, windows);
+  }
+
+  #readPairs(slot: number, input: ByteReader): void {
+    const held = input.u8();
+    const near = input.u8();
+    let t = NaN;
+    for (let i = 0; i < DEPTH; i++) {
+      const bit = 1 << i;
+      if ((held & bit) === 0) continue;
+      this.#hash[slot * DEPTH + i] = input.u32();
+      t = near & bit ? t + input.zigzag() : input.f64();
+      this.#t[slot * DEPTH + i] = t;
+    }
+  }
+
+  #readWholePairs(slot: number, input: ByteReader): void {
+    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++) {
+      this.#t[i] = input.f64();
+      this.#hash[i] = input.u32();
+    }
   }
 }
 

@@ -3,14 +3,14 @@
  * Little-endian; strings are a varint length and UTF-8. A section is opened with a version byte.
  */
 import assert from "node:assert/strict";
-import { ByteReader, type ByteWriter, putVarint } from "./bytes.ts";
+import { ByteReader, type ByteWriter, putVarint, putZigzag, ZIGZAG_END } from "./bytes.ts";
 import type { CommandOutcome } from "./command-memory.ts";
 import type { Fact, Reported } from "./facts.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 6;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences; else they are the same. */
+export const SECTION_VERSION = 7;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -35,6 +35,12 @@ const ACCURACY = 128;
 const SOURCE = 256;
 const SOURCE_SEQ = 512;
 const ATTRIBUTES = 1024;
+/** `received` is six bytes of whole ms, and `t` a varint of how much older it is. */
+const WHOLE_TIMES = 2048;
+/** A place is two whole numbers of 1e-7°. */
+const SHORT_PLACE = 4096;
+
+const UNITS_PER_DEGREE = 1e7;
 
 /** Appends one fact. */
 export function writeFact(fact: Fact, out: ByteWriter): void {
@@ -111,10 +117,11 @@ const REPORTED_BYTES = 96;
 
 /** Nearly all facts are of this kind, so the offset is kept here and not in the writer, which would store it after each number. */
 function writeReported(fact: Reported, out: ByteWriter): void {
+  const isPlaced = !Number.isNaN(fact.lon);
   const mask =
     (fact.late ? LATE : 0) |
     (fact.implausible ? IMPLAUSIBLE : 0) |
-    (Number.isNaN(fact.lon) ? 0 : PLACE) |
+    (isPlaced ? PLACE : 0) |
     (Number.isNaN(fact.alt) ? 0 : ALT) |
     (Number.isNaN(fact.speed) ? 0 : SPEED) |
     (Number.isNaN(fact.course) ? 0 : COURSE) |
@@ -122,17 +129,31 @@ function writeReported(fact: Reported, out: ByteWriter): void {
     (Number.isNaN(fact.accuracy) ? 0 : ACCURACY) |
     (fact.source === "" ? 0 : SOURCE) |
     (fact.sourceSeq < 0 ? 0 : SOURCE_SEQ) |
-    (fact.attributes === "" ? 0 : ATTRIBUTES);
+    (fact.attributes === "" ? 0 : ATTRIBUTES) |
+    (hasWholeTimes(fact) ? WHOLE_TIMES : 0) |
+    (isPlaced && isShort(fact.lon) && isShort(fact.lat) ? SHORT_PLACE : 0);
   const view = out.room(REPORTED_BYTES);
   view.setUint8(out.length, REPORTED);
   let at = putVarint(view, out.length + 1, fact.number);
   at = putVarint(view, at, fact.seq);
   view.setUint16(at, mask, true);
-  view.setFloat64(at + 2, fact.t, true);
-  view.setFloat64(at + 10, fact.received, true);
-  view.setUint32(at + 18, fact.hash, true);
-  at += 22;
-  if (mask & PLACE) {
+  at += 2;
+  if (mask & WHOLE_TIMES) {
+    view.setUint32(at, fact.received, true);
+    view.setUint16(at + 4, fact.received / 2 ** 32, true);
+    at = putZigzag(view, at + 6, fact.received - fact.t);
+  } else {
+    view.setFloat64(at, fact.t, true);
+    view.setFloat64(at + 8, fact.received, true);
+    at += 16;
+  }
+  view.setUint32(at, fact.hash, true);
+  at += 4;
+  if (mask & SHORT_PLACE) {
+    view.setInt32(at, unitsOf(fact.lon), true);
+    view.setInt32(at + 4, unitsOf(fact.lat), true);
+    at += 8;
+  } else if (mask & PLACE) {
     view.setFloat64(at, fact.lon, true);
     view.setFloat64(at + 8, fact.lat, true);
     at += 16;
@@ -149,6 +170,20 @@ function writeReported(fact: Reported, out: ByteWriter): void {
   out.length = at;
   if (mask & SOURCE) out.string(fact.source);
   if (mask & ATTRIBUTES) out.string(fact.attributes);
+}
+
+function hasWholeTimes({ t, received }: Reported): boolean {
+  if (!Number.isInteger(received) || !Number.isInteger(t)) return false;
+  return t > 0 && received > 0 && received < 2 ** 48 && Math.abs(received - t) < ZIGZAG_END;
+}
+
+/** To nothing but whole numbers of 1e-7°, `unitsOf` is the way back. */
+function isShort(degrees: number): boolean {
+  return Object.is(unitsOf(degrees) / UNITS_PER_DEGREE, degrees);
+}
+
+function unitsOf(degrees: number): number {
+  return Math.round(degrees * UNITS_PER_DEGREE) | 0;
 }
 
 function putF32(view: DataView, at: number, value: number): number {
@@ -254,11 +289,21 @@ function readReported(input: ByteReader, number: number, seq: number, into: Repo
   into.seq = seq;
   into.late = (mask & LATE) !== 0;
   into.implausible = (mask & IMPLAUSIBLE) !== 0;
-  into.t = input.f64();
-  into.received = input.f64();
+  if (mask & WHOLE_TIMES) {
+    into.received = input.u32() + input.u16() * 2 ** 32;
+    into.t = into.received - input.zigzag();
+  } else {
+    into.t = input.f64();
+    into.received = input.f64();
+  }
   into.hash = input.u32();
-  into.lon = mask & PLACE ? input.f64() : NaN;
-  into.lat = mask & PLACE ? input.f64() : NaN;
+  if (mask & SHORT_PLACE) {
+    into.lon = input.i32() / UNITS_PER_DEGREE;
+    into.lat = input.i32() / UNITS_PER_DEGREE;
+  } else {
+    into.lon = mask & PLACE ? input.f64() : NaN;
+    into.lat = mask & PLACE ? input.f64() : NaN;
+  }
   into.alt = mask & ALT ? input.f32() : NaN;
   into.speed = mask & SPEED ? input.f32() : NaN;
   into.course = mask & COURSE ? input.f32() : NaN;

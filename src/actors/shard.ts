@@ -33,6 +33,8 @@ export class Shard {
   readonly leaving = new LeavingList();
   /** Number → id of entities that are deleted, and of whose tracks something may be in no row yet. */
   readonly departed = new Map<number, string>();
+  /** Numbers and ids of all its entities, as a checkpoint holds them; absent = not written since one came or went. */
+  identities: Uint8Array | undefined;
   #slots = NO_SLOTS;
 
   constructor(index: number) {
@@ -53,12 +55,14 @@ export class Shard {
     }
     assert.equal(this.#slots[number], NO_SLOT, "a number names one entity for ever");
     this.#slots[number] = slot;
+    this.identities = undefined;
     if (number >= this.nextNumber) this.nextNumber = number + 1;
   }
 
   /** The number names nothing any more. */
   unassign(number: number): void {
     this.#slots[number] = NO_SLOT;
+    this.identities = undefined;
   }
 
   /** The slots of all its entities, by ascending number. */
@@ -80,5 +84,6 @@ export class Shard {
     this.leaving.clear();
     this.departed.clear();
     this.#slots = NO_SLOTS;
+    this.identities = undefined;
   }
 }

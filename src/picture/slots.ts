@@ -4,13 +4,17 @@
  */
 
 /** Slots of one block: what it takes of the narrowest columns is a fourth of a cache line, of most two lines. */
-const BLOCK = 16;
+export const BLOCK = 16;
+/** Blocks that a shard gets side by side, once it has as many: the machine reads ahead in them. Small shards would fill memory with what they do not need. */
+export const RUN = 4;
 
 export class Slots {
   /** Slots ever given out or set aside: all others are above. */
   extent = 0;
   /** By shard: its free slots; the last one goes first. */
   readonly #free: number[][] = [];
+  /** By shard: how many blocks it has. */
+  readonly #blocks: number[] = [];
   /** By block: how many of its slots are in use. */
   readonly #used: number[] = [];
   /** Blocks of no shard. */
@@ -20,12 +24,7 @@ export class Slots {
   take(shard: number): number {
     this.#free[shard] ??= [];
     const free = this.#free[shard];
-    if (free.length === 0) {
-      const block = this.#empty.pop() ?? this.#used.push(0) - 1;
-      const first = block * BLOCK;
-      this.extent = Math.max(this.extent, first + BLOCK);
-      for (let slot = first + BLOCK - 1; slot >= first; slot--) free.push(slot);
-    }
+    if (free.length === 0) this.#addBlocks(shard, free);
     const slot = free.pop()!;
     this.#used[blockOf(slot)] += 1;
     return slot;
@@ -39,7 +38,20 @@ export class Slots {
     this.#used[block] -= 1;
     if (this.#used[block] > 0) return;
     this.#free[shard] = free.filter((one) => blockOf(one) !== block);
+    this.#blocks[shard] -= 1;
     this.#empty.push(block);
+  }
+
+  #addBlocks(shard: number, free: number[]): void {
+    const blocks = this.#blocks[shard] ?? 0;
+    const emptied = this.#empty.pop();
+    const count = emptied === undefined && blocks >= RUN ? RUN : 1;
+    const first = (emptied ?? this.#used.length) * BLOCK;
+    const end = first + count * BLOCK;
+    this.#blocks[shard] = blocks + count;
+    while (this.#used.length * BLOCK < end) this.#used.push(0);
+    this.extent = Math.max(this.extent, end);
+    for (let slot = end - 1; slot >= first; slot--) free.push(slot);
   }
 }
 

@@ -11,6 +11,11 @@ import { fc } from "../support/seeded.ts";
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const number = fc.oneof(fc.constant(NaN), fc.double({ noNaN: true, noDefaultInfinity: true }));
+const degrees = fc.oneof(
+  number,
+  fc.integer({ min: -1_800_000_000, max: 1_800_000_000 }).map((units) => units / 1e7),
+);
+const ms = fc.oneof(fc.integer(), fc.double({ noNaN: true }), fc.integer({ min: 0, max: 2 ** 48 }));
 const float = fc.oneof(fc.constant(NaN), fc.float({ noNaN: true, noDefaultInfinity: true }));
 const text = fc.string({ unit: "grapheme", maxLength: 300 });
 const base = { number: u32, seq: u32 };
@@ -66,13 +71,13 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     {
       ...base,
       is: fc.constant("reported" as const),
-      t: fc.integer(),
-      received: fc.integer(),
+      t: ms,
+      received: ms,
       hash: u32,
       late: fc.boolean(),
       implausible: fc.boolean(),
-      lon: number,
-      lat: number,
+      lon: degrees,
+      lat: degrees,
       alt: float,
       speed: float,
       course: float,
