@@ -201,6 +201,7 @@ export interface DecodedCheckpoint {
   leaving: { number: number; erase: boolean; id: string }[];
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
+  /** As `DuplicateMemory.read` wants to know it. */
   hasShortDuplicates: boolean;
 }
 
@@ -214,7 +215,7 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   );
   const nextNumber = input.varint();
   const hasIdentities = version > BEFORE_IDENTITIES;
-  const entities = Array.from({ length: input.varint() }, () => readIdentity(input, !hasIdentities));
+  const entities = Array.from({ length: input.varint() }, () => readIdentity(input, hasIdentities));
   if (hasIdentities) for (const entity of entities) readStanding(input, entity);
   for (const name of ["kind", "state", "source"] as const) readNames(input, entities, name);
   for (const name of NUMERIC) for (const entity of entities) entity[name] = input.f64();
@@ -234,14 +235,14 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
   for (const entity of entities) entity.placedAt = version > WITHOUT_FENCES ? input.f64() : entity.t;
-  const hasShortDuplicates = version > BEFORE_IDENTITIES;
-  return { nextNumber, entities, commands, departed, leaving, duplicates: input, hasShortDuplicates };
+  const rest = { duplicates: input, hasShortDuplicates: hasIdentities };
+  return { nextNumber, entities, commands, departed, leaving, ...rest };
 }
 
-/** @param hasStanding before its id. */
-function readIdentity(input: ByteReader, hasStanding: boolean): CheckpointEntity {
+/** @param isAlone the number and the id stand together; before, how the entity stands was between them. */
+function readIdentity(input: ByteReader, isAlone: boolean): CheckpointEntity {
   const entity = { ...NOTHING_KNOWN, number: input.varint() };
-  if (hasStanding) readStanding(input, entity);
+  if (!isAlone) readStanding(input, entity);
   entity.id = input.string();
   return entity;
 }
