@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 const utf8 = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** The encoder and the decoder cost more to call than so many steps. */
+const SHORT_STRING = 0x80;
+
 /** Of writers that nothing was written to yet: a node has hundreds. */
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
@@ -71,14 +74,14 @@ export class ByteWriter {
   /** A varint length and UTF-8. Makes its own room. */
   string(value: string): void {
     this.reserve(5 + value.length * 3);
-    if (value.length < 0x80 && this.#ascii(value)) return;
+    if (value.length < SHORT_STRING && this.#ascii(value)) return;
     const encoded = utf8.encode(value);
     this.varint(encoded.length);
     this.bytes.set(encoded, this.length);
     this.length += encoded.length;
   }
 
-  /** Writes a short ASCII string without the encoder, which costs more to call than 128 stores. */
+  /** Writes a string shorter than `SHORT_STRING`. @returns false if it is not ASCII. */
   #ascii(value: string): boolean {
     const { bytes } = this;
     let at = this.length;
@@ -124,9 +127,11 @@ export class ByteReader {
   at = 0;
   readonly bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #buffer: Buffer;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -164,10 +169,14 @@ export class ByteReader {
     return value;
   }
   varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    const byte = this.u8();
+    return byte < 0x80 ? byte : this.#longVarint(byte & 0x7f);
+  }
+  #longVarint(lowest: number): number {
+    let value = lowest;
+    for (let unit = 2 ** 7; unit <= 2 ** 28; unit *= 2 ** 7) {
       const byte = this.u8();
-      value += (byte & 0x7f) * 2 ** shift;
+      value += (byte & 0x7f) * unit;
       if (byte < 0x80) return value;
     }
     assert.fail("a varint is longer than five bytes");
@@ -178,7 +187,19 @@ export class ByteReader {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
   string(): string {
-    return utf8Decoder.decode(this.raw(this.varint()));
+    const length = this.varint();
+    if (length === 0) return "";
+    const from = this.at;
+    if (length >= SHORT_STRING || !this.#isAscii(from, from + length))
+      return utf8Decoder.decode(this.raw(length));
+    this.at += length;
+    return this.#buffer.toString("latin1", from, this.at);
+  }
+  /** Not if it runs past the end. */
+  #isAscii(from: number, to: number): boolean {
+    if (to > this.bytes.length) return false;
+    for (let i = from; i < to; i++) if (this.bytes[i] >= 0x80) return false;
+    return true;
   }
   /** A view of `count` bytes, not a copy. */
   raw(count: number): Uint8Array {

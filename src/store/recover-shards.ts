@@ -5,7 +5,7 @@ import { type StoreContext, withClient } from "./session.ts";
 
 const MARKS =
   "SELECT shard::int AS shard, checkpoint::float8 AS mark FROM mark WHERE shard = ANY ($1) ORDER BY shard";
-/** One at a time: the largest has `MAX_SHARD_BYTES`, and twice as much as text in the embedded database's memory. */
+/** Two at a time: the largest has `MAX_SHARD_BYTES`, and twice as much as text in the embedded database's memory. */
 const CHECKPOINT = "SELECT epoch, body FROM checkpoint WHERE shard = $1";
 const PIECES = "SELECT no, body FROM track_tail WHERE shard = $1 ORDER BY no";
 /** The next rows, as many as `PAGE_BYTES` hold, at least one. The lengths are known without reading the bodies. */
@@ -36,16 +36,16 @@ export async function* recoverShards(
     client.query<{ shard: number; mark: number }>(MARKS, [shards]),
   );
   const marks = new Map(rows.map((row) => [row.shard, row.mark]));
-  for (const shard of shards) {
-    const found = await withClient(context, (client) =>
-      client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
-    );
-    for (const { epoch, body } of found.rows) {
-      const pieces = await withClient(context, (client) =>
-        client.query<{ no: number; body: Buffer }>(PIECES, [shard]),
-      );
+  let next = readCheckpoint(context, shards[0]);
+  for (const [i, shard] of shards.entries()) {
+    const { checkpoints, pieces } = await next;
+    // The database reads it while this one is loaded.
+    if (i + 1 < shards.length) next = readCheckpoint(context, shards[i + 1]);
+    // A failure is seen when its turn comes; it may not come to that.
+    next.catch(() => {});
+    for (const { epoch, body } of checkpoints) {
       const checkpoint = { shard, epoch, mark: marks.get(shard) ?? 0, body };
-      yield { is: "checkpoint", checkpoint, pieces: pieces.rows };
+      yield { is: "checkpoint", checkpoint, pieces };
     }
   }
   let after = Math.min(...marks.values());
@@ -67,4 +67,13 @@ export async function* recoverShards(
       }
     }
   }
+}
+
+/** The checkpoint of a shard, if there is one, and the pieces of its tracks. */
+async function readCheckpoint(context: StoreContext, shard: number) {
+  const [checkpoints, pieces] = await withClient(context, async (client) => [
+    await client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
+    await client.query<{ no: number; body: Buffer }>(PIECES, [shard]),
+  ]);
+  return { checkpoints: checkpoints.rows, pieces: pieces.rows };
 }
