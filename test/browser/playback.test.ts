@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import t from "tap";
+import { SLIDER_STEPS } from "../../web/played-time.ts";
 import { getThen } from "../node/player.ts";
 import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
 import { builtPage, watchedPage } from "./watched-page.ts";
@@ -68,17 +69,18 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
   await page.mouse.down();
   for (const share of [0.9, 0.8, 0.77, 0.75])
     await page.mouse.move(x + width * share, y + height / 2, { steps: 4 });
+  const minutesBack = (1 - Number(await slider.inputValue()) / SLIDER_STEPS) * 360;
   await page.mouse.up();
   await isPast(page);
   // What is sought last is there when the address names it and the view stands.
-  await page.waitForFunction(() => {
-    const at = new URL(location.href).searchParams.get("at");
+  await page.waitForFunction((minutes) => {
+    const at = Date.parse(new URL(location.href).searchParams.get("at") ?? "");
     return (
-      at !== null &&
-      Date.parse(at) === muster.view.time &&
+      Math.abs((Date.now() - at) / 60_000 - minutes) < 1 &&
+      at === muster.view.time &&
       !document.querySelector("#playback-note")?.textContent
     );
-  });
+  }, minutesBack);
   const dragged = await held(page);
   const back = Date.now() - Date.parse(dragged.time);
   t.ok(back > 80 * MINUTE_MS && back < 100 * MINUTE_MS, `${back} ms back`);
