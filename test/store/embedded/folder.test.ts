@@ -10,14 +10,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { systemClock } from "../../src/clock.ts";
-import { lockFolder } from "../../src/store/embedded/folder.ts";
-import type { StoreStartCode } from "../../src/store/errors.ts";
-import { bootId } from "../../src/store/process-identity.ts";
-import { madeDataDir } from "../support/data-dir.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { temporaryFolder } from "../support/serve.ts";
-import { batchOf, committed, open, recovered } from "./fixture.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { lockFolder } from "../../../src/store/embedded/folder.ts";
+import type { StoreStartCode } from "../../../src/store/errors.ts";
+import { bootId } from "../../../src/store/process-identity.ts";
+import { madeDataDir } from "../../support/data-dir.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { temporaryFolder } from "../../support/serve.ts";
+import { batchOf, committed, open, recovered } from "../fixture.ts";
 
 /** A process id that no process has. */
 const NOBODY = 2 ** 22 + 1;
