@@ -10,13 +10,13 @@ import { Follow } from "../src/transport/feed/follow.ts";
 import { parts } from "../src/transport/feed/frame-parts.ts";
 import { IdsView } from "../src/transport/feed/ids-view.ts";
 import { PrivateRecords } from "../src/transport/feed/private-records.ts";
-import { HISTORIES, histories, judge, picture } from "./feed/model-property.ts";
-import { fc } from "./support/seeded.ts";
+import { histories, judge, picture } from "./feed/model-property.ts";
+import { fc, runs } from "./support/seeded.ts";
 
 t.test(
   "[F1, F25] at rest every replica equals what its filter and cover hold, whatever happened",
   async () => {
-    fc.assert(histories, { numRuns: HISTORIES });
+    fc.assert(histories, { numRuns: runs(4_000) });
   },
 );
 
