@@ -65,7 +65,7 @@ function keep(file: string, bytes: Buffer): void {
   const part = `${file}.${process.pid}.${threadId}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(part, bytes);
+    writeFileSync(part, bytes, { flush: true });
     renameSync(part, file);
   } catch {
     // Packages often belong to another user, as in the image: then each start unpacks its own.
