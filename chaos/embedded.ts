@@ -19,6 +19,8 @@ export interface EmbeddedOptions {
   dataDir: string;
   /** Another program that serves. */
   program?: string;
+  /** For Node.js. */
+  nodeFlags?: readonly string[];
   say(text: string): void;
   onLine?(line: string): void;
 }
@@ -39,11 +41,11 @@ const START_MS = [0, 2_000] as const;
 const quiet = { info() {}, warn() {}, error() {} };
 
 export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedOutcome> {
-  const { dataDir, program, rate, seed, history, say, onLine = () => {} } = options;
+  const { dataDir, program, nodeFlags, rate, seed, history, say, onLine = () => {} } = options;
   loadOrRelinkUws();
   const port = await freePort();
   const node = new LocalNode({
-    ...{ name: "node", port, links: {}, program, onLine },
+    ...{ name: "node", port, links: {}, program, nodeFlags, onLine },
     env: {
       ...{ HOST: "127.0.0.1", PORT: String(port), MUSTER_DATA_DIR: dataDir },
       ...{ MUSTER_ADMIN_TOKEN: TOKEN, LOG_LEVEL: "warn" },

@@ -31,6 +31,8 @@ export interface LocalNodeOptions {
   links: NodeLinks;
   /** Another program that serves. */
   program?: string;
+  /** For Node.js. */
+  nodeFlags?: readonly string[];
   /** A line of its output. */
   onLine(line: string): void;
   /** It ended, and nobody had asked for it. */
@@ -67,9 +69,9 @@ export class LocalNode {
 
   /** Starts it, and waits until it listens. Rejects if it ends before. */
   async start(): Promise<void> {
-    const { env, onLine, onDeath, program = MAIN } = this.#options;
+    const { env, onLine, onDeath, program = MAIN, nodeFlags = [] } = this.#options;
     const { PATH = "", NODE_COMPILE_CACHE } = process.env;
-    const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, program, "serve"], {
+    const guard = spawn("sh", ["-c", GUARD, "sh", process.execPath, ...nodeFlags, program, "serve"], {
       env: { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }), ...env },
       stdio: ["pipe", "pipe", "pipe"],
       // A Ctrl-C is for this process, which stops the nodes in order.

@@ -1,6 +1,6 @@
 import t from "tap";
 import { BUCKET_MS, TimingWheel } from "../src/actors/timing-wheel.ts";
-import { fc } from "./support/seeded.ts";
+import { fc, runs } from "./support/seeded.ts";
 
 const START = 1_750_000_000_000;
 const HOUR = 3_600_000;
@@ -308,6 +308,6 @@ t.test("[T1] [T3] [T4] [T5] [T6] [T7] it does what a sorted list does", async (t
       for (let calls = 0; !advance(6); calls++) if (calls > 1_000) throw new Error("never done");
     },
   );
-  fc.assert(property, { numRuns: Number(process.env.TEST_RUNS ?? 1_500) });
+  fc.assert(property, { numRuns: runs(1_500) });
   t.ok(firings > 1_000, `${firings} fired`);
 });

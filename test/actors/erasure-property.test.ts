@@ -6,7 +6,7 @@ import { shardOf } from "../../src/actors/shard-hash.ts";
 import { type Harness, report, seen, startSystem } from "../support/actor-system.ts";
 import { ErasableStore, storedText } from "../support/erasable-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { fc } from "../support/seeded.ts";
+import { fc, runs } from "../support/seeded.ts";
 
 /** The first three are of one shard. */
 const IDS = names();
@@ -237,7 +237,7 @@ t.test(
         await history.end();
         done += history.done;
       }),
-      { numRuns: 150 },
+      { numRuns: runs(75) },
     );
     t.comment(`${done} erasures were answered`);
     t.ok(done > 50);

@@ -1,37 +1,16 @@
 // The cluster panel in a browser: with answers made up, and with three nodes.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Browser, chromium, type Page, type WebSocketRoute } from "playwright-core";
+import type { Page, WebSocketRoute } from "playwright-core";
 import t from "tap";
-import { CHROMIUM_FLAGS } from "../support/chromium.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { freePort } from "../support/programs.ts";
 import { testRedis } from "../support/redis.ts";
 import { serve, TOKEN, temporaryFolder } from "../support/serve.ts";
 import { madeUpStatus } from "./made-up-status.ts";
 import { servePage } from "./serve-page.ts";
-import { builtPage } from "./watched-page.ts";
+import { ARTIFACTS, openPage } from "./watched-page.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
-const ARTIFACTS = join(ROOT, "test/artifacts");
-/** Software rendering on a busy machine. */
-const SLOW_MS = 60_000;
-
-t.setTimeout(4 * SLOW_MS);
-
-let browser: Browser;
-t.before(async () => {
-  const executablePath = await builtPage();
-  await mkdir(ARTIFACTS, { recursive: true });
-  browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-});
-t.after(() => browser.close());
-
-async function openPage(): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 860 }, reducedMotion: "reduce" });
-  page.setDefaultTimeout(SLOW_MS);
-  return page;
-}
+const LOOK = { viewport: { width: 1000, height: 860 }, reducedMotion: "reduce" } as const;
 
 const cellsOf = (page: Page) =>
   page.locator("#cluster-map span").evaluateAll((cells) =>
@@ -52,7 +31,7 @@ t.test("[W15] the panel shows nodes, owners, trouble and silence", async (t) => 
       return status === 200 ? answer : status;
     },
   });
-  const page = await openPage();
+  const page = await openPage(t, LOOK);
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));
   let feed: WebSocketRoute;
@@ -119,7 +98,6 @@ t.test("[W15] the panel shows nodes, owners, trouble and silence", async (t) => 
   await page.waitForTimeout(2_500);
   t.equal(asked, 0, "closed again, it asks no more");
   t.strictSame(complaints, []);
-  await page.close();
 });
 
 t.test("[W15] three nodes, and two when one has left", async (t) => {
@@ -139,7 +117,7 @@ t.test("[W15] three nodes, and two when one has left", async (t) => {
   });
   t.equal(((await sent.json()) as { accepted: number }).accepted, 300);
 
-  const page = await openPage();
+  const page = await openPage(t, LOOK);
   await page.goto(`${first.url}/?token=${TOKEN}#7.2/59.4/24.5`);
   await page.locator("#cluster summary").click();
   await page.getByText("256 shards, all open").waitFor();
@@ -158,6 +136,5 @@ t.test("[W15] three nodes, and two when one has left", async (t) => {
   await page.waitForFunction(() => document.querySelectorAll("#cluster-nodes tbody tr").length === 2);
   await page.getByText("256 shards, all open").waitFor();
   t.equal(await page.locator("#count").getAttribute("data-count"), "300", "nothing is missing");
-  await page.close();
   await Promise.all(nodes.slice(0, 2).map((node) => node.end("SIGTERM")));
 });

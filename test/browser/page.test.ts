@@ -1,18 +1,9 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
 import { serve, TOKEN } from "../support/serve.ts";
-import { builtPage, watchedPage } from "./watched-page.ts";
-
-const ROOT = join(import.meta.dirname, "../..");
-const ARTIFACTS = join(ROOT, "test/artifacts");
-
-/** Software rendering on a busy machine. */
-const SLOW_MS = 60_000;
-
-t.setTimeout(5 * SLOW_MS);
+import { ARTIFACTS, openBrowser, watchedPage } from "./watched-page.ts";
 
 const GULF = {
   type: "Feature",
@@ -53,7 +44,6 @@ const target = (page: Page) =>
 t.test(
   "[W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
   async (t) => {
-    const executablePath = await builtPage();
     const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
     const headers = { ...node.headers, "content-type": "application/geo+json" };
     const made = await fetch(`${node.url}/v1/fences/gulf`, {
@@ -62,7 +52,7 @@ t.test(
       body: JSON.stringify(GULF),
     });
     t.equal(made.status, 201);
-    const { browser, page, complaints } = await watchedPage(t, executablePath, SLOW_MS);
+    const { page, complaints } = await watchedPage(t);
     const hosts = new Set<string>();
     const tiles = new Set<string>();
     page.on("request", (request) => {
@@ -105,7 +95,6 @@ t.test(
     );
     t.equal(await page.locator("#details h2").textContent(), vessel!.id, "the address selects it again");
     await page.waitForFunction(() => muster.map.loaded());
-    await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, "page.png") });
 
     await page.keyboard.press("Escape");
@@ -125,12 +114,13 @@ t.test(
     await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "0");
     t.equal(await count(page), 0, "the view follows the map");
 
-    const stranger = await browser.newPage();
+    const stranger = await (await openBrowser()).newPage();
     await stranger.goto(`${node.url}/#8.3/59.8/24.88`);
     await stranger.waitForFunction(
       () => document.querySelector<HTMLElement>("#status")?.dataset.state === "closed",
     );
     t.match(await stranger.locator("#status").textContent(), /the token is missing or wrong/);
+    await stranger.close();
 
     t.strictSame(complaints, [], "the console is clean");
 
@@ -162,7 +152,6 @@ t.test(
       [...hosts].filter((host) => host !== new URL(node.url).host && host !== ""),
       [],
     );
-    await browser.close();
     t.equal(await node.end("SIGTERM"), 0);
   },
 );

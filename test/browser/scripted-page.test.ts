@@ -1,20 +1,11 @@
 // The page against a scripted server that speaks muster.v1.bin: what the demo cannot show at will.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { chromium, type WebSocketRoute } from "playwright-core";
+import type { WebSocketRoute } from "playwright-core";
 import t from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
-import { CHROMIUM_FLAGS } from "../support/chromium.ts";
 import { servePage } from "./serve-page.ts";
-import { builtPage } from "./watched-page.ts";
-
-const ROOT = join(import.meta.dirname, "../..");
-const ARTIFACTS = join(ROOT, "test/artifacts");
-/** Software rendering on a busy machine. */
-const SLOW_MS = 60_000;
-
-t.setTimeout(2 * SLOW_MS);
+import { ARTIFACTS, openPage } from "./watched-page.ts";
 
 /** A feed of one view: clusters without a filter, one ship with one, and a mistake at 14 with another. */
 function play(socket: WebSocketRoute): void {
@@ -69,12 +60,8 @@ function play(socket: WebSocketRoute): void {
 t.test(
   "[W10, W11, W12, W13] clusters, a filter, its mistake, and a ship that goes on by itself",
   async (t) => {
-    const executablePath = await builtPage();
     const url = await servePage(t);
-    const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-    t.teardown(() => browser.close());
-    const page = await browser.newPage({ viewport: { width: 1000, height: 700 } });
-    page.setDefaultTimeout(SLOW_MS);
+    const page = await openPage(t, { viewport: { width: 1000, height: 700 } });
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.routeWebSocket(/\/v1\/feed/, play);
@@ -87,7 +74,6 @@ t.test(
     t.equal(await page.locator("#clustered").isVisible(), true);
     await page.locator("#age", { hasText: /^as of \d+(\.\d)? s ago, lag 4 ms$/ }).waitFor();
     await page.waitForFunction(() => muster.map.loaded());
-    await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, "clusters.png") });
 
     const { x, y } = await page.evaluate(() => muster.map.project([30, 40]));
@@ -126,6 +112,5 @@ t.test(
     await field.fill("");
     await page.waitForFunction(() => muster.view.clusters.length === 2);
     t.strictSame(complaints, []);
-    await browser.close();
   },
 );

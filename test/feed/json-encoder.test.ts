@@ -18,7 +18,7 @@ import { DEPARTURE_REASONS } from "../../src/picture/tick.ts";
 import { JsonEncoder } from "../../src/transport/feed/json-encoder.ts";
 import { putWhole } from "../../src/transport/feed/json-writer.ts";
 import type { FullRecord } from "../../src/transport/feed/protocol.ts";
-import { fc } from "../support/seeded.ts";
+import { fc, runs } from "../support/seeded.ts";
 
 const picture = new Picture();
 const { columns } = picture;
@@ -158,7 +158,7 @@ t.test("[F2] a full record is, byte for byte in meaning, what REST says", async 
       const actual = written((out) => encoder.full(slot, out)) as Record<string, unknown>;
       return sameJson(actual, plain(record));
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(1_500) },
   );
 });
 
@@ -177,7 +177,7 @@ t.test("[F2] a small record has place, time and known motion; null for what is g
         plain(expected),
       );
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(1_500) },
   );
 });
 

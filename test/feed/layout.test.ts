@@ -36,7 +36,7 @@ import {
   readMove,
   VERSION,
 } from "../../src/transport/feed/layout.ts";
-import { fc } from "../support/seeded.ts";
+import { fc, runs } from "../support/seeded.ts";
 import { encodeFrame, type FrameParts } from "./binary-frames.ts";
 
 const NO_MOVE: Move = { handle: 0, t: 0, lon: 0, lat: 0, alt: 0, speed: 0, course: 0, heading: 0 };
@@ -301,7 +301,7 @@ t.test("[F42] arbitrary bytes are valid or a LayoutError", async () => {
       viewOf(batch).setUint32(20, rest.length, true);
       survives(() => readBatch(batch));
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(1_000) },
   );
 });
 

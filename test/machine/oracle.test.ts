@@ -8,7 +8,7 @@ import { MachineLoopError } from "../../src/actors/machine/errors.ts";
 import { MAX_MICROSTEPS } from "../../src/actors/machine/limits.ts";
 import { fire, type MachineState, start, step, type Transition } from "../../src/actors/machine/step.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
-import { fc } from "../support/seeded.ts";
+import { fc, runs } from "../support/seeded.ts";
 import { entity } from "./entity.ts";
 import { EVENTS, randomDefinition, toXState } from "./random-machine.ts";
 
@@ -134,7 +134,7 @@ t.test("[M1] random machines do what XState does", async (t) => {
       }
     },
   );
-  fc.assert(property, { numRuns: Number(process.env.TEST_RUNS ?? 600) });
+  fc.assert(property, { numRuns: runs(600) });
   t.comment(JSON.stringify(count));
   t.ok(count.changes > count.runs * 2, "machines did something");
   t.ok(count.fired > 20 && count.loops > 5 && count.done > 5, "timers, loops and ends were among them");

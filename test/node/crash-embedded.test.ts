@@ -5,6 +5,7 @@ import t from "tap";
 import { runEmbedded } from "../../chaos/embedded.ts";
 import { verdictLines } from "../../chaos/verdict-lines.ts";
 import { madeDataDir } from "../support/data-dir.ts";
+import { NODE_FLAGS } from "../support/node-program.ts";
 import { temporaryFolder } from "../support/serve.ts";
 
 const HURRIED = fileURLToPath(new URL("../support/serve-hurried.ts", import.meta.url));
@@ -18,6 +19,7 @@ t.test(
     const { verdict, accepted, refused, kills } = await runEmbedded({
       ...{ kills: Number(process.env.MUSTER_TEST_CRASHES ?? KILLS), rate: 300, seed: 3, program: HURRIED },
       dataDir: await madeDataDir(t),
+      nodeFlags: NODE_FLAGS,
       history: join(await temporaryFolder(t), "history.ndjson"),
       say: (text) => said.push(text),
       onLine: (line) => /starts from/.test(line) && said.push(line),

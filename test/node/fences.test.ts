@@ -6,9 +6,8 @@ import { MAX_FENCE_POINTS, MAX_FENCES } from "../../src/actors/fences/limits.ts"
 import type { JsonObject } from "../../src/actors/messages.ts";
 import { MAX_FENCE_BODY_BYTES } from "../../src/limits.ts";
 import { type Ask, asking, json, refused } from "../support/asking.ts";
-import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { serve, temporaryFolder } from "../support/serve.ts";
+import { serve, serveOnPostgres, temporaryFolder } from "../support/serve.ts";
 import { startTwoThatOnlyHear } from "../support/two-nodes.ts";
 import { saveUnheard } from "../support/unheard-fence.ts";
 
@@ -28,10 +27,10 @@ const square = (lon: number, lat: number, properties: JsonObject | null = null) 
 });
 const DOCK = square(24.9, 60.1, { title: "Dock", exitBuffer: 50 });
 
-/** The embedded node that most tests ask; each leaves it without fences. */
+/** The node that most tests ask; each leaves it without fences. */
 let ask: Ask;
 t.before(async () => {
-  ask = asking(await serve(t, { dataDir: await madeDataDir(t) }));
+  ask = asking(await serveOnPostgres(t));
 });
 t.afterEach(async () => {
   const { features } = (await (await ask("GET", "/v1/fences?limit=10000")).json()) as Page;

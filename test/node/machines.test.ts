@@ -5,9 +5,8 @@ import t from "tap";
 import { MAX_SMALL_BODY_BYTES } from "../../src/limits.ts";
 import { saveMachine } from "../../src/store/save-machine.ts";
 import { type Ask, asking, eventsOf, json, refused } from "../support/asking.ts";
-import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { serve, temporaryFolder } from "../support/serve.ts";
+import { serve, serveOnPostgres, temporaryFolder } from "../support/serve.ts";
 import { serveTwo } from "../support/two-nodes.ts";
 
 t.setTimeout(180_000);
@@ -64,14 +63,14 @@ async function statesAre(ask: Ask, wanted: Record<string, string>): Promise<void
 const command = (ask: Ask, id: string, name: string) =>
   json(ask("POST", `/v1/entities/${id}/commands`, { name }));
 
-/** The embedded node that the first two tests ask. */
-let embedded: Ask;
+/** The node that the first two tests ask. */
+let shared: Ask;
 t.before(async () => {
-  embedded = asking(await serve(t, { dataDir: await madeDataDir(t) }));
+  shared = asking(await serveOnPostgres(t));
 });
 
 t.test("[H34] machines are made, listed, changed and removed, while entities run them", async (t) => {
-  const ask = embedded;
+  const ask = shared;
   t.match(await json(ask("GET", "/v1/machines")), {
     machines: [{ name: "tracked", builtIn: true, version: 0, definition: { id: "tracked" } }],
   });
@@ -114,7 +113,7 @@ t.test("[H34] machines are made, listed, changed and removed, while entities run
 });
 
 t.test("[H35] what is no machine is refused with what, where and why; nothing changes", async (t) => {
-  const ask = embedded;
+  const ask = shared;
   const at = "/v1/machines/hatch";
   const HATCH = { ...DOOR, id: "hatch" };
   const target = { ...HATCH, states: { shut: { on: { open: "nowhere" } } } };

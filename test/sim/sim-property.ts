@@ -2,7 +2,7 @@
 import { AssertionError } from "node:assert/strict";
 import type { Verdict } from "../support/mutant.ts";
 import { KINDS, type Kind } from "./scenario.ts";
-import { simulate } from "./simulation.ts";
+import { simulate, TEST_STEPS } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
 const MUTANT_SEEDS = 200;
@@ -21,7 +21,8 @@ export async function judge(argument: string): Promise<Verdict> {
   const most = kind === "few" ? 2 * KINDS.length : MUTANT_SEEDS;
   for (let runs = 1; runs <= most; runs++) {
     const seed = first + runs - 1;
-    const outcome = await simulate({ seed, steps: STEPS, kind: kind === "few" ? undefined : kind });
+    const options = kind === "few" ? { steps: TEST_STEPS } : { steps: STEPS, kind };
+    const outcome = await simulate({ seed, ...options });
     const { failure } = outcome;
     if (failure === undefined) continue;
     const by = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);

@@ -6,7 +6,7 @@ import { NODE } from "../support/node-program.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 
-const STRESS_MS = 5_000;
+const STRESS_MS = 3_000;
 /** They lose something within one or two seconds. */
 const MUTANT_MS = 20_000;
 const PROGRAM = join(import.meta.dirname, "fence-stress.ts");

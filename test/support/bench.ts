@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import type { Result } from "../../bench/result.ts";
 import { madeDataDir } from "./data-dir.ts";
-import { NODE } from "./node-program.ts";
+import { NODE, NODE_FLAGS } from "./node-program.ts";
 import { testDatabase } from "./postgres.ts";
 import { temporaryFolder } from "./serve.ts";
 
@@ -48,8 +48,8 @@ export async function small(t: Test, scenario: string, ...more: string[]): Promi
 /** As `small`, on the embedded database, which takes longer. */
 export async function smallEmbedded(t: Test, scenario: string): Promise<Run> {
   const file = join(await temporaryFolder(t), "result.json");
-  const args = [scenario, "--small", "--json", file, "--data-dir", await madeDataDir(t)];
-  return { scenario, file, ...(await run(t, args)) };
+  const more = ["--data-dir", await madeDataDir(t), `--node-flags=${NODE_FLAGS.join(" ")}`];
+  return { scenario, file, ...(await run(t, [scenario, "--small", "--json", file, ...more])) };
 }
 
 /** Looks at what every result must have. @returns its figures. */

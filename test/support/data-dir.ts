@@ -1,4 +1,4 @@
-import { cpSync } from "node:fs";
+import { appendFileSync, cpSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { systemClock } from "../../src/clock.ts";
@@ -7,6 +7,8 @@ import { madeOnce } from "./made-once.ts";
 import { schemaFingerprint } from "./schema-fingerprint.ts";
 import { temporaryFolder } from "./serve.ts";
 
+/** PostgreSQL clears all of its buffers on each start; of the usual 128 MB tests fill little. */
+const BUFFERS = "shared_buffers = 16MB\n";
 const quiet = { info() {}, warn() {}, error() {} };
 
 /**
@@ -20,7 +22,7 @@ export async function madeDataDir(t: Test): Promise<string> {
 }
 
 async function original(): Promise<string> {
-  return madeOnce(`database-${schemaFingerprint()}`, async (folder) => {
+  return madeOnce(`small-database-${schemaFingerprint()}`, async (folder) => {
     const store = await openStore({
       dataDir: folder,
       url: "http://127.0.0.1",
@@ -28,5 +30,6 @@ async function original(): Promise<string> {
       log: quiet,
     });
     await store.close();
+    appendFileSync(join(folder, "pg/postgresql.conf"), BUFFERS);
   });
 }

@@ -4,6 +4,9 @@
  */
 const CACHE = process.env.NODE_COMPILE_CACHE;
 
+/** As `.taprc` says. */
+export const NODE_FLAGS = ["--liftoff-only"];
+
 /** The command; the program and its arguments follow. */
 export const NODE: readonly [string, ...string[]] = [
   "env",
@@ -11,8 +14,7 @@ export const NODE: readonly [string, ...string[]] = [
   "NODE_OPTIONS",
   ...(CACHE === undefined ? [] : [`NODE_COMPILE_CACHE=${CACHE}`]),
   process.execPath,
-  // As `.taprc` says.
-  "--liftoff-only",
+  ...NODE_FLAGS,
 ];
 
 /** For `fork`. */

@@ -9,4 +9,7 @@ export const SEED = wanted === "random" ? Date.now() % 2 ** 31 : Number(wanted ?
 if (!Number.isInteger(SEED)) throw new Error("TEST_SEED must be an integer, or random");
 fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: SEED });
 
+/** How many cases a property tries. @param count as `npm test` does; `TEST_RUNS` multiplies it. */
+export const runs = (count: number): number => Math.ceil(count * Number(process.env.TEST_RUNS ?? 1));
+
 export { fc };

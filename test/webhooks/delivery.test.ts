@@ -95,7 +95,7 @@ t.test(
   "[EV23] an endpoint that is down is left alone but for one request at a time, and nothing is lost",
   async (t) => {
     const receiver = await Receiver.start(t);
-    const rig = await deliveryRig(t, await openEmbedded(t));
+    const rig = await deliveryRig(t);
     const id = await rig.hook(receiver.url);
     let under = 0;
     let most = 0;

@@ -3,12 +3,12 @@ import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
-import { systemClock } from "../../src/clock.ts";
-import { type Locked, takeLock } from "../../src/store/embedded/lock-file.ts";
-import { bootId } from "../../src/store/process-identity.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { NODE } from "../support/node-program.ts";
-import { temporaryFolder } from "../support/serve.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { type Locked, takeLock } from "../../../src/store/embedded/lock-file.ts";
+import { bootId } from "../../../src/store/process-identity.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { NODE } from "../../support/node-program.ts";
+import { temporaryFolder } from "../../support/serve.ts";
 
 const RACER = join(import.meta.dirname, "lock-racer.ts");
 const RIVALS = 3;

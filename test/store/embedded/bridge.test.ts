@@ -1,10 +1,10 @@
 import pg from "pg";
 import t from "tap";
-import { MAX_UNIT_BYTES } from "../../src/limits.ts";
-import { EmbeddedDatabase } from "../../src/store/embedded/bridge.ts";
-import { queryUnit, UnitReader } from "../../src/store/embedded/units.ts";
-import { UnitTooLarge } from "../../src/store/errors.ts";
-import { madeDataDir } from "../support/data-dir.ts";
+import { MAX_UNIT_BYTES } from "../../../src/limits.ts";
+import { EmbeddedDatabase } from "../../../src/store/embedded/bridge.ts";
+import { queryUnit, UnitReader } from "../../../src/store/embedded/units.ts";
+import { UnitTooLarge } from "../../../src/store/errors.ts";
+import { madeDataDir } from "../../support/data-dir.ts";
 
 t.test("clients of the embedded database", async (t) => {
   const folder = `${await madeDataDir(t)}/pg`;

@@ -1,22 +1,22 @@
 import t from "tap";
-import { Channel, KEYS_END } from "../../src/picture/channel.ts";
-import { Clusters } from "../../src/picture/clusters.ts";
-import { HAS_PLACE } from "../../src/picture/columns.ts";
-import { Hold } from "../../src/picture/hold.ts";
-import { everything } from "../../src/picture/lens.ts";
-import { Publication } from "../../src/picture/tick.ts";
-import { BoxView } from "../../src/transport/feed/box-view.ts";
-import { Follow } from "../../src/transport/feed/follow.ts";
-import { parts } from "../../src/transport/feed/frame-parts.ts";
-import { IdsView } from "../../src/transport/feed/ids-view.ts";
-import { PrivateRecords } from "../../src/transport/feed/private-records.ts";
-import { fc } from "../support/seeded.ts";
-import { HISTORIES, histories, judge, picture } from "./model-property.ts";
+import { Channel, KEYS_END } from "../src/picture/channel.ts";
+import { Clusters } from "../src/picture/clusters.ts";
+import { HAS_PLACE } from "../src/picture/columns.ts";
+import { Hold } from "../src/picture/hold.ts";
+import { everything } from "../src/picture/lens.ts";
+import { Publication } from "../src/picture/tick.ts";
+import { BoxView } from "../src/transport/feed/box-view.ts";
+import { Follow } from "../src/transport/feed/follow.ts";
+import { parts } from "../src/transport/feed/frame-parts.ts";
+import { IdsView } from "../src/transport/feed/ids-view.ts";
+import { PrivateRecords } from "../src/transport/feed/private-records.ts";
+import { histories, judge, picture } from "./feed/model-property.ts";
+import { fc, runs } from "./support/seeded.ts";
 
 t.test(
   "[F1, F25] at rest every replica equals what its filter and cover hold, whatever happened",
   async () => {
-    fc.assert(histories, { numRuns: HISTORIES });
+    fc.assert(histories, { numRuns: runs(4_000) });
   },
 );
 

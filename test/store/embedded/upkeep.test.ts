@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { madeDataDir } from "../support/data-dir.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { batchOf, committed, open, rows } from "./fixture.ts";
+import { madeDataDir } from "../../support/data-dir.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { batchOf, committed, open, rows } from "../fixture.ts";
 
 /** How often the upkeep looks. */
 const LOOK_MS = 5_000;

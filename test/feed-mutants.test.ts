@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import t from "tap";
-import { type Mutant, mutate, tryMutant } from "../support/mutant.ts";
-import { MUTANTS } from "./mutants.ts";
+import { MUTANTS } from "./feed/mutants.ts";
+import { type Mutant, mutate, tryMutant } from "./support/mutant.ts";
 
 const PROPERTY = "test/feed/model-property.ts";
 const AT_ONCE = Math.min(2, availableParallelism());

@@ -2,8 +2,8 @@
 // "ready", begins at the moment that it is then told (Unix ms), says which it took, and lives until its standard input ends.
 import { once } from "node:events";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import { takeLock } from "../../src/store/embedded/lock-file.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { takeLock } from "../../../src/store/embedded/lock-file.ts";
 
 const [folder = "", locks, step] = process.argv.slice(2);
 const taken: number[] = [];
