@@ -9,8 +9,13 @@ import type { SnapshotRow } from "./store/snapshot.ts";
 
 /** Where rows are written behind; a newer offer for a shard replaces one that waits. */
 export interface RowSink {
-  offer(shard: number, epoch: number, rows: () => Iterable<SnapshotRow>, written: () => void): void;
+  offer(shard: number, epoch: number, rows: () => Promise<Iterable<SnapshotRow>>, written: () => void): void;
+  /** The checkpoint that is durable under that epoch, as its body. @throws StoreAway */
+  checkpoint(shard: number, epoch: number): Promise<Uint8Array | undefined>;
 }
+
+/** A larger checkpoint is read again when its turn comes: of a million entities they take as much memory as the picture. */
+const KEPT_BYTES = 65_536;
 
 /**
  * @param mayBeListed whether a shard has an entity of that number now, and no row of its id is being taken away: if not it gets none, until a later
@@ -24,25 +29,26 @@ export function entityRows(
   /** By shard, by number: the `seq` of the last row made. */
   const written = Array.from({ length: SHARDS }, () => new Uint32Array(0));
   return ({ shard, epoch, body }) => {
+    const kept = body.length <= KEPT_BYTES ? body.slice() : undefined;
     /** By number, of the last time that the rows were made. */
     let made = new Uint32Array(0);
-    sink.offer(
-      shard,
-      epoch,
-      function* () {
-        const { entities, nextNumber } = decodeCheckpoint(body);
-        made = new Uint32Array(nextNumber);
-        for (const entity of entities) {
-          const isNew = entity.seq !== written[shard][entity.number];
-          if (isNew && !mayBeListed(shard, entity.number, entity.id)) continue;
-          made[entity.number] = entity.seq;
-          if (isNew) yield rowOf(entity, epoch);
-        }
-      },
-      () => {
-        written[shard] = made;
-      },
-    );
+    function* rowsOf(durable: Uint8Array): Iterable<SnapshotRow> {
+      const { entities, nextNumber } = decodeCheckpoint(durable);
+      made = new Uint32Array(nextNumber);
+      for (const entity of entities) {
+        const isNew = entity.seq !== written[shard][entity.number];
+        if (isNew && !mayBeListed(shard, entity.number, entity.id)) continue;
+        made[entity.number] = entity.seq;
+        if (isNew) yield rowOf(entity, epoch);
+      }
+    }
+    const rows = async () => {
+      const durable = kept ?? (await sink.checkpoint(shard, epoch));
+      return durable === undefined ? [] : rowsOf(durable);
+    };
+    sink.offer(shard, epoch, rows, () => {
+      written[shard] = made;
+    });
   };
 }
 

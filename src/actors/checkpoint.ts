@@ -22,15 +22,15 @@ const BEFORE_IDENTITIES = 6;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
-/** Where each checkpoint is written before it is copied: it is not known before how long it becomes. */
-const scratch = new ByteWriter(0);
+/** Bytes of most entities. */
+const USUAL_BYTES = 160;
 
-/** Serialises a shard as it is now. */
-export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
+/** Serialises a shard as it is now. @param out is written anew, and has what is returned until then; absent = memory of its own. */
+export function encodeCheckpoint(table: EntityTable, shard: Shard, out = new ByteWriter(0)): Uint8Array {
   const { columns } = table.picture;
   const slots = Uint32Array.from(shard.slots());
-  const out = scratch;
   out.clear();
+  out.reserve(slots.length * USUAL_BYTES);
   out.reserve(16);
   out.u8(VERSION);
   out.varint(shard.nextNumber);
@@ -57,7 +57,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard): Uint8Array {
   for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
   writeF64(slots, table.placedAt, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
-  return out.copy();
+  return out.bytes.subarray(0, out.length);
 }
 
 function encodeIdentities(table: EntityTable, slots: Uint32Array): Uint8Array {

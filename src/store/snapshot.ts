@@ -69,11 +69,13 @@ ON CONFLICT (id) DO UPDATE SET ${SET} WHERE (e.epoch, e.seq) < (excluded.epoch, 
 )
 SELECT (SELECT count(*) FROM held)::int AS held, (SELECT count(*) FROM own)::int AS own`;
 
+const CHECKPOINT = "SELECT body FROM checkpoint WHERE shard = $1 AND epoch = $2";
+
 const RETRY_MS = 1_000;
 
 interface Offer {
   epoch: number;
-  rows: () => Iterable<SnapshotRow>;
+  rows: () => Promise<Iterable<SnapshotRow>>;
   written: () => void;
 }
 
@@ -101,10 +103,18 @@ export class SnapshotWriter {
    * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile.
    * @param written called once all of them are durable.
    */
-  offer(shard: number, epoch: number, rows: () => Iterable<SnapshotRow>, written: () => void): void {
+  offer(shard: number, epoch: number, rows: Offer["rows"], written: () => void): void {
     if (this.#stopped) return;
     this.#offers.set(shard, { epoch, rows, written });
     this.#running ??= this.#run();
+  }
+
+  /** The checkpoint of a shard under an epoch, as its body. @throws StoreAway */
+  async checkpoint(shard: number, epoch: number): Promise<Uint8Array | undefined> {
+    const { rows } = await withClient(this.#context, (client) =>
+      client.query<{ body: Buffer }>(CHECKPOINT, [shard, epoch]),
+    );
+    return rows[0]?.body;
   }
 
   /**
@@ -132,7 +142,7 @@ export class SnapshotWriter {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [shard, offer] = next;
       try {
-        if (await this.#write({ shard, epoch: offer.epoch }, offer.rows())) offer.written();
+        if (await this.#write({ shard, epoch: offer.epoch }, await offer.rows())) offer.written();
       } catch (error) {
         if (error instanceof StoreAway) {
           if (this.#stopped) this.#offers.clear();

@@ -152,7 +152,8 @@ export class TrackLog {
     if (!this.#pending && (isSparse || this.#rewritten < this.#forgotten)) this.#rewrite();
     this.#pending = true;
     const whole = this.#durable === 0;
-    const body = this.#out.bytes.slice(this.#durable, this.#out.length);
+    // What is written stays as it is, also where the log goes on in other memory.
+    const body = this.#out.bytes.subarray(this.#durable, this.#out.length);
     const forgotten = this.#rewritten;
     return { log: this, no: this.#no, whole, body, end: this.#out.length, turn: this.#turn, forgotten };
   }

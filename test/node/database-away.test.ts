@@ -16,7 +16,7 @@ async function nodeInMemory(t: Test, env: Record<string, string> = {}, clock = s
   const memory = new MemoryStore();
   const store: NodeStore = Object.assign(memory, {
     kind: "memory",
-    snapshot: { offer: () => {} },
+    snapshot: { offer: () => {}, checkpoint: async () => undefined },
     onDown: () => {},
     [Symbol.asyncDispose]: async () => {},
   });

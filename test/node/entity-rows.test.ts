@@ -8,22 +8,29 @@ t.test(
   "[N8] entity rows are made of checkpoints, and only of what changed since the last that was written and is there",
   async (t) => {
     const h = await startSystem({ fences: [HARBOUR] });
-    const offers: { rows: SnapshotRow[]; written: () => void }[] = [];
+    const offers: { rows: () => Promise<Iterable<SnapshotRow>>; written: () => void }[] = [];
     const gone = new Set<number>();
     const onCheckpoint = entityRows(
-      { offer: (_shard, _epoch, rows, written) => offers.push({ rows: [...rows()], written }) },
+      {
+        offer: (_shard, _epoch, rows, written) => offers.push({ rows, written }),
+        checkpoint: async (shard, epoch) => {
+          const durable = h.store.checkpoints.get(shard)!;
+          return durable.epoch === epoch ? durable.body : undefined;
+        },
+      },
       (_, number) => !gone.has(number),
     );
     const shard = h.system.table.shards[0xc5]!;
     const [one, two] = idsOf(shard.index);
     const take = async (...reports: Parameters<typeof report>[]) => {
       const answer = h.system.router.submit(reports.map((args) => report(...args)));
-      await h.clock.advance(10);
+      await h.clock.advance(30);
       await answer;
       const checkpoint = h.system.checkpointer.take(true)!;
       await h.system.checkpointer.write(checkpoint, h.system.commit.lastJournalId);
       onCheckpoint(checkpoint);
-      return offers.at(-1)!;
+      const { rows, written } = offers.at(-1)!;
+      return { rows: [...(await rows())], written };
     };
 
     const first = await take(
@@ -66,13 +73,17 @@ t.test(
       [one],
       "what was deleted since gets none",
     );
+    fourth.written();
+    const attributes = { text: "x".repeat(8_000) };
+    const many = idsOf(shard.index).slice(2, 12);
+    const fifth = await take(...many.map((id): Parameters<typeof report> => [id, 0, { attributes }]));
+    t.same(fifth.rows.map((row) => row.id).sort(), many.sort(), "a large one is read again");
+    h.store.checkpoints.get(shard.index)!.epoch += 1;
+    t.same([...(await offers.at(-1)!.rows())], [], "not that of another owner");
   },
 );
 
-/** Two ids of a shard. */
-function idsOf(shard: number): [string, string] {
-  const ids = ["", ...Array.from({ length: 4_000 }, (_, i) => `v${i}`)].filter(
-    (id) => id !== "" && shardOf(id) === shard,
-  );
-  return [ids[0]!, ids[1]!];
+/** Some ids of a shard. */
+function idsOf(shard: number): string[] {
+  return Array.from({ length: 4_000 }, (_, i) => `v${i}`).filter((id) => shardOf(id) === shard);
 }

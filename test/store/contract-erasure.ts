@@ -22,7 +22,9 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
   const find = () => tablesWith(store.context.pool, ID);
   let flushNo = 0;
   const listed = (id: string) =>
-    new Promise<void>((resolve) => store.snapshot.offer(SHARD, epoch, () => [rowOf(id, epoch)], resolve));
+    new Promise<void>((resolve) =>
+      store.snapshot.offer(SHARD, epoch, async () => [rowOf(id, epoch)], resolve),
+    );
 
   await t.test("[D35] the row of a deleted entity goes, and only its owner's word counts", async (t) => {
     await listed(ID);

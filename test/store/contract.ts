@@ -227,7 +227,7 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
     async (t) => {
       const epochs = await store.claim([60]);
       const written = (shard: number, made: SnapshotRow[], epoch = epochs.get(shard)!) =>
-        new Promise<void>((resolve) => store.snapshot.offer(shard, epoch, () => made, resolve));
+        new Promise<void>((resolve) => store.snapshot.offer(shard, epoch, async () => made, resolve));
       await written(60, [
         rowOf("r1", 1, 5, { fences: ["harbour", 'q"{,}'] }),
         rowOf("r2", 1, 1, { lon: undefined, lat: undefined, labels: ["a", 'b"'] }),
@@ -272,7 +272,7 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       rowOf(`mixed-${i}`, 1, 1, i % 150 === 7 ? { attributes: '{"a":"\\u0000"}' } : {}),
     );
     const epoch = (await store.claim([64])).get(64)!;
-    await new Promise<void>((resolve) => store.snapshot.offer(64, epoch, () => made, resolve));
+    await new Promise<void>((resolve) => store.snapshot.offer(64, epoch, async () => made, resolve));
     t.equal(await count(store, "entity WHERE id LIKE 'mixed-%'"), 298);
     t.equal(await count(store, "entity WHERE id IN ('mixed-7', 'mixed-157')"), 0);
   });
@@ -287,9 +287,9 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
           store.snapshot.offer(
             shard,
             epochs.get(shard)!,
-            function* () {
+            async () => {
               made.push(name);
-              for (let i = 0; i < n; i++) yield rowOf(`${name}-${i}`, 1, 1);
+              return Array.from({ length: n }, (_, i) => rowOf(`${name}-${i}`, 1, 1));
             },
             resolve,
           );
@@ -305,7 +305,7 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       store.snapshot.offer(
         63,
         epochs.get(63)!,
-        () => [rowOf("at-the-end", 1, 1)],
+        async () => [rowOf("at-the-end", 1, 1)],
         () => {},
       );
       await reopen();
