@@ -1,4 +1,4 @@
-/** The `entity` rows follow the checkpoints: made of the same blob, and only of entities that changed since their last row. */
+/** The `entity` rows follow the checkpoints: made of what is durable, and only of entities that changed since their last row. */
 import { type CheckpointEntity, decodeCheckpoint } from "./actors/checkpoint.ts";
 import { staysOf } from "./actors/fences/occupied.ts";
 import type { TakenCheckpoint } from "./actors/group-commit.ts";
@@ -9,7 +9,13 @@ import type { SnapshotRow } from "./store/snapshot.ts";
 
 /** Where rows are written behind; a newer offer for a shard replaces one that waits. */
 export interface RowSink {
-  offer(shard: number, epoch: number, rows: () => Promise<Iterable<SnapshotRow>>, written: () => void): void;
+  /** @param rows resolves to nothing if the shard is another's by then; `written` is not called then. */
+  offer(
+    shard: number,
+    epoch: number,
+    rows: () => Promise<Iterable<SnapshotRow> | undefined>,
+    written: () => void,
+  ): void;
   /** The checkpoint that is durable under that epoch, as its body. @throws StoreAway */
   checkpoint(shard: number, epoch: number): Promise<Uint8Array | undefined>;
 }
@@ -20,7 +26,7 @@ const KEPT_BYTES = 65_536;
 /**
  * @param mayBeListed whether a shard has an entity of that number now, and no row of its id is being taken away: if not it gets none, until a later
  * checkpoint.
- * @returns what to do with each checkpoint that is durable.
+ * @returns what to do with each checkpoint that is durable. Of its body nothing is needed afterwards.
  */
 export function entityRows(
   sink: RowSink,
@@ -44,7 +50,7 @@ export function entityRows(
     }
     const rows = async () => {
       const durable = kept ?? (await sink.checkpoint(shard, epoch));
-      return durable === undefined ? [] : rowsOf(durable);
+      return durable === undefined ? undefined : rowsOf(durable);
     };
     sink.offer(shard, epoch, rows, () => {
       written[shard] = made;

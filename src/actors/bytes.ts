@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 const utf8 = new TextEncoder();
-const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The encoder and the decoder cost more to call than so many steps. */
 const SHORT_STRING = 0x80;
@@ -39,6 +39,15 @@ export class ByteWriter {
 
   /** Starts again with the same memory. */
   clear(): void {
+    this.length = 0;
+  }
+
+  /** As `clear`, and leaves nothing there of what was written. Memory beyond `most` bytes is given back. */
+  wipe(most: number): void {
+    if (this.bytes.length > most) {
+      this.bytes = NO_BYTES;
+      this.#view = NO_VIEW;
+    } else this.bytes.fill(0, 0, this.length);
     this.length = 0;
   }
 

@@ -18,20 +18,19 @@ const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
 const WITHOUT_MACHINES = 4;
 const WITHOUT_FENCES = 5;
-const BEFORE_IDENTITIES = 6;
+const LAST_LONG = 6;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
 /** Bytes of most entities. */
 const USUAL_BYTES = 160;
 
-/** Serialises a shard as it is now. @param out is written anew, and has what is returned until then; absent = memory of its own. */
+/** Serialises a shard as it is now. @param out is written anew; what is returned is a view of it. Absent = memory of its own. */
 export function encodeCheckpoint(table: EntityTable, shard: Shard, out = new ByteWriter(0)): Uint8Array {
   const { columns } = table.picture;
   const slots = Uint32Array.from(shard.slots());
   out.clear();
-  out.reserve(slots.length * USUAL_BYTES);
-  out.reserve(16);
+  out.reserve(16 + slots.length * USUAL_BYTES);
   out.u8(VERSION);
   out.varint(shard.nextNumber);
   out.varint(slots.length);
@@ -183,10 +182,30 @@ export interface CheckpointEntity {
 }
 
 const NOTHING_KNOWN: CheckpointEntity = {
-  ...{ number: 0, seq: 0, liveness: 0, flags: 0, id: "", kind: "", state: "", machine: "", source: "" },
-  ...{ lon: NaN, lat: NaN, t: NaN, placedAt: NaN, received: NaN },
-  ...{ alt: NaN, speed: NaN, course: NaN, heading: NaN, accuracy: NaN },
-  ...{ attributes: "", labels: [], context: undefined, timers: [], occupied: [] },
+  number: 0,
+  seq: 0,
+  liveness: 0,
+  flags: 0,
+  id: "",
+  kind: "",
+  state: "",
+  machine: "",
+  source: "",
+  lon: NaN,
+  lat: NaN,
+  t: NaN,
+  placedAt: NaN,
+  received: NaN,
+  alt: NaN,
+  speed: NaN,
+  course: NaN,
+  heading: NaN,
+  accuracy: NaN,
+  attributes: "",
+  labels: [],
+  context: undefined,
+  timers: [],
+  occupied: [],
 };
 
 export interface DecodedCheckpoint {
@@ -202,7 +221,7 @@ export interface DecodedCheckpoint {
   /** Stands where the entities' duplicate memories begin, in the same order. */
   duplicates: ByteReader;
   /** As `DuplicateMemory.read` wants to know it. */
-  hasShortDuplicates: boolean;
+  isShort: boolean;
 }
 
 /** Reads a blob. @throws AssertionError if it is not one that this program wrote. */
@@ -214,9 +233,9 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
     `checkpoint of version ${version}, this program reads ${WITHOUT_COMMANDS} to ${VERSION}`,
   );
   const nextNumber = input.varint();
-  const hasIdentities = version > BEFORE_IDENTITIES;
-  const entities = Array.from({ length: input.varint() }, () => readIdentity(input, hasIdentities));
-  if (hasIdentities) for (const entity of entities) readStanding(input, entity);
+  const isShort = version > LAST_LONG;
+  const entities = Array.from({ length: input.varint() }, () => readIdentity(input, isShort));
+  if (isShort) for (const entity of entities) readStanding(input, entity);
   for (const name of ["kind", "state", "source"] as const) readNames(input, entities, name);
   for (const name of NUMERIC) for (const entity of entities) entity[name] = input.f64();
   for (const name of MOTION) for (const entity of entities) entity[name] = input.f32();
@@ -235,14 +254,13 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
   for (const entity of entities) entity.placedAt = version > WITHOUT_FENCES ? input.f64() : entity.t;
-  const rest = { duplicates: input, hasShortDuplicates: hasIdentities };
-  return { nextNumber, entities, commands, departed, leaving, ...rest };
+  return { nextNumber, entities, commands, departed, leaving, duplicates: input, isShort };
 }
 
-/** @param isAlone the number and the id stand together; before, how the entity stands was between them. */
-function readIdentity(input: ByteReader, isAlone: boolean): CheckpointEntity {
+/** @param isShort the number and the id stand together; before, how the entity stands was between them. */
+function readIdentity(input: ByteReader, isShort: boolean): CheckpointEntity {
   const entity = { ...NOTHING_KNOWN, number: input.varint() };
-  if (!isAlone) readStanding(input, entity);
+  if (!isShort) readStanding(input, entity);
   entity.id = input.string();
   return entity;
 }

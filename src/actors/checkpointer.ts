@@ -14,11 +14,13 @@ import type { Shard } from "./shard.ts";
 /** Background writing, bytes a second: a few per cent of what one disk or the embedded store takes. */
 const BYTES_PER_SECOND = 8 * 2 ** 20;
 const SHORTEST_PAUSE_MS = 10;
+/** Memory for checkpoints that is used again: few are larger. */
+const MAX_KEPT_BYTES = 4 * 2 ** 20;
 /** Share of the facts that recovery may fold, from which on nothing is paced any more. */
 const URGENT_SHARE = 3 / 4;
 
 export interface CheckpointerHooks {
-  /** The checkpoint is durable: `entity` rows may follow from the same blob. */
+  /** The checkpoint is durable: `entity` rows may follow. Its body is there during the call. */
   written(checkpoint: TakenCheckpoint): void;
   /** The write failed for a reason other than the store being away. */
   fatal(error: unknown): void;
@@ -37,7 +39,7 @@ export class Checkpointer {
   readonly #intervalMs: number;
   /** Taken, and not yet written or void. */
   #busy: TakenCheckpoint | undefined;
-  /** Has the body of that one. New memory for each would have the garbage collector go through the heap twice a second under load. */
+  /** Has the body of that one, and nothing else: what is erased must not stay there. New memory for each would have the garbage collector go through the heap twice a second under load. */
   readonly #out = new ByteWriter(0);
   #factsTaken = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -131,6 +133,7 @@ export class Checkpointer {
         this.#busy = undefined;
         for (const { resolve } of this.#awaiting.splice(0)) resolve(true);
         this.#hooks.written(checkpoint);
+        this.#out.wipe(MAX_KEPT_BYTES);
       } else this.discard(checkpoint);
     } catch (error) {
       this.discard(checkpoint);
@@ -146,6 +149,7 @@ export class Checkpointer {
     if (this.#awaiting.length > 0)
       this.#wanted.set(shard, [...this.#awaiting.splice(0), ...(this.#wanted.get(shard) ?? [])]);
     this.#busy = undefined;
+    this.#out.wipe(MAX_KEPT_BYTES);
   }
 
   #dirtiest(before: number, byFacts: boolean): Shard | undefined {

@@ -110,7 +110,7 @@ export class DuplicateMemory {
       held |= 1 << i;
       view.setUint32(at, this.#hash[slot * DEPTH + i], true);
       const step = t - before;
-      if (Number.isInteger(t) && Number.isInteger(step) && Math.abs(step) < ZIGZAG_END) {
+      if (Number.isInteger(before) && Number.isInteger(step) && Math.abs(step) < ZIGZAG_END) {
         near |= 1 << i;
         at = putZigzag(view, at + 4, step);
       } else {

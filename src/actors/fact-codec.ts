@@ -35,7 +35,7 @@ const ACCURACY = 128;
 const SOURCE = 256;
 const SOURCE_SEQ = 512;
 const ATTRIBUTES = 1024;
-/** `received` is six bytes of whole ms, and `t` a varint of how much older it is. */
+/** `received` is six bytes of whole ms, and `t` a zigzag varint of how much older it is. */
 const WHOLE_TIMES = 2048;
 /** A place is two whole numbers of 1e-7°. */
 const SHORT_PLACE = 4096;

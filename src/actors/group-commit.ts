@@ -49,6 +49,7 @@ export interface ShardEvent {
 export interface TakenCheckpoint {
   shard: number;
   epoch: number;
+  /** Overwritten by the next one: who is told that it is durable copies what he needs. */
   body: Uint8Array;
   tail: TakenTail;
 }

@@ -127,8 +127,9 @@ function load(
 ): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
-  const { entities, commands, departed, leaving, duplicates, hasShortDuplicates, nextNumber } =
-    decodeCheckpoint(checkpoint.body);
+  const { entities, commands, departed, leaving, duplicates, isShort, nextNumber } = decodeCheckpoint(
+    checkpoint.body,
+  );
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
@@ -157,7 +158,7 @@ function load(
     if (entity.context !== undefined) table.setContext(slot, entity.context);
     if (entity.timers.length > 0) table.timers.set(slot, entity.timers);
     if (entity.occupied.length > 0) table.occupied.set(slot, entity.occupied);
-    table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates, hasShortDuplicates);
+    table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates, isShort);
     table.picture.touch(slot, FULL);
   }
   assert.ok(duplicates.done, "a checkpoint ends with its last entity");

@@ -17,7 +17,7 @@ export class Slots {
   readonly #blocks: number[] = [];
   /** By block: how many of its slots are in use. */
   readonly #used: number[] = [];
-  /** Blocks of no shard. */
+  /** Blocks that are of no shard any more. Those of a run that were never needed stay with their shard. */
   readonly #empty: number[] = [];
 
   /** A free slot for an entity of `shard`. */

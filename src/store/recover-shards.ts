@@ -71,9 +71,11 @@ export async function* recoverShards(
 
 /** The checkpoint of a shard, if there is one, and the pieces of its tracks. */
 async function readCheckpoint(context: StoreContext, shard: number) {
-  const [checkpoints, pieces] = await withClient(context, async (client) => [
-    await client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
-    await client.query<{ no: number; body: Buffer }>(PIECES, [shard]),
-  ]);
+  const checkpoints = await withClient(context, (client) =>
+    client.query<{ epoch: number; body: Buffer }>(CHECKPOINT, [shard]),
+  );
+  const pieces = await withClient(context, (client) =>
+    client.query<{ no: number; body: Buffer }>(PIECES, [shard]),
+  );
   return { checkpoints: checkpoints.rows, pieces: pieces.rows };
 }

@@ -75,7 +75,7 @@ const RETRY_MS = 1_000;
 
 interface Offer {
   epoch: number;
-  rows: () => Promise<Iterable<SnapshotRow>>;
+  rows: () => Promise<Iterable<SnapshotRow> | undefined>;
   written: () => void;
 }
 
@@ -100,7 +100,7 @@ export class SnapshotWriter {
   /**
    * Has the rows of a shard written when its turn comes, if it is this node's under that epoch then; a newer offer for a shard takes the place of
    * one that waits.
-   * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile.
+   * @param rows makes the rows; called when the turn comes, and again if the database went away meanwhile. Nothing if the shard is another's by then.
    * @param written called once all of them are durable.
    */
   offer(shard: number, epoch: number, rows: Offer["rows"], written: () => void): void {
@@ -142,7 +142,8 @@ export class SnapshotWriter {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [shard, offer] = next;
       try {
-        if (await this.#write({ shard, epoch: offer.epoch }, await offer.rows())) offer.written();
+        const rows = await offer.rows();
+        if (rows !== undefined && (await this.#write({ shard, epoch: offer.epoch }, rows))) offer.written();
       } catch (error) {
         if (error instanceof StoreAway) {
           if (this.#stopped) this.#offers.clear();

@@ -17,7 +17,9 @@ const degrees = fc.oneof(
 );
 const ms = fc.oneof(fc.integer(), fc.double({ noNaN: true }), fc.integer({ min: 0, max: 2 ** 48 }));
 const float = fc.oneof(fc.constant(NaN), fc.float({ noNaN: true, noDefaultInfinity: true }));
-const text = fc.string({ unit: "grapheme", maxLength: 300 });
+const text = fc
+  .tuple(fc.constantFrom("", "\ufeff"), fc.string({ unit: "grapheme", maxLength: 300 }))
+  .map(([mark, rest]) => mark + rest);
 const base = { number: u32, seq: u32 };
 const plain = { noNullPrototype: true };
 const time = fc.double({ noNaN: true });

@@ -6,7 +6,8 @@
  * as large again. A process that opens a folder took 5.4 s of processor time so, and 2.5 with what is needed only. To unpack the bundle on each start
  * takes another quarter of a second, and its 91 MB of memory.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { threadId } from "node:worker_threads";
@@ -46,13 +47,18 @@ export const postgis: Extension = {
   },
 };
 
-/** A tar file of what is needed of the bundle. It is kept beside what `npm ci` removes, so that it does not outlive its package. */
+/** A tar file of what is needed of the bundle. It is kept among what `npm ci` removes, so that it does not outlive its package. */
 function neededOf(bundle: URL): Buffer {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", bundle), "utf8")) as {
     version: string;
   };
-  const kept = fileURLToPath(new URL(`../../../.cache/muster/postgis_${version}.tar`, bundle));
-  if (existsSync(kept)) return readFileSync(kept);
+  const needs = createHash("sha256").update(NEEDED.source).digest("hex").slice(0, 8);
+  const kept = fileURLToPath(new URL(`../../../.cache/muster/postgis_${version}_${needs}.tar`, bundle));
+  try {
+    return readFileSync(kept);
+  } catch {
+    // There is none yet, or it is another user's.
+  }
   const whole = gunzipSync(readFileSync(bundle), { chunkSize: PIECE_BYTES });
   const needed = [...entriesOf(whole)].filter(({ name }) => NEEDED.test(name)).map(({ entry }) => entry);
   const tar = Buffer.concat(needed);
