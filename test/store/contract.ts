@@ -302,6 +302,9 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       t.same(made, ["first", "last"]);
       t.ok(performance.now() - began > 150, "1,000 rows take a fifth of a second");
       t.equal(await count(store, "entity WHERE id LIKE 'first-%'"), 1_000);
+      const unwritten = () => t.fail("what was another's is not written");
+      store.snapshot.offer(61, epochs.get(61)!, async () => undefined, unwritten);
+      await offer(62, "after", 1);
       store.snapshot.offer(
         63,
         epochs.get(63)!,
