@@ -2,6 +2,7 @@ import t from "tap";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { storeContract } from "./contract.ts";
+import { entityRowsContract } from "./contract-entity-rows.ts";
 import { erasureContract } from "./contract-erasure.ts";
 import { fencesContract } from "./contract-fences.ts";
 import { machinesContract } from "./contract-machines.ts";
@@ -13,6 +14,7 @@ t.test("the store on a PostgreSQL server", async (t) => {
   const store = await storeContract(t, {
     open: (options) => open({ dataDir, databaseUrl: url, ...options }),
   });
+  await entityRowsContract(t, store);
   await erasureContract(t, store);
   await machinesContract(t, store);
   await fencesContract(t, store);
