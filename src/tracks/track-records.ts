@@ -135,8 +135,8 @@ function readPoint(input: ByteReader, tag: number, number: number): PointRecord 
 
 function readTrackPoint(input: ByteReader, tag: number): TrackPoint {
   const t = input.f64();
-  const lon = (input.u32() | 0) / DEGREE;
-  const lat = (input.u32() | 0) / DEGREE;
+  const lon = input.i32() / DEGREE;
+  const lat = input.i32() / DEGREE;
   const alt = tag & ALT ? input.f32() : NaN;
   const speed = tag & MOTION ? input.u16() : UNKNOWN;
   const course = tag & MOTION ? input.u16() : UNKNOWN;

@@ -10,7 +10,7 @@ export async function entityRowsContract(t: Test, store: Store): Promise<void> {
     async (t) => {
       const epochs = await store.claim([60]);
       const written = (shard: number, made: SnapshotRow[], epoch = epochs.get(shard)!) =>
-        new Promise<void>((resolve) => store.snapshot.offer(shard, epoch, async () => made, resolve));
+        rowsWritten(store, shard, epoch, made);
       await written(60, [
         rowOf("r1", 1, 5, { fences: ["harbour", 'q"{,}'] }),
         rowOf("r2", 1, 1, { lon: undefined, lat: undefined, labels: ["a", 'b"'] }),
@@ -55,7 +55,7 @@ export async function entityRowsContract(t: Test, store: Store): Promise<void> {
       rowOf(`mixed-${i}`, 1, 1, i % 150 === 7 ? { attributes: '{"a":"\\u0000"}' } : {}),
     );
     const epoch = (await store.claim([64])).get(64)!;
-    await new Promise<void>((resolve) => store.snapshot.offer(64, epoch, async () => made, resolve));
+    await rowsWritten(store, 64, epoch, made);
     t.equal(await count(store, "entity WHERE id LIKE 'mixed-%'"), 298);
     t.equal(await count(store, "entity WHERE id IN ('mixed-7', 'mixed-157')"), 0);
   });
@@ -64,8 +64,13 @@ export async function entityRowsContract(t: Test, store: Store): Promise<void> {
     const epoch = (await store.claim([65])).get(65)!;
     const written = () => t.fail("it is another's");
     store.snapshot.offer(65, epoch, async () => undefined, written);
-    await new Promise<void>((resolve) => store.snapshot.offer(64, epoch, async () => [], resolve));
+    await rowsWritten(store, 64, epoch, []);
   });
+}
+
+/** Resolves when the rows are durable. */
+export function rowsWritten(store: Store, shard: number, epoch: number, made: SnapshotRow[]): Promise<void> {
+  return new Promise((resolve) => store.snapshot.offer(shard, epoch, async () => made, resolve));
 }
 
 export function rowOf(id: string, epoch: number, seq: number, more: Partial<SnapshotRow> = {}): SnapshotRow {

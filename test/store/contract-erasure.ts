@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import type { Test } from "tap";
 import { SHARDS } from "../../src/limits.ts";
 import { appendFlush } from "../../src/store/append-flush.ts";
-import type { SnapshotRow } from "../../src/store/snapshot.ts";
 import type { Store } from "../../src/store/store.ts";
 import { writeCheckpoint } from "../../src/store/write-checkpoint.ts";
 import { tablesWith } from "../support/search-database.ts";
+import { rowOf, rowsWritten } from "./contract-entity-rows.ts";
 import { alone, batchOf, committed, recovered, rows } from "./fixture.ts";
 
 const SHARD = 90;
@@ -21,10 +21,7 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
   const stale = { shard: SHARD, epoch: epoch - 1 };
   const find = () => tablesWith(store.context.pool, ID);
   let flushNo = 0;
-  const listed = (id: string) =>
-    new Promise<void>((resolve) =>
-      store.snapshot.offer(SHARD, epoch, async () => [rowOf(id, epoch)], resolve),
-    );
+  const listed = (id: string) => rowsWritten(store, SHARD, epoch, [rowOf(id, epoch, 1)]);
 
   await t.test("[D35] the row of a deleted entity goes, and only its owner's word counts", async (t) => {
     await listed(ID);
@@ -126,11 +123,4 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
 
 function eventOf(subject: string) {
   return { shard: SHARD, type: "state.changed", subject, time: 1, data: { subject } };
-}
-
-function rowOf(id: string, epoch: number): SnapshotRow {
-  return {
-    ...{ id, kind: "ship", state: "moving", liveness: "live", t: 1, received: 1 },
-    ...{ attributes: "{}", labels: [], fences: [], epoch, seq: 1 },
-  };
 }
