@@ -10,6 +10,7 @@ import { systemClock } from "../src/clock.ts";
 import { MAX_SEGMENT_POINTS } from "../src/limits.ts";
 import { openStore, type Store } from "../src/store/store.ts";
 import { History } from "../src/tracks/history.ts";
+import { PackedSegments } from "../src/tracks/packed-segments.ts";
 import type { TrackTails } from "../src/tracks/ports.ts";
 import { Fleet, workloadHash } from "./fleet.ts";
 import { bytesOfRowPerReport, bytesOfTracks } from "./history/storage.ts";
@@ -117,7 +118,7 @@ async function load(store: Store, traffic: Traffic): Promise<number> {
       made += 1;
       // A segment begins with the last point of the one before.
       for (const { points } of segments) reports += points.length - 1;
-      return { segments, written: () => (written += 1) };
+      return { segments: PackedSegments.of(segments), written: () => (written += 1) };
     },
     late: () => undefined,
   });

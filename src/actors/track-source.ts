@@ -2,14 +2,14 @@
 import { HAS_PLACE } from "../picture/columns.ts";
 import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
-import type { Segment } from "../tracks/segment.ts";
+import { PackedSegments } from "../tracks/packed-segments.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
-import { segmentOf } from "../tracks/tracks.ts";
 import type { EntityTable } from "./entity-table.ts";
 
 /** Rows to be written. */
 export interface SegmentBatch {
-  segments: Segment[];
+  /** Until the next batch is asked for. */
+  segments: PackedSegments;
   /** They are in the database: they are not needed any more. */
   written(): void;
 }
@@ -29,6 +29,7 @@ export class TrackSource {
   readonly #table: EntityTable;
   /** Where the last look ended, so that each shard has its turn. */
   #shard = 0;
+  readonly #segments = new PackedSegments();
 
   constructor(table: EntityTable) {
     this.#table = table;
@@ -41,7 +42,8 @@ export class TrackSource {
 
   /** @param limit segments, at most. @returns nothing if none is to be written now. */
   segments(limit: number): SegmentBatch | undefined {
-    const segments: Segment[] = [];
+    const segments = this.#segments;
+    segments.clear();
     const taken: { log: TrackLog; closed: ClosedSegment[] }[] = [];
     let room = limit;
     this.#eachLog((log, shard) => {
@@ -52,9 +54,7 @@ export class TrackSource {
       room -= closed.length;
       for (const one of closed) {
         const id = this.#idOf(shard, one.number);
-        const segment = id === undefined ? undefined : segmentOf(log, id, one);
-        // Between two reports of the same time there is nothing.
-        if (segment !== undefined && segment.points.length > 1) segments.push(segment);
+        if (id !== undefined) segments.addEnded(log, id, one);
       }
       return room > 0;
     });

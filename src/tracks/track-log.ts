@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
+import type { PathWriter } from "./path.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import type { TakenTail } from "./taken-tail.ts";
 import { MAX_COUNT, TrackHeads } from "./track-heads.ts";
@@ -23,8 +24,10 @@ import {
   isEnd,
   LATE,
   type Motion,
+  NOWHERE,
   POINT,
   type PointRecord,
+  readPointInto,
   readPoints,
   readRecord,
   STATE,
@@ -47,8 +50,9 @@ const SMALL_BYTES = 65_536;
 /** Share of the points that is wanted, below which a log is written anew. */
 const WANTED_SHARE = 2 / 3;
 
-/** Where the points of one segment begin, while it is copied. */
+/** Where the points of one segment begin, while it is copied, and the one that is. */
 const FOUND = new Uint32Array(MAX_COUNT);
+const READ = { ...NOWHERE };
 
 /** Of logs that nothing was written to: a node has hundreds. */
 const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
@@ -236,6 +240,20 @@ export class TrackLog {
   /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
   points(last: number, count: number): TrackPoint[] {
     return readPoints(this.#inputAt(last), last, count);
+  }
+
+  /** Adds the points of a segment that ended to a path, as they came. */
+  writePath(to: PathWriter, { last, count, until }: ClosedSegment): void {
+    const input = this.#inputAt(last);
+    findPoints(input, last, count, FOUND);
+    for (let i = 0; i < count; i++) {
+      input.at = FOUND[i];
+      readPointInto(input, READ);
+      to.add(READ);
+    }
+    if (Number.isNaN(until)) return;
+    READ.t = until;
+    to.add(READ);
   }
 
   /** The points of the open segment; there must be one. */

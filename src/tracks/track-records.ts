@@ -33,6 +33,8 @@ const POINT_BYTES = 56;
 
 const SCRATCH = new ByteWriter(POINT_BYTES);
 
+export const NOWHERE: TrackPoint = { t: NaN, lon: NaN, lat: NaN, alt: NaN, speed: NaN, course: NaN };
+
 /** Of a report. NaN = unknown. */
 export type Motion = Pick<TrackPoint, "lon" | "lat" | "alt" | "speed" | "course">;
 
@@ -133,21 +135,24 @@ function readPoint(input: ByteReader, tag: number, number: number): PointRecord 
   return { tag, number, back, point, state, recorded };
 }
 
-function readTrackPoint(input: ByteReader, tag: number): TrackPoint {
-  const t = input.f64();
-  const lon = input.i32() / DEGREE;
-  const lat = input.i32() / DEGREE;
-  const alt = tag & ALT ? input.f32() : NaN;
+function readTrackPoint(input: ByteReader, tag: number, into = { ...NOWHERE }): TrackPoint {
+  into.t = input.f64();
+  into.lon = input.i32() / DEGREE;
+  into.lat = input.i32() / DEGREE;
+  into.alt = tag & ALT ? input.f32() : NaN;
   const speed = tag & MOTION ? input.u16() : UNKNOWN;
   const course = tag & MOTION ? input.u16() : UNKNOWN;
-  return {
-    t,
-    lon,
-    lat,
-    alt,
-    speed: speed === UNKNOWN ? NaN : speed / 10,
-    course: course === UNKNOWN ? NaN : course / 10,
-  };
+  into.speed = speed === UNKNOWN ? NaN : speed / 10;
+  into.course = course === UNKNOWN ? NaN : course / 10;
+  return into;
+}
+
+/** Reads the point of a record that is one of a point, in place of what `into` says. */
+export function readPointInto(input: ByteReader, into: TrackPoint): void {
+  const tag = input.u8();
+  input.varint();
+  input.varint();
+  readTrackPoint(input, tag, into);
 }
 
 /** The points of the last `count` records of an entity up to the one at `last`, in the order in which they came. */

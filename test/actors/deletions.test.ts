@@ -226,7 +226,7 @@ t.test("[TR17] of an entity that is deleted nothing is kept once its way is in r
   t.same([...shard.departed], [[0, "a"]]);
   const batch = new TrackSource(h.system.table).segments(10);
   t.same(
-    batch?.segments.map(({ id }) => id),
+    batch?.segments.list.map(({ id }) => id),
     ["a", "a"],
   );
   batch!.written();

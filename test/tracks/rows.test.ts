@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { SegmentBatch } from "../../src/actors/track-source.ts";
 import type { Store } from "../../src/store/store.ts";
+import { PackedSegments } from "../../src/tracks/packed-segments.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
 import { count, KeptLog, open } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
@@ -54,7 +55,8 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
     holdMs: 300_000,
     segments(): SegmentBatch | undefined {
       const segments = batches.shift();
-      return segments === undefined ? undefined : { segments, written: () => written++ };
+      if (segments === undefined) return undefined;
+      return { segments: PackedSegments.of(segments), written: () => written++ };
     },
     late: () => undefined,
   });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import { MAX_SHARD_TRACK_BYTES, SHARDS } from "../../src/limits.ts";
+import { PackedSegments } from "../../src/tracks/packed-segments.ts";
 import { type Description, inOrder, pointAt, type Segment, wrapLongitude } from "../../src/tracks/segment.ts";
 import { segmentOf, Tracks } from "../../src/tracks/tracks.ts";
 import { fc } from "../support/seeded.ts";
 import { PlainTrack } from "./plain-track.ts";
+import { unpacked } from "./unpacked.ts";
 
 const HOLD_MS = 300_000;
 const SHARD = 3;
@@ -77,6 +79,7 @@ function described(state: string): Description {
 /** One shard's tracks, with a store that keeps pieces, and what was done since as the journal has it. */
 class Run {
   tracks = new Tracks(HOLD_MS);
+  readonly #packed = new PackedSegments();
   readonly plain = new Map(NUMBERS.map((number) => [number, new PlainTrack(HOLD_MS)]));
   readonly rows = new Map<string, Segment>();
   readonly late: string[] = [];
@@ -173,7 +176,9 @@ class Run {
   #write(): void {
     const closed = this.log.closed.shift()!;
     const segment = segmentOf(this.log, String(closed.number), closed);
+    this.#packed.addEnded(this.log, segment.id, closed);
     if (segment.points.length < 2) return;
+    assert.deepEqual(unpacked(this.#packed).at(-1), segment, "it is written as it is read from memory");
     const key = `${segment.id} ${segment.points[0].t} ${segment.recorded}`;
     const known = this.rows.get(key);
     if (known !== undefined) assert.deepEqual(segment, known, "the same key, the same row");

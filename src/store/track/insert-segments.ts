@@ -1,13 +1,15 @@
 /**
  * Writes segments as rows, fenced like a flush. A row that is there already, after a crash or an answer that was lost, is the same and stays.
  *
- * Inputs: incarnation, gen, all paths one after the other, then lists with an entry for each row: entity, first, last and recorded (Unix ms), hold, where
- * its path is (from 1) and how long, speed, course (lists as text), kind, state, attributes (JSON text), labels and fences (JSON text or empty).
+ * Inputs: incarnation, gen; all paths one after the other, and speed and course at all points; then lists with an entry for each row: entity, first, last
+ * and recorded (Unix ms), hold, where its path is (from 1), which of all points is its first (from 1) and how many it has, whether speed and course are
+ * known, kind, state, attributes (JSON text), labels and fences (JSON text or empty).
  */
 import type { PoolClient } from "pg";
-import { pathBytes, samplesText, writePath } from "../../tracks/path.ts";
-import type { Segment } from "../../tracks/segment.ts";
+import type { PackedSegments } from "../../tracks/packed-segments.ts";
+import { HEAD_BYTES, POINT_BYTES } from "../../tracks/path.ts";
 import type { FenceKey } from "../fence.ts";
+import { listOfSmallints } from "../list-bytes.ts";
 import { listOf, listOfTexts } from "../list-text.ts";
 
 const SQL = `
@@ -16,57 +18,64 @@ WITH held AS MATERIALIZED (
 ), written AS (
   INSERT INTO track (entity, first, recorded, hold, t_range, path, speed, course, kind, state, attributes, labels, fences)
   SELECT entity, to_timestamp(first / 1000), to_timestamp(recorded / 1000), hold,
-    tstzrange(to_timestamp(first / 1000), to_timestamp(last / 1000)), substring($3::bytea FROM at FOR length)::geometry,
-    speed::smallint[], course::smallint[], kind, state, attributes::jsonb,
+    tstzrange(to_timestamp(first / 1000), to_timestamp(last / 1000)),
+    substring($3::bytea FROM at FOR ${HEAD_BYTES} + ${POINT_BYTES} * points)::geometry,
+    CASE WHEN has_speed THEN ($4::smallint[])[point:point + points - 1] END,
+    CASE WHEN has_course THEN ($5::smallint[])[point:point + points - 1] END,
+    kind, state, attributes::jsonb,
     CASE WHEN labels = '' THEN '{}' ELSE ARRAY(SELECT json_array_elements_text(labels::json)) END,
     CASE WHEN fences = '' THEN '{}' ELSE ARRAY(SELECT json_array_elements_text(fences::json)) END
-  FROM held, unnest($4::text[], $5::float8[], $6::float8[], $7::float8[], $8::bool[], $9::int[], $10::int[], $11::text[], $12::text[],
-    $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-    AS row (entity, first, last, recorded, hold, at, length, speed, course, kind, state, attributes, labels, fences)
+  FROM held, unnest($6::text[], $7::float8[], $8::float8[], $9::float8[], $10::bool[], $11::int[], $12::int[], $13::int[], $14::bool[], $15::bool[],
+    $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
+    AS row (entity, first, last, recorded, hold, at, point, points, has_speed, has_course, kind, state, attributes, labels, fences)
   ON CONFLICT DO NOTHING
 )
 SELECT FROM held`;
 
-/** @returns false if the fence does not stand any more. */
+/** Those from one up to another. @returns false if the fence does not stand any more. */
 export async function insertSegments(
   client: PoolClient,
   key: FenceKey,
-  segments: readonly Segment[],
+  segments: PackedSegments,
+  from: number,
+  to: number,
 ): Promise<boolean> {
-  const lengths = segments.map(({ points }) => pathBytes(points.length));
-  const paths = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + length, 0));
-  const view = new DataView(paths.buffer, paths.byteOffset, paths.byteLength);
-  let at = 0;
-  const places = segments.map(({ points }, i) => {
-    const place = at;
-    writePath(points, view, place);
-    at += lengths[i];
-    return place + 1;
-  });
+  const { paths } = segments;
+  const rows = segments.list.slice(from, to);
+  const start = rows[0].path;
+  const end = rows.at(-1)!.path;
   const result = await client.query({
     name: "insert-segments",
     text: SQL,
     values: [
       key.incarnation,
       key.gen,
-      paths,
-      listOfTexts(segments.map(({ id }) => id)),
-      listOf(segments.map(({ points }) => points[0].t)),
-      listOf(segments.map(({ points }) => points.at(-1)!.t)),
-      listOf(segments.map(({ recorded }) => recorded)),
-      listOf(segments.map(({ hold }) => hold)),
-      listOf(places),
-      listOf(lengths),
-      listOfTexts(segments.map(({ points }) => samplesText(points, "speed"))),
-      listOfTexts(segments.map(({ points }) => samplesText(points, "course"))),
-      listOfTexts(segments.map(({ kind }) => kind)),
-      listOfTexts(segments.map(({ state }) => state)),
-      listOfTexts(segments.map(({ attributes }) => (attributes === "" ? "{}" : attributes))),
-      listOfTexts(segments.map(({ labels }) => textOf(labels))),
-      listOfTexts(segments.map(({ fences }) => textOf(fences))),
+      bufferOf(paths.paths(start, end)),
+      listOfSmallints(paths.speeds(start, end)),
+      listOfSmallints(paths.courses(start, end)),
+      listOfTexts(rows.map(({ id }) => id)),
+      listOf(rows.map(({ path }) => path.first)),
+      listOf(rows.map(({ path }) => path.last)),
+      listOf(rows.map(({ recorded }) => recorded)),
+      listOf(rows.map(({ hold }) => hold)),
+      listOf(rows.map(({ path }) => path.at - start.at + 1)),
+      listOf(rows.map(({ path }) => path.firstPoint - start.firstPoint + 1)),
+      listOf(rows.map(({ path }) => path.points)),
+      listOf(rows.map(({ path }) => path.hasSpeed)),
+      listOf(rows.map(({ path }) => path.hasCourse)),
+      listOfTexts(rows.map(({ description }) => description.kind)),
+      listOfTexts(rows.map(({ description }) => description.state)),
+      listOfTexts(rows.map(({ description }) => description.attributes || "{}")),
+      listOfTexts(rows.map(({ description }) => textOf(description.labels))),
+      listOfTexts(rows.map(({ description }) => textOf(description.fences))),
     ],
   });
   return result.rowCount === 1;
+}
+
+/** A view: the driver copies what it is given before it returns. */
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function textOf(names: readonly string[]): string {

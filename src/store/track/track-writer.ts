@@ -9,7 +9,7 @@ import { StoreAway } from "../../actors/ports.ts";
 import type { LateBatch, SegmentBatch } from "../../actors/track-source.ts";
 import { MAX_BACKGROUND_ROWS, TRACK_BATCH_ROWS, TRACK_ROWS_PER_SECOND } from "../../limits.ts";
 import { correct } from "../../tracks/correct.ts";
-import type { Segment } from "../../tracks/segment.ts";
+import { PackedSegments } from "../../tracks/packed-segments.ts";
 import { isPoison } from "../errors.ts";
 import type { Fence, FenceKey } from "../fence.ts";
 import { type StoreContext, withClient } from "../session.ts";
@@ -100,11 +100,12 @@ export class TrackWriter {
     const key = await this.#key();
     const batch = rows.segments(this.#batchRows);
     if (batch === undefined) return undefined;
+    const { list } = batch.segments;
     await this.#insert(key, batch.segments);
     batch.written();
-    this.stats.rows += batch.segments.length;
-    for (const { points } of batch.segments) this.stats.points += points.length - 1;
-    return batch.segments.length;
+    this.stats.rows += list.length;
+    for (const { path } of list) this.stats.points += path.points - 1;
+    return list.length;
   }
 
   async #writeLate(rows: TrackRows): Promise<number | undefined> {
@@ -121,7 +122,7 @@ export class TrackWriter {
       correct(id, current.get(id) ?? [], points, end, holdMs),
     );
     for (let at = 0; at < changed.length; at += this.#batchRows)
-      await this.#insert(key, changed.slice(at, at + this.#batchRows));
+      await this.#insert(key, PackedSegments.of(changed.slice(at, at + this.#batchRows)));
     batch.written();
     this.stats.corrections += changed.length;
     return Math.max(1, changed.length);
@@ -136,23 +137,25 @@ export class TrackWriter {
   }
 
   /** A row that PostgreSQL refuses is told and left out; the others are written. @throws StoreAway */
-  async #insert(key: FenceKey, segments: readonly Segment[]): Promise<void> {
-    if (segments.length === 0) return;
+  async #insert(key: FenceKey, segments: PackedSegments, from = 0, to = segments.list.length): Promise<void> {
+    if (from === to) return;
     try {
-      const held = await withClient(this.#context, (client) => insertSegments(client, key, segments));
+      const held = await withClient(this.#context, (client) =>
+        insertSegments(client, key, segments, from, to),
+      );
       if (!held) throw new StoreAway("the fence has moved on");
     } catch (error) {
       if (!isPoison(error)) throw error;
-      if (segments.length === 1) {
-        const { id } = segments[0]!;
+      if (to - from === 1) {
+        const { id } = segments.list[from]!;
         this.#failed(
           new Error(`a segment of ${JSON.stringify(id)} was refused: ${error.message}`, { cause: error }),
         );
         return;
       }
-      const middle = segments.length >> 1;
-      await this.#insert(key, segments.slice(0, middle));
-      await this.#insert(key, segments.slice(middle));
+      const middle = (from + to) >> 1;
+      await this.#insert(key, segments, from, middle);
+      await this.#insert(key, segments, middle, to);
     }
   }
 
