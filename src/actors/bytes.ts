@@ -51,6 +51,12 @@ export class ByteWriter {
     this.length = 0;
   }
 
+  /** Drops the first `count` bytes: what is behind them moves to the front. */
+  dropFront(count: number): void {
+    this.bytes.copyWithin(0, count, this.length);
+    this.length -= count;
+  }
+
   /** A copy of what was written. */
   copy(): Uint8Array<ArrayBuffer> {
     return this.bytes.slice(0, this.length);

@@ -59,8 +59,8 @@ export interface Checkpoint {
   body: Uint8Array;
   /** What has become known of its tracks, and is in no row yet, since the checkpoint before. Absent = nothing. */
   tail?: TrackPiece & {
-    /** Pieces with smaller numbers are not wanted any more. */
-    whole: boolean;
+    /** Pieces with smaller numbers than this are not wanted any more. */
+    firstNo: number;
   };
 }
 

@@ -29,7 +29,7 @@ WITH held AS MATERIALIZED (
 )
 UPDATE mark SET checkpoint = $5 FROM written WHERE mark.shard = written.shard`;
 
-const NO_TAIL = { no: 0, whole: false, body: new Uint8Array(0) };
+const NO_TAIL = { no: 0, firstNo: 0, body: new Uint8Array(0) };
 
 /** @returns false if the fence does not stand any more, the shard was claimed again since, or its mark is past this one. */
 export async function writeCheckpoint(
@@ -50,7 +50,7 @@ export async function writeCheckpoint(
       bytesOf(body),
       tail.no,
       bytesOf(tail.body),
-      tail.whole ? tail.no : 0,
+      tail.firstNo,
     ],
   });
   return result.rowCount === 1;

@@ -7,7 +7,8 @@ export interface ClosedSegment extends Description {
   recorded: number;
   /** Until when the entity is taken to be at the last point; NaN = the segment ends with it. */
   until: number;
-  /** Its last point's record, and how many points it has. */
+  /** Its first and its last point's record, and how many points it has. */
+  first: number;
   last: number;
   count: number;
   /** In the order in which they ended. */
@@ -17,6 +18,8 @@ export interface ClosedSegment extends Description {
 /** A point that belongs before the open segment. */
 export interface LatePoint {
   number: number;
+  /** Its record. */
+  at: number;
   point: TrackPoint;
   received: number;
   turn: number;

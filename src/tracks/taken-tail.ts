@@ -5,10 +5,12 @@ export interface TakenTail {
   log: TrackLog;
   /** Ascending; a piece replaces one of the same number. */
   no: number;
-  /** Pieces with smaller numbers are not wanted any more. */
-  whole: boolean;
+  /** Pieces with smaller numbers than this are not wanted any more. */
+  firstNo: number;
   body: Uint8Array;
+  /** Up to here all is in pieces then: bytes, points and segments that ended. */
   end: number;
+  points: number;
   turn: number;
   /** With it so many numbers are forgotten. */
   forgotten: number;

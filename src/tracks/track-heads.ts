@@ -1,5 +1,5 @@
 /** What a log knows of each of its entities by number: of one next to each other, so that it takes one cache line. */
-import { widenF64 } from "../picture/columns.ts";
+import { widenF64, widenU32 } from "../picture/columns.ts";
 
 /** As 64-bit numbers … */
 const FIRST_TIME = 0;
@@ -17,10 +17,13 @@ export const MAX_COUNT = 2 ** COUNT_BITS - 1;
 /** Of those that know nothing yet: a node has hundreds. */
 const NO_TIMES = new Float64Array(0);
 const NO_WORDS = new Uint32Array(0);
+const NO_FIRSTS = new Uint32Array(0);
 
 export class TrackHeads {
   #times = NO_TIMES;
   #words = NO_WORDS;
+  /** The first point's record of what is open, which is needed once for each segment. */
+  #firsts = NO_FIRSTS;
   /** All numbers that are known are below. */
   size = 0;
 
@@ -31,6 +34,7 @@ export class TrackHeads {
     const capacity = Math.max(16, (2 * this.#times.length) / HEAD, number + 1);
     this.#times = widenF64(this.#times, capacity * HEAD);
     this.#words = new Uint32Array(this.#times.buffer);
+    this.#firsts = widenU32(this.#firsts, capacity);
   }
 
   /** Points of the open segment, 0 = there is none. */
@@ -60,6 +64,24 @@ export class TrackHeads {
   setLast(number: number, at: number, t: number): void {
     this.#times[number * HEAD + LAST_TIME] = t;
     this.#words[number * WORDS + LAST] = at + 1;
+  }
+
+  /** Where the record of the first open point begins; there must be one. */
+  firstAt(number: number): number {
+    return this.#firsts[number];
+  }
+
+  setFirstAt(number: number, at: number): void {
+    this.#firsts[number] = at;
+  }
+
+  /** All records have moved so many bytes to the front. */
+  moveBack(bytes: number): void {
+    for (let number = 0; number < this.size; number++) {
+      if (!this.hasLast(number)) continue;
+      this.#words[number * WORDS + LAST] -= bytes;
+      if (this.count(number) > 0) this.#firsts[number] -= bytes;
+    }
   }
 
   /** Time of the last point, −Infinity if none is known. */

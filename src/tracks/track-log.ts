@@ -1,7 +1,7 @@
 /**
  * The points of one shard that are in no row yet: a log of records, in which each point leads back to the entity's one before. What was added since
- * the last checkpoint goes with the next one, so that all checkpoints together hold the whole log; when little of it is still wanted it is written
- * anew, and the next checkpoint replaces what those before it hold.
+ * the last checkpoint goes with the next one as a piece, so that all pieces together hold the whole log. The oldest pieces are dropped when nothing in
+ * them is wanted any more; when little is wanted of the others it is written anew, and the next checkpoint replaces all pieces before it.
  *
  * A segment is open (points are added) → closed → durable (a checkpoint that holds its end was written) → written as a row, and dropped. Rows are made
  * of durable segments only: after a crash the log gives the same ones again, so that nothing is written twice that is not the same row.
@@ -13,6 +13,7 @@ import type { PathWriter } from "./path.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import type { TakenTail } from "./taken-tail.ts";
 import { MAX_COUNT, TrackHeads } from "./track-heads.ts";
+import { type Place, TrackPieces } from "./track-pieces.ts";
 import {
   BEGIN,
   copyPoint,
@@ -35,6 +36,7 @@ import {
   writeEnd,
   writePoint,
 } from "./track-records.ts";
+import { wantedOf } from "./wanted.ts";
 
 /** Bits of the state of an open segment. It has nothing but the last point of the segment before. */
 export const CARRIED = 1;
@@ -45,16 +47,18 @@ export const FRESH = 4;
 /** It ended with a hold: nothing is open, and the last point is known still. */
 const HELD = 8;
 
-/** Smaller logs are not written anew. */
+/** Smaller logs stay as they are. */
 const SMALL_BYTES = 65_536;
-/** Share of the points that is wanted, below which a log is written anew. */
-const WANTED_SHARE = 2 / 3;
+/** Share of a log that can be dropped, before it is. */
+const DROPPED_SHARE = 1 / 8;
+/** Share of points wanted, below which it is written anew. A half are of segments that grow and end evenly. */
+const WANTED_SHARE = 1 / 3;
 
 /** Where the points of one segment begin, while it is copied, and the one that is. */
 const FOUND = new Uint32Array(MAX_COUNT);
 const READ = { ...NOWHERE };
 
-/** Of logs that nothing was written to: a node has hundreds. */
+/** Of logs without records: a node has hundreds. */
 const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
 
 export class TrackLog {
@@ -64,16 +68,12 @@ export class TrackLog {
   #heads = new TrackHeads();
   #points = 0;
   #turn = 0;
-  #durableTurn = 0;
-  /** Up to where pieces are durable, and the number of the next. */
-  #durable = 0;
-  #no = 0;
-  /** What was taken may be written yet. */
-  #pending = false;
-  /** Numbers that were forgotten, until it was written anew, and by what is durable. */
+  readonly #pieces = new TrackPieces();
+  /** Numbers whose open segment began in a piece that was dropped: it is a row. Only while pieces are loaded. */
+  readonly #cut = new Set<number>();
+  /** Numbers that were forgotten, now and when it was written anew. */
   #forgotten = 0;
   #rewritten = 0;
-  #clean = 0;
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
   late: LatePoint[] = [];
@@ -135,7 +135,7 @@ export class TrackLog {
   addLate(number: number, t: number, motion: Motion, received: number): void {
     const at = this.#out.length;
     writePoint(this.#out, LATE, number, 0, t, motion, 0, received);
-    this.#addLate(this.#recordAt(at));
+    this.#addLate(this.#recordAt(at), at);
   }
 
   /**
@@ -152,23 +152,15 @@ export class TrackLog {
   /** What goes with a checkpoint that holds all that was added until now. */
   take(): TakenTail {
     // One that was taken and hangs may still be written after this: then both must begin at the same record.
-    const isSparse = this.bytes > SMALL_BYTES && this.#wanted() < this.#points * WANTED_SHARE;
-    if (!this.#pending && (isSparse || this.#rewritten < this.#forgotten)) this.#rewrite();
-    this.#pending = true;
-    const whole = this.#durable === 0;
+    if (!this.#pieces.isPending) this.#tidy();
     // What is written stays as it is, also where the log goes on in other memory.
-    const body = this.#out.bytes.subarray(this.#durable, this.#out.length);
-    const forgotten = this.#rewritten;
-    return { log: this, no: this.#no, whole, body, end: this.#out.length, turn: this.#turn, forgotten };
+    const body = this.#out.bytes.subarray(this.#pieces.durable.end, this.bytes);
+    return { log: this, body, ...this.#pieces.take(this.#place) };
   }
 
   /** The checkpoint that it went with is durable. */
   wasWritten(tail: TakenTail): void {
-    this.#pending = false;
-    this.#durable = Math.max(this.#durable, tail.end);
-    this.#durableTurn = Math.max(this.#durableTurn, tail.turn);
-    this.#no = Math.max(this.#no, tail.no + 1);
-    this.#clean = Math.max(this.#clean, tail.forgotten);
+    this.#pieces.wasWritten(tail);
   }
 
   /** Takes a piece that a checkpoint held, in their order. */
@@ -181,12 +173,10 @@ export class TrackLog {
       const at = input.at;
       const record = readRecord(input);
       if (isEnd(record)) this.#applyEnd(record);
-      else if (tagOf(record.tag) === LATE) this.#addLate(record);
+      else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
-    this.#durable = this.#out.length;
-    this.#durableTurn = this.#turn;
-    this.#no = no + 1;
+    this.#pieces.wasRead(no, this.#place);
   }
 
   /** Forgets all of a number, whatever was to become of it: it is in the pieces no more once they are written anew. */
@@ -224,7 +214,7 @@ export class TrackLog {
 
   /** Whether no piece that is durable holds anything of what the first so many times forgot. */
   isClean(forgotten: number): boolean {
-    return this.#clean >= forgotten;
+    return this.#pieces.durable.forgotten >= forgotten;
   }
 
   /** Numbers of which something that has ended is in no row yet. */
@@ -234,7 +224,7 @@ export class TrackLog {
 
   /** Whether a segment, or a late point, is in a checkpoint that was written. */
   isDurable({ turn }: { turn: number }): boolean {
-    return turn <= this.#durableTurn;
+    return turn <= this.#pieces.durable.turn;
   }
 
   /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
@@ -251,9 +241,7 @@ export class TrackLog {
       readPointInto(input, READ);
       to.add(READ);
     }
-    if (Number.isNaN(until)) return;
-    READ.t = until;
-    to.add(READ);
+    if (!Number.isNaN(until)) to.add(Object.assign(READ, { t: until }));
   }
 
   /** The points of the open segment; there must be one. */
@@ -298,7 +286,8 @@ export class TrackLog {
     if (tag & BEGIN) {
       count = 0;
       heads.setFirstTime(number, t);
-    }
+      heads.setFirstAt(number, at);
+    } else if (!heads.hasLast(number)) this.#cut.add(number);
     count += 1;
     this.#points += 1;
     if (tag & STATE) {
@@ -312,30 +301,51 @@ export class TrackLog {
 
   #applyEnd(record: EndRecord): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
+    // All of it was dropped but its end.
+    if (!this.#heads.hasLast(number)) return;
     const last = this.#heads.lastAt(number);
     const count = this.count(number);
     const turn = ++this.#turn;
-    this.closed.push({ number, recorded, until, kind, state, attributes, labels, fences, last, count, turn });
+    const first = this.#heads.firstAt(number);
+    const what = { kind, state, attributes, labels, fences };
+    if (!this.#cut.delete(number))
+      this.closed.push({ number, recorded, until, ...what, first, last, count, turn });
     if (!Number.isNaN(until)) {
       this.#heads.setOpen(number, 0, this.state(number));
       return;
     }
     this.#heads.setOpen(number, 1, CARRIED);
     this.#heads.setFirstTime(number, this.#heads.lastTime(number));
+    this.#heads.setFirstAt(number, last);
     this.#heads.setRecorded(number, nextRecorded);
   }
 
-  #addLate({ number, point, recorded }: PointRecord): void {
-    this.late.push({ number, point, received: recorded, turn: ++this.#turn });
+  #addLate({ number, point, recorded }: PointRecord, at: number): void {
+    this.late.push({ number, at, point, received: recorded, turn: ++this.#turn });
   }
 
-  /** How many points are wanted, those that two segments share twice. */
-  #wanted(): number {
-    let wanted = this.late.length;
-    for (const { count } of this.closed) wanted += count;
-    for (let number = 0; number < this.#heads.size; number++)
-      if (this.#heads.hasLast(number)) wanted += Math.max(1, this.count(number));
-    return wanted;
+  get #place(): Place {
+    return { end: this.bytes, points: this.#points, turn: this.#turn, forgotten: this.#rewritten };
+  }
+
+  /** Drops what is not wanted, if it is worth it; also what is forgotten. */
+  #tidy(): void {
+    if (this.bytes > SMALL_BYTES) {
+      const wanted = wantedOf(this.#heads, this.closed, this.late);
+      this.#dropBefore(wanted.first);
+      if (wanted.points < this.#points * WANTED_SHARE) this.#rewrite();
+    }
+    if (this.#rewritten < this.#forgotten) this.#rewrite();
+  }
+
+  #dropBefore(wanted: number): void {
+    const { bytes, points } = this.#pieces.dropBefore(wanted, this.bytes * DROPPED_SHARE);
+    if (bytes === 0) return;
+    this.#out.dropFront(bytes);
+    this.#points -= points;
+    this.#heads.moveBack(bytes);
+    for (const one of this.closed) Object.assign(one, { first: one.first - bytes, last: one.last - bytes });
+    for (const one of this.late) one.at -= bytes;
   }
 
   /** Writes what is wanted anew, entity by entity. */
@@ -349,18 +359,22 @@ export class TrackLog {
       for (const [i, segment] of ended.entries()) {
         to.#copy(this, number, segment.last, segment.count, segment.recorded, 0);
         to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
-        segment.last = to.closed.at(-1)!.last;
+        const { first, last } = to.closed.at(-1)!;
+        Object.assign(segment, { first, last });
       }
       const last = this.#heads.lastAt(number);
       const count = this.count(number);
       if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
       else if (ended.length === 0) to.#copy(this, number, last, 1, NaN, HELD);
     }
-    for (const { number, point, received } of this.late) to.addLate(number, point.t, point, received);
+    for (const [i, { number, point, received }] of this.late.entries()) {
+      to.addLate(number, point.t, point, received);
+      this.late[i]!.at = to.late[i]!.at;
+    }
     this.#out = to.#out;
     this.#heads = to.#heads;
     this.#points = to.#points;
-    this.#durable = 0;
+    this.#pieces.dropAll();
     this.#rewritten = this.#forgotten;
   }
 

@@ -184,7 +184,8 @@ export function hasPoint(input: ByteReader, last: number, most: number, t: numbe
       input.at = begin;
       if (isSameMotion(readTrackPoint(input, tag), sought)) return true;
     }
-    if (back === 0) break;
+    // What is before the first record was dropped.
+    if (back === 0 || back > at) break;
     at -= back;
   }
   return false;

@@ -133,7 +133,7 @@ export function keptPieces(
 ): Map<number, TrackPiece> {
   const pieces = new Map(before);
   if (tail === undefined) return pieces;
-  if (tail.whole) for (const no of pieces.keys()) if (no < tail.no) pieces.delete(no);
+  for (const no of pieces.keys()) if (no < tail.firstNo) pieces.delete(no);
   if (tail.body.length > 0) pieces.set(tail.no, { no: tail.no, body: tail.body.slice() });
   return pieces;
 }

@@ -1,216 +1,19 @@
-import assert from "node:assert/strict";
 import t from "tap";
 import { MAX_SHARD_TRACK_BYTES, SHARDS } from "../../src/limits.ts";
-import { PackedSegments } from "../../src/tracks/packed-segments.ts";
-import { type Description, inOrder, pointAt, type Segment, wrapLongitude } from "../../src/tracks/segment.ts";
+import { inOrder, pointAt } from "../../src/tracks/segment.ts";
 import { segmentOf, Tracks } from "../../src/tracks/tracks.ts";
 import { fc } from "../support/seeded.ts";
-import { PlainTrack } from "./plain-track.ts";
-import { unpacked } from "./unpacked.ts";
+import { busyStep, HOLD_MS, NO_DESCRIPTION, NUMBERS, Run, SHARD, START, step } from "./log-run.ts";
 
-const HOLD_MS = 300_000;
-const SHARD = 3;
-const NUMBERS = [0, 1, 5];
-const START = Date.UTC(2026, 0, 1, 23, 30);
-const NO_DESCRIPTION: Description = { kind: "truck", state: "a", attributes: "", labels: [], fences: [] };
-
-type Step =
-  | { is: "report"; number: number; after: number; delay: number; lon: number; speed: number }
-  | { is: "late"; number: number; before: number; delay: number; lon: number }
-  | { is: "run"; number: number; count: number; everyMs: number }
-  | { is: "changes"; number: number; state: string }
-  | { is: "silent"; number: number }
-  | { is: "checkpoint"; lands: boolean; written: boolean }
-  | { is: "crash" };
-
-const number = fc.constantFrom(...NUMBERS);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      is: fc.constant("report" as const),
-      number,
-      after: fc.constantFrom(0, 1, 1_000, 60_000, 299_999, 300_000, 1_000_000),
-      delay: fc.constantFrom(0, 0, 0, 5_000, 100_000),
-      lon: fc.constantFrom(-180, -179.5, 10, 10.0000001, 179.9, 180),
-      speed: fc.constantFrom(NaN, 0, 12.3),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      is: fc.constant("late" as const),
-      number,
-      before: fc.constantFrom(1, 1_500, 40_000, 2_000_000),
-      delay: fc.constantFrom(0, 60_000),
-      lon: fc.constantFrom(11, -179),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      is: fc.constant("run" as const),
-      number,
-      count: fc.constantFrom(3, 70, 2_000),
-      everyMs: fc.constantFrom(1_000, 20_000),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ is: fc.constant("changes" as const), number, state: fc.constantFrom("a", "b") }),
-  },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant("silent" as const), number }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      is: fc.constant("checkpoint" as const),
-      lands: fc.boolean(),
-      written: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant({ is: "crash" as const }) },
-);
-
-/** One is in a fence in one of its states. */
-function described(state: string): Description {
-  return { ...NO_DESCRIPTION, state, fences: state === "b" ? ["harbour", "ö"] : [] };
-}
-
-/** One shard's tracks, with a store that keeps pieces, and what was done since as the journal has it. */
-class Run {
-  tracks = new Tracks(HOLD_MS);
-  readonly #packed = new PackedSegments();
-  readonly plain = new Map(NUMBERS.map((number) => [number, new PlainTrack(HOLD_MS)]));
-  readonly rows = new Map<string, Segment>();
-  readonly late: string[] = [];
-  #pieces = new Map<number, Uint8Array>();
-  #since: ((tracks: Tracks) => void)[] = [];
-  #state = "a";
-  readonly #clock = new Map(NUMBERS.map((number) => [number, START]));
-  readonly #heard = new Map(NUMBERS.map((number) => [number, START]));
-  #now = START;
-
-  get log() {
-    return this.tracks.logs[SHARD];
-  }
-
-  #do(what: (tracks: Tracks) => void): void {
-    this.#since.push(what);
-    what(this.tracks);
-  }
-
-  #report(number: number, t: number, delay: number, lon: number, speed: number, late: boolean): void {
-    const lat = 60;
-    const received = Math.max(this.#now, t + delay);
-    this.#now = received;
-    const fix = { t, received, lon, lat, alt: NaN, speed, course: NaN, late };
-    const description = described(this.#state);
-    const heard = this.#heard.get(number)!;
-    const before = this.log.late.length;
-    this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
-    this.#heard.set(number, received);
-    if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
-    // Of an older one at the time of the last, the last stays.
-    else if (!(late && this.plain.get(number)!.points.has(t)) || t === this.#clock.get(number))
-      this.plain.get(number)!.points.set(t, { t, lon, lat, alt: NaN, speed, course: NaN });
-  }
-
-  run(step: Step): void {
-    switch (step.is) {
-      case "report": {
-        const t = this.#clock.get(step.number)! + step.after;
-        this.#clock.set(step.number, t);
-        this.#report(step.number, t, step.delay, step.lon, step.speed, false);
-        break;
-      }
-      case "late":
-        this.#report(step.number, this.#clock.get(step.number)! - step.before, step.delay, step.lon, 1, true);
-        break;
-      case "run":
-        for (let i = 0; i < step.count; i++) {
-          const t = this.#clock.get(step.number)! + step.everyMs;
-          this.#clock.set(step.number, t);
-          this.#report(step.number, t, 0, wrapLongitude(100 + i / 10), 3, false);
-        }
-        break;
-      case "changes": {
-        const before = described(this.#state);
-        for (const number of NUMBERS) {
-          const heard = this.#heard.get(number)!;
-          this.#do((tracks) => tracks.changes(SHARD, number, heard, before));
-        }
-        this.#state = step.state;
-        break;
-      }
-      case "silent": {
-        const description = described(this.#state);
-        const heard = this.#heard.get(step.number)!;
-        this.#do((tracks) => tracks.silent(SHARD, step.number, heard, description));
-        break;
-      }
-      case "checkpoint":
-        this.#checkpoint(step.lands, step.written);
-        break;
-      case "crash":
-        this.tracks = new Tracks(HOLD_MS);
-        for (const [no, body] of [...this.#pieces].sort(([a], [b]) => a - b)) this.log.load(no, body);
-        for (const what of this.#since) what(this.tracks);
-        break;
-      default:
-        step satisfies never;
-    }
-  }
-
-  #checkpoint(lands: boolean, write: boolean): void {
-    const tail = this.log.take();
-    if (!lands) return;
-    if (tail.whole) for (const no of this.#pieces.keys()) if (no < tail.no) this.#pieces.delete(no);
-    this.#pieces.set(tail.no, tail.body.slice());
-    this.#since = [];
-    // What lands and is not known to have is the harder case.
-    if (!write) return;
-    this.log.wasWritten(tail);
-    while (this.log.closed.length > 0 && this.log.isDurable(this.log.closed[0])) this.#write();
-  }
-
-  #write(): void {
-    const closed = this.log.closed.shift()!;
-    const segment = segmentOf(this.log, String(closed.number), closed);
-    this.#packed.addEnded(this.log, segment.id, closed);
-    if (segment.points.length < 2) return;
-    assert.deepEqual(unpacked(this.#packed).at(-1), segment, "it is written as it is read from memory");
-    const key = `${segment.id} ${segment.points[0].t} ${segment.recorded}`;
-    const known = this.rows.get(key);
-    if (known !== undefined) assert.deepEqual(segment, known, "the same key, the same row");
-    this.rows.set(key, segment);
-  }
-
-  check(): void {
-    for (const number of NUMBERS) {
-      const ended = this.log.closed.filter((closed) => closed.number === number);
-      const unwritten = ended.map((closed) => segmentOf(this.log, String(number), closed));
-      const written = [...this.rows.values()].filter(({ id }) => id === String(number));
-      const segments = PlainTrack.current(
-        [...written, ...unwritten].filter(({ points }) => points.length > 1),
-      );
-      const open = this.log.count(number) > 0 ? inOrder(this.log.open(number)) : [];
-      for (const { state, fences } of segments) assert.deepEqual(fences, described(state).fences);
-      const before = segments.at(-1);
-      // What goes on from a hold takes its place.
-      if (open.length > 0 && before?.hold && before.points[0].t === open[0].t) segments.pop();
-      this.plain.get(number)!.check(segments, open);
-    }
-    const late = this.log.late.map(({ number, point }) => `${number} ${point.t} ${point.lon}`);
-    assert.deepEqual(late.sort(), this.late.sort());
-  }
-}
+/** Of so many a log is large although their segments are short. */
+const MANY = Array.from({ length: 40 }, (_, number) => number);
 
 t.test(
   "[TR1] [TR2] [TR3] [TR5] tracks are what was reported, whatever fails, lands unseen or is written anew",
   async () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const run = new Run();
+        const run = new Run(NUMBERS, 0);
         for (const one of steps) run.run(one);
         run.check();
         run.run({ is: "crash" });
@@ -220,6 +23,24 @@ t.test(
     );
   },
 );
+
+t.test("[TR1] [TR10] the oldest pieces are dropped when all of them is in rows", async (t) => {
+  let dropped = 0;
+  let rewritten = 0;
+  fc.assert(
+    fc.property(fc.array(busyStep, { minLength: 80, maxLength: 160 }), (steps) => {
+      const run = new Run(MANY, 30);
+      for (const one of steps) run.run(one);
+      run.check();
+      run.run({ is: "crash" });
+      run.check();
+      dropped += run.dropped;
+      rewritten += run.rewritten;
+    }),
+    { numRuns: 40 },
+  );
+  t.ok(dropped >= 20 && rewritten > 0, `${dropped} times, and written anew ${rewritten} times`);
+});
 
 const fix = (t: number, more: object = {}) => ({
   ...{ t, received: t, lon: 10, lat: 60, alt: NaN, speed: NaN, course: NaN, late: false },
