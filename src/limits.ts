@@ -218,8 +218,8 @@ assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back
 export const TRACK_DELAY_MS = 10_000;
 /** Points of a shard that are in no row yet: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
 export const MAX_SHARD_TRACK_BYTES = 7 * 2 ** 20;
-/** Rows of tracks in one statement on a server: some 1.2 MB. */
-export const TRACK_BATCH_ROWS = 500;
+/** Rows of tracks in one statement on a server: some 500 KB. More are 10 ms in which nothing else is done. */
+export const TRACK_BATCH_ROWS = 200;
 /** Segments of a track in one answer: 64,000 positions by default. */
 export const MAX_TRACK_SEGMENTS = 5_000;
 export const DEFAULT_TRACK_SEGMENTS = 1_000;
