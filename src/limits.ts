@@ -216,7 +216,7 @@ export const MAX_HOLD_MS = 12 * 3_600_000;
 assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
 /** A report that comes so long after it was observed is told apart from those that come in time, so that what was known when can be told. */
 export const TRACK_DELAY_MS = 10_000;
-/** Points of a shard that are in no row yet: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
+/** Points that a shard holds until they are in rows, and as many that are already: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
 export const MAX_SHARD_TRACK_BYTES = 7 * 2 ** 20;
 /** Rows of tracks in one statement on a server: some 500 KB. More are 10 ms in which nothing else is done. */
 export const TRACK_BATCH_ROWS = 200;

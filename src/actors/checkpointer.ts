@@ -104,6 +104,7 @@ export class Checkpointer {
     this.#awaiting = this.#wanted.get(shard) ?? [];
     this.#wanted.delete(shard);
     const body = encodeCheckpoint(this.#table, shard, this.#out);
+    if (shard.factsSinceCheckpoint === 0) shard.dirtySince = now;
     this.#factsTaken = shard.factsSinceCheckpoint;
     shard.factsSinceCheckpoint = 0;
     const tail = this.#table.tracks.logs[shard.index].take();
@@ -155,7 +156,9 @@ export class Checkpointer {
   #dirtiest(before: number, byFacts: boolean): Shard | undefined {
     let best: Shard | undefined;
     for (const shard of this.#table.shards) {
-      if (shard.status !== "open" || shard.factsSinceCheckpoint === 0 || shard.dirtySince > before) continue;
+      // One that is full takes no reports until its tracks are tidied.
+      const isDirty = shard.factsSinceCheckpoint > 0 || this.#table.tracks.isFull(shard.index);
+      if (shard.status !== "open" || !isDirty || shard.dirtySince > before) continue;
       if (best === undefined) best = shard;
       else if (
         byFacts ? shard.factsSinceCheckpoint > best.factsSinceCheckpoint : shard.dirtySince < best.dirtySince

@@ -59,10 +59,13 @@ export class LocalTails {
     for (const shard of this.#table.shards) {
       if (!open(shard.index)) continue;
       const { nextNumber } = shard;
-      const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
+      let ended = this.#endedOf(shard);
       for (let number = 0; number < nextNumber; number++) {
-        if (number % LOOK === 0 && (await turns()) && !open(shard.index)) break;
-        const segment = this.#segmentAt(shard, number, closed.get(number) ?? NONE, query);
+        if (number % LOOK === 0 && (await turns())) {
+          if (!open(shard.index)) break;
+          ended = this.#endedOf(shard);
+        }
+        const segment = this.#segmentAt(shard, number, ended.get(number) ?? NONE, query);
         if (segment === undefined) continue;
         const record = recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
@@ -106,19 +109,27 @@ export class LocalTails {
         page.more = true;
         break;
       }
-      const closed = Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
+      let ended = this.#endedOf(shard);
       let looked = 0;
       for (const number of this.#numbers(shard, ids?.get(shard.index))) {
-        if (looked++ % LOOK === 0 && (await turns()) && !open(shard.index)) break;
+        if (looked++ % LOOK === 0 && (await turns())) {
+          if (!open(shard.index)) break;
+          ended = this.#endedOf(shard);
+        }
         const id = this.#idOf(shard, number);
         if (id === undefined) continue;
         if (after !== undefined && shard.index === begin && compareIds(id, after) <= 0) continue;
-        page.stretches.push(...this.#stretches(shard, number, closed.get(number) ?? NONE, query));
+        page.stretches.push(...this.#stretches(shard, number, ended.get(number) ?? NONE, query));
         if (page.stretches.length > PAGES_KEPT * limit) cutStretches(page, limit);
       }
     }
     cutStretches(page, limit);
     return page;
+  }
+
+  /** By number; until others have their turn. What becomes a row then, is found there, and may not be where it was in the log. */
+  #endedOf(shard: Shard): Map<number, ClosedSegment[]> {
+    return Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
   }
 
   /** The numbers of some entities of a shard, also of former ones with their ids; by default of all. */

@@ -11,6 +11,8 @@ export interface ClosedSegment extends Description {
   first: number;
   last: number;
   count: number;
+  /** What its end takes in the log. */
+  endBytes: number;
   /** In the order in which they ended. */
   turn: number;
 }

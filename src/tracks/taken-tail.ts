@@ -7,10 +7,10 @@ export interface TakenTail {
   no: number;
   /** Pieces with smaller numbers than this are not wanted any more. */
   firstNo: number;
+  /** A view, which the log leaves as it is until it is told that this, or a later one, was written. */
   body: Uint8Array;
-  /** Up to here all is in pieces then: bytes, points and segments that ended. */
+  /** Up to here all is in pieces then: bytes, and what ended or came late. */
   end: number;
-  points: number;
   turn: number;
   /** With it so many numbers are forgotten. */
   forgotten: number;

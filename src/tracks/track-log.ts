@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import { MAX_SHARD_TRACK_BYTES } from "../limits.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { PathWriter } from "./path.ts";
 import type { Description, TrackPoint } from "./segment.ts";
@@ -51,8 +52,10 @@ const HELD = 8;
 const SMALL_BYTES = 65_536;
 /** Share of a log that can be dropped, before it is. */
 const DROPPED_SHARE = 1 / 8;
-/** Share of points wanted, below which it is written anew. A half are of segments that grow and end evenly. */
+/** Share of bytes wanted, below which it is written anew: a half are of segments that grow and end evenly. And near its bound. */
 const WANTED_SHARE = 1 / 3;
+const NEAR_BYTES = (MAX_SHARD_TRACK_BYTES * 7) / 8;
+const WANTED_SHARE_NEAR = 2 / 3;
 
 /** Where the points of one segment begin, while it is copied, and the one that is. */
 const FOUND = new Uint32Array(MAX_COUNT);
@@ -66,7 +69,6 @@ export class TrackLog {
   /** Of what was written, until the writer takes other memory. */
   #input = NOTHING_READ;
   #heads = new TrackHeads();
-  #points = 0;
   #turn = 0;
   readonly #pieces = new TrackPieces();
   /** Numbers whose open segment began in a piece that was dropped: it is a row. Only while pieces are loaded. */
@@ -145,15 +147,15 @@ export class TrackLog {
   end(number: number, description: Description, nextRecorded: number, until: number): void {
     const tag = Number.isNaN(until) ? END : END | HOLD;
     const record = { tag, number, recorded: this.recorded(number), nextRecorded, until, ...description };
+    const at = this.bytes;
     writeEnd(this.#out, record);
-    this.#applyEnd(record);
+    this.#applyEnd(record, this.bytes - at);
   }
 
   /** What goes with a checkpoint that holds all that was added until now. */
   take(): TakenTail {
-    // One that was taken and hangs may still be written after this: then both must begin at the same record.
+    // One that was taken and hangs may still be written after this: both must begin at the same record, and stay where they are.
     if (!this.#pieces.isPending) this.#tidy();
-    // What is written stays as it is, also where the log goes on in other memory.
     const body = this.#out.bytes.subarray(this.#pieces.durable.end, this.bytes);
     return { log: this, body, ...this.#pieces.take(this.#place) };
   }
@@ -172,7 +174,7 @@ export class TrackLog {
     while (!input.done) {
       const at = input.at;
       const record = readRecord(input);
-      if (isEnd(record)) this.#applyEnd(record);
+      if (isEnd(record)) this.#applyEnd(record, input.at - at);
       else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
@@ -289,7 +291,6 @@ export class TrackLog {
       heads.setFirstAt(number, at);
     } else if (!heads.hasLast(number)) this.#cut.add(number);
     count += 1;
-    this.#points += 1;
     if (tag & STATE) {
       stateNow = state;
       heads.setRecorded(number, recorded);
@@ -299,7 +300,7 @@ export class TrackLog {
     heads.setOpen(number, count, stateNow);
   }
 
-  #applyEnd(record: EndRecord): void {
+  #applyEnd(record: EndRecord, endBytes: number): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
     // All of it was dropped but its end.
     if (!this.#heads.hasLast(number)) return;
@@ -307,7 +308,7 @@ export class TrackLog {
     const count = this.count(number);
     const turn = ++this.#turn;
     const first = this.#heads.firstAt(number);
-    const what = { kind, state, attributes, labels, fences };
+    const what = { kind, state, attributes, labels, fences, endBytes };
     if (!this.#cut.delete(number))
       this.closed.push({ number, recorded, until, ...what, first, last, count, turn });
     if (!Number.isNaN(until)) {
@@ -325,7 +326,7 @@ export class TrackLog {
   }
 
   get #place(): Place {
-    return { end: this.bytes, points: this.#points, turn: this.#turn, forgotten: this.#rewritten };
+    return { end: this.bytes, turn: this.#turn, forgotten: this.#rewritten };
   }
 
   /** Drops what is not wanted, if it is worth it; also what is forgotten. */
@@ -333,16 +334,16 @@ export class TrackLog {
     if (this.bytes > SMALL_BYTES) {
       const wanted = wantedOf(this.#heads, this.closed, this.late);
       this.#dropBefore(wanted.first);
-      if (wanted.points < this.#points * WANTED_SHARE) this.#rewrite();
+      const least = this.bytes < NEAR_BYTES ? WANTED_SHARE : WANTED_SHARE_NEAR;
+      if (wanted.bytes < this.bytes * least) this.#rewrite();
     }
     if (this.#rewritten < this.#forgotten) this.#rewrite();
   }
 
   #dropBefore(wanted: number): void {
-    const { bytes, points } = this.#pieces.dropBefore(wanted, this.bytes * DROPPED_SHARE);
+    const bytes = this.#pieces.dropBefore(wanted, this.bytes * DROPPED_SHARE);
     if (bytes === 0) return;
     this.#out.dropFront(bytes);
-    this.#points -= points;
     this.#heads.moveBack(bytes);
     for (const one of this.closed) Object.assign(one, { first: one.first - bytes, last: one.last - bytes });
     for (const one of this.late) one.at -= bytes;
@@ -373,7 +374,6 @@ export class TrackLog {
     }
     this.#out = to.#out;
     this.#heads = to.#heads;
-    this.#points = to.#points;
     this.#pieces.dropAll();
     this.#rewritten = this.#forgotten;
   }

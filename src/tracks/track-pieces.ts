@@ -7,17 +7,16 @@ import type { TakenTail } from "./taken-tail.ts";
 interface Piece {
   /** Ascending. */
   no: number;
-  /** Bytes and points of the log before it. */
+  /** Bytes of the log before it. */
   at: number;
-  points: number;
 }
 
-/** Where a log is: its bytes, its points, how many segments and late points came, and how many numbers it has forgotten. */
-export type Place = Pick<TakenTail, "end" | "points" | "turn" | "forgotten">;
+/** Where a log is: its bytes, how much has ended or come late, and how many numbers it has forgotten. */
+export type Place = Pick<TakenTail, "end" | "turn" | "forgotten">;
 
 export class TrackPieces {
   #pieces: Piece[] = [];
-  #durable: Place = { end: 0, points: 0, turn: 0, forgotten: 0 };
+  #durable: Place = { end: 0, turn: 0, forgotten: 0 };
   /** Of the next. */
   #no = 0;
   /** One was taken, and may be written yet. */
@@ -35,42 +34,38 @@ export class TrackPieces {
   }
 
   /** A piece that was taken is durable. */
-  wasWritten({ no, end, points, turn, forgotten }: TakenTail): void {
+  wasWritten({ no, end, turn, forgotten }: TakenTail): void {
     if (no < this.#no) return;
     this.isPending = false;
-    const { end: at, points: before } = this.#durable;
-    if (end > at) this.#pieces.push({ no, at, points: before });
-    this.#durable = { end, points, turn, forgotten };
+    const { end: at } = this.#durable;
+    if (end > at) this.#pieces.push({ no, at });
+    this.#durable = { end, turn, forgotten };
     this.#no = no + 1;
   }
 
   /** A piece was read again, with which the log is at `place`. */
   wasRead(no: number, place: Place): void {
-    const { end: at, points } = this.#durable;
-    this.#pieces.push({ no, at, points });
+    this.#pieces.push({ no, at: this.#durable.end });
     this.#durable = place;
     this.#no = no + 1;
   }
 
   /**
    * Drops the pieces before the one with what is at `wanted`.
-   * @param least bytes that they must have, else they stay. @returns their bytes and points.
+   * @param least bytes that they must have, else they stay. @returns their bytes.
    */
-  dropBefore(wanted: number, least: number): { bytes: number; points: number } {
+  dropBefore(wanted: number, least: number): number {
     const index = this.#pieces.findLastIndex(({ at }) => at <= wanted);
-    const { at: bytes, points } = this.#pieces[index] ?? { at: 0, points: 0 };
-    if (bytes === 0 || bytes < least) return { bytes: 0, points: 0 };
-    this.#pieces = this.#pieces
-      .slice(index)
-      .map((piece) => ({ no: piece.no, at: piece.at - bytes, points: piece.points - points }));
+    const bytes = this.#pieces[index]?.at ?? 0;
+    if (bytes === 0 || bytes < least) return 0;
+    this.#pieces = this.#pieces.slice(index).map(({ no, at }) => ({ no, at: at - bytes }));
     this.#durable.end -= bytes;
-    this.#durable.points -= points;
-    return { bytes, points };
+    return bytes;
   }
 
   /** The log is another from its first byte on: the next piece takes the place of all. */
   dropAll(): void {
     this.#pieces = [];
-    this.#durable.end = this.#durable.points = 0;
+    this.#durable.end = 0;
   }
 }

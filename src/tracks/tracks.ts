@@ -44,7 +44,7 @@ export class Tracks {
     return this.logs.reduce((sum, log) => sum + log.bytes, 0);
   }
 
-  /** Whether a shard has so much in no row yet that its reports must wait. */
+  /** Whether a shard holds so much that its reports must wait until more of it is in rows. */
   isFull(shard: number): boolean {
     return this.logs[shard].bytes >= MAX_SHARD_TRACK_BYTES;
   }

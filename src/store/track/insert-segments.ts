@@ -44,6 +44,7 @@ export async function insertSegments(
   const rows = segments.list.slice(from, to);
   const start = rows[0].path;
   const end = rows.at(-1)!.path;
+  const points = end.firstPoint + end.points - start.firstPoint;
   const result = await client.query({
     name: "insert-segments",
     text: SQL,
@@ -51,8 +52,8 @@ export async function insertSegments(
       key.incarnation,
       key.gen,
       bufferOf(paths.paths(start, end)),
-      listOfSmallints(paths.speeds(start, end)),
-      listOfSmallints(paths.courses(start, end)),
+      listOfSmallints(paths.speeds(start, end), points),
+      listOfSmallints(paths.courses(start, end), points),
       listOfTexts(rows.map(({ id }) => id)),
       listOf(rows.map(({ path }) => path.first)),
       listOf(rows.map(({ path }) => path.last)),
