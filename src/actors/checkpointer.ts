@@ -104,6 +104,7 @@ export class Checkpointer {
     this.#awaiting = this.#wanted.get(shard) ?? [];
     this.#wanted.delete(shard);
     const body = encodeCheckpoint(this.#table, shard, this.#out);
+    // One that is only full is not due again at once.
     if (shard.factsSinceCheckpoint === 0) shard.dirtySince = now;
     this.#factsTaken = shard.factsSinceCheckpoint;
     shard.factsSinceCheckpoint = 0;

@@ -7,6 +7,7 @@
  */
 import type { PoolClient } from "pg";
 import type { Checkpoint } from "../actors/ports.ts";
+import { bytesOf } from "./binary-values.ts";
 
 const SQL = `
 WITH held AS MATERIALIZED (
@@ -54,8 +55,4 @@ export async function writeCheckpoint(
     ],
   });
   return result.rowCount === 1;
-}
-
-function bytesOf(array: Uint8Array): Buffer {
-  return Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 }

@@ -102,7 +102,7 @@ export class PathWriter {
   }
 
   /** The bytes of the paths from one to another: a view, until the next is begun. */
-  paths(from: PathPlace, to: PathPlace): Uint8Array<ArrayBuffer> {
+  paths(from: PathPlace, to: PathPlace): Uint8Array {
     return this.#paths.bytes.subarray(from.at, to.end);
   }
 

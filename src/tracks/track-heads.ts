@@ -17,13 +17,12 @@ export const MAX_COUNT = 2 ** COUNT_BITS - 1;
 /** Of those that know nothing yet: a node has hundreds. */
 const NO_TIMES = new Float64Array(0);
 const NO_WORDS = new Uint32Array(0);
-const NO_FIRSTS = new Uint32Array(0);
 
 export class TrackHeads {
   #times = NO_TIMES;
   #words = NO_WORDS;
   /** The first point's record of what is open, which is needed once for each segment. */
-  #firsts = NO_FIRSTS;
+  #firsts = NO_WORDS;
   /** All numbers that are known are below. */
   size = 0;
 

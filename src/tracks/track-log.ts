@@ -178,7 +178,7 @@ export class TrackLog {
       else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
-    this.#pieces.wasRead(no, this.#place);
+    this.#pieces.add(no, this.#place);
   }
 
   /** Forgets all of a number, whatever was to become of it: it is in the pieces no more once they are written anew. */

@@ -37,15 +37,13 @@ export class TrackPieces {
   wasWritten({ no, end, turn, forgotten }: TakenTail): void {
     if (no < this.#no) return;
     this.isPending = false;
-    const { end: at } = this.#durable;
-    if (end > at) this.#pieces.push({ no, at });
-    this.#durable = { end, turn, forgotten };
-    this.#no = no + 1;
+    this.add(no, { end, turn, forgotten });
   }
 
-  /** A piece was read again, with which the log is at `place`. */
-  wasRead(no: number, place: Place): void {
-    this.#pieces.push({ no, at: this.#durable.end });
+  /** Adds a durable piece, with which the log is at `place`. One without bytes is kept nowhere. */
+  add(no: number, place: Place): void {
+    const at = this.#durable.end;
+    if (place.end > at) this.#pieces.push({ no, at });
     this.#durable = place;
     this.#no = no + 1;
   }

@@ -8,8 +8,8 @@
 import type { PoolClient } from "pg";
 import type { PackedSegments } from "../../tracks/packed-segments.ts";
 import { HEAD_BYTES, POINT_BYTES } from "../../tracks/path.ts";
+import { bytesOf, listOfSmallints } from "../binary-values.ts";
 import type { FenceKey } from "../fence.ts";
-import { listOfSmallints } from "../list-bytes.ts";
 import { listOf, listOfTexts } from "../list-text.ts";
 
 const SQL = `
@@ -51,7 +51,7 @@ export async function insertSegments(
     values: [
       key.incarnation,
       key.gen,
-      bufferOf(paths.paths(start, end)),
+      bytesOf(paths.paths(start, end)),
       listOfSmallints(paths.speeds(start, end), points),
       listOfSmallints(paths.courses(start, end), points),
       listOfTexts(rows.map(({ id }) => id)),
@@ -72,11 +72,6 @@ export async function insertSegments(
     ],
   });
   return result.rowCount === 1;
-}
-
-/** A view: the driver copies what it is given before it returns. */
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function textOf(names: readonly string[]): string {

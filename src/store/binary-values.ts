@@ -1,7 +1,12 @@
-/** Lists of numbers in PostgreSQL's binary format, which costs both sides less than text. */
+/** Values in PostgreSQL's binary format, which costs both sides less than text. */
 
 const HEAD_BYTES = 20;
 const SMALLINT_OID = 21;
+
+/** A view, which the driver takes for bytes and copies before `query` returns. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
 
 /** @param elements one after the other, each with its length before it. @param count of them, one at least. */
 export function listOfSmallints(elements: Uint8Array, count: number): Buffer {
