@@ -51,6 +51,7 @@ t.test("[N6] mistakes in the environment and in the arguments", async (t) => {
   t.equal(await help.ended, 0);
   for (const word of ["serve", "replay", "token", "Examples", "DATABASE_URL", "MUSTER_ADMIN_TOKEN"])
     t.match(help.output(), word);
+  t.notMatch(help.output(), "unrecognized", "V8 knows the flag that it is given");
 });
 
 t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", async (t) => {
