@@ -38,11 +38,9 @@ Examples
 Environment
 `;
 
-/**
- * Buffers of a moment, as requests, rows and answers are, count as what they add to the whole. V8 else goes through all of the heap for each 64 MB of them: under
- * load twice a second, for 50 ms with a million entities.
- */
-setFlagsFromString("--external-memory-accounted-in-global-limit");
+/** Read by V8 whenever it decides about garbage; `docs/decisions/0015-garbage.md` says what each is for. */
+const V8_FLAGS = ["--external-memory-accounted-in-global-limit", "--no-allocation-site-pretenuring"];
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 const DEMO_FILE = fileURLToPath(new URL("../data/ais-helsinki/helsinki.ndjson", import.meta.url));
 

@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { MAX_QUEUED_REPORTS, SLICE_MS } from "../limits.ts";
 import type { DecidedDeletion } from "./deletions.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { Lookahead } from "./lookahead.ts";
+import { Lookahead, MAX_LOOK } from "./lookahead.ts";
 import {
   type CommandHandler,
   type CommandResult,
@@ -28,8 +28,6 @@ import type { Removals } from "./removals.ts";
 import { shardOf } from "./shard-hash.ts";
 
 const STILL_UNDER_WAY = "it is being erased, which goes on by itself: ask again";
-/** How often the slice looks at the clock, and how many reports are looked up together. */
-const REPORTS_PER_LOOK = 16;
 
 export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommands {
   readonly #actors: Actors;
@@ -61,7 +59,7 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
     this.#clock = clock;
     this.#fatal = fatal;
     this.#gate = gate;
-    this.#lookahead = new Lookahead(actors.table, REPORTS_PER_LOOK);
+    this.#lookahead = new Lookahead(actors.table);
   }
 
   get overloaded(): boolean {
@@ -210,10 +208,10 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   #work(entry: QueuedReports, now: number, end: number): boolean {
     const { reports, epochs } = entry;
     while (entry.next < reports.length) {
-      const turn = entry.next % REPORTS_PER_LOOK;
+      const turn = entry.next % MAX_LOOK;
       if (turn === 0) {
         if (this.#clock.monotonic() >= end) return false;
-        const to = Math.min(entry.next + REPORTS_PER_LOOK, reports.length);
+        const to = Math.min(entry.next + MAX_LOOK, reports.length);
         this.#lookahead.look(reports, entry.next, to);
       }
       const report = reports[entry.next]!;

@@ -6,6 +6,7 @@
  * (`releaseRemoved`), so that a handle never means two entities within one view.
  */
 import { Columns, HAS_PLACE, widenU8 } from "./columns.ts";
+import { IdIndex } from "./id-index.ts";
 import { mortonKey } from "./morton.ts";
 import { Slots } from "./slots.ts";
 import { SpatialIndex } from "./spatial-index.ts";
@@ -13,6 +14,9 @@ import { SpatialIndex } from "./spatial-index.ts";
 /** What changed of a slot: only place, motion and times; or anything else too. */
 export const MOTION = 1;
 export const FULL = 2;
+
+/** The most ids that `Picture.findAll` is asked for. */
+export const MAX_FIND = 16;
 
 export type RemovalReason = "left" | "deleted";
 
@@ -35,7 +39,7 @@ export interface Watcher {
 export class Picture {
   readonly columns = new Columns();
   readonly index: SpatialIndex;
-  readonly #slotOf = new Map<string, number>();
+  readonly #slotOf = new IdIndex(this.columns.id, MAX_FIND);
   readonly #slots = new Slots();
   readonly #removed = new Map<number, RemovalReason>();
   #changed = new Uint32Array(0);
@@ -55,8 +59,17 @@ export class Picture {
 
   /** The slot of an id, or −1. @param hint a slot that it may be in: to look there is cheaper */
   find(id: string, hint = -1): number {
-    if (hint >= 0 && this.columns.id[hint] === id && this.removal(hint) === undefined) return hint;
-    return this.#slotOf.get(id) ?? -1;
+    return this.isIn(hint, id) ? hint : this.#slotOf.find(id);
+  }
+
+  /** Whether an id is in this slot. */
+  isIn(slot: number, id: string): boolean {
+    return slot >= 0 && this.columns.id[slot] === id && this.removal(slot) === undefined;
+  }
+
+  /** Sets `slots` to the slots of the first `count` of some ids, −1 of those that are not there; cheaper than to find one after the other. */
+  findAll(ids: readonly string[], count: number, slots: Int32Array): void {
+    this.#slotOf.findAll(ids, count, slots);
   }
 
   /** Adds an entity that is not there. Its slot has no place and is marked FULL. */
@@ -72,7 +85,7 @@ export class Picture {
     columns.reset(slot);
     columns.id[slot] = id;
     columns.shard[slot] = shard;
-    this.#slotOf.set(id, slot);
+    this.#slotOf.add(slot);
     this.touch(slot, FULL);
     return slot;
   }
@@ -122,7 +135,7 @@ export class Picture {
   /** Takes an entity out. Its id is free at once, its slot after `releaseRemoved`. */
   remove(slot: number, reason: RemovalReason): void {
     const columns = this.columns;
-    this.#slotOf.delete(columns.id[slot]!);
+    this.#slotOf.remove(slot);
     if (columns.flags[slot] & HAS_PLACE) this.index.remove(slot);
     columns.flags[slot] &= ~HAS_PLACE;
     this.#removed.set(slot, reason);
