@@ -9,7 +9,7 @@ import { sideBySide } from "./side-by-side.ts";
 
 const SIZES: Record<Options["size"], IngestSize> = {
   full: {
-    // With 8 connections a third of the node waited for commits, and what it takes was not found.
+    // With 8 the node waited for commits a third of the time, and what it takes was not found.
     ...{ entities: 1_000_000, batchSize: 1_000, connections: 32, binaryInFlight: 32 },
     ...{ warmUpS: 60, saturateS: 60, offerS: 20, openLoopShare: 0.5 },
   },

@@ -2,21 +2,18 @@
  * Finds the entities of the next reports, and reads what will be needed of them. One report after the other waits some thirty times for memory; in a loop
  * that does nothing else these waits run side by side. With a million entities that report in any order, 4.3 µs a report become 3.2.
  */
-import { MAX_FIND } from "../picture/picture.ts";
+import { MAX_FIND } from "../picture/id-index.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Report } from "./messages.ts";
 
-/** The most reports that are looked at together. */
+/** The most reports that are looked at together, and so how often a slice looks at the clock. */
 export const MAX_LOOK = MAX_FIND;
 
 export class Lookahead {
   readonly #table: EntityTable;
   /** Of the reports that were last looked at, −1 = none yet. They may be others by the time that a report is handled. */
   readonly slots = new Int32Array(MAX_LOOK);
-  /** Of those whose hint does not tell it: which they are, their ids, and their slots. */
-  readonly #places = new Uint8Array(MAX_LOOK);
   readonly #ids: string[] = [];
-  readonly #found = new Int32Array(MAX_LOOK);
   /** The sum of what was read, so that nobody leaves the reading out. */
   sum = 0;
 
@@ -26,23 +23,14 @@ export class Lookahead {
 
   /** Looks at reports `from` … `to` − 1, at most `MAX_LOOK`. */
   look(reports: readonly Report[], from: number, to: number): void {
-    const { picture } = this.#table;
     const { slots } = this;
-    const places = this.#places;
     const ids = this.#ids;
-    let sought = 0;
     for (let i = from; i < to; i++) {
       const { id, hint } = reports[i]!;
-      if (hint !== undefined && picture.isIn(hint.slot, id)) slots[i - from] = hint.slot;
-      else {
-        places[sought] = i - from;
-        ids[sought++] = id;
-      }
+      ids[i - from] = id;
+      slots[i - from] = hint?.slot ?? -1;
     }
-    if (sought > 0) {
-      picture.findAll(ids, sought, this.#found);
-      for (let i = 0; i < sought; i++) slots[places[i]] = this.#found[i];
-    }
+    this.#table.picture.findAll(ids, to - from, slots);
     this.#read(to - from);
   }
 

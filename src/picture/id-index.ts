@@ -5,6 +5,8 @@
  * Ids come from anyone, so their hash has a key: nobody can choose ids that fall together (HalfSipHash-1-3: Aumasson, Bernstein, "SipHash", 2012).
  */
 const LEAST_CAPACITY = 1_024;
+/** The most ids that `findAll` is asked for. */
+export const MAX_FIND = 16;
 
 /** By slot: its id; those in the index have one. */
 type Ids = readonly (string | undefined)[];
@@ -16,18 +18,15 @@ export class IdIndex {
   /** Pairs of a hash and a slot + 1; 0 = a free place. At most half of the places are taken. */
   #table = new Uint32Array(2 * LEAST_CAPACITY);
   #mask = LEAST_CAPACITY - 1;
-  /** Of the ids of a batch: their hashes, and the slots that have the same. */
-  readonly #hashes: Uint32Array;
-  readonly #found: Int32Array;
+  /** Of the ids of a batch. */
+  readonly #hashes = new Uint32Array(MAX_FIND);
   /** The sum of what was read ahead, so that nobody leaves the reading out. */
   sum = 0;
 
-  /** @param batch the most ids that `findAll` is asked for. @param hash of 32 bits, for tests. */
-  constructor(ids: Ids, batch: number, hash = keyedHash()) {
+  /** @param hash of 32 bits, for tests. */
+  constructor(ids: Ids, hash = keyedHash()) {
     this.#ids = ids;
     this.#hash = hash;
-    this.#hashes = new Uint32Array(batch);
-    this.#found = new Int32Array(batch);
   }
 
   /** The slot of an id, or −1. */
@@ -35,24 +34,26 @@ export class IdIndex {
     return this.#find(id, this.#hash(id));
   }
 
-  /** Sets `slots` to the slots of the first `count` of some ids, −1 of those that are not there. */
+  /** Finds those of the first `count` of some ids whose slot is given as −1, and sets it; it stays −1 of those that are not there. */
   findAll(wanted: readonly string[], count: number, slots: Int32Array): void {
     const ids = this.#ids;
     const table = this.#table;
     const hashes = this.#hashes;
-    const found = this.#found;
+    let sought = 0;
     let sum = 0;
     for (let i = 0; i < count; i++) {
+      if (slots[i] >= 0) continue;
+      sought++;
       const hash = this.#hash(wanted[i]);
       hashes[i] = hash;
       sum += table[(hash & this.#mask) * 2];
     }
-    for (let i = 0; i < count; i++) found[i] = this.#withHash(hashes[i]);
-    for (let i = 0; i < count; i++) if (found[i] >= 0) sum += ids[found[i]]!.length;
-    for (let i = 0; i < count; i++) {
-      const slot = found[i];
-      slots[i] = slot < 0 || ids[slot] === wanted[i] ? slot : this.#find(wanted[i], hashes[i]);
-    }
+    if (sought === 0) return;
+    for (let i = 0; i < count; i++) if (slots[i] < 0) slots[i] = this.#withHash(hashes[i]);
+    for (let i = 0; i < count; i++) if (slots[i] >= 0) sum += ids[slots[i]]!.length;
+    // What was given is right; of what has the hash another may be meant.
+    for (let i = 0; i < count; i++)
+      if (slots[i] >= 0 && ids[slots[i]] !== wanted[i]) slots[i] = this.#find(wanted[i], hashes[i]);
     this.sum = sum;
   }
 

@@ -15,9 +15,6 @@ import { SpatialIndex } from "./spatial-index.ts";
 export const MOTION = 1;
 export const FULL = 2;
 
-/** The most ids that `Picture.findAll` is asked for. */
-export const MAX_FIND = 16;
-
 export type RemovalReason = "left" | "deleted";
 
 /** The slots that changed between two base ticks, each once. */
@@ -39,7 +36,7 @@ export interface Watcher {
 export class Picture {
   readonly columns = new Columns();
   readonly index: SpatialIndex;
-  readonly #slotOf = new IdIndex(this.columns.id, MAX_FIND);
+  readonly #slotOf = new IdIndex(this.columns.id);
   readonly #slots = new Slots();
   readonly #removed = new Map<number, RemovalReason>();
   #changed = new Uint32Array(0);
@@ -59,16 +56,19 @@ export class Picture {
 
   /** The slot of an id, or −1. @param hint a slot that it may be in: to look there is cheaper */
   find(id: string, hint = -1): number {
-    return this.isIn(hint, id) ? hint : this.#slotOf.find(id);
+    return this.#isIn(hint, id) ? hint : this.#slotOf.find(id);
   }
 
-  /** Whether an id is in this slot. */
-  isIn(slot: number, id: string): boolean {
+  #isIn(slot: number, id: string): boolean {
     return slot >= 0 && this.columns.id[slot] === id && this.removal(slot) === undefined;
   }
 
-  /** Sets `slots` to the slots of the first `count` of some ids, −1 of those that are not there; cheaper than to find one after the other. */
+  /**
+   * Finds some ids, in less time than one after the other.
+   * @param count of them, at most `MAX_FIND`. @param slots their hints, in place of which their slots are set.
+   */
   findAll(ids: readonly string[], count: number, slots: Int32Array): void {
+    for (let i = 0; i < count; i++) if (!this.#isIn(slots[i], ids[i])) slots[i] = -1;
     this.#slotOf.findAll(ids, count, slots);
   }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import t from "tap";
-import { IdIndex, keyedHash } from "../../src/picture/id-index.ts";
+import { IdIndex, keyedHash, MAX_FIND } from "../../src/picture/id-index.ts";
+import { Picture } from "../../src/picture/picture.ts";
 import { fc, runs } from "../support/seeded.ts";
 
-const BATCH = 16;
 /** Ids and steps so few that many are added again, and hashes so few that most fall together. */
 const id = fc.nat(400).map((number) => `id-${number}`);
 const steps = fc.array(fc.record({ id, adds: fc.boolean(), times: fc.integer({ min: 1, max: 8 }) }), {
@@ -18,7 +18,7 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
     fc.assert(
       fc.property(steps, (list) => {
         const ids: (string | undefined)[] = [];
-        const index = new IdIndex(ids, BATCH, hash);
+        const index = new IdIndex(ids, hash);
         const slotOf = new Map<string, number>();
         for (const step of list) {
           const number = Number(step.id.slice(3));
@@ -37,9 +37,10 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
         }
         assert.equal(index.size, slotOf.size);
         const all = Array.from({ length: 401 }, (_, i) => `id-${i}`);
-        const found = new Int32Array(BATCH);
-        for (let from = 0; from < all.length; from += BATCH) {
-          const batch = all.slice(from, from + BATCH);
+        const found = new Int32Array(MAX_FIND);
+        for (let from = 0; from < all.length; from += MAX_FIND) {
+          const batch = all.slice(from, from + MAX_FIND);
+          found.fill(-1);
           index.findAll(batch, batch.length, found);
           for (const [i, one] of batch.entries()) {
             assert.equal(index.find(one), slotOf.get(one) ?? -1, one);
@@ -51,9 +52,20 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
     );
   });
 
+t.test("[P22] hints are taken where they are right, and only there", async (t) => {
+  const picture = new Picture();
+  const slots = ["a", "b", "c", "d"].map((id) => picture.add(id, 0));
+  picture.remove(slots[3], "deleted");
+  const again = picture.add("d", 0);
+  const asked = Int32Array.of(slots[0], slots[0], -1, slots[3], -1, 9_999);
+  picture.findAll(["a", "b", "c", "d", "e", "a"], 6, asked);
+  t.same([...asked], [slots[0], slots[1], slots[2], again, -1, slots[0]]);
+  t.not(again, slots[3]);
+});
+
 t.test("[P22] it grows", async (t) => {
   const ids = Array.from({ length: 20_000 }, (_, i) => `vessel-${i}`);
-  const index = new IdIndex(ids, BATCH);
+  const index = new IdIndex(ids);
   for (let slot = 0; slot < ids.length; slot++) index.add(slot);
   t.equal(index.size, ids.length);
   t.ok(ids.every((one, slot) => index.find(one) === slot));
