@@ -1,6 +1,6 @@
 /**
  * Renews the leases that a node has on webhooks and takes those that have run out, in one statement. Rows that another node is about to take are
- * left out. Who takes a webhook raises its generation, which all that is saved must show.
+ * left out; its own it waits for, which it may be saving to. Who takes a webhook raises its generation, which all that is saved must show.
  *
  * Inputs: holder, lease in ms.
  */
@@ -8,11 +8,18 @@ import type { PoolClient } from "pg";
 import type { Held, Webhook } from "../webhooks/ports.ts";
 
 const SQL = `
-WITH mine AS MATERIALIZED (
-  SELECT d.webhook, d.holder IS NOT DISTINCT FROM $1 AND d.lease_until > clock_timestamp() AS renewed
+WITH own AS MATERIALIZED (
+  SELECT d.webhook, d.lease_until > clock_timestamp() AS renewed
   FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook
-  WHERE w.enabled AND (d.holder = $1 OR d.lease_until < clock_timestamp())
+  WHERE w.enabled AND d.holder = $1
+  ORDER BY d.webhook FOR UPDATE OF d
+), free AS MATERIALIZED (
+  SELECT d.webhook, false AS renewed
+  FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook
+  WHERE w.enabled AND d.holder IS DISTINCT FROM $1 AND d.lease_until < clock_timestamp()
   ORDER BY d.webhook FOR UPDATE OF d SKIP LOCKED
+), mine AS (
+  SELECT * FROM own UNION ALL SELECT * FROM free
 ), held AS (
   UPDATE webhook_delivery d SET holder = $1, lease_until = clock_timestamp() + make_interval(secs => $2::float8 / 1000),
     generation = d.generation + (NOT mine.renewed)::int

@@ -3,12 +3,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
 import { open } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
-import { holding } from "../support/locks.ts";
+import { holding, waits } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { run, type Serving, serve, TOKEN, temporaryFolder } from "../support/serve.ts";
@@ -44,24 +43,17 @@ t.test("[N4] SIGTERM answers what was taken once it is committed, and takes noth
   t.teardown(() => feed.close());
   t.match(await feed.report([{ id: "before", t: now }]), { accepted: 1 });
   // A lock that flushes wait for keeps them under way for as long as the test wants.
-  const holder = new pg.Client({ connectionString: url });
-  await holder.connect();
-  t.teardown(() => holder.end());
-  await holder.query("BEGIN");
-  await holder.query("LOCK TABLE journal_0, journal_1, journal_2, journal_3 IN SHARE MODE");
+  const tables = "LOCK TABLE journal_0, journal_1, journal_2, journal_3 IN SHARE MODE";
+  const release = await holding(t, url, tables);
   const overHttp = post(node, [{ id: "http", t: now }]).then((response) => response.json());
   const overFeed = feed.report([{ id: "feed", t: now }]);
-  for (let waiting = 0; waiting === 0; ) {
-    const { rows } = await holder.query(
-      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO journal%'",
-    );
-    waiting = rows[0].n;
-  }
+  const answered = Promise.race([overHttp, overFeed]);
+  t.ok(await waits(url, /INSERT INTO journal/, answered), "nothing is answered before it is committed");
   await Promise.all(["http", "feed"].map((id) => visible(node, id)));
   const ended = node.end("SIGTERM");
   while (!/stopping/.test(node.output())) await sleep(10);
   t.equal((await post(node, [{ id: "new", t: now }])).status, 503, "nothing new");
-  await holder.query("COMMIT");
+  await release();
   t.same(await overHttp, { accepted: 1, refusedCount: 0, refused: [] });
   t.match(await overFeed, { accepted: 1 });
   t.equal(await ended, 0, node.output());

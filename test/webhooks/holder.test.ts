@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import t from "tap";
 import { open } from "../store/fixture.ts";
+import { holding, waits } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { Receiver } from "./receiver.ts";
@@ -77,6 +78,30 @@ t.test("[EV28] a holder that was overtaken saves nothing", async (t) => {
     webhook: { enabled: false, disabledReason: "no" },
   });
 });
+
+t.test(
+  "[EV28] a renewal waits for what the holder saves just then; who would take it does not",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const rig = await deliveryRig(t, await open({ dataDir: await temporaryFolder(t), databaseUrl: url }));
+    await rig.hook("http://127.0.0.1:9/");
+    const { webhooks } = rig.store;
+    const held = await webhooks.hold("a", 60_000);
+    t.equal(held.length, 1);
+    const release = await holding(t, url, "UPDATE webhook_delivery SET delivered = delivered + 1");
+    const renewal = webhooks.hold("a", 60_000);
+    t.ok(await waits(url, /webhook_delivery/, renewal));
+    t.same(await webhooks.hold("b", 60_000), []);
+    await release();
+    t.same(await renewal, held);
+
+    await webhooks.hold("a", 0);
+    const releaseFree = await holding(t, url, "SELECT FROM webhook_delivery FOR UPDATE");
+    t.same(await webhooks.hold("b", 60_000), [], "another is about to take it");
+    await releaseFree();
+    t.match(await webhooks.hold("b", 60_000), [{ generation: 2 }]);
+  },
+);
 
 t.test("[EV29] a holder begins no request that might end after its lease", async (t) => {
   const receiver = await Receiver.start(t);
