@@ -31,7 +31,7 @@ const FENCE = "SELECT 1 FROM fence WHERE incarnation = $1 AND gen = $2 AND NOT d
 export type Turn = "none" | "turned" | "behind" | "locked" | "fenced";
 
 export interface Ring {
-  /** The part that the next flush goes to. Changes in `open`, `turn` and `empty` only, so all attempts of a flush go to the same. */
+  /** The part that the next flush goes to. Changes in `open`, `advance` and `empty` only, so all attempts of a flush go to the same. */
   readonly current: number;
   /** Looks where the ring stands. Nothing may be appended before. */
   open(): Promise<void>;
@@ -39,8 +39,13 @@ export interface Ring {
   appended(id: number, shards: readonly number[], bytes: number): void;
   /** A shard's checkpoint includes all rows up to `mark`. */
   marked(shard: number, mark: number): void;
-  /** Moves on to the next part if the current one is full and the next is not needed any more. */
-  turn(fence: Fence): Promise<Turn>;
+  /** Moves on to the next part if it was made ready. Only while no flush is in flight. */
+  advance(): void;
+  /**
+   * Once the current part is full, makes the next one ready if it is not needed any more. Flushes go on beside it: the files of an emptied part are written to the
+   * disk, which may take as long as ten flushes. Not before the call before has ended.
+   */
+  prepare(fence: Fence): Promise<Turn>;
   /**
    * Empties each part that has rows up to `upTo` and is not needed any more; the current one by moving on, full or not. What is
    * needed still, or locked, is left for the next call.
@@ -59,6 +64,8 @@ export class JournalRing implements Ring {
   #bytes = 0;
   #rows = 0;
   #notBefore = -Infinity;
+  /** Ends, and does not fail, when no part is being emptied beside flushes. */
+  #preparing: Promise<unknown> = Promise.resolve();
   /** By shard: the newest row that has a section of it, and up to where its checkpoint goes. */
   readonly #last = new Float64Array(SHARDS);
   readonly #mark = new Float64Array(SHARDS);
@@ -115,14 +122,20 @@ export class JournalRing implements Ring {
     return Math.max(0, ...this.#newest);
   }
 
-  async turn(fence: Fence): Promise<Turn> {
-    if (this.#bytes < this.#partBytes && this.#rows < JOURNAL_PART_ROWS) return "none";
+  advance(): void {
+    if (this.#isFull && this.#newest[this.#next] === 0) this.#moveOn();
+  }
+
+  async prepare(fence: Fence): Promise<Turn> {
+    const next = this.#next;
+    if (!this.#isFull || this.#newest[next] === 0) return "none";
     const now = this.#context.clock.monotonic();
     if (now < this.#notBefore) return "none";
     this.#notBefore = now + RETRY_MS;
-    const next = (this.#current + 1) % PARTS;
     if (!this.#isPast(this.#newest[next]!)) return "behind";
-    return this.#moveOn(fence);
+    const cleared = this.#clear(next, fence);
+    this.#preparing = cleared.catch(() => {});
+    return cleared;
   }
 
   empty(upTo: number, fence: Fence, alone: Alone): Promise<number> {
@@ -130,9 +143,12 @@ export class JournalRing implements Ring {
   }
 
   async #empty(upTo: number, fence: Fence): Promise<number> {
+    await this.#preparing;
     const isOld = (part: number) => this.#newest[part]! > 0 && this.#oldest[part]! <= upTo;
-    const next = (this.#current + 1) % PARTS;
-    if (isOld(this.#current) && this.#isPast(this.#newest[next]!)) await this.#moveOn(fence);
+    const next = this.#next;
+    if (isOld(this.#current) && this.#isPast(this.#newest[next]!)) {
+      if ((await this.#clear(next, fence)) === "turned") this.#moveOn();
+    }
     for (let part = 0; part < PARTS; part++) {
       if (part !== this.#current && isOld(part) && this.#isPast(this.#newest[part]!))
         await this.#clear(part, fence);
@@ -140,16 +156,19 @@ export class JournalRing implements Ring {
     return Math.min(...this.#oldest.filter((_, part) => this.#newest[part]! > 0), Infinity);
   }
 
-  /** The next part must not be needed any more. */
-  async #moveOn(fence: Fence): Promise<Turn> {
-    const next = (this.#current + 1) % PARTS;
-    const cleared = await this.#clear(next, fence);
-    if (cleared !== "turned") return cleared;
-    this.#current = next;
+  get #isFull(): boolean {
+    return this.#bytes >= this.#partBytes || this.#rows >= JOURNAL_PART_ROWS;
+  }
+
+  get #next(): number {
+    return (this.#current + 1) % PARTS;
+  }
+
+  #moveOn(): void {
+    this.#current = this.#next;
     this.#bytes = 0;
     this.#rows = 0;
     this.#notBefore = -Infinity;
-    return "turned";
   }
 
   /** The part must not be needed any more. */

@@ -53,6 +53,8 @@ export class SharedRing implements Ring {
   readonly #context: StoreContext;
   readonly #partBytes: number;
   #turns = 0;
+  /** How often it has turned as far as this node knows; flushes follow between two of them. */
+  #seen = 0;
   /** Written by this node since it looked. */
   #bytes = 0;
   #rows = 0;
@@ -70,7 +72,8 @@ export class SharedRing implements Ring {
   }
 
   async open(): Promise<void> {
-    this.#turns = (await this.#look()).turns;
+    this.#seen = (await this.#look()).turns;
+    this.advance();
   }
 
   appended(_id: number, _shards: readonly number[], bytes: number): void {
@@ -81,8 +84,12 @@ export class SharedRing implements Ring {
   /** The database knows the marks. */
   marked(): void {}
 
+  advance(): void {
+    this.#turns = this.#seen;
+  }
+
   /** No fence: whoever asks, a part that nobody needs is emptied. */
-  async turn(): Promise<Turn> {
+  async prepare(): Promise<Turn> {
     const now = this.#context.clock.monotonic();
     const wrote = Math.max(this.#bytes / this.#partBytes, this.#rows / JOURNAL_PART_ROWS);
     if ((wrote < LOOK_SHARE && now < this.#lookAt) || now < this.#notBefore) return "none";
@@ -91,7 +98,7 @@ export class SharedRing implements Ring {
     this.#lookAt = now + LOOK_MS;
     const { turns, bytes, rows } = await this.#look();
     if (turns !== this.#turns) {
-      this.#turns = turns;
+      this.#sees(turns);
       return "none";
     }
     if (bytes < this.#partBytes && rows < JOURNAL_PART_ROWS) return "none";
@@ -111,8 +118,9 @@ export class SharedRing implements Ring {
     // To look whether a part is needed may take seconds: flushes do not wait for it.
     const mayMoveOn = isOld(turns % PARTS) && !(await this.#isNeeded(next));
     await alone(async () => {
-      this.#turns = Math.max(this.#turns, turns);
+      this.#sees(turns);
       if (mayMoveOn) await this.#moveOn(turns, next);
+      this.advance();
     });
     for (let part = 0; part < PARTS; part++) {
       if (part === this.current || !isOld(part) || (await this.#isNeeded(part))) continue;
@@ -124,8 +132,12 @@ export class SharedRing implements Ring {
 
   async #moveOn(turns: number, next: number): Promise<Turn> {
     const turned = await inTransaction(this.#context, (client) => empty(client, turns, next));
-    if (turned === "turned") this.#turns = turns + 1;
+    if (turned === "turned") this.#sees(turns + 1);
     return turned;
+  }
+
+  #sees(turns: number): void {
+    this.#seen = Math.max(this.#seen, turns);
   }
 
   #isNeeded(part: number): Promise<boolean> {

@@ -47,6 +47,7 @@ import { StoredWebhooks } from "./stored-webhooks.ts";
 import { TRACK_PARTITIONS } from "./track/drop-old-tracks.ts";
 import { StoredTracks } from "./track/stored-tracks.ts";
 import { TrackWriter } from "./track/track-writer.ts";
+import { RingTurner } from "./turn-ring.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const RENEW_MS = 1_250;
@@ -194,6 +195,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly #era: number;
   readonly #fence: Fence;
   readonly #ring: Ring;
+  readonly #turner: RingTurner;
   readonly #single: JournalRing | undefined;
   readonly #log: StoreLog;
   #down: ((error: Error) => void)[] = [];
@@ -218,6 +220,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
     });
     this.#ring = ring;
+    this.#turner = new RingTurner(ring, this.#fence, log);
     this.#single = single;
     this.#log = log;
     if (lease !== undefined) {
@@ -270,7 +273,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         return appendFlush(client, { ...key, ring: this.#ring.current, era: this.#era }, batch);
       });
       if (id === undefined) return { status: "fenced" };
-      await this.#appended(id, batch);
+      this.#appended(id, batch);
       return { status: "committed", journalId: id };
     } catch (error) {
       if (!isPoison(error)) throw error;
@@ -279,7 +282,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
         findFlush(client, incarnation, batch.flushNo),
       );
       if (landed === undefined) return { status: "poisoned", detail: error.message };
-      await this.#appended(landed, batch);
+      this.#appended(landed, batch);
       return { status: "committed", journalId: landed };
     }
   }
@@ -344,11 +347,11 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#cancelRenew();
     this.partitions.stop();
     await this.#stopUpkeep();
-    await Promise.all([this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
+    await Promise.all([this.#turner.settled(), this.snapshot.stop(GRACE_MS), this.tracks.stop(GRACE_MS)]);
     await this.#resources.disposeAsync();
   }
 
-  async #appended(id: number, batch: Batch): Promise<void> {
+  #appended(id: number, batch: Batch): void {
     const bytes = batch.sections.reduce((sum, section) => sum + section.body.length, 0);
     this.#ring.appended(
       id,
@@ -356,14 +359,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       bytes,
     );
     if (batch.events.length > 0) this.eventLog.committed();
-    try {
-      const turn = await this.#ring.turn(this.#fence);
-      if (turn === "behind") this.#log.warn({}, "the journal grows: checkpoints are behind");
-      if (turn === "locked") this.#log.warn({}, "the journal grows: someone holds a lock on its next part");
-    } catch (error) {
-      // The flush is durable whatever becomes of the ring, so it is acknowledged; the next one tries again.
-      this.#log.warn({ err: error }, "the journal could not move on to its next part");
-    }
+    this.#turner.appended();
   }
 
   #planRenewal(): void {

@@ -182,14 +182,17 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
       await settle(last);
       const parts = new Set<number>();
       const body = Buffer.alloc(10_000, "x");
-      for (let i = 0; i < 40; i++) {
+      const first = last;
+      const isThere = async () =>
+        (await rows(store, "SELECT FROM journal WHERE id = $1", [first])).length > 0;
+      // Parts are emptied beside flushes, so how many there are until then depends on the machine.
+      while (parts.size < 4 || (await isThere())) {
         last = await committed(store, batchOf(++flushNo, epochs, { 40: body }));
         await store.write({ shard: 40, epoch: epochs.get(40)!, mark: last, body: Buffer.from("c") });
         const [row] = await rows<{ ring: number }>(store, "SELECT ring FROM journal WHERE id = $1", [last]);
         parts.add(row!.ring);
       }
       t.same([...parts].sort(), [0, 1, 2, 3], "it went round");
-      t.ok((await count(store, "journal")) < 30, "older parts are empty");
       t.same(await recovered(store, [40]), [`checkpoint 40@${last} c`]);
 
       await committed(store, batchOf(++flushNo, epochs, { 41: "kept" }));
