@@ -50,7 +50,8 @@ function introduce(handles: Handles, introductions: readonly Introduction[]): vo
         `a connection has at most ${MAX_HANDLES_PER_CONNECTION} handles, with names of ${MAX_HANDLE_TEXT} characters`,
       );
     const fault = sourceFault(introduction);
-    handles.known.push(fault === undefined ? { ...introduction, slot: -1 } : refused(fault));
+    // Not by `...`: V8 keeps a member that comes after those in an object of its own, 40 bytes and one wait more.
+    handles.known.push(fault === undefined ? { id, kind, source, slot: -1 } : refused(fault));
   }
 }
 
