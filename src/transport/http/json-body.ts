@@ -18,8 +18,20 @@ export async function readJson(
   maxBytes: number,
   share: BodyShare,
   tooLarge: string,
-  ifEmpty = "",
+  ifEmpty?: string,
 ): Promise<{ value: unknown } | { refusal: DirectAnswer }> {
+  const read = await readWhole(reader, length, maxBytes, share, tooLarge);
+  return "refusal" in read ? read : parseBody(read.body, ifEmpty);
+}
+
+/** Reads a whole body, as `readJson` does. */
+export async function readWhole(
+  reader: BodyReader,
+  length: string | null,
+  maxBytes: number,
+  share: BodyShare,
+  tooLarge: string,
+): Promise<{ body: Uint8Array } | { refusal: DirectAnswer }> {
   const body = await readBody(reader, length, maxBytes, share);
   if (body === "too-large") return { refusal: problemAnswer("body-too-large", tooLarge) };
   if (body === "no-room")
@@ -30,6 +42,11 @@ export async function readJson(
     };
   if (body === "broken")
     return { refusal: problemAnswer("bad-request", "The body ended before its length.") };
+  return { body };
+}
+
+/** @param ifEmpty as of `readJson`. */
+export function parseBody(body: Uint8Array, ifEmpty = ""): { value: unknown } | { refusal: DirectAnswer } {
   if (!isUtf8(body)) return { refusal: problemAnswer("malformed-json", "The body is not UTF-8.") };
   const sent = new TextDecoder().decode(body);
   const text = sent.trim() === "" ? ifEmpty : sent;

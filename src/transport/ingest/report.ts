@@ -28,7 +28,19 @@ function refused(detail: string): Refusal {
 export function decodeReport(value: unknown): Report | Refusal {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return refused("a report must be a JSON object");
-  const report: Report = {
+  const report = emptyReport();
+  const input = value as Record<string, unknown>;
+  for (const key in input) {
+    const fault = decodeMember(report, key, input[key]);
+    if (fault !== undefined) return refused(fault);
+  }
+  const fault = missing(report);
+  return fault === undefined ? report : refused(fault);
+}
+
+/** A report of which nothing is known yet: `id` is empty, `t` NaN. */
+export function emptyReport(): Report {
+  return {
     id: "",
     t: NaN,
     kind: undefined,
@@ -44,19 +56,18 @@ export function decodeReport(value: unknown): Report | Refusal {
     seq: undefined,
     hint: undefined,
   };
-  const input = value as Record<string, unknown>;
-  for (const key in input) {
-    const fault = decodeMember(report, key, input[key]);
-    if (fault !== undefined) return refused(fault);
-  }
-  if (report.id === "") return refused("id is missing");
-  if (Number.isNaN(report.t)) return refused("t is missing");
-  if ((report.lon === undefined) !== (report.lat === undefined))
-    return refused(report.lon === undefined ? "lat needs a lon" : "lon needs a lat");
-  return report;
 }
 
-function decodeMember(report: Report, key: string, value: unknown): string | undefined {
+/** What a report still needs when all its members are known, or `undefined`. */
+export function missing(report: Report): string | undefined {
+  if (report.id === "") return "id is missing";
+  if (Number.isNaN(report.t)) return "t is missing";
+  if ((report.lon === undefined) === (report.lat === undefined)) return undefined;
+  return report.lon === undefined ? "lat needs a lon" : "lon needs a lat";
+}
+
+/** Sets a member. @returns what is wrong with it, or `undefined`. */
+export function decodeMember(report: Report, key: string, value: unknown): string | undefined {
   switch (key) {
     case "id":
       report.id = value as string;

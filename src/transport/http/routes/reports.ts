@@ -9,11 +9,12 @@ import {
   MAX_REFUSALS_LISTED,
 } from "../../../limits.ts";
 import { ingestNdjson } from "../../ingest/ndjson-stream.ts";
+import { plainReports } from "../../ingest/plain-reports.ts";
 import { decodeReport, isRefusal } from "../../ingest/report.ts";
 import { type Batch, Tally } from "../../ingest/tally.ts";
 import type { BodyReader, DirectAnswer, HeaderReader } from "../../server/server.ts";
 import { type BodyBudget, bodyOf } from "../body.ts";
-import { RETRY_AFTER, readJson } from "../json-body.ts";
+import { parseBody, RETRY_AFTER, readWhole } from "../json-body.ts";
 import { mediaType } from "../media-type.ts";
 import { problemAnswer, toResponse } from "../problem-response.ts";
 import { JSON_TYPE, PROBLEM_RESPONSE, REPORT_REF, ReportsAnswerSchema } from "../schemas.ts";
@@ -88,18 +89,33 @@ async function postArray(
 ): Promise<DirectAnswer> {
   using share = budget.share();
   const tooLarge = `A JSON body may have ${MAX_JSON_BODY_BYTES} bytes. Send more in several requests, or as ${NDJSON_TYPES[0]}.`;
-  const body = await readJson(reader, length, MAX_JSON_BODY_BYTES, share, tooLarge);
-  if ("refusal" in body) return body.refusal;
-  const values = body.value;
-  if (!Array.isArray(values))
-    return problemAnswer("bad-request", "The body must be a JSON array of reports, even for one.");
-  if (values.length > MAX_BATCH_REPORTS)
-    return problemAnswer(
-      "body-too-large",
-      `${values.length} reports in one array; at most ${MAX_BATCH_REPORTS} are allowed.`,
-    );
-
+  const read = await readWhole(reader, length, MAX_JSON_BODY_BYTES, share, tooLarge);
+  if ("refusal" in read) return read.refusal;
   const tally = new Tally();
+  const batch = batchOf(read.body, tally);
+  if ("refusal" in batch) return batch.refusal;
+  if (batch.reports.length > 0) tally.add(batch, await ingest.submit(batch.reports));
+  return answer(tally);
+}
+
+/** Decodes the reports of a body; those that are refused are told to `tally`. */
+function batchOf(body: Uint8Array, tally: Tally): Batch | { refusal: DirectAnswer } {
+  const plain = plainReports(body, MAX_BATCH_REPORTS);
+  if (plain !== undefined) return { reports: plain, indexes: [...plain.keys()] };
+  const parsed = parseBody(body);
+  if ("refusal" in parsed) return parsed;
+  const values = parsed.value;
+  if (!Array.isArray(values))
+    return {
+      refusal: problemAnswer("bad-request", "The body must be a JSON array of reports, even for one."),
+    };
+  if (values.length > MAX_BATCH_REPORTS)
+    return {
+      refusal: problemAnswer(
+        "body-too-large",
+        `${values.length} reports in one array; at most ${MAX_BATCH_REPORTS} are allowed.`,
+      ),
+    };
   const batch: Batch = { reports: [], indexes: [] };
   for (let index = 0; index < values.length; index++) {
     const report = decodeReport(values[index]);
@@ -109,8 +125,7 @@ async function postArray(
       batch.indexes.push(index);
     }
   }
-  if (batch.reports.length > 0) tally.add(batch, await ingest.submit(batch.reports));
-  return answer(tally);
+  return batch;
 }
 
 async function postLines(body: BodyReader, ingest: Ingest, clock: Clock): Promise<DirectAnswer> {
