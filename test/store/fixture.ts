@@ -1,3 +1,4 @@
+import type { PoolClient } from "pg";
 import type { Alone, Batch, RecoveryItem, ShardStore } from "../../src/actors/ports.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type ClusteredStore, openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
@@ -82,3 +83,26 @@ export function openClustered(
 
 /** For a store that nobody flushes to meanwhile. */
 export const alone: Alone = (work) => work();
+
+/** Has `act` done before the first statement of a store that begins so. @returns how many of them came since. */
+export function beforeFirst(
+  store: Store,
+  begin: string,
+  act: () => Promise<unknown>,
+): { readonly came: number } {
+  const { pool } = store.context;
+  const connect = pool.connect.bind(pool) as (callback?: unknown) => Promise<PoolClient>;
+  const counter = { came: 0 };
+  pool.connect = (async (callback?: unknown) => {
+    if (callback !== undefined) return connect(callback);
+    const client = await connect();
+    // A connection that comes back is wrapped again: only of the first statement the number is right.
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+    client.query = (async (...args: unknown[]) => {
+      if (String(args[0]).startsWith(begin) && ++counter.came === 1) await act();
+      return query(...args);
+    }) as never;
+    return client;
+  }) as never;
+  return counter;
+}

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PoolClient } from "pg";
 import t from "tap";
 import { appendFlush } from "../../src/store/append-flush.ts";
 import type { ClusteredStore } from "../../src/store/store.ts";
@@ -9,7 +8,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { fc } from "../support/seeded.ts";
 import { temporaryFolder } from "../support/serve.ts";
-import { alone, batchOf, committed, openClustered, recovered } from "./fixture.ts";
+import { alone, batchOf, beforeFirst, committed, openClustered, recovered } from "./fixture.ts";
 
 const PART_BYTES = 150_000;
 const SHARDS = 8;
@@ -180,26 +179,14 @@ t.test("[D31] a flush that lands between the first look at a part and its lock k
   const turning = await openClustered(options);
   t.teardown(() => turning.close());
   const epochs = (await turning.cluster.claimFree([3], false))!;
-  const { pool } = turning.context;
-  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
-  let locks = 0;
-  pool.connect = (async () => {
-    const client = await connect();
-    // A connection that comes back is wrapped again: only the first lock counts.
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.query = (async (...args: unknown[]) => {
-      if (String(args[0]).startsWith("LOCK TABLE journal_0") && ++locks === 1) {
-        await committed(behind, batchOf(1, own, { 1: "needed" }));
-      }
-      return query(...args);
-    }) as never;
-    return client;
-  }) as never;
+  const locks = beforeFirst(turning, "LOCK TABLE journal_0", () =>
+    committed(behind, batchOf(1, own, { 1: "needed" })),
+  );
   for (let i = 1; i <= 20; i++) {
     const mark = await committed(turning, batchOf(i, epochs, { 3: Buffer.alloc(10_000, "x") }));
     await turning.write({ shard: 3, epoch: epochs.get(3)!, mark, body: Buffer.from("c") });
   }
-  t.ok(locks > 0, "it went for the lock");
+  t.ok(locks.came > 0, "it went for the lock");
   t.same(await execute(url, "SELECT turns::int FROM journal_ring"), [{ turns: 3 }]);
   t.same(await recovered(behind, [1]), ["section 1 needed"]);
 });

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PoolClient } from "pg";
 import t, { type Test } from "tap";
 import { PARTS } from "../../src/store/ring.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
-import { alone, batchOf, committed, open, openClustered, recovered, rows } from "./fixture.ts";
+import { alone, batchOf, beforeFirst, committed, open, openClustered, recovered, rows } from "./fixture.ts";
 
 const SHARD = 7;
 const FILLING = Buffer.alloc(10_000, "x");
@@ -46,36 +45,16 @@ async function rigOf(t: Test, clustered: boolean): Promise<Rig> {
 }
 
 /** Holds up the first statement of a store that begins so. @returns what lets it go, and how many came. */
-function gate(store: Store, begin: string): { open: () => void; readonly came: number } {
-  const { pool } = store.context;
-  const connect = pool.connect.bind(pool) as (callback?: unknown) => Promise<PoolClient>;
+function gate(store: Store, begin: string) {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let came = 0;
-  pool.connect = (async (callback?: unknown) => {
-    if (callback !== undefined) return connect(callback);
-    const client = await connect();
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.query = (async (...args: unknown[]) => {
-      if (String(args[0]).startsWith(begin)) {
-        if (++came === 1) await promise;
-      }
-      return query(...args);
-    }) as never;
-    return client;
-  }) as never;
-  return {
-    open: resolve,
-    get came() {
-      return came;
-    },
-  };
+  return { open: resolve, statements: beforeFirst(store, begin, () => promise) };
 }
 
 /** Until a part is to be emptied. @returns the row that filled the one before. */
-async function untilFull(rig: Rig, held: { came: number }): Promise<number> {
+async function untilFull(rig: Rig, held: ReturnType<typeof gate>): Promise<number> {
   for (;;) {
     const last = await rig.fill();
-    if (held.came > 0) return last;
+    if (held.statements.came > 0) return last;
   }
 }
 
@@ -91,7 +70,7 @@ for (const [name, clustered] of [
       const held = gate(rig.store, "TRUNCATE");
       await untilFull(rig, held);
       for (let i = 0; i < 5; i++) await rig.commit(`beside ${i}`);
-      t.equal(held.came, 1, "one at a time");
+      t.equal(held.statements.came, 1, "one at a time");
       held.open();
       const before = await rig.parts();
       const full = before.at(-1)!;
@@ -115,13 +94,14 @@ for (const [name, clustered] of [
     const rig = await rigOf(t, clustered);
     const held = gate(rig.store, "LOCK TABLE");
     const last = await untilFull(rig, held);
+    const next = ((await rig.parts()).at(-1)! + 1) % PARTS;
     const emptied = rig.store.erasure.empty(last, alone);
     await Promise.race([emptied, sleep(300)]);
     await rig.commit("kept");
     held.open();
     await emptied;
     // What was begun before has ended with this.
-    while (!(await rig.commit("more").then(() => rig.parts())).includes(0)) await sleep(10);
+    while ((await rig.parts()).at(-1) !== next) await rig.commit("more");
     t.equal((await recovered(rig.store, [SHARD])).filter((text) => text.endsWith(" kept")).length, 1);
   });
 }

@@ -27,9 +27,11 @@ const MEMBERS = [
   "accuracy",
   "seq",
 ];
-const [TIME, KIND, SOURCE, LON] = [1, 2, 3, 4];
+const [TIME, KIND, SOURCE] = ["t", "kind", "source"].map((member) => MEMBERS.indexOf(member));
+/** Texts come first. */
+const FIRST_NUMBER = MEMBERS.indexOf("lon");
 /** With the quote that ends them. */
-const MEMBER_BYTES = MEMBERS.map((member) => Uint8Array.from(Buffer.from(`${member}"`)));
+const MEMBER_BYTES = MEMBERS.map((member) => Buffer.from(`${member}"`));
 /** The one member that two bytes may begin, plus 1. */
 const BY_START = new Uint8Array(65_536);
 for (const [i, bytes] of MEMBER_BYTES.entries()) BY_START[bytes[0]! * 256 + bytes[1]!] = i + 1;
@@ -57,7 +59,6 @@ export function plainReports(body: Uint8Array, max: number): Report[] | undefine
 
 class PlainReader {
   readonly #bytes: Buffer;
-  readonly #length: number;
   /** What is read next. */
   #at = 0;
   /** Where the last time, kind and source are: those of the next report are often the same. 0 = nowhere. */
@@ -68,7 +69,6 @@ class PlainReader {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#length = bytes.length;
   }
 
   list(max: number): Report[] | undefined {
@@ -85,7 +85,7 @@ class PlainReader {
   /** The next byte that is not white space, −1 at the end. It is not passed. */
   #token(): number {
     const bytes = this.#bytes;
-    const length = this.#length;
+    const { length } = bytes;
     let at = this.#at;
     for (; at < length; at++) {
       const byte = bytes[at]!;
@@ -111,7 +111,7 @@ class PlainReader {
     do {
       const member = this.#member();
       if (member < 0 || !this.#skip(COLON)) return undefined;
-      const isRight = member < LON ? this.#text(report, member) : this.#number(report, member);
+      const isRight = member < FIRST_NUMBER ? this.#text(report, member) : this.#number(report, member);
       if (!isRight) return undefined;
     } while (this.#skip(COMMA));
     return this.#skip(CLOSE) && missing(report) === undefined ? report : undefined;
@@ -122,7 +122,7 @@ class PlainReader {
     if (!this.#skip(QUOTE)) return -1;
     const bytes = this.#bytes;
     const at = this.#at;
-    if (at + 1 >= this.#length) return -1;
+    if (at + 1 >= bytes.length) return -1;
     const member = BY_START[bytes[at]! * 256 + bytes[at + 1]!]! - 1;
     if (member < 0) return -1;
     const name = MEMBER_BYTES[member]!;
@@ -135,7 +135,7 @@ class PlainReader {
   #text(report: Report, member: number): boolean {
     if (!this.#skip(QUOTE)) return false;
     const bytes = this.#bytes;
-    const length = this.#length;
+    const { length } = bytes;
     const from = this.#at;
     let at = from;
     const last = this.#last[member]!;
@@ -165,7 +165,7 @@ class PlainReader {
   /** @returns whether it is plain, and right. */
   #number(report: Report, member: number): boolean {
     const bytes = this.#bytes;
-    const length = this.#length;
+    const { length } = bytes;
     if (this.#token() < 0) return false;
     const from = this.#at;
     const first = bytes[from] === MINUS ? from + 1 : from;
