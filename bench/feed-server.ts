@@ -28,18 +28,19 @@ const kind = columns.kinds.number("vessel");
 const state = columns.states.number("online.moving");
 for (let i = 0; i < fleet.size; i++) {
   const slot = picture.add(fleet.id(i), 0);
-  columns.kind[slot] = kind;
-  columns.state[slot] = state;
-  columns.speed[slot] = fleet.speed[i];
-  columns.course[slot] = fleet.course[i];
+  columns.kind.set(slot, kind);
+  columns.state.set(slot, state);
+  columns.speed.set(slot, fleet.speed[i]);
+  columns.course.set(slot, fleet.course[i]);
 }
 
 /** Puts the fleet where it is `seconds` after the start. The slot of an entity is its number. */
 function move(seconds: number): void {
   const now = Date.now();
   for (let i = 0; i < fleet.size; i++) {
-    columns.t[i] = columns.received[i] = now;
-    columns.seq[i] += 1;
+    columns.t.set(i, now);
+    columns.received.set(i, now);
+    columns.seq.set(i, columns.seq.of(i) + 1);
     picture.place(i, fleet.lonAt(i, seconds), fleet.latAt(i, seconds));
   }
 }

@@ -28,7 +28,7 @@ const BREAKAGES: Record<string, () => () => void> = {
   "a pan does not tell what left": () => replaced(Channel.prototype, "published", () => {}),
   "expired entities stay": () =>
     replaced(Channel.prototype, "passes", function (this: Channel, slot: number) {
-      return (picture.columns.flags[slot] & HAS_PLACE) !== 0 && this.lens.test(slot);
+      return (picture.columns.flags.of(slot) & HAS_PLACE) !== 0 && this.lens.test(slot);
     }),
   "a part of a snapshot counts as all of it": () => {
     const grow = Channel.prototype.grow;

@@ -25,7 +25,8 @@ t.test("[F1] the model notices each rule that is broken inside of a method", asy
 
 t.test("[F1] a mutant that only throws is not noticed, nor one of which nobody can tell", async (t) => {
   const file = "src/picture/channel.ts";
-  const from = "    const columns = this.#picture.columns;\n    if (columns.flags[slot] & HAS_PLACE) return";
+  const from =
+    "    const columns = this.#picture.columns;\n    if (columns.flags.of(slot) & HAS_PLACE)\n      return";
   const mutant = (name: string, to: string): Mutant => ({ name, file, from, to });
   const verdict = async (name: string, to: string) => (await tryMutant(mutant(name, to), PROPERTY)).is;
   t.equal(await verdict("throws", `    (undefined as never as object[])[0].toString();\n${from}`), "broken");

@@ -2,6 +2,7 @@
  * A shard's entities as one blob, column by column: what recovery loads, and what the `entity` rows are made of. Opaque to the store.
  */
 import assert from "node:assert/strict";
+import type { Float32Column, Float64Column, Uint16Column, Uint32Column } from "../picture/rows.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { CommandMemory } from "./command-memory.ts";
 import type { EntityTable } from "./entity-table.ts";
@@ -39,9 +40,9 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard, out = new Byt
   const { seq, liveness, flags } = columns;
   out.reserve(slots.length * 7);
   for (const slot of slots) {
-    out.varint(seq[slot]);
-    out.u8(liveness[slot]);
-    out.u8(flags[slot]);
+    out.varint(seq.of(slot));
+    out.u8(liveness.of(slot));
+    out.u8(flags.of(slot));
   }
   writeNames(columns.kinds.names(), slots, columns.kind, out);
   writeNames(columns.states.names(), slots, columns.state, out);
@@ -63,23 +64,23 @@ function encodeIdentities(table: EntityTable, slots: Uint32Array): Uint8Array {
   const out = new ByteWriter(slots.length * 16);
   for (const slot of slots) {
     out.reserve(5);
-    out.varint(table.number[slot]);
+    out.varint(table.number.of(slot));
     out.string(table.picture.columns.id[slot]!);
   }
   return out.copy();
 }
 
-function writeF64(slots: Uint32Array, column: Float64Array, out: ByteWriter): void {
+function writeF64(slots: Uint32Array, column: Float64Column, out: ByteWriter): void {
   const view = out.room(slots.length * 8);
   let at = out.length;
-  for (let i = 0; i < slots.length; i++, at += 8) view.setFloat64(at, column[slots[i]], true);
+  for (let i = 0; i < slots.length; i++, at += 8) view.setFloat64(at, column.of(slots[i]), true);
   out.length = at;
 }
 
-function writeF32(slots: Uint32Array, column: Float32Array, out: ByteWriter): void {
+function writeF32(slots: Uint32Array, column: Float32Column, out: ByteWriter): void {
   const view = out.room(slots.length * 4);
   let at = out.length;
-  for (let i = 0; i < slots.length; i++, at += 4) view.setFloat32(at, column[slots[i]], true);
+  for (let i = 0; i < slots.length; i++, at += 4) view.setFloat32(at, column.of(slots[i]), true);
   out.length = at;
 }
 
@@ -87,7 +88,7 @@ function writeF32(slots: Uint32Array, column: Float32Array, out: ByteWriter): vo
 function writeNames(
   names: readonly string[],
   slots: Uint32Array,
-  column: Uint16Array | Uint32Array,
+  column: Uint16Column | Uint32Column,
   out: ByteWriter,
 ): void {
   const local = new Map<number, number>();
@@ -96,7 +97,7 @@ function writeNames(
   let last = -1;
   let lastMapped = -1;
   for (let i = 0; i < slots.length; i++) {
-    const number = column[slots[i]];
+    const number = column.of(slots[i]);
     if (number !== last) {
       last = number;
       lastMapped = local.get(number) ?? local.size;

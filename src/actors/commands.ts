@@ -57,7 +57,7 @@ export class Commands {
       return once(refused("invalid-command", `${command.name} is an event that only the server makes`));
     const slot = picture.find(command.entity);
     const known =
-      (slot < 0 ? undefined : shard.commands.find(number[slot], command.id)) ??
+      (slot < 0 ? undefined : shard.commands.find(number.of(slot), command.id)) ??
       shard.commands.findFormer(formerCommandKey(command.id, command.entity));
     if (known !== undefined)
       return { result: resultOf(command, known.outcome, known.state), duplicate: true };
@@ -72,10 +72,10 @@ export class Commands {
   #decide(shard: Shard, slot: number, command: Command, now: number): CommandResult {
     const { columns } = this.#table.picture;
     if (shard.isBehind) this.#follow(shard, slot, now);
-    const isExpired = columns.liveness[slot] === EXPIRED;
+    const isExpired = columns.liveness.of(slot) === EXPIRED;
     const reaction = isExpired ? undefined : this.#machines.ask(slot, eventOf(command), now);
     const outcome = outcomeOf(reaction);
-    const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state[slot]);
+    const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state.of(slot));
     this.#record(shard, slot, { id: command.id, at: now, outcome, state });
     this.#emit(shard, slot, command, now, outcome, state);
     if (reaction?.is === "failed") this.#machines.fail(shard, slot, now, reaction.error);
@@ -87,8 +87,8 @@ export class Commands {
 
   #record(shard: Shard, slot: number, outcome: Pick<Commanded, "id" | "at" | "outcome" | "state">): void {
     const { number, picture } = this.#table;
-    const seq = picture.columns.seq[slot] + 1;
-    const fact = { is: "commanded", number: number[slot], seq, ...outcome } as const;
+    const seq = picture.columns.seq.of(slot) + 1;
+    const fact = { is: "commanded", number: number.of(slot), seq, ...outcome } as const;
     this.#sink.record(shard, fact);
     this.#table.apply(shard, fact);
   }
@@ -103,7 +103,7 @@ export class Commands {
   ): void {
     const type = outcome === OUTCOME.accepted ? "command.accepted" : "command.refused";
     const { id, entity: subject, name } = command;
-    this.#sink.emit(shard, this.#table.number[slot], { type, subject, time, data: { id, name, state } });
+    this.#sink.emit(shard, this.#table.number.of(slot), { type, subject, time, data: { id, name, state } });
   }
 }
 

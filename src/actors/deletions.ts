@@ -60,9 +60,9 @@ export class Deletions {
     // Nobody is told of an erasure.
     if (shard.isBehind && slot >= 0 && !erase) this.#follow(shard, slot, now);
     // What is left of one that is gone is named by a number too.
-    const number = slot < 0 ? shard.nextNumber : this.#table.number[slot];
-    const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);
-    const seq = slot < 0 ? 1 : columns.seq[slot] + 1;
+    const number = slot < 0 ? shard.nextNumber : this.#table.number.of(slot);
+    const state = slot < 0 ? "" : columns.states.name(columns.state.of(slot));
+    const seq = slot < 0 ? 1 : columns.seq.of(slot) + 1;
     const fact = { is: "deleted", number, seq, command: id, at: now, erase, id: entity } as const;
     this.#sink.record(shard, fact);
     if (!erase && slot >= 0) this.#fences.close(shard, slot, now);

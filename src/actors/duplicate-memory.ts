@@ -5,7 +5,7 @@
  * A number that was seen counts as a duplicate only if the report is not newer than the entity: a device that starts again
  * counts from 0 again, and its new reports must not vanish. Below the window the `(t, hash)` memory alone decides.
  */
-import { widenF64, widenU8, widenU32 } from "../picture/columns.ts";
+import type { Float64Column, Rows, Uint8Column, Uint32Column } from "../picture/rows.ts";
 import { type ByteReader, type ByteWriter, putZigzag, ZIGZAG_END } from "./bytes.ts";
 import type { Report } from "./messages.ts";
 
@@ -24,30 +24,29 @@ interface SourceWindow {
 }
 
 export class DuplicateMemory {
-  #t = new Float64Array(0);
-  #hash = new Uint32Array(0);
+  readonly #t: Float64Column;
+  readonly #hash: Uint32Column;
   /** Where the next pair goes, 0 … 7. */
-  #next = new Uint8Array(0);
+  readonly #next: Uint8Column;
   readonly #windows = new Map<number, SourceWindow[]>();
 
-  grow(capacity: number): void {
-    this.#t = widenF64(this.#t, capacity * DEPTH);
-    this.#hash = widenU32(this.#hash, capacity * DEPTH);
-    this.#next = widenU8(this.#next, capacity);
+  /** @param rows where it keeps a part of what it knows. */
+  constructor(rows: Rows) {
+    this.#t = rows.float64(DEPTH);
+    this.#hash = rows.uint32(DEPTH);
+    this.#next = rows.uint8();
   }
 
   reset(slot: number): void {
-    this.#t.fill(Number.NaN, slot * DEPTH, slot * DEPTH + DEPTH);
-    this.#next[slot] = 0;
+    for (let i = 0; i < DEPTH; i++) this.#t.set(slot, NaN, i);
+    this.#next.set(slot, 0);
     this.#windows.delete(slot);
   }
 
   /** @param newer whether the report's `t` is newer than the entity's. @param sourceSeq −1 = none. */
   has(slot: number, t: number, hash: number, source: number, sourceSeq: number, newer: boolean): boolean {
-    const base = slot * DEPTH;
-    const hashes = this.#hash;
-    for (let i = base; i < base + DEPTH; i++) {
-      if (hashes[i] === hash && this.#t[i] === t) return true;
+    for (let i = 0; i < DEPTH; i++) {
+      if (this.#hash.of(slot, i) === hash && this.#t.of(slot, i) === t) return true;
     }
     if (sourceSeq < 0 || newer) return false;
     const window = this.#windows.get(slot)?.find((candidate) => candidate.source === source);
@@ -57,11 +56,10 @@ export class DuplicateMemory {
   }
 
   remember(slot: number, t: number, hash: number, source: number, sourceSeq: number): void {
-    const next = this.#next[slot];
-    const at = slot * DEPTH + next;
-    this.#t[at] = t;
-    this.#hash[at] = hash;
-    this.#next[slot] = (next + 1) % DEPTH;
+    const next = this.#next.of(slot);
+    this.#t.set(slot, t, next);
+    this.#hash.set(slot, hash, next);
+    this.#next.set(slot, (next + 1) % DEPTH);
     if (sourceSeq >= 0) this.#rememberNumber(slot, source, sourceSeq);
   }
 
@@ -105,10 +103,10 @@ export class DuplicateMemory {
     let near = 0;
     let before = NaN;
     for (let i = 0; i < DEPTH; i++) {
-      const t = this.#t[slot * DEPTH + i];
+      const t = this.#t.of(slot, i);
       if (Number.isNaN(t)) continue;
       held |= 1 << i;
-      view.setUint32(at, this.#hash[slot * DEPTH + i], true);
+      view.setUint32(at, this.#hash.of(slot, i), true);
       const step = t - before;
       if (Number.isInteger(before) && Number.isInteger(step) && Math.abs(step) < ZIGZAG_END) {
         near |= 1 << i;
@@ -119,7 +117,7 @@ export class DuplicateMemory {
       }
       before = t;
     }
-    view.setUint8(heads, this.#next[slot]);
+    view.setUint8(heads, this.#next.of(slot));
     view.setUint8(heads + 1, held);
     view.setUint8(heads + 2, near);
     out.length = at;
@@ -136,7 +134,7 @@ export class DuplicateMemory {
 
   /** Of a slot of which nothing is remembered. @param isShort whether it was written as `write` does now; before, all 8 pairs were written whole. */
   read(slot: number, sourceNumber: (name: string) => number, input: ByteReader, isShort: boolean): void {
-    this.#next[slot] = input.u8();
+    this.#next.set(slot, input.u8());
     if (isShort) this.#readPairs(slot, input);
     else this.#readWholePairs(slot, input);
     const windows = Array.from({ length: input.u8() }, (): SourceWindow => {
@@ -155,16 +153,16 @@ export class DuplicateMemory {
     for (let i = 0; i < DEPTH; i++) {
       const bit = 1 << i;
       if ((held & bit) === 0) continue;
-      this.#hash[slot * DEPTH + i] = input.u32();
+      this.#hash.set(slot, input.u32(), i);
       t = near & bit ? t + input.zigzag() : input.f64();
-      this.#t[slot * DEPTH + i] = t;
+      this.#t.set(slot, t, i);
     }
   }
 
   #readWholePairs(slot: number, input: ByteReader): void {
-    for (let i = slot * DEPTH; i < slot * DEPTH + DEPTH; i++) {
-      this.#t[i] = input.f64();
-      this.#hash[i] = input.u32();
+    for (let i = 0; i < DEPTH; i++) {
+      this.#t.set(slot, input.f64(), i);
+      this.#hash.set(slot, input.u32(), i);
     }
   }
 }

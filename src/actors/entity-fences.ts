@@ -121,23 +121,23 @@ export class EntityFences {
   /** The fences that hold the place of an entity. Valid until the next call. */
   #holds(slot: number, cell: Cell | undefined): readonly Standing[] {
     const { lon, lat } = this.#table.picture.columns;
-    return cell === undefined ? NONE : cell.holding(lon[slot], lat[slot], this.#scratch);
+    return cell === undefined ? NONE : cell.holding(lon.of(slot), lat.of(slot), this.#scratch);
   }
 
   /** On which side of a fence an entity is. @param isHeld whether the outline holds its place. */
   #side(standing: Standing, slot: number, isHeld: boolean): Side {
     const { columns } = this.#table.picture;
     const { kinds, outline, rules } = standing;
-    if (kinds !== undefined && !kinds.has(columns.kinds.name(columns.kind[slot]))) return "out";
-    if (columns.accuracy[slot] > (rules.maxAccuracy ?? Infinity)) return "unknown";
+    if (kinds !== undefined && !kinds.has(columns.kinds.name(columns.kind.of(slot)))) return "out";
+    if (columns.accuracy.of(slot) > (rules.maxAccuracy ?? Infinity)) return "unknown";
     // Neither is greater than 0 if the altitude is not known.
-    const above = columns.alt[slot] - (rules.ceiling ?? Infinity);
-    const below = (rules.floor ?? -Infinity) - columns.alt[slot];
+    const above = columns.alt.of(slot) - (rules.ceiling ?? Infinity);
+    const below = (rules.floor ?? -Infinity) - columns.alt.of(slot);
     const isBetween = !(above > 0 || below > 0);
     if (isHeld && isBetween) return "in";
     if (rules.exitBuffer === 0 || above > rules.exitBuffer || below > rules.exitBuffer) return "out";
     if (isHeld) return "near";
-    return outline.distance(columns.lon[slot], columns.lat[slot]) > rules.exitBuffer ? "out" : "near";
+    return outline.distance(columns.lon.of(slot), columns.lat.of(slot)) > rules.exitBuffer ? "out" : "near";
   }
 
   /** @returns whether anything has changed. */
@@ -145,8 +145,8 @@ export class EntityFences {
     const { isSame, next, events } = this.#change;
     if (isSame) return false;
     const { number, picture } = this.#table;
-    const seq = picture.columns.seq[slot] + 1;
-    const fact = { is: "occupied", number: number[slot], seq, occupied: next } as const;
+    const seq = picture.columns.seq.of(slot) + 1;
+    const fact = { is: "occupied", number: number.of(slot), seq, occupied: next } as const;
     this.#sink.record(shard, fact);
     this.#table.apply(shard, fact);
     this.#emit(shard, slot);
@@ -158,7 +158,8 @@ export class EntityFences {
     const { number, picture } = this.#table;
     const subject = picture.columns.id[slot]!;
     const { events, now: time } = this.#change;
-    for (const { type, data } of events) this.#sink.emit(shard, number[slot], { type, subject, time, data });
+    for (const { type, data } of events)
+      this.#sink.emit(shard, number.of(slot), { type, subject, time, data });
   }
 }
 

@@ -64,10 +64,10 @@ export class EntityMachines {
     const { context, machine, machines, picture, timers } = this.#table;
     const { columns } = picture;
     const running = this.#runs(slot);
-    if (machine[slot] === running.number) return false;
-    const before = machines.name(machine[slot]);
+    if (machine.of(slot) === running.number) return false;
+    const before = machines.name(machine.of(slot));
     this.#runFromNowOn(shard, slot, running);
-    const state = columns.states.name(columns.state[slot]);
+    const state = columns.states.name(columns.state.of(slot));
     const had = {
       version: versionOf(before),
       state,
@@ -105,7 +105,7 @@ export class EntityMachines {
     const { context, picture, timers } = this.#table;
     const { columns } = picture;
     const armed = timers.get(slot) ?? NO_TIMERS;
-    const state = columns.states.name(columns.state[slot]);
+    const state = columns.states.name(columns.state.of(slot));
     const restored = restore(running.machine, state, context.get(slot) ?? NO_CONTEXT, armed);
     if (restored === undefined) this.#enterInitial(shard, slot, running, now);
     else if (restored.timers.length < armed.length) this.#keepTimers(shard, slot, restored.timers);
@@ -153,12 +153,12 @@ export class EntityMachines {
   become(shard: Shard, slot: number, now: number, transition: Transition): void {
     const { number, picture } = this.#table;
     const { columns } = picture;
-    const from = columns.states.name(columns.state[slot]);
+    const from = columns.states.name(columns.state.of(slot));
     const state = this.#runs(slot).machine.states[transition.next.state];
     this.#decide(shard, {
       is: "transitioned",
-      number: number[slot],
-      seq: columns.seq[slot] + 1,
+      number: number.of(slot),
+      seq: columns.seq.of(slot) + 1,
       state,
       context: transition.next.context,
       timers: transition.next.timers,
@@ -172,7 +172,7 @@ export class EntityMachines {
     const table = this.#table;
     this.#scope.slot = slot;
     const current = this.#current;
-    current.state = this.#leaf(running, table.picture.columns.state[slot]);
+    current.state = this.#leaf(running, table.picture.columns.state.of(slot));
     current.context = table.context.get(slot) ?? NO_CONTEXT;
     current.timers = table.timers.get(slot) ?? NO_TIMERS;
     return current;
@@ -180,7 +180,7 @@ export class EntityMachines {
 
   /** What an entity's kind runs now. */
   #runs(slot: number): Running {
-    return this.#catalogue.of(this.#table.picture.columns.kind[slot]);
+    return this.#catalogue.of(this.#table.picture.columns.kind.of(slot));
   }
 
   #leaf({ machine, leafOf }: Running, state: number): number {
@@ -201,14 +201,14 @@ export class EntityMachines {
 
   #runFromNowOn(shard: Shard, slot: number, { reference }: Running): void {
     const { number, picture } = this.#table;
-    const seq = picture.columns.seq[slot] + 1;
-    this.#decide(shard, { is: "machine", number: number[slot], seq, machine: reference });
+    const seq = picture.columns.seq.of(slot) + 1;
+    this.#decide(shard, { is: "machine", number: number.of(slot), seq, machine: reference });
   }
 
   /** An entity that was in another machine, or in a state that is gone. */
   #enterInitial(shard: Shard, slot: number, running: Running, now: number): void {
     const { columns } = this.#table.picture;
-    const from = columns.states.name(columns.state[slot]);
+    const from = columns.states.name(columns.state.of(slot));
     const transition = this.#initial(shard, slot, running, now);
     const { machine, version } = running;
     const to = machine.states[transition.next.state];
@@ -236,9 +236,9 @@ export class EntityMachines {
     const { columns } = picture;
     this.#decide(shard, {
       is: "transitioned",
-      number: number[slot],
-      seq: columns.seq[slot] + 1,
-      state: columns.states.name(columns.state[slot]),
+      number: number.of(slot),
+      seq: columns.seq.of(slot) + 1,
+      state: columns.states.name(columns.state.of(slot)),
       context,
       timers,
     });
@@ -251,6 +251,6 @@ export class EntityMachines {
 
   #emit(shard: Shard, slot: number, type: string, time: number, data: EventFact["data"]): void {
     const subject = this.#table.picture.columns.id[slot]!;
-    this.#sink.emit(shard, this.#table.number[slot], { type, subject, time, data });
+    this.#sink.emit(shard, this.#table.number.of(slot), { type, subject, time, data });
   }
 }

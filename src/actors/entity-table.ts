@@ -4,17 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { ENTITY_BYTES, SHARDS } from "../limits.ts";
-import {
-  HAS_PLACE,
-  IMPLAUSIBLE,
-  MAX_STATES,
-  MIRROR,
-  widenF64,
-  widenU16,
-  widenU32,
-} from "../picture/columns.ts";
+import { HAS_PLACE, IMPLAUSIBLE, MAX_STATES, MIRROR } from "../picture/columns.ts";
 import { Interner } from "../picture/interner.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
+import { Rows } from "../picture/rows.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
 import { deletionKey } from "./deletion-key.ts";
@@ -35,14 +28,16 @@ const NO_SLOT = -1;
 
 export class EntityTable {
   readonly picture: Picture;
+  /** What only actors need of a slot. */
+  readonly rows = new Rows();
   readonly shards: readonly Shard[] = Array.from({ length: SHARDS }, (_, index) => new Shard(index));
-  readonly duplicates = new DuplicateMemory();
+  readonly duplicates = new DuplicateMemory(this.rows);
   /** By slot: the durable number within the shard. */
-  number = new Uint32Array(0);
+  readonly number = this.rows.uint32();
   /** By slot: the machine that the entity runs, by the number of its reference; 0 = the built-in one. */
-  machine = new Uint16Array(0);
+  readonly machine = this.rows.uint16();
   /** By slot: fix time of the newest report with a place, Unix ms; −∞ = there was none. */
-  placedAt = new Float64Array(0);
+  readonly placedAt = this.rows.float64();
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
   /** Slot → context of the machine; absent = empty. */
@@ -77,20 +72,20 @@ export class EntityTable {
       this.applyReported(shard, slot, fact);
       return slot;
     }
-    columns.seq[slot] = fact.seq;
-    columns.epoch[slot] = shard.epoch;
+    columns.seq.set(slot, fact.seq);
+    columns.epoch.set(slot, shard.epoch);
     switch (fact.is) {
       case "transitioned":
         this.#transition(slot, fact);
         break;
       case "liveness":
-        columns.liveness[slot] = fact.liveness;
+        columns.liveness.set(slot, fact.liveness);
         if (fact.liveness === STALE)
-          this.tracks.silent(shard.index, fact.number, columns.received[slot], this.describe(slot));
+          this.tracks.silent(shard.index, fact.number, columns.received.of(slot), this.describe(slot));
         this.picture.touch(slot, FULL);
         break;
       case "machine":
-        this.machine[slot] = interned(this.machines.number(fact.machine));
+        this.machine.set(slot, interned(this.machines.number(fact.machine)));
         break;
       case "occupied":
         this.occupied.become(slot, fact.occupied);
@@ -100,7 +95,7 @@ export class EntityTable {
         break;
       case "kind":
         this.#describedOtherwise(slot);
-        columns.kind[slot] = interned(columns.kinds.number(fact.kind));
+        columns.kind.set(slot, interned(columns.kinds.number(fact.kind)));
         this.picture.touch(slot, FULL);
         break;
       default:
@@ -112,8 +107,8 @@ export class EntityTable {
   /** Applies what most facts are, for a caller who knows the slot of its entity. */
   applyReported(shard: Shard, slot: number, fact: Reported): void {
     const { columns } = this.picture;
-    columns.seq[slot] = fact.seq;
-    columns.epoch[slot] = shard.epoch;
+    columns.seq.set(slot, fact.seq);
+    columns.epoch.set(slot, shard.epoch);
     this.#report(slot, fact);
   }
 
@@ -126,7 +121,7 @@ export class EntityTable {
     const columns = this.picture.columns;
     if (columns.capacity > this.#capacity) this.#grow(columns.capacity);
     if (mirror >= 0) {
-      columns.flags[slot] &= ~MIRROR;
+      columns.flags.set(slot, columns.flags.of(slot) & ~MIRROR);
       // Whoever fills it counts their bytes.
       columns.attributes.delete(slot);
       columns.labels.delete(slot);
@@ -135,11 +130,11 @@ export class EntityTable {
     this.duplicates.reset(slot);
     shard.assign(number, slot);
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
-    this.number[slot] = number;
-    this.machine[slot] = 0;
-    this.placedAt[slot] = Number.NEGATIVE_INFINITY;
-    columns.kind[slot] = interned(columns.kinds.number(kind));
-    columns.epoch[slot] = shard.epoch;
+    this.number.set(slot, number);
+    this.machine.set(slot, 0);
+    this.placedAt.set(slot, Number.NEGATIVE_INFINITY);
+    columns.kind.set(slot, interned(columns.kinds.number(kind)));
+    columns.epoch.set(slot, shard.epoch);
     return slot;
   }
 
@@ -164,7 +159,7 @@ export class EntityTable {
       gone(slot);
       this.#forgetRare(slot);
       this.duplicates.reset(slot);
-      if (keep(slot)) flags[slot] |= MIRROR;
+      if (keep(slot)) flags.set(slot, flags.of(slot) | MIRROR);
       else this.picture.remove(slot, "left");
     }
     this.#clear(shard);
@@ -183,7 +178,7 @@ export class EntityTable {
 
   #introduce(shard: Shard, fact: Introduced): number {
     const slot = this.add(shard, fact.number, fact.id, fact.kind);
-    this.picture.columns.seq[slot] = fact.seq;
+    this.picture.columns.seq.set(slot, fact.seq);
     return slot;
   }
 
@@ -191,12 +186,12 @@ export class EntityTable {
     const { columns } = this.picture;
     const slot = shard.slot(number);
     assert.ok(erase || slot >= 0, "what is not there is only erased");
-    const state = slot < 0 ? "" : columns.states.name(columns.state[slot]);
+    const state = slot < 0 ? "" : columns.states.name(columns.state.of(slot));
     shard.commands.rememberDeletion(number, id, deletionKey(command, id, erase), at, state);
     shard.leaving.add(number, id, erase);
     if (erase) this.#forgetTracks(shard, number, id);
     else {
-      this.tracks.deleted(shard.index, number, columns.received[slot], at, this.describe(slot));
+      this.tracks.deleted(shard.index, number, columns.received.of(slot), at, this.describe(slot));
       shard.departed.set(number, id);
     }
     if (slot < 0) shard.nextNumber = number + 1;
@@ -244,19 +239,26 @@ export class EntityTable {
     const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
     if (!Number.isNaN(fact.lon)) {
-      this.tracks.reported(columns.shard[slot], this.number[slot], fact, columns.received[slot], this, slot);
+      this.tracks.reported(
+        columns.shard.of(slot),
+        this.number.of(slot),
+        fact,
+        columns.received.of(slot),
+        this,
+        slot,
+      );
     }
-    if (fact.received > columns.received[slot]) columns.received[slot] = fact.received;
-    let full = columns.liveness[slot] !== LIVE;
-    columns.liveness[slot] = LIVE;
+    if (fact.received > columns.received.of(slot)) columns.received.set(slot, fact.received);
+    let full = columns.liveness.of(slot) !== LIVE;
+    columns.liveness.set(slot, LIVE);
     if (!fact.late) {
-      columns.t[slot] = Math.min(fact.t, fact.received);
-      const accuracy = columns.accuracy[slot];
+      columns.t.set(slot, Math.min(fact.t, fact.received));
+      const accuracy = columns.accuracy.of(slot);
       if (!Number.isNaN(fact.lon)) this.#fix(slot, fact);
       else this.#partial(slot, fact);
-      if (isOther(accuracy, columns.accuracy[slot])) full = true;
-      if (columns.source[slot] !== source) {
-        columns.source[slot] = source;
+      if (isOther(accuracy, columns.accuracy.of(slot))) full = true;
+      if (columns.source.of(slot) !== source) {
+        columns.source.set(slot, source);
         full = true;
       }
       if (fact.attributes !== "") {
@@ -271,22 +273,22 @@ export class EntityTable {
   #sourceNumber(slot: number, name: string): number {
     if (name === "") return 0;
     const { sources, source } = this.picture.columns;
-    return sources.name(source[slot]) === name ? source[slot] : interned(sources.number(name));
+    return sources.name(source.of(slot)) === name ? source.of(slot) : interned(sources.number(name));
   }
 
   /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
   #fix(slot: number, fact: Reported): void {
     const { columns } = this.picture;
-    const flagged = (columns.flags[slot] & IMPLAUSIBLE) !== 0;
-    columns.alt[slot] = fact.alt;
-    columns.speed[slot] = fact.speed;
-    columns.course[slot] = fact.course;
-    columns.heading[slot] = fact.heading;
-    columns.accuracy[slot] = fact.accuracy;
-    this.placedAt[slot] = columns.t[slot];
+    const flagged = (columns.flags.of(slot) & IMPLAUSIBLE) !== 0;
+    columns.alt.set(slot, fact.alt);
+    columns.speed.set(slot, fact.speed);
+    columns.course.set(slot, fact.course);
+    columns.heading.set(slot, fact.heading);
+    columns.accuracy.set(slot, fact.accuracy);
+    this.placedAt.set(slot, columns.t.of(slot));
     this.picture.place(slot, fact.lon, fact.lat);
     if (flagged !== fact.implausible) {
-      columns.flags[slot] ^= IMPLAUSIBLE;
+      columns.flags.set(slot, columns.flags.of(slot) ^ IMPLAUSIBLE);
       this.picture.touch(slot, FULL);
     }
   }
@@ -294,11 +296,11 @@ export class EntityTable {
   /** A report without a place says something about what it names only. */
   #partial(slot: number, fact: Reported): void {
     const { columns } = this.picture;
-    if (!Number.isNaN(fact.alt)) columns.alt[slot] = fact.alt;
-    if (!Number.isNaN(fact.speed)) columns.speed[slot] = fact.speed;
-    if (!Number.isNaN(fact.course)) columns.course[slot] = fact.course;
-    if (!Number.isNaN(fact.heading)) columns.heading[slot] = fact.heading;
-    if (!Number.isNaN(fact.accuracy)) columns.accuracy[slot] = fact.accuracy;
+    if (!Number.isNaN(fact.alt)) columns.alt.set(slot, fact.alt);
+    if (!Number.isNaN(fact.speed)) columns.speed.set(slot, fact.speed);
+    if (!Number.isNaN(fact.course)) columns.course.set(slot, fact.course);
+    if (!Number.isNaN(fact.heading)) columns.heading.set(slot, fact.heading);
+    if (!Number.isNaN(fact.accuracy)) columns.accuracy.set(slot, fact.accuracy);
   }
 
   #merge(slot: number, patch: string): void {
@@ -311,15 +313,15 @@ export class EntityTable {
   /** What its track says of an entity as a whole is about to change. */
   #describedOtherwise(slot: number): void {
     const { shard, received } = this.picture.columns;
-    this.tracks.changes(shard[slot], this.number[slot], received[slot], this.describe(slot));
+    this.tracks.changes(shard.of(slot), this.number.of(slot), received.of(slot), this.describe(slot));
   }
 
   /** What a track says of an entity as a whole. */
   describe(slot: number): Description {
     const { kinds, kind, states, state, attributes, labels, fences } = this.picture.columns;
     return {
-      kind: kinds.name(kind[slot]),
-      state: states.name(state[slot]),
+      kind: kinds.name(kind.of(slot)),
+      state: states.name(state.of(slot)),
       attributes: attributes.get(slot) ?? "",
       labels: labels.get(slot) ?? [],
       fences: fences.get(slot) ?? [],
@@ -329,7 +331,7 @@ export class EntityTable {
   /** @param text JSON text of an object, or empty. */
   setAttributes(slot: number, text: string): void {
     const { attributes, shard } = this.picture.columns;
-    this.shards[shard[slot]].bytes += Buffer.byteLength(text) - this.attributeBytes(slot);
+    this.shards[shard.of(slot)].bytes += Buffer.byteLength(text) - this.attributeBytes(slot);
     if (text === "") attributes.delete(slot);
     else attributes.set(slot, text);
   }
@@ -343,7 +345,7 @@ export class EntityTable {
     const before = this.context.get(slot);
     const empty = Object.keys(context).length === 0;
     if (empty && before === undefined) return;
-    const shard = this.shards[this.picture.columns.shard[slot]];
+    const shard = this.shards[this.picture.columns.shard.of(slot)];
     if (before !== undefined) shard.bytes -= Buffer.byteLength(JSON.stringify(before));
     if (empty) this.context.delete(slot);
     else {
@@ -361,9 +363,9 @@ export class EntityTable {
   #transition(slot: number, fact: Transitioned): void {
     const { columns } = this.picture;
     const state = interned(columns.states.number(fact.state));
-    if (columns.state[slot] !== state) {
+    if (columns.state.of(slot) !== state) {
       this.#describedOtherwise(slot);
-      columns.state[slot] = state;
+      columns.state.set(slot, state);
       this.picture.touch(slot, FULL);
     }
     this.setContext(slot, fact.context);
@@ -372,10 +374,7 @@ export class EntityTable {
   }
 
   #grow(capacity: number): void {
-    this.number = widenU32(this.number, capacity);
-    this.machine = widenU16(this.machine, capacity);
-    this.placedAt = widenF64(this.placedAt, capacity);
-    this.duplicates.grow(capacity);
+    this.rows.grow(capacity);
     this.context.grow(capacity);
     this.timers.grow(capacity);
     this.occupied.grow(capacity);
@@ -395,5 +394,5 @@ function isOther(before: number, after: number): boolean {
 
 /** Whether a slot has ever had a place. */
 export function hasPlace(picture: Picture, slot: number): boolean {
-  return (picture.columns.flags[slot] & HAS_PLACE) !== 0;
+  return (picture.columns.flags.of(slot) & HAS_PLACE) !== 0;
 }

@@ -36,7 +36,7 @@ export class FenceChange {
     }
     this.isSame = true;
     this.now = now;
-    this.t = this.#table.placedAt[slot];
+    this.t = this.#table.placedAt.of(slot);
     this.#shard = shard;
     this.#slot = slot;
     this.#episodes = 0;
@@ -46,7 +46,13 @@ export class FenceChange {
   readonly newEpisode = (): string => {
     const { number, picture } = this.#table;
     const { index, epoch } = this.#shard!;
-    const parts = [index, number[this.#slot], epoch, picture.columns.seq[this.#slot] + 1, this.#episodes++];
+    const parts = [
+      index,
+      number.of(this.#slot),
+      epoch,
+      picture.columns.seq.of(this.#slot) + 1,
+      this.#episodes++,
+    ];
     return parts.map((part) => part.toString(36)).join("-");
   };
 
@@ -68,7 +74,7 @@ export class FenceChange {
   /** The newest one, by which it was decided. */
   #sayFix(): JsonObject {
     const { lon, lat } = this.#table.picture.columns;
-    return { t: rfc3339(this.t), lon: lon[this.#slot], lat: lat[this.#slot] };
+    return { t: rfc3339(this.t), lon: lon.of(this.#slot), lat: lat.of(this.#slot) };
   }
 }
 

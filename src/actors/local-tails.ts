@@ -82,7 +82,7 @@ export class LocalTails {
     const shard = this.#table.shards[shardOf(id)];
     if (shard.status === "closed") return [];
     const slot = this.#table.picture.find(id);
-    const number = slot < 0 ? NOBODY : this.#table.number[slot];
+    const number = slot < 0 ? NOBODY : this.#table.number.of(slot);
     const log = this.#table.tracks.logs[shard.index];
     const isOfIt = (closed: ClosedSegment) =>
       closed.number === number || shard.departed.get(closed.number) === id;
@@ -143,7 +143,7 @@ export class LocalTails {
     for (const [number, id] of shard.departed) if (wanted.has(id)) yield number;
     for (const id of wanted) {
       const slot = this.#table.picture.find(id);
-      if (slot >= 0) yield this.#table.number[slot];
+      if (slot >= 0) yield this.#table.number.of(slot);
     }
   }
 
@@ -235,7 +235,7 @@ export class LocalTails {
   #version(shard: Shard, number: number): { epoch: number; seq: number } {
     const slot = shard.slot(number);
     // Of one that is deleted: whoever has its id now is newer.
-    return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq[slot] };
+    return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq.of(slot) };
   }
 }
 

@@ -35,25 +35,20 @@ export class Lookahead {
   }
 
   #read(count: number): void {
-    const { picture, tracks, number, duplicates } = this.#table;
-    const { shard, epoch, seq, t, received, lon, lat, alt, speed, course, heading, accuracy } =
-      picture.columns;
-    const { kind, state, source, liveness, flags, key } = picture.columns;
-    const { what } = picture.changes();
+    const { picture, rows, tracks, number } = this.#table;
+    const { columns } = picture;
+    const { shard } = columns;
+    // The picture alone may know a slot: that of a mirror.
+    const { capacity } = rows;
     const { slots } = this;
     let sum = 0;
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
-      if (slot < 0) continue;
-      sum += t[slot] + received[slot] + lon[slot] + lat[slot];
-      sum += alt[slot] + speed[slot] + course[slot] + heading[slot] + accuracy[slot];
-      sum += epoch[slot] + seq[slot] + source[slot] + key[slot] + number[slot] + kind[slot] + state[slot];
-      sum += shard[slot] + liveness[slot] + flags[slot] + what[slot];
-      if (duplicates.has(slot, Infinity, 0, 0, -1, true)) sum += 1;
+      if (slot >= 0 && slot < capacity) sum += columns.rows.touch(slot) + rows.touch(slot);
     }
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
-      if (slot >= 0) sum += tracks.logs[shard[slot]].count(number[slot]);
+      if (slot >= 0 && slot < capacity) sum += tracks.logs[shard.of(slot)].count(number.of(slot));
     }
     this.sum = sum;
   }

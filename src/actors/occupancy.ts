@@ -42,7 +42,7 @@ export class Occupancy {
   set(slot: number, occupied: readonly Occupied[]): void {
     const { fences, shard } = this.#picture.columns;
     const before = this.#all.get(slot)?.length ?? 0;
-    this.#shards[shard[slot]].bytes += (occupied.length - before) * OCCUPIED_BYTES;
+    this.#shards[shard.of(slot)].bytes += (occupied.length - before) * OCCUPIED_BYTES;
     if (occupied.length === 0) this.#all.delete(slot);
     else this.#all.set(slot, occupied);
     const stays = staysOf(occupied);

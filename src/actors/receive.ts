@@ -122,7 +122,7 @@ export class Actors {
     const { table } = this;
     const { columns } = table.picture;
     let slot = table.picture.find(report.id, known);
-    const shard = table.shards[slot >= 0 ? columns.shard[slot] : shardOf(report.id)];
+    const shard = table.shards[slot >= 0 ? columns.shard.of(slot) : shardOf(report.id)];
     if (epoch !== ANY_EPOCH && (shard.epoch !== epoch || shard.status !== "open")) return MOVED;
     if (shard.status !== "open") return { type: "retry", detail: "the entity's shard is being loaded" };
     if (report.t - now > this.#options.maxClockSkew) return refuseSkew(report, now);
@@ -137,7 +137,7 @@ export class Actors {
     const t = Math.min(report.t, now);
     const isNew = slot < 0;
     if (!isNew) {
-      const newest = columns.t[slot];
+      const newest = columns.t.of(slot);
       // Only the numbers of a source are remembered by source.
       const number = sourceSeq < 0 ? 0 : columns.sources.find(source);
       if (table.duplicates.has(slot, report.t, hash, number, sourceSeq, t > newest)) return DUPLICATE;
@@ -149,12 +149,12 @@ export class Actors {
     if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
 
     const fact = this.#fact;
-    fact.number = table.number[slot];
-    fact.seq = columns.seq[slot] + 1;
+    fact.number = table.number.of(slot);
+    fact.seq = columns.seq.of(slot) + 1;
     fact.t = report.t;
     fact.received = now;
     fact.hash = hash;
-    fact.late = t < columns.t[slot];
+    fact.late = t < columns.t.of(slot);
     fact.lon = report.lon ?? NaN;
     fact.lat = report.lat ?? NaN;
     fact.alt = report.alt ?? NaN;
@@ -166,7 +166,7 @@ export class Actors {
     fact.sourceSeq = sourceSeq;
     fact.attributes = attributes;
     fact.implausible = report.lon !== undefined && !fact.late && this.#jumps(slot, fact.lon, fact.lat, t);
-    const before = columns.liveness[slot];
+    const before = columns.liveness.of(slot);
     this.#sink.record(shard, fact);
     table.applyReported(shard, slot, fact);
     if (before !== LIVE) this.#emitLiveness(shard, slot, before, LIVE, now);
@@ -182,13 +182,13 @@ export class Actors {
     const { t, lon, lat, alt = NaN, speed = NaN, course = NaN } = report;
     if (lon === undefined || lat === undefined) return false;
     const { tracks, number } = this.table;
-    return tracks.isKnown(shard.index, number[slot], { t, lon, lat, alt, speed, course });
+    return tracks.isKnown(shard.index, number.of(slot), { t, lon, lat, alt, speed, course });
   }
 
   /** A deadline of an entity came. `now` is when it is handled, Unix ms. */
   deadline(slot: number, now: number): void {
     const { columns } = this.table.picture;
-    const shard = this.table.shards[columns.shard[slot]];
+    const shard = this.table.shards[columns.shard.of(slot)];
     if (columns.id[slot] === undefined) return;
     if (shard.status !== "open") {
       this.#wheel.arm(slot, now + LOADING_MS);
@@ -204,10 +204,15 @@ export class Actors {
       if (dwell === first) this.#fences.fire(shard, slot, now);
       else if (timer !== undefined && timer.due <= silence) this.#machines.fire(shard, slot, timer, now);
       else {
-        const before = columns.liveness[slot];
+        const before = columns.liveness.of(slot);
         const { number } = this.table;
         const liveness = before + 1;
-        this.#decide(shard, { is: "liveness", number: number[slot], seq: columns.seq[slot] + 1, liveness });
+        this.#decide(shard, {
+          is: "liveness",
+          number: number.of(slot),
+          seq: columns.seq.of(slot) + 1,
+          liveness,
+        });
         this.#emitLiveness(shard, slot, before, liveness, now);
         this.#machines.step(shard, slot, SILENCE_EVENTS[liveness], now);
       }
@@ -219,7 +224,7 @@ export class Actors {
   wake(slot: number, now: number): void {
     const { columns } = this.table.picture;
     this.#wheel.grow(columns.capacity);
-    const shard = this.table.shards[columns.shard[slot]];
+    const shard = this.table.shards[columns.shard.of(slot)];
     this.#machines.restore(shard, slot, now);
     this.#fences.follow(shard, slot, now);
     this.#arm(slot);
@@ -242,7 +247,12 @@ export class Actors {
   #nameKind(shard: Shard, slot: number, kind: string, now: number): void {
     const { columns } = this.table.picture;
     if (kind === UNKNOWN_KIND || !takesKind(columns, slot)) return;
-    this.#decide(shard, { is: "kind", number: this.table.number[slot], seq: columns.seq[slot] + 1, kind });
+    this.#decide(shard, {
+      is: "kind",
+      number: this.table.number.of(slot),
+      seq: columns.seq.of(slot) + 1,
+      kind,
+    });
     if (this.#machines.follow(shard, slot, now)) this.#arm(slot);
   }
 
@@ -250,9 +260,9 @@ export class Actors {
     const { picture } = this.table;
     if (!hasPlace(picture, slot)) return false;
     const { columns } = picture;
-    const seconds = (t - columns.t[slot]) / 1_000;
-    const kind = columns.kinds.name(columns.kind[slot]);
-    return isImplausible(kind, columns.lon[slot], columns.lat[slot], lon, lat, seconds);
+    const seconds = (t - columns.t.of(slot)) / 1_000;
+    const kind = columns.kinds.name(columns.kind.of(slot));
+    return isImplausible(kind, columns.lon.of(slot), columns.lat.of(slot), lon, lat, seconds);
   }
 
   #decide(shard: Shard, fact: Fact): number {
@@ -266,13 +276,13 @@ export class Actors {
 
   #emit(shard: Shard, slot: number, type: string, time: number, data: EventFact["data"]): void {
     const subject = this.table.picture.columns.id[slot]!;
-    this.#sink.emit(shard, this.table.number[slot], { type, subject, time, data });
+    this.#sink.emit(shard, this.table.number.of(slot), { type, subject, time, data });
   }
 
   #silenceDue(slot: number): number {
     const { columns } = this.table.picture;
-    const received = columns.received[slot];
-    switch (columns.liveness[slot]) {
+    const received = columns.received.of(slot);
+    switch (columns.liveness.of(slot)) {
       case LIVE:
         return received + this.#options.staleAfter;
       case STALE:
@@ -282,7 +292,7 @@ export class Actors {
       case EXPIRED:
         return Infinity;
       default:
-        throw new RangeError(`liveness ${columns.liveness[slot]}`);
+        throw new RangeError(`liveness ${columns.liveness.of(slot)}`);
     }
   }
 

@@ -47,7 +47,7 @@ export async function recover(
 function enterEpoch({ picture }: EntityTable, shard: Shard): number {
   let entities = 0;
   for (const slot of shard.slots()) {
-    picture.columns.epoch[slot] = shard.epoch;
+    picture.columns.epoch.set(slot, shard.epoch);
     entities += 1;
   }
   return entities;
@@ -133,26 +133,26 @@ function load(
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
-    columns.seq[slot] = entity.seq;
-    columns.liveness[slot] = entity.liveness;
-    columns.state[slot] = columns.states.number(entity.state);
+    columns.seq.set(slot, entity.seq);
+    columns.liveness.set(slot, entity.liveness);
+    columns.state.set(slot, columns.states.number(entity.state));
     const machine = table.machines.number(entity.machine);
     assert.ok(machine >= 0, "there are no more machines than states may be kept");
-    table.machine[slot] = machine;
+    table.machine.set(slot, machine);
     const source = columns.sources.number(entity.source);
     assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
-    columns.source[slot] = source;
-    columns.t[slot] = entity.t;
-    table.placedAt[slot] = entity.placedAt;
-    columns.received[slot] = entity.received;
-    columns.alt[slot] = entity.alt;
-    columns.speed[slot] = entity.speed;
-    columns.course[slot] = entity.course;
-    columns.heading[slot] = entity.heading;
-    columns.accuracy[slot] = entity.accuracy;
+    columns.source.set(slot, source);
+    columns.t.set(slot, entity.t);
+    table.placedAt.set(slot, entity.placedAt);
+    columns.received.set(slot, entity.received);
+    columns.alt.set(slot, entity.alt);
+    columns.speed.set(slot, entity.speed);
+    columns.course.set(slot, entity.course);
+    columns.heading.set(slot, entity.heading);
+    columns.accuracy.set(slot, entity.accuracy);
     if (entity.flags & HAS_PLACE) table.picture.place(slot, entity.lon, entity.lat);
     else table.picture.unplace(slot);
-    columns.flags[slot] = entity.flags;
+    columns.flags.set(slot, entity.flags);
     table.setAttributes(slot, entity.attributes);
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
     if (entity.context !== undefined) table.setContext(slot, entity.context);
@@ -179,7 +179,7 @@ function fold(table: EntityTable, section: Section): number {
   let applied = 0;
   readFacts(section.body, (fact) => {
     const slot = shard.slot(fact.number);
-    if (slot >= 0 && fact.seq <= columns.seq[slot]) return;
+    if (slot >= 0 && fact.seq <= columns.seq.of(slot)) return;
     if (fact.is === "removed") {
       table.apply(shard, fact);
       applied += 1;
@@ -189,7 +189,7 @@ function fold(table: EntityTable, section: Section): number {
     if (slot < 0 && fact.number < shard.nextNumber) return;
     assert.equal(
       fact.seq,
-      slot < 0 ? 1 : columns.seq[slot] + 1,
+      slot < 0 ? 1 : columns.seq.of(slot) + 1,
       `facts of ${shard.index}/${fact.number} have a gap`,
     );
     table.apply(shard, fact);

@@ -51,7 +51,7 @@ function refuseGrowth(table: EntityTable, shard: Shard, report: Report, slot: nu
 
 /** Whether a kind that is named for the entity in this slot, −1 = a new one, would be set. */
 export function takesKind({ kinds, kind }: Columns, slot: number): boolean {
-  return slot < 0 || kinds.name(kind[slot]) === UNKNOWN_KIND;
+  return slot < 0 || kinds.name(kind.of(slot)) === UNKNOWN_KIND;
 }
 
 /** Whether a name is new and there is no room for it. A name gets its number from the fact that holds it, not from a look at a report. */

@@ -98,7 +98,7 @@ export class TrackSource {
     const slot = this.#table.shards[shard].slot(number);
     const { columns } = this.#table.picture;
     if (slot < 0) return this.#table.shards[shard].departed.get(number);
-    return columns.flags[slot] & HAS_PLACE ? columns.id[slot] : undefined;
+    return columns.flags.of(slot) & HAS_PLACE ? columns.id[slot] : undefined;
   }
 
   /** @param look says whether to go on. */

@@ -57,13 +57,13 @@ export function writeFull(out: ByteWriter, columns: Columns, slot: number, numbe
   out.reserve(FULL_BYTES);
   out.u8(FULL_RECORD);
   writeStart(out, columns, slot, number);
-  out.u8(columns.liveness[slot]);
+  out.u8(columns.liveness.of(slot));
   writePlace(out, columns, slot);
-  out.f32(columns.accuracy[slot]);
+  out.f32(columns.accuracy.of(slot));
   out.string(columns.id[slot]!);
-  out.string(columns.kinds.name(columns.kind[slot]));
-  out.string(columns.states.name(columns.state[slot]));
-  out.string(columns.sources.name(columns.source[slot]));
+  out.string(columns.kinds.name(columns.kind.of(slot)));
+  out.string(columns.states.name(columns.state.of(slot)));
+  out.string(columns.sources.name(columns.source.of(slot)));
   out.string(columns.attributes.get(slot) ?? "");
   writeNames(out, columns.labels.get(slot));
   writeNames(out, columns.fences.get(slot));
@@ -82,22 +82,22 @@ export function writeMotion(out: ByteWriter, columns: Columns, slot: number, num
 }
 
 function writeStart(out: ByteWriter, columns: Columns, slot: number, number: number): void {
-  out.u8(columns.shard[slot]);
+  out.u8(columns.shard.of(slot));
   out.u32(number);
-  out.u32(columns.epoch[slot]);
-  out.u32(columns.seq[slot]);
-  out.u8(columns.flags[slot] & TOLD_FLAGS);
+  out.u32(columns.epoch.of(slot));
+  out.u32(columns.seq.of(slot));
+  out.u8(columns.flags.of(slot) & TOLD_FLAGS);
 }
 
 function writePlace(out: ByteWriter, columns: Columns, slot: number): void {
-  out.f64(columns.t[slot]);
-  out.f64(columns.received[slot]);
-  out.f64(columns.lon[slot]);
-  out.f64(columns.lat[slot]);
-  out.f32(columns.alt[slot]);
-  out.f32(columns.speed[slot]);
-  out.f32(columns.course[slot]);
-  out.f32(columns.heading[slot]);
+  out.f64(columns.t.of(slot));
+  out.f64(columns.received.of(slot));
+  out.f64(columns.lon.of(slot));
+  out.f64(columns.lat.of(slot));
+  out.f32(columns.alt.of(slot));
+  out.f32(columns.speed.of(slot));
+  out.f32(columns.course.of(slot));
+  out.f32(columns.heading.of(slot));
 }
 
 export function writeGone(

@@ -193,14 +193,14 @@ export class MirrorSource {
   #look(slot: number, what: number, subscribers: readonly MirrorSubscriber[]): void {
     const { picture } = this.#options.table;
     const { columns } = picture;
-    const epoch = this.#epochs[columns.shard[slot]];
+    const epoch = this.#epochs[columns.shard.of(slot)];
     if (epoch === 0) return;
     const removal = picture.removal(slot);
-    const hasPlace = (columns.flags[slot] & HAS_PLACE) !== 0;
-    const key = columns.key[slot];
+    const hasPlace = (columns.flags.of(slot) & HAS_PLACE) !== 0;
+    const key = columns.key.of(slot);
     const id = columns.id[slot]!;
     // No view shows it: it is told that it expired, and not told again.
-    const expired = columns.liveness[slot] === EXPIRED;
+    const expired = columns.liveness.of(slot) === EXPIRED;
     this.#full = this.#motion = -1;
     for (const subscriber of subscribers) {
       const held = subscriber.holds(slot);
@@ -212,8 +212,8 @@ export class MirrorSource {
       } else if (held) {
         subscriber.letGo(slot);
         const start = this.#records.length;
-        const number = this.#options.table.number[slot];
-        writeGone(this.#records, columns.shard[slot], number, epoch, removal ?? "left");
+        const number = this.#options.table.number.of(slot);
+        writeGone(this.#records, columns.shard.of(slot), number, epoch, removal ?? "left");
         subscriber.add(start, this.#records.length);
         this.stats.gone++;
       }
@@ -224,7 +224,7 @@ export class MirrorSource {
     if (this.#full < 0) {
       const { picture, number } = this.#options.table;
       this.#full = this.#records.length;
-      writeFull(this.#records, picture.columns, slot, number[slot]);
+      writeFull(this.#records, picture.columns, slot, number.of(slot));
       this.#fullEnd = this.#records.length;
     }
     subscriber.add(this.#full, this.#fullEnd);
@@ -235,7 +235,7 @@ export class MirrorSource {
     if (this.#motion < 0) {
       const { picture, number } = this.#options.table;
       this.#motion = this.#records.length;
-      writeMotion(this.#records, picture.columns, slot, number[slot]);
+      writeMotion(this.#records, picture.columns, slot, number.of(slot));
       this.#motionEnd = this.#records.length;
     }
     subscriber.add(this.#motion, this.#motionEnd);

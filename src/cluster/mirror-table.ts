@@ -50,7 +50,7 @@ export class MirrorTable {
   }
 
   isMirror(slot: number): boolean {
-    return (this.#picture.columns.flags[slot] & MIRROR) !== 0;
+    return (this.#picture.columns.flags.of(slot) & MIRROR) !== 0;
   }
 
   /** Everything about an entity. @param stamp of the stream, > 0 and never used before. */
@@ -66,12 +66,12 @@ export class MirrorTable {
     if (slot === UNKNOWN) return "unknown";
     if (slot === FULL_TABLE) return "full";
     this.#stamp[slot] = stamp;
-    if (!isNewer(record, columns.epoch[slot], columns.seq[slot])) return "done";
-    columns.kind[slot] = kind;
-    columns.state[slot] = state;
-    columns.source[slot] = source;
-    columns.liveness[slot] = record.liveness;
-    columns.accuracy[slot] = record.accuracy;
+    if (!isNewer(record, columns.epoch.of(slot), columns.seq.of(slot))) return "done";
+    columns.kind.set(slot, kind);
+    columns.state.set(slot, state);
+    columns.source.set(slot, source);
+    columns.liveness.set(slot, record.liveness);
+    columns.accuracy.set(slot, record.accuracy);
     if (record.attributes === "") columns.attributes.delete(slot);
     else columns.attributes.set(slot, record.attributes);
     if (record.labels.length === 0) columns.labels.delete(slot);
@@ -89,8 +89,8 @@ export class MirrorTable {
     const { columns } = this.#picture;
     const slot = this.#slots[record.shard].get(record.number) ?? -1;
     // A number whose introduction was never committed may name another entity under the next epoch.
-    if (slot < 0 || this.#stamp[slot] !== stamp || columns.epoch[slot] !== record.epoch) return "unknown";
-    if (record.seq <= columns.seq[slot]) return "done";
+    if (slot < 0 || this.#stamp[slot] !== stamp || columns.epoch.of(slot) !== record.epoch) return "unknown";
+    if (record.seq <= columns.seq.of(slot)) return "done";
     this.#move(slot, record);
     this.#picture.touch(slot, MOTION);
     return "done";
@@ -99,17 +99,17 @@ export class MirrorTable {
   /** What is in both kinds of records. */
   #move(slot: number, record: FrameReader): void {
     const { columns } = this.#picture;
-    columns.epoch[slot] = record.epoch;
-    columns.seq[slot] = record.seq;
-    columns.t[slot] = record.t;
-    columns.received[slot] = record.received;
-    columns.alt[slot] = record.alt;
-    columns.speed[slot] = record.speed;
-    columns.course[slot] = record.course;
-    columns.heading[slot] = record.heading;
+    columns.epoch.set(slot, record.epoch);
+    columns.seq.set(slot, record.seq);
+    columns.t.set(slot, record.t);
+    columns.received.set(slot, record.received);
+    columns.alt.set(slot, record.alt);
+    columns.speed.set(slot, record.speed);
+    columns.course.set(slot, record.course);
+    columns.heading.set(slot, record.heading);
     if (record.flags & HAS_PLACE) this.#picture.place(slot, record.lon, record.lat);
     else this.#picture.unplace(slot);
-    columns.flags[slot] = (columns.flags[slot] & ~IMPLAUSIBLE) | (record.flags & IMPLAUSIBLE);
+    columns.flags.set(slot, (columns.flags.of(slot) & ~IMPLAUSIBLE) | (record.flags & IMPLAUSIBLE));
   }
 
   /** An entity has left this node's interest, or is deleted. */
@@ -127,7 +127,7 @@ export class MirrorTable {
     if (admitted !== true) return admitted;
     const { columns } = this.#picture;
     for (const slot of this.#slots[shard].values())
-      if (this.#stamp[slot] !== stamp || columns.epoch[slot] !== epoch) this.#remove(shard, slot, "left");
+      if (this.#stamp[slot] !== stamp || columns.epoch.of(slot) !== epoch) this.#remove(shard, slot, "left");
     return "done";
   }
 
@@ -154,7 +154,7 @@ export class MirrorTable {
     this.#grow();
     table.release(table.shards[shard], gone, (slot) => {
       if (!wanted(slot)) return false;
-      this.#bind(shard, table.number[slot], slot);
+      this.#bind(shard, table.number.of(slot), slot);
       this.#stamp[slot] = 0;
       return true;
     });
@@ -180,10 +180,10 @@ export class MirrorTable {
     let slot = this.#picture.find(id);
     if (slot >= 0) {
       // It says what cannot be, or this node has something that it should not: another node's word must not end it.
-      if (!this.isMirror(slot) || columns.shard[slot] !== shard) return UNKNOWN;
+      if (!this.isMirror(slot) || columns.shard.of(slot) !== shard) return UNKNOWN;
       slots.delete(this.#number[slot]);
       // Its owner has deleted it, and begun another with its id, whose `seq` begins anew.
-      if (columns.epoch[slot] === epoch) {
+      if (columns.epoch.of(slot) === epoch) {
         this.#remove(shard, slot, "deleted");
         slot = -1;
       }
@@ -191,7 +191,7 @@ export class MirrorTable {
     if (slot < 0) {
       if (this.#picture.size >= this.#maxEntities) return FULL_TABLE;
       slot = this.#picture.add(id, shard);
-      columns.flags[slot] |= MIRROR;
+      columns.flags.set(slot, columns.flags.of(slot) | MIRROR);
       this.#grow();
     }
     this.#bind(shard, number, slot);

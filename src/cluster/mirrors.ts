@@ -284,7 +284,12 @@ export class Mirrors {
       table,
       shard,
       (slot) =>
-        isInside(interest, columns.id[slot]!, (columns.flags[slot] & HAS_PLACE) !== 0, columns.key[slot]),
+        isInside(
+          interest,
+          columns.id[slot]!,
+          (columns.flags.of(slot) & HAS_PLACE) !== 0,
+          columns.key.of(slot),
+        ),
       gone,
     );
     // What they said of it while this node thought that it had it is not said again.

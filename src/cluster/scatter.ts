@@ -138,7 +138,7 @@ export class Scatter implements EntityQueries, TrackTails {
   answer(query: Exclude<EntityQuery, LaterQuery>): Answer {
     const { picture, open } = this.#options;
     const shards = open();
-    const only = (slot: number) => shards.has(picture.columns.shard[slot]);
+    const only = (slot: number) => shards.has(picture.columns.shard.of(slot));
     const told: [number, number][] = [...shards];
     switch (query.is) {
       case "list": {

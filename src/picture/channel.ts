@@ -86,7 +86,7 @@ export class Channel {
     for (let slot = 0; slot < extent; slot++) {
       if (!this.passes(slot)) continue;
       this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
-      this.#publishedKey[slot] = key[slot];
+      this.#publishedKey[slot] = key.of(slot);
       this.#hold?.sent(slot, now);
       this.members++;
     }
@@ -95,7 +95,7 @@ export class Channel {
   /** Whether an entity belongs to the channel now: in use, somewhere, not expired, and seen through the lens. */
   passes(slot: number): boolean {
     const { flags, liveness } = this.#picture.columns;
-    return (flags[slot] & HAS_PLACE) !== 0 && liveness[slot] !== EXPIRED && this.#isSeen(slot);
+    return (flags.of(slot) & HAS_PLACE) !== 0 && liveness.of(slot) !== EXPIRED && this.#isSeen(slot);
   }
 
   #isSeen(slot: number): boolean {
@@ -127,8 +127,8 @@ export class Channel {
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
       if ((flags[slot] & DIRTY) === 0) this.#dirty[this.#dirtyCount++] = slot;
-      flags[slot] |= what[slot] << DIRTY_SHIFT;
-      if (what[slot] & doubtful) this.#verdict[slot] = UNASKED;
+      flags[slot] |= what.of(slot) << DIRTY_SHIFT;
+      if (what.of(slot) & doubtful) this.#verdict[slot] = UNASKED;
     }
     this.#dirtyIsSorted = false;
   }
@@ -162,7 +162,7 @@ export class Channel {
       return;
     }
     const { columns } = this.#picture;
-    const key = columns.key[slot];
+    const key = columns.key.of(slot);
     const stays = isMember && was === key;
     const isMove = stays && (flags & (DIRTY_FULL | WITHHELD)) === 0 && fitsMove(columns, slot, now);
     if (isMove) {
@@ -183,7 +183,8 @@ export class Channel {
 
   #reason(slot: number): DepartureReason {
     const columns = this.#picture.columns;
-    if (columns.flags[slot] & HAS_PLACE) return columns.liveness[slot] === EXPIRED ? "expired" : "filter";
+    if (columns.flags.of(slot) & HAS_PLACE)
+      return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
     return this.#picture.removal(slot) ?? "left";
   }
 
@@ -266,7 +267,7 @@ export class Channel {
     chunk.clear();
     const key = this.#picture.columns.key;
     this.#picture.index.range(low, high, (slot) => {
-      if ((this.#flags[slot] & (MEMBER | DIRTY)) === MEMBER) chunk.add(key[slot], slot);
+      if ((this.#flags[slot] & (MEMBER | DIRTY)) === MEMBER) chunk.add(key.of(slot), slot);
     });
     const dirty = this.#sortedDirty();
     for (let i = dirty.lowerBound(low); i < dirty.count && dirty.keys[i] <= high; i++)
@@ -298,10 +299,10 @@ export class Channel {
   #motion(slot: number): number {
     const { alt, speed, course, heading } = this.#picture.columns;
     return (
-      (isKnown(alt[slot]) ? ALT : 0) |
-      (isKnown(speed[slot]) ? SPEED : 0) |
-      (isKnown(course[slot]) ? COURSE : 0) |
-      (isKnown(heading[slot]) ? HEADING : 0)
+      (isKnown(alt.of(slot)) ? ALT : 0) |
+      (isKnown(speed.of(slot)) ? SPEED : 0) |
+      (isKnown(course.of(slot)) ? COURSE : 0) |
+      (isKnown(heading.of(slot)) ? HEADING : 0)
     );
   }
 

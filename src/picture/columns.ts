@@ -1,10 +1,8 @@
 /**
- * The state of all entities of a node as columns: one typed-array entry a `slot`. Absent numbers are NaN. A million
- * entities cost no objects; rare things are in side tables by slot.
- *
- * Arrays are replaced when the table grows: read them through the `Columns` object, do not keep them.
+ * The state of all entities of a node, one row a `slot`. Absent numbers are NaN. A million entities cost no objects; rare things are in side tables by slot.
  */
 import { Interner } from "./interner.ts";
+import { Rows } from "./rows.ts";
 
 export const MAX_KINDS = 4_096;
 export const MAX_STATES = 65_535;
@@ -18,7 +16,8 @@ export const IMPLAUSIBLE = 2;
 export const MIRROR = 4;
 
 export class Columns {
-  capacity = 0;
+  /** What the columns are of. */
+  readonly rows = new Rows();
   /** All slots that are in use are below; `id` is as long. */
   extent = 0;
 
@@ -28,29 +27,31 @@ export class Columns {
   readonly states = new Interner(MAX_STATES);
   readonly sources = new Interner(MAX_SOURCES);
 
-  lon = new Float64Array(0);
-  lat = new Float64Array(0);
+  readonly lon = this.rows.float64();
+  readonly lat = this.rows.float64();
   /** Fix time of the newest report, Unix ms. */
-  t = new Float64Array(0);
+  readonly t = this.rows.float64();
   /** When the newest report of any age came in, Unix ms. */
-  received = new Float64Array(0);
-  alt = new Float32Array(0);
-  speed = new Float32Array(0);
-  course = new Float32Array(0);
-  heading = new Float32Array(0);
-  accuracy = new Float32Array(0);
-  kind = new Uint16Array(0);
-  state = new Uint16Array(0);
-  source = new Uint32Array(0);
-  liveness = new Uint8Array(0);
-  flags = new Uint8Array(0);
-  shard = new Uint8Array(0);
+  readonly received = this.rows.float64();
+  readonly alt = this.rows.float32();
+  readonly speed = this.rows.float32();
+  readonly course = this.rows.float32();
+  readonly heading = this.rows.float32();
+  readonly accuracy = this.rows.float32();
+  readonly kind = this.rows.uint16();
+  readonly state = this.rows.uint16();
+  readonly source = this.rows.uint32();
+  readonly liveness = this.rows.uint8();
+  readonly flags = this.rows.uint8();
+  readonly shard = this.rows.uint8();
   /** The epoch of the shard when the entity last changed: `(epoch, seq)` only grows. */
-  epoch = new Uint32Array(0);
+  readonly epoch = this.rows.uint32();
   /** Facts of the entity, without gaps. */
-  seq = new Uint32Array(0);
+  readonly seq = this.rows.uint32();
   /** Morton key of the place; meaningless without `HAS_PLACE`. */
-  key = new Uint32Array(0);
+  readonly key = this.rows.uint32();
+  /** What changed since the last base tick: bits of `MOTION` and `FULL` (`picture.ts`). */
+  readonly changed = this.rows.uint8();
 
   /** Slot → JSON text of the attributes, an object; absent = none. Text, so that feeds copy it and nobody mutates it. */
   readonly attributes = new Map<number, string>();
@@ -59,41 +60,23 @@ export class Columns {
   /** Slot → names of the fences that the entity is inside of, sorted; absent = none. */
   readonly fences = new Map<number, readonly string[]>();
 
+  get capacity(): number {
+    return this.rows.capacity;
+  }
+
   /** Makes room for at least `wanted` slots. */
   grow(wanted: number): void {
-    if (wanted <= this.capacity) return;
-    const capacity = Math.max(1_024, this.capacity * 2, wanted);
-    this.lon = widenF64(this.lon, capacity);
-    this.lat = widenF64(this.lat, capacity);
-    this.t = widenF64(this.t, capacity);
-    this.received = widenF64(this.received, capacity);
-    this.alt = widenF32(this.alt, capacity);
-    this.speed = widenF32(this.speed, capacity);
-    this.course = widenF32(this.course, capacity);
-    this.heading = widenF32(this.heading, capacity);
-    this.accuracy = widenF32(this.accuracy, capacity);
-    this.kind = widenU16(this.kind, capacity);
-    this.state = widenU16(this.state, capacity);
-    this.source = widenU32(this.source, capacity);
-    this.liveness = widenU8(this.liveness, capacity);
-    this.flags = widenU8(this.flags, capacity);
-    this.shard = widenU8(this.shard, capacity);
-    this.epoch = widenU32(this.epoch, capacity);
-    this.seq = widenU32(this.seq, capacity);
-    this.key = widenU32(this.key, capacity);
-    this.capacity = capacity;
+    if (wanted > this.capacity) this.rows.grow(Math.max(1_024, this.capacity * 2, wanted));
   }
 
   /** Puts a slot into the state of an entity that was never reported. */
   reset(slot: number): void {
-    this.lon[slot] = this.lat[slot] = NaN;
-    this.t[slot] = Number.NEGATIVE_INFINITY;
-    this.received[slot] = 0;
-    this.alt[slot] = this.speed[slot] = this.course[slot] = NaN;
-    this.heading[slot] = this.accuracy[slot] = NaN;
-    this.kind[slot] = this.state[slot] = this.source[slot] = 0;
-    this.liveness[slot] = this.flags[slot] = 0;
-    this.epoch[slot] = this.seq[slot] = this.key[slot] = 0;
+    const { lon, lat, alt, speed, course, heading, accuracy } = this;
+    for (const column of [lon, lat, alt, speed, course, heading, accuracy]) column.set(slot, NaN);
+    this.t.set(slot, Number.NEGATIVE_INFINITY);
+    const { received, kind, state, source, liveness, flags, epoch, seq, key } = this;
+    for (const column of [received, kind, state, source, liveness, flags, epoch, seq, key])
+      column.set(slot, 0);
     this.attributes.delete(slot);
     this.labels.delete(slot);
     this.fences.delete(slot);
@@ -112,11 +95,6 @@ export function widenF32(from: Float32Array, capacity: number): Float32Array<Arr
 }
 export function widenU32(from: Uint32Array, capacity: number): Uint32Array<ArrayBuffer> {
   const to = new Uint32Array(capacity);
-  to.set(from);
-  return to;
-}
-export function widenU16(from: Uint16Array, capacity: number): Uint16Array<ArrayBuffer> {
-  const to = new Uint16Array(capacity);
   to.set(from);
   return to;
 }

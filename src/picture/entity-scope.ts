@@ -21,38 +21,38 @@ export class EntityScopeCursor implements EntityScope {
   }
   get kind(): string {
     const { columns } = this.#picture;
-    return columns.kinds.name(columns.kind[this.slot]);
+    return columns.kinds.name(columns.kind.of(this.slot));
   }
   get state(): string {
     const { columns } = this.#picture;
-    return columns.states.name(columns.state[this.slot]);
+    return columns.states.name(columns.state.of(this.slot));
   }
   get liveness(): Liveness {
-    return LIVENESS[this.#picture.columns.liveness[this.slot]]!;
+    return LIVENESS[this.#picture.columns.liveness.of(this.slot)]!;
   }
   get t(): number | null {
-    return known(this.#picture.columns.t[this.slot]);
+    return known(this.#picture.columns.t.of(this.slot));
   }
   get lon(): number | null {
-    return known(this.#picture.columns.lon[this.slot]);
+    return known(this.#picture.columns.lon.of(this.slot));
   }
   get lat(): number | null {
-    return known(this.#picture.columns.lat[this.slot]);
+    return known(this.#picture.columns.lat.of(this.slot));
   }
   get alt(): number | null {
-    return known(this.#picture.columns.alt[this.slot]);
+    return known(this.#picture.columns.alt.of(this.slot));
   }
   get speed(): number | null {
-    return known(this.#picture.columns.speed[this.slot]);
+    return known(this.#picture.columns.speed.of(this.slot));
   }
   get course(): number | null {
-    return known(this.#picture.columns.course[this.slot]);
+    return known(this.#picture.columns.course.of(this.slot));
   }
   get heading(): number | null {
-    return known(this.#picture.columns.heading[this.slot]);
+    return known(this.#picture.columns.heading.of(this.slot));
   }
   get accuracy(): number | null {
-    return known(this.#picture.columns.accuracy[this.slot]);
+    return known(this.#picture.columns.accuracy.of(this.slot));
   }
   get attributes(): JsonObject {
     const text = this.#picture.columns.attributes.get(this.slot);

@@ -47,11 +47,11 @@ export class Hold {
   /** The slot as it is now is sent to everybody at `now`, Unix ms. */
   sent(slot: number, now: number): void {
     const columns = this.#columns;
-    this.#lon[slot] = columns.lon[slot];
-    this.#lat[slot] = columns.lat[slot];
-    this.#t[slot] = columns.t[slot];
-    this.#speed[slot] = columns.speed[slot];
-    this.#course[slot] = columns.course[slot];
+    this.#lon[slot] = columns.lon.of(slot);
+    this.#lat[slot] = columns.lat.of(slot);
+    this.#t[slot] = columns.t.of(slot);
+    this.#speed[slot] = columns.speed.of(slot);
+    this.#course[slot] = columns.course.of(slot);
     this.#sentAt[slot] = now;
   }
 
@@ -67,11 +67,11 @@ export class Hold {
     // A clock that was set back must not hold anything for hours.
     if (!(age >= 0 && age < maxAgeMs)) return false;
     const columns = this.#columns;
-    fix.t = columns.t[slot];
-    fix.lon = columns.lon[slot];
-    fix.lat = columns.lat[slot];
-    fix.speed = columns.speed[slot];
-    fix.course = columns.course[slot];
+    fix.t = columns.t.of(slot);
+    fix.lon = columns.lon.of(slot);
+    fix.lat = columns.lat.of(slot);
+    fix.speed = columns.speed.of(slot);
+    fix.course = columns.course.of(slot);
     reckon(fix, now, maxAgeMs, actual);
     fix.t = this.#t[slot];
     fix.lon = this.#lon[slot];

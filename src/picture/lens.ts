@@ -56,7 +56,7 @@ export function kindsLens(columns: Columns, kinds: readonly string[]): Lens {
     key: `kinds:${JSON.stringify([...wanted].sort())}`,
     reads: "state",
     test(slot) {
-      const kind = columns.kind[slot];
+      const kind = columns.kind.of(slot);
       let pass = passes[kind];
       if (pass === undefined) {
         pass = wanted.has(columns.kinds.name(kind));

@@ -5,9 +5,10 @@
  * A slot is free, in use, or removed: a removed slot keeps its number until every channel has told its departure
  * (`releaseRemoved`), so that a handle never means two entities within one view.
  */
-import { Columns, HAS_PLACE, widenU8 } from "./columns.ts";
+import { Columns, HAS_PLACE } from "./columns.ts";
 import { IdIndex } from "./id-index.ts";
 import { mortonKey } from "./morton.ts";
+import type { Uint8Column } from "./rows.ts";
 import { Slots } from "./slots.ts";
 import { SpatialIndex } from "./spatial-index.ts";
 
@@ -23,7 +24,7 @@ export interface Changes {
   /** `count` slots, in order of their first change. */
   readonly slots: Uint32Array;
   /** By slot: MOTION or FULL bits. */
-  readonly what: Uint8Array;
+  readonly what: Uint8Column;
 }
 
 /** Somebody beside the feed who wants to know what changes, at a pace of its own. */
@@ -41,7 +42,6 @@ export class Picture {
   readonly #removed = new Map<number, RemovalReason>();
   #changed = new Uint32Array(0);
   #changedCount = 0;
-  #what = new Uint8Array(0);
   #watcher: Watcher | undefined;
 
   /** @param index `NO_INDEX` if it is not asked where anything is. */
@@ -84,7 +84,7 @@ export class Picture {
     }
     columns.reset(slot);
     columns.id[slot] = id;
-    columns.shard[slot] = shard;
+    columns.shard.set(slot, shard);
     this.#slotOf.add(slot);
     this.touch(slot, FULL);
     return slot;
@@ -94,17 +94,17 @@ export class Picture {
   place(slot: number, lon: number, lat: number): void {
     const columns = this.columns;
     const key = mortonKey(lon, lat);
-    columns.lon[slot] = lon;
-    columns.lat[slot] = lat;
-    if (columns.flags[slot] & HAS_PLACE) {
+    columns.lon.set(slot, lon);
+    columns.lat.set(slot, lat);
+    if (columns.flags.of(slot) & HAS_PLACE) {
       // Most moves stay in their cell.
-      if (columns.key[slot] !== key) {
-        columns.key[slot] = key;
+      if (columns.key.of(slot) !== key) {
+        columns.key.set(slot, key);
         this.index.move(slot, key);
       }
     } else {
-      columns.key[slot] = key;
-      columns.flags[slot] |= HAS_PLACE;
+      columns.key.set(slot, key);
+      columns.flags.set(slot, columns.flags.of(slot) | HAS_PLACE);
       this.index.insert(slot, key);
     }
     this.touch(slot, MOTION);
@@ -113,9 +113,10 @@ export class Picture {
   /** Takes the place of an entity away and marks it FULL. */
   unplace(slot: number): void {
     const { flags, lon, lat } = this.columns;
-    if ((flags[slot] & HAS_PLACE) === 0) return;
-    flags[slot] &= ~HAS_PLACE;
-    lon[slot] = lat[slot] = NaN;
+    if ((flags.of(slot) & HAS_PLACE) === 0) return;
+    flags.set(slot, flags.of(slot) & ~HAS_PLACE);
+    lon.set(slot, NaN);
+    lat.set(slot, NaN);
     this.index.remove(slot);
     this.touch(slot, FULL);
   }
@@ -128,16 +129,18 @@ export class Picture {
   /** Marks what changed of a slot for the next base tick. */
   touch(slot: number, what: typeof MOTION | typeof FULL): void {
     if (this.#watcher !== undefined) this.#watcher.touched(slot, what);
-    if (this.#what[slot] === 0) this.#changed[this.#changedCount++] = slot;
-    this.#what[slot] |= what;
+    const { changed } = this.columns;
+    const before = changed.of(slot);
+    if (before === 0) this.#changed[this.#changedCount++] = slot;
+    changed.set(slot, before | what);
   }
 
   /** Takes an entity out. Its id is free at once, its slot after `releaseRemoved`. */
   remove(slot: number, reason: RemovalReason): void {
     const columns = this.columns;
     this.#slotOf.remove(slot);
-    if (columns.flags[slot] & HAS_PLACE) this.index.remove(slot);
-    columns.flags[slot] &= ~HAS_PLACE;
+    if (columns.flags.of(slot) & HAS_PLACE) this.index.remove(slot);
+    columns.flags.set(slot, columns.flags.of(slot) & ~HAS_PLACE);
     this.#removed.set(slot, reason);
     this.touch(slot, FULL);
   }
@@ -154,23 +157,24 @@ export class Picture {
 
   /** What changed since `clearChanges`. Valid until then. */
   changes(): Changes {
-    return { count: this.#changedCount, slots: this.#changed, what: this.#what };
+    return { count: this.#changedCount, slots: this.#changed, what: this.columns.changed };
   }
 
   /** Starts the next base tick. */
   clearChanges(): void {
-    for (let i = 0; i < this.#changedCount; i++) this.#what[this.#changed[i]] = 0;
+    const { changed } = this.columns;
+    for (let i = 0; i < this.#changedCount; i++) changed.set(this.#changed[i], 0);
     this.#changedCount = 0;
   }
 
   /** Frees removed slots for which `told` says that every channel has told the departure. Call after `clearChanges`. */
   releaseRemoved(told: (slot: number) => boolean): void {
     for (const slot of this.#removed.keys()) {
-      if (this.#what[slot] !== 0 || !told(slot) || this.#watcher?.isDirty(slot)) continue;
+      if (this.columns.changed.of(slot) !== 0 || !told(slot) || this.#watcher?.isDirty(slot)) continue;
       this.#removed.delete(slot);
       this.columns.id[slot] = undefined;
       this.columns.reset(slot);
-      this.#slots.give(slot, this.columns.shard[slot]);
+      this.#slots.give(slot, this.columns.shard.of(slot));
     }
   }
 
@@ -181,6 +185,5 @@ export class Picture {
     const changed = new Uint32Array(columns.capacity);
     changed.set(this.#changed);
     this.#changed = changed;
-    this.#what = widenU8(this.#what, columns.capacity);
   }
 }

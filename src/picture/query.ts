@@ -30,7 +30,7 @@ export function queryBbox(picture: Picture, query: BboxQuery): { slots: number[]
   const look = (slot: number) => {
     const id = columns.id[slot]!;
     if (after !== undefined && id <= after) return;
-    if (columns.liveness[slot] !== EXPIRED && passes(slot)) smallest.add(slot);
+    if (columns.liveness.of(slot) !== EXPIRED && passes(slot)) smallest.add(slot);
   };
   if (bbox === undefined) {
     for (let slot = 0; slot < columns.extent; slot++)
@@ -39,7 +39,7 @@ export function queryBbox(picture: Picture, query: BboxQuery): { slots: number[]
     const cover = coverOf(bbox);
     for (let i = 0; i < cover.length; i += 2)
       picture.index.range(cover[i], cover[i + 1], (slot) => {
-        if (isWithin(columns.lon[slot], columns.lat[slot], bbox)) look(slot);
+        if (isWithin(columns.lon.of(slot), columns.lat.of(slot), bbox)) look(slot);
       });
   }
   const slots = smallest.sorted();
@@ -90,8 +90,8 @@ export function queryNear(picture: Picture, query: NearQuery): { slots: number[]
     const cover = coverOf(boxAround(lon, lat, radius));
     for (let i = 0; i < cover.length; i += 2)
       index.range(cover[i], cover[i + 1], (slot) => {
-        if (columns.liveness[slot] === EXPIRED || !passes(slot)) return;
-        const metres = distance(lon, lat, columns.lon[slot], columns.lat[slot]);
+        if (columns.liveness.of(slot) === EXPIRED || !passes(slot)) return;
+        const metres = distance(lon, lat, columns.lon.of(slot), columns.lat.of(slot));
         if (metres <= radius) found.push({ slot, metres });
       });
     if (found.length >= k || radius >= farthest) return nearest(columns, found, k);
@@ -113,8 +113,8 @@ function filterOf(
   const kindNumbers = numbersOf(columns.kinds, kinds);
   const stateNumbers = numbersOf(columns.states, states);
   return (slot) =>
-    (kindNumbers?.has(columns.kind[slot]) ?? true) &&
-    (stateNumbers?.has(columns.state[slot]) ?? true) &&
+    (kindNumbers?.has(columns.kind.of(slot)) ?? true) &&
+    (stateNumbers?.has(columns.state.of(slot)) ?? true) &&
     (only?.(slot) ?? true);
 }
 

@@ -92,30 +92,30 @@ export function fullRecord(picture: Picture, slot: number): EntityRecord {
   assert.ok(id !== undefined, "a free slot has no record");
   const record: EntityRecord = {
     id,
-    kind: columns.kinds.name(columns.kind[slot]),
-    state: columns.states.name(columns.state[slot]),
-    liveness: LIVENESS[columns.liveness[slot]],
-    t: isoTime(columns.t[slot]),
-    received: isoTime(columns.received[slot]),
+    kind: columns.kinds.name(columns.kind.of(slot)),
+    state: columns.states.name(columns.state.of(slot)),
+    liveness: LIVENESS[columns.liveness.of(slot)],
+    t: isoTime(columns.t.of(slot)),
+    received: isoTime(columns.received.of(slot)),
     attributes: {},
     labels: [...(columns.labels.get(slot) ?? [])],
     fences: [...(columns.fences.get(slot) ?? [])],
-    epoch: columns.epoch[slot],
-    seq: columns.seq[slot],
+    epoch: columns.epoch.of(slot),
+    seq: columns.seq.of(slot),
   };
   const attributes = columns.attributes.get(slot);
   if (attributes !== undefined) record.attributes = JSON.parse(attributes) as JsonObject;
-  if (columns.source[slot] !== 0) record.source = columns.sources.name(columns.source[slot]);
-  if (columns.flags[slot] & HAS_PLACE) {
-    record.lon = roundDegrees(columns.lon[slot]);
-    record.lat = roundDegrees(columns.lat[slot]);
+  if (columns.source.of(slot) !== 0) record.source = columns.sources.name(columns.source.of(slot));
+  if (columns.flags.of(slot) & HAS_PLACE) {
+    record.lon = roundDegrees(columns.lon.of(slot));
+    record.lat = roundDegrees(columns.lat.of(slot));
   }
-  if (isKnown(columns.alt[slot])) record.alt = roundAlt(columns.alt[slot]);
-  if (isKnown(columns.speed[slot])) record.speed = roundMotion(columns.speed[slot]);
-  if (isKnown(columns.course[slot])) record.course = roundDirection(columns.course[slot]);
-  if (isKnown(columns.heading[slot])) record.heading = roundDirection(columns.heading[slot]);
-  if (isKnown(columns.accuracy[slot])) record.accuracy = roundMotion(columns.accuracy[slot]);
-  if (columns.flags[slot] & IMPLAUSIBLE) record.implausible = true;
+  if (isKnown(columns.alt.of(slot))) record.alt = roundAlt(columns.alt.of(slot));
+  if (isKnown(columns.speed.of(slot))) record.speed = roundMotion(columns.speed.of(slot));
+  if (isKnown(columns.course.of(slot))) record.course = roundDirection(columns.course.of(slot));
+  if (isKnown(columns.heading.of(slot))) record.heading = roundDirection(columns.heading.of(slot));
+  if (isKnown(columns.accuracy.of(slot))) record.accuracy = roundMotion(columns.accuracy.of(slot));
+  if (columns.flags.of(slot) & IMPLAUSIBLE) record.implausible = true;
   return record;
 }
 
@@ -126,12 +126,12 @@ const MAX_MOVE_ALT = 838_860;
 
 /** Whether the motion of a slot fits a move in a frame of time `now`, Unix ms; a full record has room for any. */
 export function fitsMove(columns: Columns, slot: number, now: number): boolean {
-  const age = now - columns.t[slot];
+  const age = now - columns.t.of(slot);
   return (
     age >= 0 &&
     age <= MAX_MOVE_AGE_MS &&
-    !(columns.speed[slot] > MAX_MOVE_SPEED) &&
-    !(Math.abs(columns.alt[slot]) > MAX_MOVE_ALT)
+    !(columns.speed.of(slot) > MAX_MOVE_SPEED) &&
+    !(Math.abs(columns.alt.of(slot)) > MAX_MOVE_ALT)
   );
 }
 

@@ -195,7 +195,7 @@ t.test(
     t.equal(shard.status, "open");
     await h.clock.advance(1_000);
     const { liveness } = h.system.picture.columns;
-    t.equal(ids.filter((id) => liveness[h.system.picture.find(id)] === STALE).length, ids.length);
+    t.equal(ids.filter((id) => liveness.of(h.system.picture.find(id)) === STALE).length, ids.length);
     t.same(h.fatal, []);
   },
 );

@@ -76,7 +76,7 @@ t.test("[E20] reports and deletions are decided in the order in which they came"
   const again = await startSystem({ store: h.store, clock: h.clock });
   t.equal(seen(again.system, "a"), undefined);
   t.match(await tell(again, "a", 2), { accepted: 1 });
-  t.equal(again.system.table.number[again.system.picture.find("a")], 2, "its number is its own");
+  t.equal(again.system.table.number.of(again.system.picture.find("a")), 2, "its number is its own");
 });
 
 t.test("[E21] a deletion that comes again deletes nothing else, also after a restart", async (t) => {

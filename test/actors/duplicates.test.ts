@@ -1,5 +1,6 @@
 import t from "tap";
 import { DuplicateMemory, reportHash } from "../../src/actors/duplicate-memory.ts";
+import { Rows } from "../../src/picture/rows.ts";
 import { report, seen, startSystem, stop, submit } from "../support/actor-system.ts";
 
 t.test("[E4] a report sent twice is acknowledged twice and applied once, also after a restart", async (t) => {
@@ -93,8 +94,9 @@ t.test("[E5] a source that counts from 0 again loses nothing", async (t) => {
 });
 
 t.test("[E4] the duplicate memory knows the last eight reports", async (t) => {
-  const memory = new DuplicateMemory();
-  memory.grow(4);
+  const rows = new Rows();
+  const memory = new DuplicateMemory(rows);
+  rows.grow(4);
   memory.reset(2);
   for (let i = 0; i < 9; i++) memory.remember(2, 1_000 + i, i, 0, -1);
   t.notOk(memory.has(2, 1_000, 0, 0, -1, false), "the first of nine is forgotten");
@@ -103,8 +105,9 @@ t.test("[E4] the duplicate memory knows the last eight reports", async (t) => {
 });
 
 t.test("[E5] numbers of a source: the window, below it, and a source that starts again", async (t) => {
-  const memory = new DuplicateMemory();
-  memory.grow(1);
+  const rows = new Rows();
+  const memory = new DuplicateMemory(rows);
+  rows.grow(1);
   memory.reset(0);
   const seen = (seq: number, newer = false) => memory.has(0, -1, 1, 7, seq, newer);
   for (const seq of [100, 102, 101, 170]) memory.remember(0, seq, seq, 7, seq);

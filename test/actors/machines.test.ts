@@ -68,7 +68,7 @@ function contextOf({ system }: Harness, id: string) {
 /** What an entity runs, as its checkpoint says. */
 function runs({ system }: Harness, id: string): string {
   const { machines, machine } = system.table;
-  return machines.name(machine[system.picture.find(id)]);
+  return machines.name(machine.of(system.picture.find(id)));
 }
 
 const about = ({ store }: Harness, id: string) =>

@@ -118,7 +118,7 @@ function remembered({ system: { table, picture } }: Harness, keys: Iterable<stri
     const [entity, ...id] = key.split(" ");
     const slot = picture.find(entity);
     const { commands } = table.shards[shardOf(entity)];
-    const known = slot < 0 ? undefined : commands.find(table.number[slot], id.join(" "));
+    const known = slot < 0 ? undefined : commands.find(table.number.of(slot), id.join(" "));
     if (known !== undefined) outcomes.set(key, known.outcome);
   }
   return outcomes;

@@ -69,7 +69,7 @@ t.test("[U9] a shard that is opened takes its mirrors over", async (t) => {
   t.match(viewer.entity(A), { epoch: 2, seq: 2, lon: 10.05, attributes: "" });
   t.match(viewer.entity(B), { epoch: 2, seq: 2, attributes: '{"name":"b"}' });
   t.same(
-    slots.map((slot) => viewer.picture.changes().what[slot] & FULL),
+    slots.map((slot) => viewer.picture.changes().what.of(slot) & FULL),
     [FULL, FULL],
   );
   const lone = new EntityTable(new Picture());
@@ -120,13 +120,13 @@ t.test("[U10] of a shard that is given away, what viewers look at stays", async 
   owner.table.setContext(slot, { a: 1 });
   owner.table.timers.set(slot, [{ key: "x", due: 1 }]);
   const gone: number[] = [];
-  const number = owner.table.number[slot];
+  const number = owner.table.number.of(slot);
   owner.source.closed(SHARD);
   owner.owned.delete(SHARD);
   owner.mirrors.release(owner.table, SHARD, (slot) => gone.push(slot));
   t.equal(gone.length, 3, "each is told, to disarm its timer");
   t.equal(owner.picture.find(A), slot);
-  t.equal(owner.picture.columns.flags[slot] & MIRROR, MIRROR);
+  t.equal(owner.picture.columns.flags.of(slot) & MIRROR, MIRROR);
   t.equal(owner.picture.find(far), -1);
   t.same(
     [owner.table.context.get(slot) !== undefined, owner.table.timers.get(slot) !== undefined],
@@ -135,7 +135,7 @@ t.test("[U10] of a shard that is given away, what viewers look at stays", async 
   t.match(owner.table.shards[SHARD], { status: "closed", bytes: 0, nextNumber: 0 });
   t.equal(owner.table.duplicates.has(slot, 0, 0, 0, -1, false), false);
   await cluster.claim("viewer", SHARD);
-  t.equal(viewer.table.number[viewer.picture.find(A)], number);
+  t.equal(viewer.table.number.of(viewer.picture.find(A)), number);
   await cluster.pass(200);
   t.same([...owner.removed], [[far, "left"]]);
   t.match(owner.entity(A), { epoch: 2, lon: 10.05 });

@@ -206,13 +206,13 @@ export class TestCluster {
     const now = this.clock.now();
     table.apply(shard, {
       ...emptyReported(),
-      number: table.number[slot],
-      seq: columns.seq[slot] + 1,
+      number: table.number.of(slot),
+      seq: columns.seq.of(slot) + 1,
       t: now - 5,
       received: now,
       lon: place?.[0] ?? NaN,
       lat: place?.[1] ?? NaN,
-      speed: columns.seq[slot],
+      speed: columns.seq.of(slot),
       course: place === undefined ? NaN : 90,
       source: `of ${node.name}`,
       attributes,
@@ -226,7 +226,7 @@ export class TestCluster {
     const { table } = node;
     const stay = { version: 1, phase: "in", episode: { id: "e", enteredAt: 1 } } as const;
     table.apply(table.shards[shardOf(id)], {
-      ...{ is: "occupied", number: table.number[slot], seq: node.picture.columns.seq[slot] + 1 },
+      ...{ is: "occupied", number: table.number.of(slot), seq: node.picture.columns.seq.of(slot) + 1 },
       occupied: fence === undefined ? [] : [{ fence, ...stay }],
     });
   }
@@ -237,7 +237,7 @@ export class TestCluster {
     const { table } = node;
     for (const each of this.nodes.values()) each.deleted(id);
     table.apply(table.shards[shardOf(id)], {
-      ...{ is: "deleted", number: table.number[slot], seq: node.picture.columns.seq[slot] + 1 },
+      ...{ is: "deleted", number: table.number.of(slot), seq: node.picture.columns.seq.of(slot) + 1 },
       ...{ command: `d${++this.#deletions}`, at: this.clock.now(), erase: false, id },
     });
   }
@@ -248,8 +248,8 @@ export class TestCluster {
     const { table } = node;
     table.apply(table.shards[shardOf(id)], {
       is: "liveness",
-      number: table.number[slot],
-      seq: node.picture.columns.seq[slot] + 1,
+      number: table.number.of(slot),
+      seq: node.picture.columns.seq.of(slot) + 1,
       liveness: EXPIRED,
     });
   }
@@ -272,8 +272,8 @@ export class TestCluster {
       for (let slot = 0; slot < columns.extent; slot++) {
         if (columns.id[slot] === undefined || viewer.picture.removal(slot) !== undefined) continue;
         const id = columns.id[slot]!;
-        if ((columns.flags[slot] & MIRROR) === 0) {
-          assert.equal(this.owner(columns.shard[slot]), viewer, `${viewer.name} owns ${id}`);
+        if ((columns.flags.of(slot) & MIRROR) === 0) {
+          assert.equal(this.owner(columns.shard.of(slot)), viewer, `${viewer.name} owns ${id}`);
           continue;
         }
         assert.ok(wanted.has(id), `${viewer.name} shows ${id}, which is not there, or not wanted`);

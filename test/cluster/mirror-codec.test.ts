@@ -54,21 +54,21 @@ t.test("[U5] a frame gives back exactly what was written", async () => {
       const shard = shardOf(entity.id);
       const slot = picture.add(entity.id, shard);
       if (entity.hasPlace) picture.place(slot, entity.lon, entity.lat);
-      columns.flags[slot] |= MIRROR | (entity.implausible ? IMPLAUSIBLE : 0);
-      columns.t[slot] = entity.t;
-      columns.received[slot] = 5;
-      columns.epoch[slot] = entity.epoch;
-      columns.seq[slot] = entity.seq;
-      columns.liveness[slot] = entity.liveness;
+      columns.flags.set(slot, columns.flags.of(slot) | MIRROR | (entity.implausible ? IMPLAUSIBLE : 0));
+      columns.t.set(slot, entity.t);
+      columns.received.set(slot, 5);
+      columns.epoch.set(slot, entity.epoch);
+      columns.seq.set(slot, entity.seq);
+      columns.liveness.set(slot, entity.liveness);
       const [alt, speed, course, heading, accuracy] = entity.motion;
-      Object.assign(columns.alt, { [slot]: alt });
-      Object.assign(columns.speed, { [slot]: speed });
-      Object.assign(columns.course, { [slot]: course });
-      Object.assign(columns.heading, { [slot]: heading });
-      Object.assign(columns.accuracy, { [slot]: accuracy });
-      columns.kind[slot] = columns.kinds.number(entity.kind);
-      columns.source[slot] = columns.sources.number("ais");
-      columns.state[slot] = columns.states.number("moving.fast");
+      columns.alt.set(slot, alt);
+      columns.speed.set(slot, speed);
+      columns.course.set(slot, course);
+      columns.heading.set(slot, heading);
+      columns.accuracy.set(slot, accuracy);
+      columns.kind.set(slot, columns.kinds.number(entity.kind));
+      columns.source.set(slot, columns.sources.number("ais"));
+      columns.state.set(slot, columns.states.number("moving.fast"));
       if (entity.attributes !== "") columns.attributes.set(slot, entity.attributes);
       if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
       if (entity.fences.length > 0) columns.fences.set(slot, entity.fences);
@@ -138,22 +138,22 @@ t.test("[U7] what is no record is noticed", async (t) => {
   const { columns } = picture;
   const slot = picture.add("a", shardOf("a"));
   picture.place(slot, 1, 2);
-  columns.t[slot] = 0;
+  columns.t.set(slot, 0);
   const whole = (spoil: () => void) => {
     spoil();
     const reader = new FrameReader(frame((out) => writeFull(out, columns, slot, 1)));
     return () => reader.next();
   };
   t.equal(whole(() => {})(), FULL_RECORD);
-  t.throws(whole(() => (columns.lon[slot] = 181)));
-  t.throws(whole(() => (columns.lon[slot] = NaN)));
-  columns.lon[slot] = 1;
-  t.throws(whole(() => (columns.liveness[slot] = 4)));
-  columns.liveness[slot] = 0;
-  t.throws(whole(() => (columns.t[slot] = NaN)));
-  columns.t[slot] = 0;
+  t.throws(whole(() => columns.lon.set(slot, 181)));
+  t.throws(whole(() => columns.lon.set(slot, NaN)));
+  columns.lon.set(slot, 1);
+  t.throws(whole(() => columns.liveness.set(slot, 4)));
+  columns.liveness.set(slot, 0);
+  t.throws(whole(() => columns.t.set(slot, NaN)));
+  columns.t.set(slot, 0);
   t.throws(
-    whole(() => (columns.shard[slot] ^= 1)),
+    whole(() => columns.shard.set(slot, columns.shard.of(slot) ^ 1)),
     "an id of another shard",
   );
   for (const write of [

@@ -50,9 +50,9 @@ function alone(maxEntities?: number) {
     let slot = source.find(id);
     if (slot < 0) slot = source.add(id, shardOf(id));
     source.place(slot, seq, epoch);
-    Object.assign(source.columns.t, { [slot]: 0 });
-    source.columns.epoch[slot] = epoch;
-    source.columns.seq[slot] = seq;
+    source.columns.t.set(slot, 0);
+    source.columns.epoch.set(slot, epoch);
+    source.columns.seq.set(slot, seq);
     return slot;
   };
   const full = (id: string, number: number, epoch: number, seq: number) => (out: ByteWriter) =>
@@ -61,7 +61,7 @@ function alone(maxEntities?: number) {
     writeMotion(out, source.columns, entity(id, epoch, seq), number);
   const shown = (id: string) => {
     const slot = picture.find(id);
-    return slot < 0 ? undefined : [picture.columns.epoch[slot], picture.columns.seq[slot]];
+    return slot < 0 ? undefined : [picture.columns.epoch.of(slot), picture.columns.seq.of(slot)];
   };
   return { clock, picture, mirrors, told, silences, frame, full, motion, shown, interest };
 }

@@ -27,24 +27,24 @@ export function seen(picture: Picture, slot: number) {
   const c = picture.columns;
   return {
     id: c.id[slot],
-    kind: c.kinds.name(c.kind[slot]),
-    state: c.states.name(c.state[slot]),
-    source: c.sources.name(c.source[slot]),
-    liveness: c.liveness[slot],
-    flags: c.flags[slot] & ~MIRROR,
-    lon: c.lon[slot],
-    lat: c.lat[slot],
-    key: c.flags[slot] & HAS_PLACE ? c.key[slot] : 0,
-    t: c.t[slot],
-    received: c.received[slot],
-    alt: c.alt[slot],
-    speed: c.speed[slot],
-    course: c.course[slot],
-    heading: c.heading[slot],
-    accuracy: c.accuracy[slot],
-    epoch: c.epoch[slot],
-    seq: c.seq[slot],
-    shard: c.shard[slot],
+    kind: c.kinds.name(c.kind.of(slot)),
+    state: c.states.name(c.state.of(slot)),
+    source: c.sources.name(c.source.of(slot)),
+    liveness: c.liveness.of(slot),
+    flags: c.flags.of(slot) & ~MIRROR,
+    lon: c.lon.of(slot),
+    lat: c.lat.of(slot),
+    key: c.flags.of(slot) & HAS_PLACE ? c.key.of(slot) : 0,
+    t: c.t.of(slot),
+    received: c.received.of(slot),
+    alt: c.alt.of(slot),
+    speed: c.speed.of(slot),
+    course: c.course.of(slot),
+    heading: c.heading.of(slot),
+    accuracy: c.accuracy.of(slot),
+    epoch: c.epoch.of(slot),
+    seq: c.seq.of(slot),
+    shard: c.shard.of(slot),
     attributes: c.attributes.get(slot) ?? "",
     labels: c.labels.get(slot) ?? [],
     fences: c.fences.get(slot) ?? [],
@@ -140,8 +140,8 @@ export class TestNode {
     for (let slot = 0; slot < columns.extent; slot++) {
       const id = columns.id[slot];
       if (id === undefined || this.picture.removal(slot) !== undefined) continue;
-      const epoch = columns.epoch[slot];
-      const seq = columns.seq[slot];
+      const epoch = columns.epoch.of(slot);
+      const seq = columns.seq.of(slot);
       const before = this.#shown.get(id);
       if (before !== undefined)
         assert.ok(

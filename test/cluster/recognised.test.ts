@@ -3,6 +3,7 @@ import t from "tap";
 import { DuplicateMemory } from "../../src/actors/duplicate-memory.ts";
 import type { IngestResult, Report } from "../../src/actors/messages.ts";
 import { unrecognised } from "../../src/cluster/recognised.ts";
+import { Rows } from "../../src/picture/rows.ts";
 import { fc } from "../support/seeded.ts";
 import { idIn, ModelCluster } from "./model-cluster.ts";
 
@@ -30,11 +31,12 @@ const IDS = ["a", "b"];
 
 /** Takes reports as an owner does, as far as duplicates go. */
 class Owner {
-  readonly #memory = new DuplicateMemory();
+  readonly #rows = new Rows();
+  readonly #memory = new DuplicateMemory(this.#rows);
   readonly #newest: number[];
 
   constructor() {
-    this.#memory.grow(IDS.length);
+    this.#rows.grow(IDS.length);
     this.#newest = IDS.map(() => Number.NEGATIVE_INFINITY);
     for (const slot of IDS.keys()) this.#memory.reset(slot);
   }

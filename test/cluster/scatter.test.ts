@@ -25,9 +25,9 @@ interface Place {
 function add(picture: Picture, { id, lon, lat, kind, weight }: Place, seq = 1): void {
   const slot = picture.add(id, shardOf(id));
   const { columns } = picture;
-  columns.kind[slot] = columns.kinds.number(kind);
-  columns.epoch[slot] = 1;
-  columns.seq[slot] = seq;
+  columns.kind.set(slot, columns.kinds.number(kind));
+  columns.epoch.set(slot, 1);
+  columns.seq.set(slot, seq);
   if (weight > 0) columns.attributes.set(slot, JSON.stringify({ text: "x".repeat(weight) }));
   picture.place(slot, lon, lat);
 }
@@ -216,7 +216,7 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
   const place = { id: "e1", lon: 25, lat: 60, kind: "truck", weight: 0 };
   add(old, place, 9);
   add(now, place, 3);
-  now.columns.epoch[now.find("e1")] = 2;
+  now.columns.epoch.set(now.find("e1"), 2);
   const all = () => new Map(Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]));
   const other = new Scatter({
     picture: old,

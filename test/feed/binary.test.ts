@@ -34,20 +34,20 @@ t.test("[F35] both protocols give the same replica, to the last digit", async (t
   const change = (round: number) => {
     for (const [i, slot] of slots.entries()) {
       const pick = (n: number) => values[(i * 7 + round * n + n) % values.length];
-      columns.t[slot] = clock.now() - ((i * 997) % 5_000);
-      columns.received[slot] = clock.now();
-      columns.alt[slot] = pick(1) - 100;
-      columns.speed[slot] = pick(2);
-      columns.course[slot] = pick(3) % 360.0001;
-      columns.heading[slot] = pick(5) % 360.0001;
-      columns.accuracy[slot] = pick(4);
+      columns.t.set(slot, clock.now() - ((i * 997) % 5_000));
+      columns.received.set(slot, clock.now());
+      columns.alt.set(slot, pick(1) - 100);
+      columns.speed.set(slot, pick(2));
+      columns.course.set(slot, pick(3) % 360.0001);
+      columns.heading.set(slot, pick(5) % 360.0001);
+      columns.accuracy.set(slot, pick(4));
       picture.place(slot, 10.01 + i / 1_000 + round * 1.23456789e-5, 50.05 - round / 7e6);
       if ((i + round) % 5 !== 0) continue;
       columns.attributes.set(slot, JSON.stringify({ name: `ÅÄÖ ${round}`, list: [1, { a: null }] }));
       columns.labels.set(slot, ["a", "ß"]);
       if (i % 2 === 0) columns.fences.set(slot, round === 9 ? MANY_NAMES : ["harbour", `ö"${round}`]);
       else columns.fences.delete(slot);
-      columns.source[slot] = columns.sources.number("gps-ü");
+      columns.source.set(slot, columns.sources.number("gps-ü"));
       picture.touch(slot, FULL);
     }
   };

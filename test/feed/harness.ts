@@ -182,8 +182,9 @@ export class Replica {
     const lens = this.lens(picture);
     const slots: number[] = [];
     for (let slot = 0; slot < extent; slot++) {
-      if (id[slot] === undefined || (flags[slot] & HAS_PLACE) === 0 || liveness[slot] === EXPIRED) continue;
-      if (ids === undefined ? !covers(this.#cover!, key[slot]) : !ids.includes(id[slot]!)) continue;
+      if (id[slot] === undefined || (flags.of(slot) & HAS_PLACE) === 0 || liveness.of(slot) === EXPIRED)
+        continue;
+      if (ids === undefined ? !covers(this.#cover!, key.of(slot)) : !ids.includes(id[slot]!)) continue;
       if (lens.test(slot)) slots.push(slot);
     }
     return slots;
@@ -327,8 +328,8 @@ export function start(options: Parameters<typeof harness>[0] = {}): Harness & { 
 /** Adds an entity, by default in `HERE`. @returns its slot. */
 export function add(picture: Picture, id: string, lon = 10.05, lat = 50.05, kind = "ship"): number {
   const slot = picture.add(id, 0);
-  picture.columns.kind[slot] = picture.columns.kinds.number(kind);
-  picture.columns.t[slot] = Date.UTC(2026, 0, 1);
+  picture.columns.kind.set(slot, picture.columns.kinds.number(kind));
+  picture.columns.t.set(slot, Date.UTC(2026, 0, 1));
   picture.place(slot, lon, lat);
   return slot;
 }

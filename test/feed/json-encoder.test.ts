@@ -135,14 +135,14 @@ function put(entity: typeof entities extends fc.Arbitrary<infer E> ? E : never):
   const { id, kind, state, source, isImplausible, attributes, labels, fences, ...numbers } = entity;
   columns.reset(slot);
   columns.id[slot] = id;
-  columns.kind[slot] = Math.max(0, columns.kinds.number(kind));
-  columns.state[slot] = columns.states.number(state);
-  columns.source[slot] = columns.sources.number(source);
-  columns.flags[slot] = HAS_PLACE | (isImplausible ? IMPLAUSIBLE : 0);
+  columns.kind.set(slot, Math.max(0, columns.kinds.number(kind)));
+  columns.state.set(slot, columns.states.number(state));
+  columns.source.set(slot, columns.sources.number(source));
+  columns.flags.set(slot, HAS_PLACE | (isImplausible ? IMPLAUSIBLE : 0));
   if (attributes) columns.attributes.set(slot, JSON.stringify(attributes));
   if (labels) columns.labels.set(slot, labels);
   if (fences) columns.fences.set(slot, fences);
-  for (const [name, value] of Object.entries(numbers)) columns[name as "lon"][slot] = value;
+  for (const [name, value] of Object.entries(numbers)) columns[name as "lon"].set(slot, value);
 }
 
 /** The same through JSON, which has no −0. */
@@ -225,10 +225,10 @@ t.test("[F2] a moving ship costs about a hundred bytes a tick", async (t) => {
   picture.clearChanges();
   picture.releaseRemoved(() => true);
   const ship = picture.add("230123456", 0);
-  columns.t[ship] = Date.UTC(2026, 0, 1);
-  columns.speed[ship] = 10.3;
-  columns.course[ship] = 271.5;
-  columns.heading[ship] = 270;
+  columns.t.set(ship, Date.UTC(2026, 0, 1));
+  columns.speed.set(ship, 10.3);
+  columns.course.set(ship, 271.5);
+  columns.heading.set(ship, 270);
   picture.place(ship, 24.93841, 60.16992);
   const out = new Bytes();
   encoder.move(ship, 0, 0, out);

@@ -11,7 +11,7 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
   const { client, feed, picture } = start();
   const { columns } = picture;
   const fast = add(picture, "fast");
-  columns.speed[fast] = 20;
+  columns.speed.set(fast, 20);
   add(picture, "slow");
   const named = add(picture, "named");
   columns.attributes.set(named, '{"crew":{"size":5}}');
@@ -186,7 +186,7 @@ t.test(
     t.equal(few.entities.size, 101, "it has a channel by now, and what it held is right");
     t.equal(few.state, "complete");
     t.equal(feed.stats.channels, 1, "both have one filter, and nobody sees everything any more");
-    picture.columns.kind[picture.find("more3")] = picture.columns.kinds.number("truck");
+    picture.columns.kind.set(picture.find("more3"), picture.columns.kinds.number("truck"));
     picture.touch(picture.find("more3"), FULL);
     feed.tick();
     t.match(client.last("delta"), { view: "few", departures: [["more3", "filter"]] });
@@ -220,10 +220,10 @@ t.test("[F19] when records cannot be encoded, nobody is given half of them", asy
   columns.kinds.name = () => {
     throw new Error("for the test");
   };
-  columns.kind[slots[1]] = 3_000;
+  columns.kind.set(slots[1], 3_000);
   feed.tick();
   columns.kinds.name = name;
-  columns.kind[slots[1]] = columns.kind[slots[0]];
+  columns.kind.set(slots[1], columns.kind.of(slots[0]));
   for (const who of [client, ...others]) t.equal(who.socket.closedWith, 1011);
   t.equal(errors.length, 3, "and all of it is logged");
 });
@@ -242,11 +242,11 @@ t.test("[F28] a view of ids has them wherever they are, also those that come lat
   t.same(ids(client), ["a", "b"]);
   t.match(client.replicas.get("v")!.entities.get("a"), { lon: 100 });
   t.equal(client.last("delta")!.departures.length, 0, "it is followed over cells");
-  picture.columns.speed[a] = 3;
+  picture.columns.speed.set(a, 3);
   picture.touch(a, MOTION);
   feed.tick();
   t.notOk("kind" in client.last("delta")!.updates[0], "a move is small");
-  picture.columns.kind[a] = picture.columns.kinds.number("truck");
+  picture.columns.kind.set(a, picture.columns.kinds.number("truck"));
   picture.touch(a, FULL);
   feed.tick();
   t.same(client.last("delta")!.departures, [["a", "filter"]]);
@@ -278,7 +278,7 @@ t.test("[F29] a view follows its target, and ends with it", async (t) => {
   t.equal(client.received.filter(({ op }) => op === "view").length, replies, "who stands still is not told");
   client.send({ op: "update", view: "v", bbox: HERE });
   t.match(client.last("error"), { type: /bad-request$/, detail: /follow/ });
-  picture.columns.kind[target] = picture.columns.kinds.number("truck");
+  picture.columns.kind.set(target, picture.columns.kinds.number("truck"));
   picture.touch(target, FULL);
   feed.tick();
   t.same(client.last("ended"), { op: "ended", view: "w", reason: "filter" });

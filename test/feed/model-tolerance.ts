@@ -23,15 +23,27 @@ export function checkHeld(
     const id = columns.id[slot]!;
     const record = replica.entities.get(id);
     assert.ok(record, `${id} comes late`);
-    assert.equal(mortonKey(record.lon, record.lat), columns.key[slot], `another cell of ${id} is told late`);
-    assert.equal(record.liveness, LIVENESS_NAMES[columns.liveness[slot]], `liveness of ${id} is told late`);
-    assert.equal(record.state, columns.states.name(columns.state[slot]), `the state of ${id} is told late`);
-    assert.equal(record.kind, columns.kinds.name(columns.kind[slot]), `the kind of ${id} is told late`);
+    assert.equal(
+      mortonKey(record.lon, record.lat),
+      columns.key.of(slot),
+      `another cell of ${id} is told late`,
+    );
+    assert.equal(
+      record.liveness,
+      LIVENESS_NAMES[columns.liveness.of(slot)],
+      `liveness of ${id} is told late`,
+    );
+    assert.equal(
+      record.state,
+      columns.states.name(columns.state.of(slot)),
+      `the state of ${id} is told late`,
+    );
+    assert.equal(record.kind, columns.kinds.name(columns.kind.of(slot)), `the kind of ${id} is told late`);
     const attributes = columns.attributes.get(slot) ?? "{}";
     assert.equal(JSON.stringify(record.attributes), attributes, `attributes of ${id} are told late`);
     reckon({ ...record, t: Date.parse(record.t) }, now, maxAgeMs, shown);
-    const [lon, lat, t] = [columns.lon[slot], columns.lat[slot], columns.t[slot]];
-    const [speed, course] = [columns.speed[slot], columns.course[slot]];
+    const [lon, lat, t] = [columns.lon.of(slot), columns.lat.of(slot), columns.t.of(slot)];
+    const [speed, course] = [columns.speed.of(slot), columns.course.of(slot)];
     reckon({ lon, lat, t, speed, course }, now, maxAgeMs, actual);
     const error = nearDistance(shown.lon, shown.lat, actual.lon, actual.lat);
     assert.ok(error <= metres + 1, `${id} is shown ${error} m from where it is`);

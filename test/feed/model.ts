@@ -74,7 +74,7 @@ export class History {
     const { follow } = replica.asked;
     if (follow !== undefined) {
       assert.equal(this.#state(follow.id, replica), "visible", "what is followed is seen");
-      const key = this.#picture.columns.key[this.#picture.find(follow.id)];
+      const key = this.#picture.columns.key.of(this.#picture.find(follow.id));
       assert.ok(covers(coverOf(replica.told!), key), "the box is around what is followed");
     }
     const { max } = this.#terms.get(replica)!;
@@ -103,8 +103,8 @@ export class History {
     const counts = new Map<number, number>();
     for (let i = 0; i < IDS; i++) {
       const slot = this.#picture.find(`e${i}`);
-      if (slot === -1 || columns.liveness[slot] === EXPIRED || !lens.test(slot)) continue;
-      const cell = cellOf(columns.key[slot]);
+      if (slot === -1 || columns.liveness.of(slot) === EXPIRED || !lens.test(slot)) continue;
+      const cell = cellOf(columns.key.of(slot));
       counts.set(cell, (counts.get(cell) ?? 0) + 1);
     }
     const touched = (cell: number) => {
@@ -154,8 +154,9 @@ export class History {
       case "add": {
         if (slot !== -1) return;
         const added = picture.add(name, 0);
-        columns.kind[added] = columns.kinds.number(KINDS[step.kind]);
-        columns.t[added] = columns.received[added] = this.#clock.now();
+        columns.kind.set(added, columns.kinds.number(KINDS[step.kind]));
+        columns.t.set(added, this.#clock.now());
+        columns.received.set(added, this.#clock.now());
         const [lon, lat] = PLACES[step.place];
         picture.place(added, lon, lat);
         return;
@@ -163,19 +164,19 @@ export class History {
       case "move": {
         if (slot === -1) return;
         const [lon, lat] = PLACES[step.place];
-        columns.t[slot] = this.#clock.now();
+        columns.t.set(slot, this.#clock.now());
         // 180° is the edge of its cell: east of it is nothing.
         picture.place(slot, lon === 180 ? lon : eastOf(lon, (step.shift / 40) * WIDTH), lat);
         return;
       }
       case "motion":
         if (slot === -1) return;
-        columns[FIELDS[step.field]][slot] = step.value;
+        columns[FIELDS[step.field]].set(slot, step.value);
         picture.touch(slot, MOTION);
         return;
       case "kind":
         if (slot === -1) return;
-        columns.kind[slot] = columns.kinds.number(KINDS[step.kind]);
+        columns.kind.set(slot, columns.kinds.number(KINDS[step.kind]));
         picture.touch(slot, FULL);
         return;
       case "attributes":
@@ -188,12 +189,12 @@ export class History {
         return;
       case "state":
         if (slot === -1) return;
-        columns.state[slot] = columns.states.number(STATES[step.state]);
+        columns.state.set(slot, columns.states.number(STATES[step.state]));
         picture.touch(slot, FULL);
         return;
       case "liveness":
         if (slot === -1) return;
-        columns.liveness[slot] = step.liveness;
+        columns.liveness.set(slot, step.liveness);
         picture.touch(slot, FULL);
         return;
       case "remove":
@@ -297,7 +298,7 @@ export class History {
     const { columns } = this.#picture;
     const slot = this.#picture.find(id);
     if (slot === -1) return "gone";
-    if (columns.liveness[slot] === EXPIRED) return "expired";
+    if (columns.liveness.of(slot) === EXPIRED) return "expired";
     return replica.lens(this.#picture).test(slot) ? "visible" : "filter";
   }
 

@@ -52,13 +52,13 @@ const tolerance: FeedMutant[] = [
     file: CHANNEL,
     from: IS_MOVE,
     // LIVE
-    to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness[slot] === 0"),
+    to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness.of(slot) === 0"),
   },
   {
     name: "another liveness does not break a hold",
     file: CHANNEL,
     from: IS_MOVE,
-    to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness[slot] !== 0"),
+    to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness.of(slot) !== 0"),
   },
   {
     name: "a hold has no greatest age",
@@ -209,7 +209,7 @@ const records: FeedMutant[] = [
     name: "who is hidden departs from where it is now",
     file: CHANNEL,
     from: "publication.addDeparture(was, slot, this.#reason(slot));",
-    to: "publication.addDeparture(this.#picture.columns.key[slot], slot, this.#reason(slot));",
+    to: "publication.addDeparture(this.#picture.columns.key.of(slot), slot, this.#reason(slot));",
   },
   {
     name: "a filter that reads motion is not judged again after a move",
@@ -263,7 +263,7 @@ const views: FeedMutant[] = [
     name: "a view goes on following what has expired",
     seed: 40,
     file: "src/transport/feed/follow.ts",
-    from: '    if (columns.liveness[slot] === EXPIRED) return "expired";\n',
+    from: '    if (columns.liveness.of(slot) === EXPIRED) return "expired";\n',
     to: "",
   },
   {

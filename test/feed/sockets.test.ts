@@ -231,8 +231,9 @@ function place(picture: Picture, clock: FakeClock, id: string, lon: number, lat:
   const { columns } = picture;
   const known = picture.find(id);
   const slot = known === -1 ? picture.add(id, 0) : known;
-  columns.t[slot] = columns.received[slot] = clock.now();
-  if (known === -1) columns.kind[slot] = columns.kinds.number(KINDS[0]);
+  columns.t.set(slot, clock.now());
+  columns.received.set(slot, clock.now());
+  if (known === -1) columns.kind.set(slot, columns.kinds.number(KINDS[0]));
   // As the edge of the node does: seven digits.
   picture.place(slot, Math.round(lon * 1e7) / 1e7, Math.round(lat * 1e7) / 1e7);
 }
@@ -267,12 +268,12 @@ async function take(step: Step, { picture, clock, watched, opened, sockets, tick
   if (slot === -1) return;
   switch (step.do) {
     case "speed":
-      columns.speed[slot] = step.speed;
-      columns.course[slot] = 90;
+      columns.speed.set(slot, step.speed);
+      columns.course.set(slot, 90);
       picture.touch(slot, MOTION);
       return;
     case "kind":
-      columns.kind[slot] = columns.kinds.number(KINDS[step.kind]);
+      columns.kind.set(slot, columns.kinds.number(KINDS[step.kind]));
       picture.touch(slot, FULL);
       return;
     case "attributes":
@@ -280,7 +281,7 @@ async function take(step: Step, { picture, clock, watched, opened, sockets, tick
       picture.touch(slot, FULL);
       return;
     case "liveness":
-      columns.liveness[slot] = step.liveness;
+      columns.liveness.set(slot, step.liveness);
       picture.touch(slot, FULL);
       return;
     case "remove":
@@ -361,7 +362,7 @@ function inCover({ view, filter }: Watched, picture: Picture): number {
   const cover = coverOf(view.bbox!);
   const lens = lensOf(picture, filter);
   return queryBbox(picture, { bbox: [-180, -90, 180, 90], limit: 1_000 }).slots.filter(
-    (slot) => covers(cover, picture.columns.key[slot]) && lens.test(slot),
+    (slot) => covers(cover, picture.columns.key.of(slot)) && lens.test(slot),
   ).length;
 }
 

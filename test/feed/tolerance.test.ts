@@ -9,13 +9,13 @@ function underWay(tolerance: "10m" | "100m") {
   const { picture, clock, feed, client } = made;
   const slot = add(picture, "a", 10.05, 50.05);
   const { columns } = picture;
-  columns.t[slot] = clock.now();
-  columns.speed[slot] = 10;
-  columns.course[slot] = 90;
+  columns.t.set(slot, clock.now());
+  columns.speed.set(slot, 10);
+  columns.course.set(slot, 90);
   client.subscribe("v", HERE, { tolerance });
   feed.tick();
   const report = (lon: number) => {
-    columns.t[slot] = clock.now();
+    columns.t.set(slot, clock.now());
     picture.place(slot, lon, 50.05);
   };
   return { ...made, slot, report };
@@ -42,7 +42,7 @@ t.test("[F31] what is off by more than the tolerance is sent at once", async (t)
   feed.tick();
   t.equal(frames(client).length, 2, "15 m off");
   // It stops, and says so: where it is shown moves on.
-  picture.columns.speed[slot] = 0;
+  picture.columns.speed.set(slot, 0);
   clock.pass(100);
   report(10.05 + 26 * metre);
   feed.tick();
@@ -56,7 +56,7 @@ t.test("[F31] what is off by more than the tolerance is sent at once", async (t)
 
 t.test("[F31] a change of state, of cell or of liveness is not held back", async (t) => {
   const { client, feed, clock, report, slot, picture } = underWay("100m");
-  picture.columns.liveness[slot] = 1;
+  picture.columns.liveness.set(slot, 1);
   picture.touch(slot, FULL);
   feed.tick();
   t.match(frames(client).at(-1), { updates: [{ id: "a", liveness: "stale" }] });
@@ -74,13 +74,13 @@ t.test("[F31] who comes later is not promised less than who was there", async (t
   const { client, feed, clock, report, slot, picture } = underWay("10m");
   const { columns } = picture;
   // Its speed is wrong for a moment, in which another one looks.
-  columns.speed[slot] = 60;
+  columns.speed.set(slot, 60);
   clock.pass(100);
   report(10.05 + metre);
   feed.tick();
   client.subscribe("late", HERE, { tolerance: "10m" });
   feed.tick();
-  columns.speed[slot] = 10;
+  columns.speed.set(slot, 10);
   report(10.05 + metre);
   for (let i = 0; i < 20; i++) {
     clock.pass(100);
@@ -91,9 +91,9 @@ t.test("[F31] who comes later is not promised less than who was there", async (t
       const actual = { lon: 0, lat: 0 };
       reckon({ ...record, t: Date.parse(record.t) }, clock.now(), 10_000, shown);
       const fix = {
-        t: columns.t[slot],
-        lon: columns.lon[slot],
-        lat: columns.lat[slot],
+        t: columns.t.of(slot),
+        lon: columns.lon.of(slot),
+        lat: columns.lat.of(slot),
         speed: 10,
         course: 90,
       };
@@ -109,11 +109,11 @@ t.test("[F31] the least step into another cell is told, however good the guess",
   // A cell's eastern edge at 10.0030517578125°.
   const edge = Math.ceil((10 + 180) / (360 / 65_536)) * (360 / 65_536) - 180;
   const slot = add(picture, "a", edge - metre, 50.05);
-  columns.t[slot] = clock.now();
+  columns.t.set(slot, clock.now());
   client.subscribe("v", HERE, { tolerance: "100m" });
   feed.tick();
   clock.pass(100);
-  columns.t[slot] = clock.now();
+  columns.t.set(slot, clock.now());
   picture.place(slot, edge + metre, 50.05);
   feed.tick();
   t.match(frames(client).at(-1), {

@@ -156,8 +156,8 @@ t.test("[F24] an entity that leaves the filter or the box, or expires, departs a
   const [changed, expired, crossing] = ["changed", "expired", "crossing"].map((id) => add(picture, id));
   client.subscribe("v", HERE, { kinds: ["ship"] });
   feed.tick();
-  columns.kind[changed] = columns.kinds.number("truck");
-  columns.liveness[expired] = 3;
+  columns.kind.set(changed, columns.kinds.number("truck"));
+  columns.liveness.set(expired, 3);
   picture.touch(changed, FULL);
   picture.touch(expired, FULL);
   picture.place(crossing, 100, 10);

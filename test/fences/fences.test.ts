@@ -210,7 +210,7 @@ t.test("[FE15] a mirror that is taken over is in the fences that its owner remem
   const { columns } = table.picture;
   for (const id of ["a", "b"]) {
     const slot = table.picture.add(id, shardOf(id));
-    columns.flags[slot] |= MIRROR;
+    columns.flags.set(slot, columns.flags.of(slot) | MIRROR);
     columns.fences.set(slot, ["gone"]);
     adopt(table, h.system.table, table.shards[shardOf(id)]);
     t.same(columns.fences.get(slot) ?? [], fencesOf(h, id));

@@ -102,11 +102,12 @@ export function addEntity(
 ): number {
   const slot = picture.add(id, 0);
   const { columns } = picture;
-  columns.kind[slot] = columns.kinds.number(members.kind ?? "vessel");
-  columns.state[slot] = columns.states.number(members.state ?? "moving");
-  columns.t[slot] = NOW - 1_000;
-  columns.received[slot] = NOW;
-  columns.epoch[slot] = columns.seq[slot] = 1;
+  columns.kind.set(slot, columns.kinds.number(members.kind ?? "vessel"));
+  columns.state.set(slot, columns.states.number(members.state ?? "moving"));
+  columns.t.set(slot, NOW - 1_000);
+  columns.received.set(slot, NOW);
+  columns.epoch.set(slot, 1);
+  columns.seq.set(slot, 1);
   if (members.attributes !== undefined) columns.attributes.set(slot, JSON.stringify(members.attributes));
   if (place !== undefined) picture.place(slot, ...place);
   return slot;

@@ -66,7 +66,7 @@ t.test(
       [two],
       "the rest is written",
     );
-    gone.add(h.system.table.number[h.system.picture.find(two)]);
+    gone.add(h.system.table.number.of(h.system.picture.find(two)));
     const fourth = await take([one, 0], [two, 0]);
     t.same(
       fourth.rows.map((row) => row.id),

@@ -218,8 +218,8 @@ t.test("[P20] a filter hides the entities for which it fails, simple or not", as
   const unknown = picture.add("unknown", 0);
   const slow = picture.add("slow", 0);
   const fast = picture.add("fast", 0);
-  picture.columns.speed[slow] = 1;
-  picture.columns.speed[fast] = 9;
+  picture.columns.speed.set(slow, 1);
+  picture.columns.speed.set(fast, 9);
   for (const where of ["entity.speed > 5", "entity.speed > 2.0 + 3.0"]) {
     const lens = lensOf(picture, { where });
     t.same(

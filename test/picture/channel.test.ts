@@ -56,8 +56,8 @@ class Bench {
 
   add(id: string, x: number, y: number, kind = "ship"): number {
     const slot = this.picture.add(id, 0);
-    this.picture.columns.t[slot] = NOW;
-    this.picture.columns.kind[slot] = this.picture.columns.kinds.number(kind);
+    this.picture.columns.t.set(slot, NOW);
+    this.picture.columns.kind.set(slot, this.picture.columns.kinds.number(kind));
     this.move(slot, x, y);
     return slot;
   }
@@ -89,9 +89,9 @@ t.test("[P5] a member is somewhere, not expired, and passes the lens", async (t)
   bench.add("truck", 0, 0, "truck");
   picture.add("nowhere", 0);
   const expired = bench.add("expired", 0, 0);
-  picture.columns.liveness[expired] = EXPIRED;
+  picture.columns.liveness.set(expired, EXPIRED);
   t.same(bench.publish().updates, ["full ship"]);
-  picture.columns.liveness[expired] = 0;
+  picture.columns.liveness.set(expired, 0);
   picture.touch(expired, FULL);
   t.same(bench.publish().updates, ["full expired"]);
 });
@@ -103,9 +103,9 @@ t.test("[P5] lenses with equal meaning have equal keys, and see kinds that turn 
   t.not(lens.key, kindsLens(columns, ["a"]).key);
   t.not(kindsLens(columns, ["a,b"]).key, kindsLens(columns, ["a", "b"]).key);
   columns.grow(3);
-  columns.kind[0] = columns.kinds.number("c");
+  columns.kind.set(0, columns.kinds.number("c"));
   t.equal(lens.test(0), false);
-  columns.kind[1] = columns.kinds.number("b");
+  columns.kind.set(1, columns.kinds.number("b"));
   t.equal(lens.test(1), true);
 });
 
@@ -118,10 +118,10 @@ t.test("[P6] a departure is told where the entity was published, with its reason
   );
   bench.publish();
   for (const slot of [cell, kind, gone, lost, deleted]) bench.move(slot, -50, -50);
-  columns.kind[kind] = columns.kinds.number("truck");
+  columns.kind.set(kind, columns.kinds.number("truck"));
   picture.touch(kind, FULL);
   picture.remove(gone, "left");
-  columns.liveness[lost] = EXPIRED;
+  columns.liveness.set(lost, EXPIRED);
   picture.touch(lost, FULL);
   picture.remove(deleted, "deleted");
   const { departures, updates } = bench.publish();
@@ -141,11 +141,11 @@ t.test("[P7] what stays in its cell and only moved is small, all else is full", 
   const { columns } = picture;
   const slot = bench.add("a", 0, 0);
   t.same(bench.publish().updates, ["full a"], "new");
-  columns.speed[slot] = 5;
-  columns.heading[slot] = 90;
+  columns.speed.set(slot, 5);
+  columns.heading.set(slot, 90);
   picture.touch(slot, MOTION);
   t.same(bench.publish().updates, ["small a 0"], "no motion was published before");
-  columns.speed[slot] = NaN;
+  columns.speed.set(slot, NaN);
   picture.touch(slot, MOTION);
   t.same(bench.publish().updates, ["small a 10"], "speed and heading were");
   picture.place(slot, 0.9 * WIDTH, 0.9 * HEIGHT);
@@ -163,12 +163,12 @@ t.test(
     const bench = new Bench((picture) => ({
       key: "slow",
       reads: "motion",
-      test: (slot) => !(picture.columns.speed[slot] > 10),
+      test: (slot) => !(picture.columns.speed.of(slot) > 10),
     }));
     const { picture, channel, channels } = bench;
     const slot = bench.add("a", 0, 0);
     bench.publish();
-    picture.columns.speed[slot] = 20;
+    picture.columns.speed.set(slot, 20);
     picture.touch(slot, MOTION);
     channels.merge();
     const given: number[] = [];
@@ -177,7 +177,7 @@ t.test(
       { records: 0, published: 1, end: KEYS_END },
     );
     t.same(given, []);
-    picture.columns.speed[slot] = 5;
+    picture.columns.speed.set(slot, 5);
     picture.touch(slot, MOTION);
     t.same(bench.publish().updates, ["full a"]);
     picture.touch(slot, MOTION);
@@ -190,11 +190,11 @@ t.test("[P7] motion that a view was given outside the tick is told to be gone, t
   const { picture, channel, channels } = bench;
   const slot = bench.add("a", 0, 0);
   bench.publish();
-  picture.columns.speed[slot] = 5;
+  picture.columns.speed.set(slot, 5);
   picture.touch(slot, MOTION);
   channels.merge();
   channel.grow(EVERYWHERE, 512, () => {});
-  picture.columns.speed[slot] = NaN;
+  picture.columns.speed.set(slot, NaN);
   picture.touch(slot, MOTION);
   t.same(bench.publish().updates, ["small a 2"]);
 });
@@ -205,7 +205,7 @@ t.test("[P9] a new channel starts with everything published as of now", async (t
     () => everything,
     (picture) => {
       early = picture.add("early", 0);
-      picture.columns.t[early] = NOW;
+      picture.columns.t.set(early, NOW);
       picture.place(early, 1, 1);
       const removed = picture.add("removed", 0);
       picture.place(removed, 1, 1);
@@ -324,7 +324,7 @@ t.test("[P14] all lists are in order of keys, and a cover cuts out exactly its r
     const { columns } = bench.picture;
     const expected = ids.filter((id) => {
       const slot = bench.picture.find(id);
-      return covers(cover, mortonKey(columns.lon[slot], columns.lat[slot]));
+      return covers(cover, mortonKey(columns.lon.of(slot), columns.lat.of(slot)));
     });
     t.same(split(text).sort(), expected.map((id) => `full ${id}`).sort());
     t.equal(ranges.count, expected.length);

@@ -42,9 +42,9 @@ function fill(list: readonly Thing[]): void {
   list.forEach((thing, i) => {
     // Ids whose order is neither that of the slots nor that of the numbers.
     const slot = picture.add(`e${(i * 37) % 101}`, 0);
-    columns.kind[slot] = columns.kinds.number(thing.kind);
-    columns.state[slot] = columns.states.number(thing.state);
-    columns.liveness[slot] = thing.isExpired ? EXPIRED : LIVE;
+    columns.kind.set(slot, columns.kinds.number(thing.kind));
+    columns.state.set(slot, columns.states.number(thing.state));
+    columns.liveness.set(slot, thing.isExpired ? EXPIRED : LIVE);
     if (thing.at) picture.place(slot, ...thing.at);
     if (thing.isRemoved) picture.remove(slot, "deleted");
   });

@@ -31,7 +31,7 @@ export function checkState(nodes: readonly SimNode[], { history }: World): void 
   for (const node of nodes) {
     if (!node.exists) continue;
     const { columns } = node.life.system.picture;
-    for (const slot of node.owned()) held.set(columns.id[slot]!, columns.seq[slot]);
+    for (const slot of node.owned()) held.set(columns.id[slot]!, columns.seq.of(slot));
   }
   history.lives.checkState(held);
 }
@@ -44,8 +44,8 @@ export function checkViews(nodes: readonly SimNode[]): void {
     const { picture } = node.life.system;
     const { columns } = picture;
     for (const slot of node.owned()) {
-      if ((columns.flags[slot] & HAS_PLACE) === 0 || columns.liveness[slot] === EXPIRED) continue;
-      all.push({ record: fullRecord(picture, slot) as FullRecord, key: columns.key[slot] });
+      if ((columns.flags.of(slot) & HAS_PLACE) === 0 || columns.liveness.of(slot) === EXPIRED) continue;
+      all.push({ record: fullRecord(picture, slot) as FullRecord, key: columns.key.of(slot) });
     }
   }
   for (const node of living) {

@@ -177,8 +177,8 @@ export const MUTANTS: readonly ClusterMutant[] = [
     name: "entities keep their old epoch when their shard is opened",
     kind: "freeze",
     file: "src/actors/recovery.ts",
-    from: "picture.columns.epoch[slot] = shard.epoch;",
-    to: "picture.columns.epoch[slot] = shard.epoch - 1;",
+    from: "picture.columns.epoch.set(slot, shard.epoch);",
+    to: "picture.columns.epoch.set(slot, shard.epoch - 1);",
   },
 ];
 

@@ -292,7 +292,7 @@ export class SimNode {
     for (let slot = 0; slot < columns.extent; slot++) {
       const id = columns.id[slot];
       if (id === undefined || system.picture.removal(slot) !== undefined) continue;
-      seen.see(id, columns.epoch[slot], columns.seq[slot]);
+      seen.see(id, columns.epoch.of(slot), columns.seq.of(slot));
     }
   }
 
@@ -384,7 +384,7 @@ export class SimNode {
     const slots: number[] = [];
     for (let slot = 0; slot < columns.extent; slot++) {
       if (columns.id[slot] === undefined || this.life.system.picture.removal(slot) !== undefined) continue;
-      if ((columns.flags[slot] & MIRROR) === 0) slots.push(slot);
+      if ((columns.flags.of(slot) & MIRROR) === 0) slots.push(slot);
     }
     return slots;
   }

@@ -26,11 +26,11 @@ export class SlotCells {
     const { capacity, key, lon, lat } = this.#columns;
     if (this.#catalogue.size === 0) return undefined;
     if (this.#revision !== this.#catalogue.revision || this.#keys.length < capacity) this.#begin(capacity);
-    if (this.#keys[slot] === key[slot] && key[slot] !== NO_KEY) return this.#cells[slot];
-    const found = this.#catalogue.cell(lon[slot], lat[slot]);
+    if (this.#keys[slot] === key.of(slot) && key.of(slot) !== NO_KEY) return this.#cells[slot];
+    const found = this.#catalogue.cell(lon.of(slot), lat.of(slot));
     const cell = found.isEmpty ? undefined : found;
     const isWhole = found.level <= KEY_LEVEL;
-    this.#keys[slot] = isWhole ? key[slot] : NO_KEY;
+    this.#keys[slot] = isWhole ? key.of(slot) : NO_KEY;
     this.#cells[slot] = isWhole ? cell : undefined;
     return cell;
   }

@@ -81,14 +81,14 @@ export class BinaryFormat implements Format {
   full(slot: number, out: Bytes): void {
     const columns = this.#columns;
     const id = columns.id[slot]!;
-    const source = columns.sources.name(columns.source[slot]);
+    const source = columns.sources.name(columns.source.of(slot));
     const attributes = columns.attributes.get(slot) ?? "";
     const labels = columns.labels.get(slot);
     const labelsText = labels === undefined ? "" : JSON.stringify(labels);
     const fences = columns.fences.get(slot);
     const fencesText = fences === undefined ? "" : JSON.stringify(fences);
-    const kind = bytesOf(columns.kinds, columns.kind[slot], this.#kinds);
-    const state = bytesOf(columns.states, columns.state[slot], this.#states);
+    const kind = bytesOf(columns.kinds, columns.kind.of(slot), this.#kinds);
+    const state = bytesOf(columns.states, columns.state.of(slot), this.#states);
     const units = id.length + source.length + attributes.length + labelsText.length + fencesText.length;
     out.reserve(FULL_BYTES + units * UNIT_ROOM + kind.length + state.length);
     const { buffer } = out;
@@ -108,12 +108,12 @@ export class BinaryFormat implements Format {
     full.lat = roundDegrees(full.lat);
     full.alt = roundAlt(full.alt);
     full.speed = roundMotion(full.speed);
-    full.received = writableTime(columns.received[slot]);
-    full.accuracy = isKnown(columns.accuracy[slot]) ? roundMotion(columns.accuracy[slot]) : NaN;
-    full.implausible = (columns.flags[slot] & IMPLAUSIBLE) !== 0;
-    full.liveness = columns.liveness[slot];
-    full.epoch = columns.epoch[slot];
-    full.seq = columns.seq[slot];
+    full.received = writableTime(columns.received.of(slot));
+    full.accuracy = isKnown(columns.accuracy.of(slot)) ? roundMotion(columns.accuracy.of(slot)) : NaN;
+    full.implausible = (columns.flags.of(slot) & IMPLAUSIBLE) !== 0;
+    full.liveness = columns.liveness.of(slot);
+    full.epoch = columns.epoch.of(slot);
+    full.seq = columns.seq.of(slot);
     putFullHead(out.view, out.length, full, lengths);
     out.length = at;
   }
@@ -150,13 +150,13 @@ export class BinaryFormat implements Format {
   #fill(slot: number, move: Move): void {
     const columns = this.#columns;
     move.handle = slot;
-    move.t = writableTime(columns.t[slot]);
-    move.lon = columns.lon[slot];
-    move.lat = columns.lat[slot];
-    const alt = columns.alt[slot];
-    const speed = columns.speed[slot];
-    const course = columns.course[slot];
-    const heading = columns.heading[slot];
+    move.t = writableTime(columns.t.of(slot));
+    move.lon = columns.lon.of(slot);
+    move.lat = columns.lat.of(slot);
+    const alt = columns.alt.of(slot);
+    const speed = columns.speed.of(slot);
+    const course = columns.course.of(slot);
+    const heading = columns.heading.of(slot);
     move.alt = isKnown(alt) ? alt : NaN;
     move.speed = isKnown(speed) ? speed : NaN;
     move.course = isKnown(course) ? roundDirection(course) : NaN;

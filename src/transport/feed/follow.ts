@@ -65,11 +65,11 @@ export class Follow {
       return this.#wasFound ? "left" : "not-found";
     }
     this.#wasFound = true;
-    if ((columns.flags[slot] & HAS_PLACE) === 0) return "left";
-    if (columns.liveness[slot] === EXPIRED) return "expired";
+    if ((columns.flags.of(slot) & HAS_PLACE) === 0) return "left";
+    if (columns.liveness.of(slot) === EXPIRED) return "expired";
     if (!lens.test(slot)) return "filter";
-    const lon = columns.lon[slot];
-    const lat = columns.lat[slot];
+    const lon = columns.lon.of(slot);
+    const lat = columns.lat.of(slot);
     if (lon === this.#lon && lat === this.#lat) return undefined;
     this.#lon = lon;
     this.#lat = lat;

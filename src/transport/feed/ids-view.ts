@@ -120,7 +120,7 @@ export class IdsView implements View {
   #reason(id: string, slot: number): DepartureReason {
     const { columns } = this.#picture;
     if (this.#picture.find(id) !== slot) return this.#picture.removal(slot) ?? "deleted";
-    if ((columns.flags[slot] & HAS_PLACE) === 0) return "left";
-    return columns.liveness[slot] === EXPIRED ? "expired" : "filter";
+    if ((columns.flags.of(slot) & HAS_PLACE) === 0) return "left";
+    return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
   }
 }

@@ -91,7 +91,7 @@ export class JsonEncoder implements RecordEncoder {
     out.reserve(id.length * UNIT_ROOM + FIXED_ROOM);
     const { buffer, view } = out;
     let at = putString(buffer, putLiteral(view, out.length, ID), id);
-    at = this.#times.put(buffer, view, putLiteral(view, at, T), columns.t[slot]);
+    at = this.#times.put(buffer, view, putLiteral(view, at, T), columns.t.of(slot));
     at = this.#motion(buffer, view, at, slot, published);
     out.length = putLiteral(view, at, END);
   }
@@ -100,9 +100,9 @@ export class JsonEncoder implements RecordEncoder {
     const columns = this.#columns;
     const id = columns.id[slot]!;
     const attributes = columns.attributes.get(slot);
-    const kind = literalOf(columns.kinds, columns.kind[slot], this.#kinds);
-    const state = literalOf(columns.states, columns.state[slot], this.#states);
-    const source = columns.sources.name(columns.source[slot]);
+    const kind = literalOf(columns.kinds, columns.kind.of(slot), this.#kinds);
+    const state = literalOf(columns.states, columns.state.of(slot), this.#states);
+    const source = columns.sources.name(columns.source.of(slot));
     const labels = columns.labels.get(slot);
     const labelsText = labels && JSON.stringify(labels);
     const fences = columns.fences.get(slot);
@@ -114,40 +114,40 @@ export class JsonEncoder implements RecordEncoder {
     let at = putString(buffer, putLiteral(view, out.length, ID), id);
     at = putLiteral(view, putLiteral(view, at, KIND), kind);
     at = putLiteral(view, putLiteral(view, at, STATE), state);
-    at = putLiteral(view, at, LIVENESSES[columns.liveness[slot]]);
-    at = this.#times.put(buffer, view, putLiteral(view, at, T), columns.t[slot]);
-    at = this.#times.put(buffer, view, putLiteral(view, at, RECEIVED), columns.received[slot]);
+    at = putLiteral(view, at, LIVENESSES[columns.liveness.of(slot)]);
+    at = this.#times.put(buffer, view, putLiteral(view, at, T), columns.t.of(slot));
+    at = this.#times.put(buffer, view, putLiteral(view, at, RECEIVED), columns.received.of(slot));
     at = this.#motion(buffer, view, at, slot, 0);
-    const accuracy = columns.accuracy[slot];
+    const accuracy = columns.accuracy.of(slot);
     if (isKnown(accuracy)) at = putHundredths(buffer, view, putLiteral(view, at, ACCURACY), accuracy);
     if (source !== "") at = putString(buffer, putLiteral(view, at, SOURCE), source);
-    if (columns.flags[slot] & IMPLAUSIBLE) at = putLiteral(view, at, IS_IMPLAUSIBLE);
+    if (columns.flags.of(slot) & IMPLAUSIBLE) at = putLiteral(view, at, IS_IMPLAUSIBLE);
     if (attributes === undefined) at = putLiteral(view, at, NO_ATTRIBUTES);
     else at = putText(buffer, putLiteral(view, at, ATTRIBUTES), attributes);
     if (labelsText === undefined) at = putLiteral(view, at, NO_LABELS);
     else at = putText(buffer, putLiteral(view, at, LABELS), labelsText);
     if (fencesText === undefined) at = putLiteral(view, at, NO_FENCES);
     else at = putText(buffer, putLiteral(view, at, FENCES), fencesText);
-    at = putWhole(buffer, putLiteral(view, at, EPOCH), columns.epoch[slot]);
-    at = putWhole(buffer, putLiteral(view, at, SEQ), columns.seq[slot]);
+    at = putWhole(buffer, putLiteral(view, at, EPOCH), columns.epoch.of(slot));
+    at = putWhole(buffer, putLiteral(view, at, SEQ), columns.seq.of(slot));
     out.length = putLiteral(view, at, END);
   }
 
   /** Place and known motion; `null` for what was published and is unknown now. Ends the time before it. */
   #motion(buffer: Buffer, view: DataView, start: number, slot: number, published: number): number {
     const columns = this.#columns;
-    let at = putDegrees(buffer, view, putLiteral(view, start, LON), columns.lon[slot]);
-    at = putDegrees(buffer, view, putLiteral(view, at, LAT), columns.lat[slot]);
-    const alt = columns.alt[slot];
+    let at = putDegrees(buffer, view, putLiteral(view, start, LON), columns.lon.of(slot));
+    at = putDegrees(buffer, view, putLiteral(view, at, LAT), columns.lat.of(slot));
+    const alt = columns.alt.of(slot);
     if (isKnown(alt)) at = putTenths(buffer, putLiteral(view, at, ALT_NAME), alt);
     else if (published & ALT) at = putLiteral(view, at, ALT_NULL);
-    const speed = columns.speed[slot];
+    const speed = columns.speed.of(slot);
     if (isKnown(speed)) at = putHundredths(buffer, view, putLiteral(view, at, SPEED_NAME), speed);
     else if (published & SPEED) at = putLiteral(view, at, SPEED_NULL);
-    const course = columns.course[slot];
+    const course = columns.course.of(slot);
     if (isKnown(course)) at = putDirection(buffer, view, putLiteral(view, at, COURSE_NAME), course);
     else if (published & COURSE) at = putLiteral(view, at, COURSE_NULL);
-    const heading = columns.heading[slot];
+    const heading = columns.heading.of(slot);
     if (isKnown(heading)) at = putDirection(buffer, view, putLiteral(view, at, HEADING_NAME), heading);
     else if (published & HEADING) at = putLiteral(view, at, HEADING_NULL);
     return at;

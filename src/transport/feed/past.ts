@@ -67,7 +67,7 @@ export class Past {
       played.shown = way;
     }
     if (played.gone > 0) {
-      columns.liveness[slot] = LIVE;
+      columns.liveness.set(slot, LIVE);
       picture.touch(slot, FULL);
       played.gone = 0;
     }
@@ -78,18 +78,18 @@ export class Past {
     const speed = Math.fround(point.speed);
     const course = Math.fround(point.course);
     const isSame =
-      columns.t[slot] === point.t &&
-      Object.is(columns.alt[slot], alt) &&
-      Object.is(columns.speed[slot], speed) &&
-      Object.is(columns.course[slot], course);
+      columns.t.of(slot) === point.t &&
+      Object.is(columns.alt.of(slot), alt) &&
+      Object.is(columns.speed.of(slot), speed) &&
+      Object.is(columns.course.of(slot), course);
     if (!isSame) {
-      columns.t[slot] = point.t;
-      columns.alt[slot] = alt;
-      columns.speed[slot] = speed;
-      columns.course[slot] = course;
+      columns.t.set(slot, point.t);
+      columns.alt.set(slot, alt);
+      columns.speed.set(slot, speed);
+      columns.course.set(slot, course);
       picture.touch(slot, MOTION);
     }
-    if (columns.lon[slot] !== lon || columns.lat[slot] !== lat) picture.place(slot, lon, lat);
+    if (columns.lon.of(slot) !== lon || columns.lat.of(slot) !== lat) picture.place(slot, lon, lat);
   }
 
   #describe(slot: number, { description, recorded }: Way): void {
@@ -98,16 +98,16 @@ export class Past {
     const kindNumber = columns.kinds.number(kind);
     const stateNumber = columns.states.number(state);
     const isSame =
-      columns.received[slot] === recorded &&
-      columns.kind[slot] === kindNumber &&
-      columns.state[slot] === stateNumber &&
+      columns.received.of(slot) === recorded &&
+      columns.kind.of(slot) === kindNumber &&
+      columns.state.of(slot) === stateNumber &&
       (columns.attributes.get(slot) ?? "") === attributes &&
       JSON.stringify(columns.labels.get(slot) ?? []) === JSON.stringify(labels) &&
       JSON.stringify(columns.fences.get(slot) ?? []) === JSON.stringify(fences);
     if (isSame) return;
-    columns.received[slot] = recorded;
-    columns.kind[slot] = kindNumber;
-    columns.state[slot] = stateNumber;
+    columns.received.set(slot, recorded);
+    columns.kind.set(slot, kindNumber);
+    columns.state.set(slot, stateNumber);
     if (attributes === "") columns.attributes.delete(slot);
     else columns.attributes.set(slot, attributes);
     if (labels.length === 0) columns.labels.delete(slot);
@@ -119,7 +119,7 @@ export class Past {
 
   #go(played: Played, hasExpired: boolean): void {
     if (played.gone === 0 && hasExpired) {
-      this.picture.columns.liveness[played.slot] = EXPIRED;
+      this.picture.columns.liveness.set(played.slot, EXPIRED);
       this.picture.touch(played.slot, FULL);
     }
     played.shown = undefined;
