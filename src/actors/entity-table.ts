@@ -48,7 +48,6 @@ export class EntityTable {
   readonly occupied: Occupancy;
   /** The ways that are in no row yet. */
   readonly tracks: Tracks;
-  #capacity = 0;
 
   /** @param staleAfterMs silence after which an entity is stale. */
   constructor(picture: Picture, staleAfterMs = 300_000) {
@@ -119,7 +118,7 @@ export class EntityTable {
   add(shard: Shard, number: number, id: string, kind: string, mirror = -1): number {
     const slot = mirror >= 0 ? mirror : this.picture.add(id, shard.index);
     const columns = this.picture.columns;
-    if (columns.capacity > this.#capacity) this.#grow(columns.capacity);
+    if (columns.capacity > this.rows.capacity) this.#grow(columns.capacity);
     if (mirror >= 0) {
       columns.flags.set(slot, columns.flags.of(slot) & ~MIRROR);
       // Whoever fills it counts their bytes.
@@ -280,10 +279,7 @@ export class EntityTable {
   #fix(slot: number, fact: Reported): void {
     const { columns } = this.picture;
     const flagged = (columns.flags.of(slot) & IMPLAUSIBLE) !== 0;
-    columns.alt.set(slot, fact.alt);
-    columns.speed.set(slot, fact.speed);
-    columns.course.set(slot, fact.course);
-    columns.heading.set(slot, fact.heading);
+    columns.setMotion(slot, fact);
     columns.accuracy.set(slot, fact.accuracy);
     this.placedAt.set(slot, columns.t.of(slot));
     this.picture.place(slot, fact.lon, fact.lat);
@@ -378,7 +374,6 @@ export class EntityTable {
     this.context.grow(capacity);
     this.timers.grow(capacity);
     this.occupied.grow(capacity);
-    this.#capacity = capacity;
   }
 }
 

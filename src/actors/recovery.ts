@@ -145,10 +145,7 @@ function load(
     columns.t.set(slot, entity.t);
     table.placedAt.set(slot, entity.placedAt);
     columns.received.set(slot, entity.received);
-    columns.alt.set(slot, entity.alt);
-    columns.speed.set(slot, entity.speed);
-    columns.course.set(slot, entity.course);
-    columns.heading.set(slot, entity.heading);
+    columns.setMotion(slot, entity);
     columns.accuracy.set(slot, entity.accuracy);
     if (entity.flags & HAS_PLACE) table.picture.place(slot, entity.lon, entity.lat);
     else table.picture.unplace(slot);

@@ -103,10 +103,7 @@ export class MirrorTable {
     columns.seq.set(slot, record.seq);
     columns.t.set(slot, record.t);
     columns.received.set(slot, record.received);
-    columns.alt.set(slot, record.alt);
-    columns.speed.set(slot, record.speed);
-    columns.course.set(slot, record.course);
-    columns.heading.set(slot, record.heading);
+    columns.setMotion(slot, record);
     if (record.flags & HAS_PLACE) this.#picture.place(slot, record.lon, record.lat);
     else this.#picture.unplace(slot);
     columns.flags.set(slot, (columns.flags.of(slot) & ~IMPLAUSIBLE) | (record.flags & IMPLAUSIBLE));

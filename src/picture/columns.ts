@@ -15,6 +15,14 @@ export const IMPLAUSIBLE = 2;
 /** Another node owns the entity: what is here is a copy of what viewers of this node look at. No actor has it, no query answers with it. */
 export const MIRROR = 4;
 
+/** Metres, metres per second, degrees clockwise from true north. */
+interface Motion {
+  alt: number;
+  speed: number;
+  course: number;
+  heading: number;
+}
+
 export class Columns {
   /** What the columns are of. */
   readonly rows = new Rows();
@@ -67,6 +75,14 @@ export class Columns {
   /** Makes room for at least `wanted` slots. */
   grow(wanted: number): void {
     if (wanted > this.capacity) this.rows.grow(Math.max(1_024, this.capacity * 2, wanted));
+  }
+
+  /** Sets the motion of an entity as a whole; NaN = unknown. */
+  setMotion(slot: number, motion: Motion): void {
+    this.alt.set(slot, motion.alt);
+    this.speed.set(slot, motion.speed);
+    this.course.set(slot, motion.course);
+    this.heading.set(slot, motion.heading);
   }
 
   /** Puts a slot into the state of an entity that was never reported. */

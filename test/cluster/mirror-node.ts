@@ -1,4 +1,5 @@
 /** A node as far as mirrors go: a table, a source of what it owns, and mirrors of what others do. */
+
 import assert from "node:assert/strict";
 import { EntityTable } from "../../src/actors/entity-table.ts";
 import type { Clock } from "../../src/clock.ts";
@@ -8,6 +9,7 @@ import { Mirrors } from "../../src/cluster/mirrors.ts";
 import { HAS_PLACE, MIRROR } from "../../src/picture/columns.ts";
 import { type Box, type Cover, coverOf, NOTHING } from "../../src/picture/cover.ts";
 import { Picture } from "../../src/picture/picture.ts";
+import { numbersOf } from "../support/numbers-of.ts";
 
 /** Pictures are large; runs share them. */
 const pool: Picture[] = [];
@@ -27,23 +29,9 @@ export function seen(picture: Picture, slot: number) {
   const c = picture.columns;
   return {
     id: c.id[slot],
-    kind: c.kinds.name(c.kind.of(slot)),
-    state: c.states.name(c.state.of(slot)),
-    source: c.sources.name(c.source.of(slot)),
-    liveness: c.liveness.of(slot),
+    ...numbersOf(c, slot),
     flags: c.flags.of(slot) & ~MIRROR,
-    lon: c.lon.of(slot),
-    lat: c.lat.of(slot),
     key: c.flags.of(slot) & HAS_PLACE ? c.key.of(slot) : 0,
-    t: c.t.of(slot),
-    received: c.received.of(slot),
-    alt: c.alt.of(slot),
-    speed: c.speed.of(slot),
-    course: c.course.of(slot),
-    heading: c.heading.of(slot),
-    accuracy: c.accuracy.of(slot),
-    epoch: c.epoch.of(slot),
-    seq: c.seq.of(slot),
     shard: c.shard.of(slot),
     attributes: c.attributes.get(slot) ?? "",
     labels: c.labels.get(slot) ?? [],

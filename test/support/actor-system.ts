@@ -9,6 +9,7 @@ import { ActorSystem } from "../../src/actors/system.ts";
 import { BUSY_FLUSH_INTERVAL_MS } from "../../src/limits.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { numbersOf } from "./numbers-of.ts";
 
 const tracked = compileMachine(TRACKED);
 
@@ -87,23 +88,8 @@ export function seen(system: ActorSystem, id: string) {
   const c = system.picture.columns;
   return {
     id,
-    kind: c.kinds.name(c.kind.of(slot)),
-    state: c.states.name(c.state.of(slot)),
-    source: c.sources.name(c.source.of(slot)),
-    liveness: c.liveness.of(slot),
-    lon: c.lon.of(slot),
-    lat: c.lat.of(slot),
-    t: c.t.of(slot),
+    ...numbersOf(c, slot),
     placedAt: system.table.placedAt.of(slot),
-    received: c.received.of(slot),
-    alt: c.alt.of(slot),
-    speed: c.speed.of(slot),
-    course: c.course.of(slot),
-    heading: c.heading.of(slot),
-    accuracy: c.accuracy.of(slot),
-    flags: c.flags.of(slot),
-    seq: c.seq.of(slot),
-    epoch: c.epoch.of(slot),
     attributes: c.attributes.get(slot) ?? "{}",
     timers: system.table.timers.get(slot) ?? [],
     fences: c.fences.get(slot) ?? [],
