@@ -51,33 +51,38 @@ export class ReportClient {
 
   /**
    * Closed loop: always `inFlight` batches under way. Resolves when all are answered.
-   * @returns reports acknowledged a second, between the first and the last millisecond of `seconds`.
+   * @returns reports acknowledged a second, between the first and the last millisecond of `seconds`; of a server that answered nothing in them, until its first answer.
    */
   async saturate(inFlight: number, seconds: number): Promise<number> {
     const began = performance.now();
     const end = began + seconds * 1_000;
     let acknowledged = 0;
+    let until = end;
     const worker = async () => {
       while (performance.now() < end) {
         const accepted = await this.#post(Date.now());
-        if (performance.now() <= end) acknowledged += accepted;
+        const answered = performance.now();
+        if (answered > end && acknowledged > 0) continue;
+        acknowledged += accepted;
+        until = Math.max(end, answered);
       }
     };
     const workers = Math.min(inFlight, this.#route.batches.bodies);
     await Promise.all(Array.from({ length: workers }, worker));
-    return acknowledged / seconds;
+    return (acknowledged * 1_000) / (until - began);
   }
 
   /**
    * Open loop: a batch is due at a fixed interval, whether the ones before are answered or not, and its latency counts
    * from then, so that a server that stalls is not spared the requests it kept from being sent. Its reports are observed when it is due.
+   * At least one is sent, however low the rate.
    */
   async offer(reportsPerS: number, seconds: number, stop?: AbortSignal): Promise<OpenLoop> {
     const interval = (1_000 * this.batchSize) / reportsPerS;
     const began = performance.now();
     const latencies: number[] = [];
     const answers = new Set<Promise<void>>();
-    const batches = Math.floor((seconds * 1_000) / interval);
+    const batches = Math.max(1, Math.floor((seconds * 1_000) / interval));
     let sent = 0;
     while (sent < batches && !stop?.aborted) {
       const due = began + sent * interval;
@@ -103,7 +108,6 @@ export class ReportClient {
     return { reportsPerS: (sent * this.batchSize) / elapsed, latencies };
   }
 
-  /** @returns how many reports were accepted. @throws if one was not: the benchmarks send only good ones. */
   /** Sends the next batch. @param now when its reports are observed, Unix ms. @returns how many were accepted: all, or it throws. */
   async #post(now: number): Promise<number> {
     this.#inFlight += 1;

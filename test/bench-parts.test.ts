@@ -1,5 +1,6 @@
-import assert from "node:assert/strict";
 // What the benchmarks are made of: that it counts right and can be repeated.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { AGE_UNITS_PER_MS, AgeCounter } from "../bench/age-counter.ts";
 import { BinaryBatches } from "../bench/binary-batches.ts";
@@ -20,7 +21,7 @@ import {
 } from "../bench/peers/tiles.ts";
 import { Random } from "../bench/random.ts";
 import { ReportBatches } from "../bench/report-batches.ts";
-import { percentile } from "../bench/report-client.ts";
+import { percentile, ReportClient, type ReportRoute } from "../bench/report-client.ts";
 import { type TickCounts, ViewCounter } from "../bench/view-counter.ts";
 import { chooseViewports, countIn, keysAt } from "../bench/viewports.ts";
 import { covers } from "../src/picture/cover.ts";
@@ -254,6 +255,20 @@ t.test("[B3] binary batches introduce each handle once on its connection, and no
 function batchBytesOf(frame: Buffer): number {
   return (frame[1] & 0x7f) === 126 ? frame.readUInt16BE(2) : frame[1] & 0x7f;
 }
+
+t.test("[B16] a server that answers nothing in time is measured until its first answer", async (t) => {
+  const answering = (ms: number): ReportRoute => ({
+    batches: { batchSize: 10, perRound: 1, bodies: 4 },
+    post: () => sleep(ms, 10),
+    close() {},
+  });
+  const client = new ReportClient(answering(60));
+  const perS = await client.saturate(2, 0.02);
+  t.ok(perS > 0 && perS <= 10 / 0.058, `${perS} reports/s: one batch, 60 ms`);
+  t.equal(client.acknowledged, 20, "the other was sent too");
+  const { latencies } = await client.offer(1, 0.02);
+  t.equal(latencies.length, 1, "and of a rate too low for its time one batch is sent");
+});
 
 t.test("[B8] a histogram knows every value to half a percent, and the greatest exactly", async (t) => {
   const random = new Random(8);
