@@ -11,10 +11,16 @@ export const MAX_FIND = 16;
 /** By slot: its id; those in the index have one. */
 type Ids = readonly (string | undefined)[];
 
+/** Of 32 bits: equal for a text and for bytes that are the same in ASCII. */
+export interface IdHash {
+  of(text: string): number;
+  ofBytes(bytes: Uint8Array, from: number, to: number): number;
+}
+
 export class IdIndex {
   size = 0;
   readonly #ids: Ids;
-  readonly #hash: (id: string) => number;
+  readonly #hash: IdHash;
   /** Pairs of a hash and a slot + 1; 0 = a free place. At most half of the places are taken. */
   #table = new Uint32Array(2 * LEAST_CAPACITY);
   #mask = LEAST_CAPACITY - 1;
@@ -23,15 +29,14 @@ export class IdIndex {
   /** The sum of what was read ahead, so that nobody leaves the reading out. */
   sum = 0;
 
-  /** @param hash of 32 bits, for tests. */
-  constructor(ids: Ids, hash = keyedHash()) {
+  constructor(ids: Ids, hash: IdHash = new KeyedHash()) {
     this.#ids = ids;
     this.#hash = hash;
   }
 
   /** The slot of an id, or −1. */
   find(id: string): number {
-    return this.#find(id, this.#hash(id));
+    return this.#find(id, this.#hash.of(id));
   }
 
   /** Finds those of the first `count` of some ids whose slot is given as −1, and sets it; it stays −1 of those that are not there. */
@@ -44,7 +49,7 @@ export class IdIndex {
     for (let i = 0; i < count; i++) {
       if (slots[i] >= 0) continue;
       sought++;
-      const hash = this.#hash(wanted[i]);
+      const hash = this.#hash.of(wanted[i]);
       hashes[i] = hash;
       sum += table[(hash & this.#mask) * 2];
     }
@@ -57,10 +62,42 @@ export class IdIndex {
     this.sum = sum;
   }
 
+  /**
+   * As `findAll`, of ids that are written in `bytes` as ASCII: what is there already is found without making a text of it.
+   * @param spans where they begin and end, in turn; those from `first` on are meant. @param slots is set, −1 = not there.
+   */
+  findWritten(
+    bytes: Uint8Array,
+    spans: readonly number[],
+    first: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    const ids = this.#ids;
+    const table = this.#table;
+    const hashes = this.#hashes;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const at = 2 * (first + i);
+      const hash = this.#hash.ofBytes(bytes, spans[at], spans[at + 1]);
+      hashes[i] = hash;
+      sum += table[(hash & this.#mask) * 2];
+    }
+    for (let i = 0; i < count; i++) slots[i] = this.#withHash(hashes[i]);
+    for (let i = 0; i < count; i++) if (slots[i] >= 0) sum += ids[slots[i]]!.length;
+    for (let i = 0; i < count; i++) {
+      const at = 2 * (first + i);
+      if (slots[i] < 0 || isWritten(ids[slots[i]]!, bytes, spans[at], spans[at + 1])) continue;
+      const text = Buffer.from(bytes.subarray(spans[at], spans[at + 1])).toString("latin1");
+      slots[i] = this.#find(text, hashes[i]);
+    }
+    this.sum = sum;
+  }
+
   /** Adds the id of a slot. It must not be there. */
   add(slot: number): void {
     if (2 * (this.size + 1) > this.#mask) this.#grow();
-    this.#put(this.#hash(this.#ids[slot]!), slot);
+    this.#put(this.#hash.of(this.#ids[slot]!), slot);
     this.size++;
   }
 
@@ -68,7 +105,7 @@ export class IdIndex {
   remove(slot: number): void {
     const table = this.#table;
     const mask = this.#mask;
-    let free = this.#hash(this.#ids[slot]!) & mask;
+    let free = this.#hash.of(this.#ids[slot]!) & mask;
     while (table[free * 2 + 1] !== slot + 1) free = (free + 1) & mask;
     // Whoever is behind and would not be found across a free place moves into it.
     for (let at = (free + 1) & mask; table[at * 2 + 1] !== 0; at = (at + 1) & mask) {
@@ -116,20 +153,55 @@ export class IdIndex {
   }
 }
 
-/** HalfSipHash-1-3 of a text as UTF-16LE. @param key two words; random if absent. */
-export function keyedHash(key = crypto.getRandomValues(new Uint32Array(2))): (text: string) => number {
-  const [k0, k1] = key;
-  return (text) => {
-    let v0 = k0 | 0;
-    let v1 = k1 | 0;
-    let v2 = 0x6c796765 ^ k0;
-    let v3 = 0x74656462 ^ k1;
+function isWritten(text: string, bytes: Uint8Array, from: number, to: number): boolean {
+  if (text.length !== to - from) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[from + i]) return false;
+  return true;
+}
+
+/** HalfSipHash-1-3 of a text as UTF-16LE. */
+export class KeyedHash implements IdHash {
+  readonly #k0: number;
+  readonly #k1: number;
+  #words = new Int32Array(64);
+
+  /** @param key two words; random if absent. */
+  constructor(key = crypto.getRandomValues(new Uint32Array(2))) {
+    [this.#k0, this.#k1] = key as unknown as [number, number];
+  }
+
+  of(text: string): number {
     const { length } = text;
+    const words = this.#room(length);
+    const last = length >> 1;
+    for (let i = 0; i < last; i++) words[i] = text.charCodeAt(2 * i) | (text.charCodeAt(2 * i + 1) << 16);
+    return this.#ofWords(words, length, length & 1 ? text.charCodeAt(length - 1) : 0);
+  }
+
+  ofBytes(bytes: Uint8Array, from: number, to: number): number {
+    const length = to - from;
+    const words = this.#room(length);
+    const last = length >> 1;
+    for (let i = 0, at = from; i < last; i++, at += 2) words[i] = bytes[at] | (bytes[at + 1] << 16);
+    return this.#ofWords(words, length, length & 1 ? bytes[to - 1] : 0);
+  }
+
+  #room(length: number): Int32Array {
+    if (length >> 1 > this.#words.length) this.#words = new Int32Array(length);
+    return this.#words;
+  }
+
+  /** @param length of the text, in units. @param odd its last unit, if it stands alone. */
+  #ofWords(words: Int32Array, length: number, odd: number): number {
+    let v0 = this.#k0 | 0;
+    let v1 = this.#k1 | 0;
+    let v2 = 0x6c796765 ^ this.#k0;
+    let v3 = 0x74656462 ^ this.#k1;
     const last = length >> 1;
     for (let i = 0; i <= last + 3; i++) {
       let word = 0;
-      if (i < last) word = text.charCodeAt(2 * i) | (text.charCodeAt(2 * i + 1) << 16);
-      else if (i === last) word = ((2 * length) << 24) | (length & 1 ? text.charCodeAt(length - 1) : 0);
+      if (i < last) word = words[i];
+      else if (i === last) word = ((2 * length) << 24) | odd;
       else if (i === last + 1) v2 ^= 0xff;
       v3 ^= word;
       v0 = (v0 + v1) | 0;
@@ -145,5 +217,5 @@ export function keyedHash(key = crypto.getRandomValues(new Uint32Array(2))): (te
       v0 ^= word;
     }
     return (v1 ^ v3) >>> 0;
-  };
+  }
 }

@@ -72,6 +72,17 @@ export class Picture {
     this.#slotOf.findAll(ids, count, slots);
   }
 
+  /** Finds ids that are written in some bytes, `MAX_FIND` at most: `IdIndex.findWritten`. */
+  findWritten(
+    bytes: Uint8Array,
+    spans: readonly number[],
+    first: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    this.#slotOf.findWritten(bytes, spans, first, count, slots);
+  }
+
   /** Adds an entity that is not there. Its slot has no place and is marked FULL. */
   add(id: string, shard: number): number {
     const columns = this.columns;

@@ -1,6 +1,9 @@
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import t from "tap";
 import type { Report } from "../../src/actors/messages.ts";
+import { MAX_FIND } from "../../src/picture/id-index.ts";
+import { Picture } from "../../src/picture/picture.ts";
 import { plainReports } from "../../src/transport/ingest/plain-reports.ts";
 import { decodeReport, isRefusal } from "../../src/transport/ingest/report.ts";
 import { fc, runs } from "../support/seeded.ts";
@@ -8,7 +11,20 @@ import { fc, runs } from "../support/seeded.ts";
 const T = "2026-01-02T03:04:05.678Z";
 const MAX = 50;
 
-const read = (text: string, max = MAX) => plainReports(Buffer.from(text), max);
+/** Ids that are in the picture: `a` is in many tests, the others in many that are made up. */
+const KNOWN = ["a", "ship-1", "ship-2", "ship-12", "odd", "even"];
+const picture = new Picture();
+for (const id of ["gone", ...KNOWN]) picture.add(id, 0);
+picture.remove(picture.find("gone"), "deleted");
+
+const read = (text: string, max = MAX) => readBytes(Buffer.from(text), max);
+
+/** What is read, once the hints are looked at, which nobody else gives. */
+function readBytes(bytes: Uint8Array, max = MAX): Report[] | undefined {
+  const reports = plainReports(bytes, max, picture);
+  for (const { id, hint } of reports ?? []) assert.equal(hint?.slot ?? -1, picture.find(id), id);
+  return reports?.map((report) => ({ ...report, hint: undefined }));
+}
 
 /** As everything else is read; undefined if anything is wrong with it. */
 function parsed(bytes: Uint8Array): Report[] | undefined {
@@ -50,7 +66,7 @@ const member = (name: string, value: fc.Arbitrary<string>) =>
 const quoted = (value: fc.Arbitrary<string>) => value.map((value) => JSON.stringify(value));
 const members = fc
   .tuple(
-    quoted(text(20)).map((id) => ["id", id]),
+    quoted(fc.oneof(fc.constantFrom(...KNOWN, "gone"), text(20))).map((id) => ["id", id]),
     quoted(fc.oneof(fc.constant(T), time)).map((time) => ["t", time]),
     member("kind", quoted(fc.oneof(fc.constant("vessel"), text(8)))),
     member("source", quoted(fc.oneof(fc.constant("ais"), text(8)))),
@@ -69,14 +85,17 @@ const members = fc
     return fc.shuffledSubarray(there, { minLength: there.length });
   });
 const space = fc.constantFrom("", "", " ", "\n\t", "\r\n  ");
-const bodies = fc
-  .tuple(fc.array(members, { minLength: 1, maxLength: 8 }), space, space)
-  .map(([all, a, b]) => {
-    const reports = all.map(
-      (one) => `{${a}${one.map(([name, value]) => `"${name}"${b}:${a}${value}`).join(`${b},${a}`)}${b}}`,
-    );
-    return `${a}[${b}${reports.join(`${a},${b}`)}${a}]${b}`;
-  });
+/** Few, or more than are looked for at a time. */
+const some = fc.oneof(
+  { weight: 9, arbitrary: fc.array(members, { minLength: 1, maxLength: 8 }) },
+  { weight: 1, arbitrary: fc.array(members, { minLength: MAX_FIND + 1, maxLength: 3 * MAX_FIND }) },
+);
+const bodies = fc.tuple(some, space, space).map(([all, a, b]) => {
+  const reports = all.map(
+    (one) => `{${a}${one.map(([name, value]) => `"${name}"${b}:${a}${value}`).join(`${b},${a}`)}${b}}`,
+  );
+  return `${a}[${b}${reports.join(`${a},${b}`)}${a}]${b}`;
+});
 
 t.test("[I20] what is read of plain reports is what JSON.parse gives", async (t) => {
   let plain = 0;
@@ -84,7 +103,7 @@ t.test("[I20] what is read of plain reports is what JSON.parse gives", async (t)
   fc.assert(
     fc.property(bodies, (body) => {
       const bytes = Buffer.from(body);
-      const reports = plainReports(bytes, MAX);
+      const reports = readBytes(bytes);
       all++;
       if (reports === undefined) return;
       plain++;
@@ -112,7 +131,7 @@ t.test("[I20] nothing is read of what is not JSON, or not a report, however litt
         const at = place % bytes.length;
         bytes = Buffer.concat([bytes.subarray(0, at), Buffer.from(put), bytes.subarray(at + drop)]);
       }
-      const reports = plainReports(bytes, MAX);
+      const reports = readBytes(bytes);
       if (reports === undefined) return;
       read++;
       t.strictSame(reports, parsed(bytes), bytes.toString());

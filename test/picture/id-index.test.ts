@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import t from "tap";
-import { IdIndex, keyedHash, MAX_FIND } from "../../src/picture/id-index.ts";
+import { type IdHash, IdIndex, KeyedHash, MAX_FIND } from "../../src/picture/id-index.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { fc, runs } from "../support/seeded.ts";
 
@@ -10,8 +10,16 @@ const steps = fc.array(fc.record({ id, adds: fc.boolean(), times: fc.integer({ m
   minLength: 200,
   maxLength: 800,
 });
-const few = (text: string) => (keyedHash(Uint32Array.of(1, 2))(text) % 7) * 0x2000_0001;
-const last = (text: string) => 0xffff_ffff - (keyedHash(Uint32Array.of(1, 2))(text) % 3);
+const few = hashBy((hash) => (hash % 7) * 0x2000_0001);
+const last = hashBy((hash) => 0xffff_ffff - (hash % 3));
+
+function hashBy(change: (hash: number) => number): IdHash {
+  const hash = new KeyedHash(Uint32Array.of(1, 2));
+  return {
+    of: (text) => change(hash.of(text)),
+    ofBytes: (bytes, from, to) => change(hash.ofBytes(bytes, from, to)),
+  };
+}
 
 for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
   t.test(`[P22] an id that was added is in its slot until it is taken out, hash: ${name}`, async () => {
@@ -38,6 +46,8 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
         assert.equal(index.size, slotOf.size);
         const all = Array.from({ length: 401 }, (_, i) => `id-${i}`);
         const found = new Int32Array(MAX_FIND);
+        const written = Buffer.from(all.join(" "));
+        const spans = all.flatMap((one) => [written.indexOf(one), written.indexOf(one) + one.length]);
         for (let from = 0; from < all.length; from += MAX_FIND) {
           const batch = all.slice(from, from + MAX_FIND);
           found.fill(-1);
@@ -46,6 +56,9 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
             assert.equal(index.find(one), slotOf.get(one) ?? -1, one);
             assert.equal(found[i], slotOf.get(one) ?? -1, `${one} in a batch`);
           }
+          index.findWritten(written, spans, from, batch.length, found);
+          for (const [i, one] of batch.entries())
+            assert.equal(found[i], slotOf.get(one) ?? -1, `${one} as bytes`);
         }
       }),
       { numRuns: runs(60) },
@@ -74,19 +87,21 @@ t.test("[P22] it grows", async (t) => {
 
 t.test("[P23] which ids fall together depends on a key", async (t) => {
   const texts = Array.from({ length: 30_000 }, (_, i) => `ship-${i}`);
-  const low = (hash: (text: string) => number) =>
-    Map.groupBy(texts, (text) => hash(text) & 0xff_ffff).size / texts.length;
+  const low = (hash: KeyedHash) =>
+    Map.groupBy(texts, (text) => hash.of(text) & 0xff_ffff).size / texts.length;
   // Of so many thrown at random into 2^24 places 99.9 % are alone, or first.
-  const hashes = [keyedHash(), keyedHash(), keyedHash(Uint32Array.of(0, 0))] as const;
+  const hashes = [new KeyedHash(), new KeyedHash(), new KeyedHash(Uint32Array.of(0, 0))] as const;
   for (const hash of hashes) t.ok(low(hash) > 0.997, `${low(hash)}`);
   const [a, b] = hashes;
-  t.ok(texts.filter((text) => a(text) === b(text)).length < 3, "another key, other hashes");
+  t.ok(texts.filter((text) => a.of(text) === b.of(text)).length < 3, "another key, other hashes");
 });
 
 t.test("[P23] the hash is HalfSipHash-1-3, to the last unit of a text", async (t) => {
-  const hash = keyedHash(Uint32Array.of(0x03020100, 0x07060504));
+  const hash = new KeyedHash(Uint32Array.of(0x03020100, 0x07060504));
   for (const text of ["", "a", "ab", "abc", "vessel-0000017", "ſhip-\u{1f6a2}", "x".repeat(300)])
-    t.equal(hash(text), halfSipHash13(Buffer.from(text, "utf16le"), 0x03020100n, 0x07060504n), text);
+    t.equal(hash.of(text), halfSipHash13(Buffer.from(text, "utf16le"), 0x03020100n, 0x07060504n), text);
+  for (const text of ["", "a", "ab", "abc", "vessel-0000017", "x".repeat(300)])
+    t.equal(hash.ofBytes(Buffer.from(`<${text}>`), 1, 1 + text.length), hash.of(text), `${text}, of bytes`);
 });
 
 /** As it is described: byte by byte, in whole numbers without a sign. */

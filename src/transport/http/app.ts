@@ -88,7 +88,7 @@ export function createApp(options: AppOptions): App {
   const guard = createGuard(checkToken);
   for (const path of PROTECTED) app.use(path, guarded(guard));
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
-  const postReports = createPostReports(options.ingest, clock, bodies);
+  const postReports = createPostReports(options.ingest, picture, clock, bodies);
   reportsRoute(app, postReports);
   entitiesRoutes(app, picture, clock, options.cluster, options.history);
   tracksRoutes(app, clock, options.history);

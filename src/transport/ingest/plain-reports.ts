@@ -7,6 +7,8 @@
  */
 import { Buffer } from "node:buffer";
 import type { Report } from "../../actors/messages.ts";
+import { MAX_FIND } from "../../picture/id-index.ts";
+import type { Picture } from "../../picture/picture.ts";
 import { decodeMember, emptyReport, missing } from "./report.ts";
 
 const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE] = [9, 10, 13, 32];
@@ -27,7 +29,7 @@ const MEMBERS = [
   "accuracy",
   "seq",
 ];
-const [TIME, KIND, SOURCE] = ["t", "kind", "source"].map((member) => MEMBERS.indexOf(member));
+const [ID, TIME, KIND] = ["id", "t", "kind"].map((member) => MEMBERS.indexOf(member));
 /** Texts come first. */
 const FIRST_NUMBER = MEMBERS.indexOf("lon");
 /** With the quote that ends them. */
@@ -49,12 +51,17 @@ const MAX_DIGITS = 15;
 const SMALL_DIGITS = 9;
 const POWERS = Float64Array.from({ length: MAX_DIGITS + 1 }, (_, i) => 10 ** i);
 
+/** Of the ids that were last looked for. */
+const SLOTS = new Int32Array(MAX_FIND);
+
 /**
- * @param body a JSON array of `max` reports at most.
+ * @param body a JSON array of `max` reports at most. @param picture whose ids are taken for those that are written there: they are found without making texts of them.
  * @returns undefined if it is not plain.
  */
-export function plainReports(body: Uint8Array, max: number): Report[] | undefined {
-  return new PlainReader(body).list(max);
+export function plainReports(body: Uint8Array, max: number, picture: Picture): Report[] | undefined {
+  const reader = new PlainReader(body);
+  const reports = reader.list(max);
+  return reports !== undefined && reader.name(reports, picture) ? reports : undefined;
 }
 
 class PlainReader {
@@ -66,11 +73,17 @@ class PlainReader {
   #time = NaN;
   #kind = "";
   #source = "";
+  /** Where the id of the report that is read begins and ends. */
+  #idFrom = 0;
+  #idTo = 0;
+  /** By report: where its id begins, and where it ends. */
+  readonly #ids: number[] = [];
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** Reads all but the ids. */
   list(max: number): Report[] | undefined {
     const reports: Report[] = [];
     if (!this.#skip(OPEN_LIST)) return undefined;
@@ -80,6 +93,29 @@ class PlainReader {
       reports.push(report);
     } while (this.#skip(COMMA));
     return this.#skip(CLOSE_LIST) && this.#token() < 0 ? reports : undefined;
+  }
+
+  /** Sets the ids of what was read. @returns whether they are right, and nothing is missing. */
+  name(reports: readonly Report[], picture: Picture): boolean {
+    const ids = this.#ids;
+    for (let first = 0; first < reports.length; first += MAX_FIND) {
+      const count = Math.min(MAX_FIND, reports.length - first);
+      picture.findWritten(this.#bytes, ids, first, count, SLOTS);
+      for (let i = 0; i < count; i++) {
+        const report = reports[first + i]!;
+        const slot = SLOTS[i]!;
+        if (slot >= 0) {
+          report.id = picture.columns.id[slot]!;
+          report.hint = { slot };
+        } else {
+          const at = 2 * (first + i);
+          const id = this.#bytes.toString("latin1", ids[at], ids[at + 1]);
+          if (decodeMember(report, "id", id) !== undefined) return false;
+        }
+        if (missing(report) !== undefined) return false;
+      }
+    }
+    return true;
   }
 
   /** The next byte that is not white space, −1 at the end. It is not passed. */
@@ -108,13 +144,15 @@ class PlainReader {
   #report(): Report | undefined {
     if (!this.#skip(OPEN)) return undefined;
     const report = emptyReport();
+    this.#idFrom = this.#idTo = 0;
     do {
       const member = this.#member();
       if (member < 0 || !this.#skip(COLON)) return undefined;
       const isRight = member < FIRST_NUMBER ? this.#text(report, member) : this.#number(report, member);
       if (!isRight) return undefined;
     } while (this.#skip(COMMA));
-    return this.#skip(CLOSE) && missing(report) === undefined ? report : undefined;
+    this.#ids.push(this.#idFrom, this.#idTo);
+    return this.#skip(CLOSE) ? report : undefined;
   }
 
   /** @returns its place in `MEMBERS`, or −1. */
@@ -152,12 +190,16 @@ class PlainReader {
     while (at < length && PLAIN[bytes[at]!] === 1) at++;
     if (at === length || bytes[at] !== QUOTE) return false;
     this.#at = at + 1;
+    if (member === ID) {
+      this.#idFrom = from;
+      this.#idTo = at;
+      return true;
+    }
     const text = bytes.toString("latin1", from, at);
     if (decodeMember(report, MEMBERS[member]!, text) !== undefined) return false;
     if (member === TIME) this.#time = report.t;
     else if (member === KIND) this.#kind = text;
-    else if (member === SOURCE) this.#source = text;
-    else return true;
+    else this.#source = text;
     this.#last[member] = from;
     return true;
   }

@@ -8,6 +8,7 @@ import {
   MAX_NDJSON_BODY_BYTES,
   MAX_REFUSALS_LISTED,
 } from "../../../limits.ts";
+import type { Picture } from "../../../picture/picture.ts";
 import { ingestNdjson } from "../../ingest/ndjson-stream.ts";
 import { plainReports } from "../../ingest/plain-reports.ts";
 import { decodeReport, isRefusal } from "../../ingest/report.ts";
@@ -56,7 +57,12 @@ export const REPORTS_PATH = route.path;
 /** Takes a body of reports, whichever way it came. Rejects if the ingest does. */
 export type PostReports = (headers: HeaderReader, body: BodyReader) => Promise<DirectAnswer>;
 
-export function createPostReports(ingest: Ingest, clock: Clock, budget: BodyBudget): PostReports {
+export function createPostReports(
+  ingest: Ingest,
+  picture: Picture,
+  clock: Clock,
+  budget: BodyBudget,
+): PostReports {
   return async (headers, body) => {
     const type = mediaType(headers);
     if (type !== JSON_TYPE && !NDJSON_TYPES.includes(type ?? ""))
@@ -72,7 +78,7 @@ export function createPostReports(ingest: Ingest, clock: Clock, budget: BodyBudg
         headers: RETRY_AFTER,
       });
     if (type !== JSON_TYPE) return postLines(body, ingest, clock);
-    return postArray(body, headers.get("content-length"), ingest, budget);
+    return postArray(body, headers.get("content-length"), ingest, picture, budget);
   };
 }
 
@@ -85,6 +91,7 @@ async function postArray(
   reader: BodyReader,
   length: string | null,
   ingest: Ingest,
+  picture: Picture,
   budget: BodyBudget,
 ): Promise<DirectAnswer> {
   using share = budget.share();
@@ -92,15 +99,15 @@ async function postArray(
   const read = await readWhole(reader, length, MAX_JSON_BODY_BYTES, share, tooLarge);
   if ("refusal" in read) return read.refusal;
   const tally = new Tally();
-  const batch = batchOf(read.body, tally);
+  const batch = batchOf(read.body, tally, picture);
   if ("refusal" in batch) return batch.refusal;
   if (batch.reports.length > 0) tally.add(batch, await ingest.submit(batch.reports));
   return answer(tally);
 }
 
 /** Decodes the reports of a body; those that are refused are told to `tally`. */
-function batchOf(body: Uint8Array, tally: Tally): Batch | { refusal: DirectAnswer } {
-  const plain = plainReports(body, MAX_BATCH_REPORTS);
+function batchOf(body: Uint8Array, tally: Tally, picture: Picture): Batch | { refusal: DirectAnswer } {
+  const plain = plainReports(body, MAX_BATCH_REPORTS, picture);
   if (plain !== undefined) return { reports: plain, indexes: [...plain.keys()] };
   const parsed = parseBody(body);
   if ("refusal" in parsed) return parsed;
