@@ -1,6 +1,9 @@
 // The benchmarks in their small size: that they run and count right. Never how fast anything was. Their parts are in bench-parts.test.ts.
 import t from "tap";
+import { usedDatabase } from "../bench/used-database.ts";
 import { looksRight, run, small, smallEmbedded } from "./support/bench.ts";
+import { emptyDatabase, testDatabase } from "./support/postgres.ts";
+import { execute } from "./support/postgres-server.ts";
 
 // Together: each waits for its database and its timers most of the time.
 const ingested = smallEmbedded(t, "ingest");
@@ -64,6 +67,20 @@ t.test(
       t.type(figures[`view_tick_50_views_${what}_us`], "number", what);
   },
 );
+
+t.test("[B17] a database that was used is told", async (t) => {
+  t.equal(await usedDatabase((await emptyDatabase(t)).url), undefined, "never used");
+  const { url } = await testDatabase(t);
+  t.equal(await usedDatabase(url), undefined, "empty");
+  await execute(
+    url,
+    `INSERT INTO entity (id, kind, state, liveness, received, attributes, labels, epoch, seq)
+     SELECT 'e-' || i, 'vessel', 'moving', 'live', now(), '{}', '{}', 1, 1 FROM generate_series(1, 1200) AS i`,
+  );
+  t.match(await usedDatabase(url), /has 1,200 entities already/);
+  const { output } = await run(t, ["day", "--small"], url);
+  t.match(output, /has 1,200 entities already.*reports_per_s/s, "before it begins");
+});
 
 t.test("[B6] a wrong command line starts nothing", async (t) => {
   const wrong = [
