@@ -33,7 +33,7 @@ export interface Report {
   source?: string;
   /** Number that the source gave it, 0 … 2^53 − 1. */
   seq?: number;
-  /** Where the entity was found last, for whoever brings the same object with each report of an id; −1 = nowhere yet. */
+  /** Where the entity was found last, −1 = nowhere yet. It is only a hint, and is kept right for whoever brings the same object with each report of an id. */
   hint?: { slot: number };
 }
 

@@ -64,7 +64,7 @@ export class IdIndex {
 
   /**
    * As `findAll`, of ids that are written in `bytes` as ASCII: what is there already is found without making a text of it.
-   * @param spans where they begin and end, in turn; those from `first` on are meant. @param slots is set, −1 = not there.
+   * @param spans where they begin and end, in turn; those from `first` on are meant, `MAX_FIND` at most. @param slots is set, −1 = not there.
    */
   findWritten(
     bytes: Uint8Array,
@@ -88,7 +88,7 @@ export class IdIndex {
     for (let i = 0; i < count; i++) {
       const at = 2 * (first + i);
       if (slots[i] < 0 || isWritten(ids[slots[i]]!, bytes, spans[at], spans[at + 1])) continue;
-      const text = Buffer.from(bytes.subarray(spans[at], spans[at + 1])).toString("latin1");
+      const text = String.fromCharCode(...bytes.subarray(spans[at], spans[at + 1]));
       slots[i] = this.#find(text, hashes[i]);
     }
     this.sum = sum;
@@ -167,7 +167,8 @@ export class KeyedHash implements IdHash {
 
   /** @param key two words; random if absent. */
   constructor(key = crypto.getRandomValues(new Uint32Array(2))) {
-    [this.#k0, this.#k1] = key as unknown as [number, number];
+    this.#k0 = key[0];
+    this.#k1 = key[1];
   }
 
   of(text: string): number {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import t from "tap";
 import type { Report } from "../../src/actors/messages.ts";
+import { MAX_ID_LENGTH } from "../../src/limits.ts";
 import { MAX_FIND } from "../../src/picture/id-index.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { plainReports } from "../../src/transport/ingest/plain-reports.ts";
@@ -213,6 +214,7 @@ t.test("[I20] what is not plain is left to others", async (t) => {
     "{}",
     "[{}]",
     `[{${id}}]`,
+    `[{${id},${time}},{${time}}]`,
     `[{${id},${time}}`,
     `[{${id},${time}}],`,
     `[{${id},${time}},]`,
@@ -223,6 +225,7 @@ t.test("[I20] what is not plain is left to others", async (t) => {
     `[{"id":"ä",${time}}]`,
     `[{"id":"a\u0001",${time}}]`,
     `[{"id":"",${time}}]`,
+    `[{"id":"${"x".repeat(MAX_ID_LENGTH + 1)}",${time}}]`,
     `[{"id":1,${time}}]`,
     `[{${id},"t":1}]`,
     `[{${id},${time},"lon":"1","lat":1}]`,

@@ -7,6 +7,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Report } from "../../actors/messages.ts";
+import { MAX_ID_LENGTH } from "../../limits.ts";
 import { MAX_FIND } from "../../picture/id-index.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { decodeMember, emptyReport, missing } from "./report.ts";
@@ -191,6 +192,7 @@ class PlainReader {
     if (at === length || bytes[at] !== QUOTE) return false;
     this.#at = at + 1;
     if (member === ID) {
+      if (at - from > MAX_ID_LENGTH) return false;
       this.#idFrom = from;
       this.#idTo = at;
       return true;
