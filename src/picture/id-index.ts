@@ -17,6 +17,13 @@ export interface IdHash {
   ofBytes(bytes: Uint8Array, from: number, to: number): number;
 }
 
+/** Ids in bytes, as ASCII. */
+export interface WrittenIds {
+  readonly bytes: Uint8Array;
+  /** Where they begin and end, in turn. */
+  readonly spans: readonly number[];
+}
+
 export class IdIndex {
   size = 0;
   readonly #ids: Ids;
@@ -63,16 +70,10 @@ export class IdIndex {
   }
 
   /**
-   * As `findAll`, of ids that are written in `bytes` as ASCII: what is there already is found without making a text of it.
-   * @param spans where they begin and end, in turn; those from `first` on are meant, `MAX_FIND` at most. @param slots is set, −1 = not there.
+   * As `findAll`, of ids that are written: what is there already is found without making a text of it.
+   * @param first of the spans that are meant. @param count of them, at most `MAX_FIND`. @param slots is set, −1 = not there.
    */
-  findWritten(
-    bytes: Uint8Array,
-    spans: readonly number[],
-    first: number,
-    count: number,
-    slots: Int32Array,
-  ): void {
+  findWritten({ bytes, spans }: WrittenIds, first: number, count: number, slots: Int32Array): void {
     const ids = this.#ids;
     const table = this.#table;
     const hashes = this.#hashes;

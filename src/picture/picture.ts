@@ -6,7 +6,7 @@
  * (`releaseRemoved`), so that a handle never means two entities within one view.
  */
 import { Columns, HAS_PLACE } from "./columns.ts";
-import { IdIndex } from "./id-index.ts";
+import { IdIndex, type WrittenIds } from "./id-index.ts";
 import { mortonKey } from "./morton.ts";
 import type { Uint8Column } from "./rows.ts";
 import { Slots } from "./slots.ts";
@@ -72,15 +72,9 @@ export class Picture {
     this.#slotOf.findAll(ids, count, slots);
   }
 
-  /** Finds ids that are written in some bytes, `MAX_FIND` at most: `IdIndex.findWritten`. */
-  findWritten(
-    bytes: Uint8Array,
-    spans: readonly number[],
-    first: number,
-    count: number,
-    slots: Int32Array,
-  ): void {
-    this.#slotOf.findWritten(bytes, spans, first, count, slots);
+  /** As `findAll`, of ids that are written: `IdIndex.findWritten`. */
+  findWritten(written: WrittenIds, first: number, count: number, slots: Int32Array): void {
+    this.#slotOf.findWritten(written, first, count, slots);
   }
 
   /** Adds an entity that is not there. Its slot has no place and is marked FULL. */

@@ -46,8 +46,9 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
         assert.equal(index.size, slotOf.size);
         const all = Array.from({ length: 401 }, (_, i) => `id-${i}`);
         const found = new Int32Array(MAX_FIND);
-        const written = Buffer.from(all.join(" "));
-        const spans = all.flatMap((one) => [written.indexOf(one), written.indexOf(one) + one.length]);
+        const bytes = Buffer.from(all.join(" "));
+        const spans = all.flatMap((one) => [bytes.indexOf(one), bytes.indexOf(one) + one.length]);
+        const written = { bytes, spans };
         for (let from = 0; from < all.length; from += MAX_FIND) {
           const batch = all.slice(from, from + MAX_FIND);
           found.fill(-1);
@@ -56,7 +57,7 @@ for (const [name, hash] of Object.entries({ keyed: undefined, few, last }))
             assert.equal(index.find(one), slotOf.get(one) ?? -1, one);
             assert.equal(found[i], slotOf.get(one) ?? -1, `${one} in a batch`);
           }
-          index.findWritten(written, spans, from, batch.length, found);
+          index.findWritten(written, from, batch.length, found);
           for (const [i, one] of batch.entries())
             assert.equal(found[i], slotOf.get(one) ?? -1, `${one} as bytes`);
         }

@@ -98,10 +98,11 @@ class PlainReader {
 
   /** Sets the ids of what was read. @returns whether they are right, and nothing is missing. */
   name(reports: readonly Report[], picture: Picture): boolean {
-    const ids = this.#ids;
+    const spans = this.#ids;
+    const written = { bytes: this.#bytes, spans };
     for (let first = 0; first < reports.length; first += MAX_FIND) {
       const count = Math.min(MAX_FIND, reports.length - first);
-      picture.findWritten(this.#bytes, ids, first, count, SLOTS);
+      picture.findWritten(written, first, count, SLOTS);
       for (let i = 0; i < count; i++) {
         const report = reports[first + i]!;
         const slot = SLOTS[i]!;
@@ -110,7 +111,7 @@ class PlainReader {
           report.hint = { slot };
         } else {
           const at = 2 * (first + i);
-          const id = this.#bytes.toString("latin1", ids[at], ids[at + 1]);
+          const id = this.#bytes.toString("latin1", spans[at], spans[at + 1]);
           if (decodeMember(report, "id", id) !== undefined) return false;
         }
         if (missing(report) !== undefined) return false;
