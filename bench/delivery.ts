@@ -52,7 +52,9 @@ export async function measure(
   const skippedTurns =
     after.metrics.get("muster_feed_skipped_total") - before.metrics.get("muster_feed_skipped_total");
   const skipped = skippedTurns + after.counts.restarts - before.counts.restarts;
-  const [first, last] = [before.tick, after.tick];
+  // One that began while a stalled machine was asked is not among those that the CPU was used for.
+  const first = Math.max(...before.counts.ticks.keys());
+  const last = after.tick;
   const deadline = performance.now() + ARRIVAL_MS;
   let measured = countsBetween(after.counts, first, last);
   while (!isComplete({ first, last, byTick: recordsOf(measured), skipped }) && performance.now() < deadline) {

@@ -25,9 +25,7 @@ t.test("[B10] clusters, small: every viewer gets cells once a second", async (t)
   const figures = looksRight(t, await small(t, "clusters"));
   t.ok(figures.cluster_cells_per_viewer > 10);
   t.ok(figures.cluster_bytes_per_s > 0 && figures.cluster_json_bytes_per_s > figures.cluster_bytes_per_s);
-  // A machine that stands still for a second makes them three.
-  t.ok(figures.cluster_frames >= 2 * figures.viewers, "two publications");
-  t.equal(figures.cluster_frames % figures.viewers, 0, "each for every viewer");
+  t.equal(figures.cluster_frames, 2 * figures.viewers);
 });
 
 t.test("[B11] peers, small: all that a peer sends arrives, and one that is not there is named", async (t) => {
