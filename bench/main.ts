@@ -7,7 +7,6 @@
 import { parseArgs } from "node:util";
 import { loadOrRelinkUws } from "../src/transport/server/load-uws.ts";
 import { commit, type Measured, machine, type Options, print, type Result, save } from "./result.ts";
-import { usedDatabase } from "./used-database.ts";
 
 const USAGE = `usage: npm run bench -- SCENARIO [--small] [--json FILE] [--protocol json|bin] [--server uws|ws] …
 
@@ -126,8 +125,6 @@ async function main(args: string[]): Promise<number> {
     server: chosen(parsed.server),
     protocol: parsed.protocol,
   };
-  const used = options.databaseUrl === undefined ? undefined : await usedDatabase(options.databaseUrl);
-  if (used !== undefined) console.log(used);
   const run = await parsed.scenario.load();
   const measured = await run(options);
   const { size } = options;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServerName } from "./result.ts";
+import { usedDatabase } from "./used-database.ts";
 
 /** A first start makes a database. */
 const START_MS = 120_000;
@@ -48,6 +49,8 @@ export class BenchServer implements AsyncDisposable {
   /** Resolves when it serves. @throws with what it wrote, if it ends before. */
   static async start(options: StartOptions): Promise<BenchServer> {
     const { entry, args, databaseUrl, dataDir, nodeFlags, server } = options;
+    const used = databaseUrl === undefined ? undefined : await usedDatabase(databaseUrl);
+    if (used !== undefined) console.log(used);
     const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
     if (dataDir !== undefined) await cp(dataDir, folder, { recursive: true });
     const path = fileURLToPath(new URL(entry, import.meta.url));
