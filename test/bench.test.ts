@@ -57,12 +57,18 @@ t.test(
   "[B1] [B4] fanout, small: every viewer gets exactly what its cover holds, in both protocols",
   async (t) => {
     const figures = looksRight(t, await fannedOut);
-    for (const name of ["delivered_per_cpu_s", "delivered_json_per_cpu_s", "delivered_ingest_per_cpu_s"])
+    for (const name of [
+      "delivered_per_cpu_s",
+      "delivered_json_per_cpu_s",
+      "delivered_ingest_per_cpu_s",
+      "delivered_ingest_1hz_per_cpu_s",
+    ])
       t.ok(figures[name] > 0, name);
     t.equal(figures.viewers, 20);
     t.ok(figures.mean_entities_per_viewer >= 50 && figures.mean_entities_per_viewer <= 500);
     t.ok(figures.publications >= 10 && figures.json_publications >= 10);
     t.ok(figures.ingest_delivered_updates > 0);
+    t.ok(figures.ingest_1hz_publications >= 2);
     for (const what of ["empty", "of_10", "of_200"])
       t.type(figures[`view_tick_50_views_${what}_us`], "number", what);
   },
