@@ -1,7 +1,6 @@
 /** Which events a reader wants. */
-import { EvaluationError } from "@marcbachmann/cel-js";
 import type { JsonObject } from "../actors/messages.ts";
-import { baseEnvironment, ExpressionError, parseBounded, refuseCostlyLoops } from "../picture/cel.ts";
+import { baseEnvironment, ExpressionError, isFailure, parseBounded, refuseCostly } from "../picture/cel.ts";
 import { cursorText } from "./cursor.ts";
 import type { LoggedEvent } from "./ports.ts";
 
@@ -49,7 +48,7 @@ export function eventTest({ types, where }: EventFilter): EventTest {
 
 function whereTest(where: string): EventTest {
   const { ast, type, run } = parseBounded(environment, where);
-  refuseCostlyLoops(ast, "event");
+  refuseCostly(ast, "event");
   if (type !== "bool" && type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
   const scope = new EventScope();
@@ -59,7 +58,7 @@ function whereTest(where: string): EventTest {
     try {
       return run(variables) === true;
     } catch (error) {
-      if (error instanceof EvaluationError || error instanceof RangeError) return false;
+      if (isFailure(error)) return false;
       throw error;
     }
   };

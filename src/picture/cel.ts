@@ -8,10 +8,22 @@
  *   Everything else is typed, so that `entity.sped` or `entity.kind == 3` is refused with the definition.
  * - Literals may mix types (`[1, 'a']`), as JSON does. Optional types are on: `event.?n.orValue(0)`.
  * - Refused because their cost has no bound: `matches` (a regular expression can take for ever), `cel.bind` (each one can double
- *   a value), and comprehensions inside one another. What is left is linear in the context, which is bounded.
+ *   a value), and comprehensions inside one another. What anyone may ask for, in filters, is bounded further: `refuseCostly`.
  */
-import { type ASTNode, Environment, ParseError, TypeError as TypeFault } from "@marcbachmann/cel-js";
-import { MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH, MAX_EXPRESSION_NODES } from "../limits.ts";
+import {
+  type ASTNode,
+  Environment,
+  EvaluationError,
+  ParseError,
+  TypeError as TypeFault,
+} from "@marcbachmann/cel-js";
+import {
+  MAX_EXPRESSION_DEPTH,
+  MAX_EXPRESSION_LENGTH,
+  MAX_EXPRESSION_NODES,
+  MAX_LITERAL_STEPS,
+  MAX_LOOP_NODES,
+} from "../limits.ts";
 
 /** Members of the variable `entity`, as CEL types. */
 const ENTITY_FIELDS = {
@@ -105,48 +117,86 @@ export function parseBounded(environment: Environment, source: string): Parsed {
   }
 }
 
+/** Whether an expression failed for what it was asked of: a member that is not there, a text too long, one that is no JSON. What else is thrown is a fault of ours. */
+export function isFailure(error: unknown): error is Error {
+  return error instanceof EvaluationError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
 /** Macros that loop. */
 const LOOPS = new Set(["all", "exists", "exists_one", "map", "filter"]);
-const MATCHES = "matches() is not allowed: a regular expression has no bound on its time";
+/** Functions that are refused anywhere, and why. */
+const UNBOUNDED: ReadonlyMap<string, string> = new Map([
+  ["matches", "matches() is not allowed: a regular expression has no bound on its time"],
+  ["bind", "cel.bind() is not allowed: it has no bound on its size"],
+]);
+/** Functions that make long values of short ones, from which the next can go on. */
+const GROWING = new Set(["map", "split", "join", "hex", "base64"]);
 
 function refuseUnbounded(node: ASTNode, inLoop: boolean): void {
   const refuse = (why: string) => new ExpressionError(why, node.range.start);
-  if (node.op === "rcall") {
-    const [name, receiver, args] = node.args;
-    if (name === "matches") throw refuse(MATCHES);
-    if (name === "bind") throw refuse("cel.bind() is not allowed: it has no bound on its size");
-    const loop = LOOPS.has(name);
-    if (loop && inLoop) throw refuse(`${name}() is not allowed inside another loop`);
-    refuseUnbounded(receiver, inLoop);
-    for (const argument of args) refuseUnbounded(argument, inLoop || loop);
-  } else if (node.op === "call") {
-    if (node.args[0] === "matches") throw refuse(MATCHES);
-    for (const argument of node.args[1]) refuseUnbounded(argument, inLoop);
-  } else {
+  const name = calledOf(node);
+  const unbounded = UNBOUNDED.get(name);
+  if (unbounded !== undefined) throw refuse(unbounded);
+  if (node.op !== "rcall") {
     for (const part of partsOf(node)) refuseUnbounded(part, inLoop);
+    return;
   }
+  const [, receiver, args] = node.args;
+  const loop = LOOPS.has(name);
+  if (loop && inLoop) throw refuse(`${name}() is not allowed inside another loop`);
+  refuseUnbounded(receiver, inLoop);
+  for (const argument of args) refuseUnbounded(argument, inLoop || loop);
+}
+
+/** The name of the function that a node calls, or empty. */
+function calledOf(node: ASTNode): string {
+  return node.op === "rcall" || node.op === "call" ? node.args[0] : "";
 }
 
 /**
- * Refuses loops that cost more than the text and the entity together are long: a filter runs for each entity, on the main loop, for whoever
- * may look. So a loop must not build lists or texts, which the next could build upon, nor look at another list at each turn.
+ * Refuses what costs more than a look at the entity: a filter runs for each entity, on the main loop, for whoever may look. So a loop must not build
+ * lists or texts, which the next could build upon, nor look at another list at each turn; what all loops do at each turn is bounded, and how often they do it
+ * over a list that is written there. How long a list of an entity is, its attributes bound.
  * @param variable what the filter is about.
  */
-export function refuseCostlyLoops(node: ASTNode, variable = "entity", inLoop = false): void {
-  const refuse = (why: string) => new ExpressionError(`${why} is not allowed in a loop`, node.range.start);
-  if (node.op === "rcall" && LOOPS.has(node.args[0])) {
-    const [name, receiver, args] = node.args;
-    if (name === "map") throw new ExpressionError("map() is not allowed in a filter", node.range.start);
-    refuseCostlyLoops(receiver, variable, inLoop);
-    for (const argument of args) refuseCostlyLoops(argument, variable, true);
-    return;
-  }
-  if (inLoop) {
-    if (node.op === "+") throw refuse("+");
-    if (node.op === "list" || node.op === "map") throw refuse("a list or map");
-    if (node.op === "id" && node.args === variable) throw refuse(`\`${variable}\``);
-  }
-  for (const part of partsOf(node)) refuseCostlyLoops(part, variable, inLoop);
+export function refuseCostly(node: ASTNode, variable = "entity"): void {
+  let nodes = 0;
+  const look = (node: ASTNode, inLoop: boolean): void => {
+    const refuse = (why: string) => new ExpressionError(why, node.range.start);
+    const name = calledOf(node);
+    if (GROWING.has(name)) throw refuse(`${name}() is not allowed in a filter`);
+    if (inLoop) {
+      nodes += 1;
+      if (node.op === "+") throw refuse("+ is not allowed in a loop");
+      if (node.op === "list" || node.op === "map") throw refuse("a list or map is not allowed in a loop");
+      if (node.op === "id" && node.args === variable)
+        throw refuse(`\`${variable}\` is not allowed in a loop`);
+    }
+    if (node.op !== "rcall" || !LOOPS.has(name)) {
+      for (const part of partsOf(node)) look(part, inLoop);
+      return;
+    }
+    const [, receiver, args] = node.args;
+    if (adds(receiver)) throw refuse("a loop over what + made is not allowed in a filter");
+    look(receiver, inLoop);
+    const before = nodes;
+    for (const argument of args) look(argument, true);
+    if (nodes > MAX_LOOP_NODES)
+      throw refuse(`the loops of a filter have at most ${MAX_LOOP_NODES} parts together`);
+    if ((nodes - before) * literalsOf(receiver) > MAX_LITERAL_STEPS)
+      throw refuse("a loop over so long a list is not allowed in a filter");
+  };
+  look(node, false);
+}
+
+function adds(node: ASTNode): boolean {
+  return node.op === "+" || partsOf(node).some(adds);
+}
+
+/** Elements of all lists and maps that are written in an expression. */
+function literalsOf(node: ASTNode): number {
+  const own = node.op === "list" || node.op === "map" ? node.args.length : 0;
+  return partsOf(node).reduce((sum, part) => sum + literalsOf(part), own);
 }
 
 /** The nodes directly below one. */

@@ -11,7 +11,7 @@ import { EXPIRED } from "../actors/messages.ts";
 import { HAS_PLACE, widenU8, widenU32 } from "./columns.ts";
 import type { Cover } from "./cover.ts";
 import { Hold, type Tolerance } from "./hold.ts";
-import type { Lens } from "./lens.ts";
+import { everything, type Lens } from "./lens.ts";
 import { type Changes, FULL, MOTION, type Picture } from "./picture.ts";
 import { fitsMove, isKnown } from "./record.ts";
 import { RecordList } from "./record-list.ts";
@@ -99,7 +99,7 @@ export class Channel {
   }
 
   #isSeen(slot: number): boolean {
-    if (this.lens.reads === "nothing") return true;
+    if (this.lens === everything) return true;
     let verdict = this.#verdict[slot];
     if (verdict === UNASKED) {
       verdict = this.lens.test(slot) ? PASSES : FAILS;

@@ -1,10 +1,14 @@
 import type { EntityScope } from "../actors/machine/scope.ts";
 import { type Json, type JsonObject, LIVENESS, type Liveness } from "../actors/messages.ts";
 import type { Picture } from "./picture.ts";
+import { isKnown, roundAlt, roundDirection, roundMotion, writableTime } from "./record.ts";
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** An entity as expressions see it: a flyweight over a slot, to be pointed at one entity after the other. Unknown numbers are null. */
+/**
+ * An entity as expressions see it: a flyweight over a slot, to be pointed at one entity after the other. Numbers are those of its record, so that who compares
+ * with what is shown is right; unknown ones are null.
+ */
 export class EntityScopeCursor implements EntityScope {
   slot = 0;
   readonly #picture: Picture;
@@ -31,7 +35,7 @@ export class EntityScopeCursor implements EntityScope {
     return LIVENESS[this.#picture.columns.liveness.of(this.slot)]!;
   }
   get t(): number | null {
-    return known(this.#picture.columns.t.of(this.slot));
+    return known(this.#picture.columns.t.of(this.slot), writableTime);
   }
   get lon(): number | null {
     return known(this.#picture.columns.lon.of(this.slot));
@@ -40,19 +44,19 @@ export class EntityScopeCursor implements EntityScope {
     return known(this.#picture.columns.lat.of(this.slot));
   }
   get alt(): number | null {
-    return known(this.#picture.columns.alt.of(this.slot));
+    return known(this.#picture.columns.alt.of(this.slot), roundAlt);
   }
   get speed(): number | null {
-    return known(this.#picture.columns.speed.of(this.slot));
+    return known(this.#picture.columns.speed.of(this.slot), roundMotion);
   }
   get course(): number | null {
-    return known(this.#picture.columns.course.of(this.slot));
+    return known(this.#picture.columns.course.of(this.slot), roundDirection);
   }
   get heading(): number | null {
-    return known(this.#picture.columns.heading.of(this.slot));
+    return known(this.#picture.columns.heading.of(this.slot), roundDirection);
   }
   get accuracy(): number | null {
-    return known(this.#picture.columns.accuracy.of(this.slot));
+    return known(this.#picture.columns.accuracy.of(this.slot), roundMotion);
   }
   get attributes(): JsonObject {
     const text = this.#picture.columns.attributes.get(this.slot);
@@ -72,6 +76,7 @@ export class EntityScopeCursor implements EntityScope {
   }
 }
 
-function known(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
+function known(value: number, asShown?: (value: number) => number): number | null {
+  if (!isKnown(value)) return null;
+  return asShown === undefined ? value : asShown(value);
 }

@@ -2,8 +2,16 @@
  * A lens says which entities a view may and wants to see. Equal lenses have equal keys and share a channel, so what they
  * let through is sorted and encoded once. The policy is trivial for now: whoever is let in may see everything.
  */
-import { type ASTNode, EvaluationError } from "@marcbachmann/cel-js";
-import { celEnvironment, ExpressionError, isNode, parseBounded, partsOf, refuseCostlyLoops } from "./cel.ts";
+import type { ASTNode } from "@marcbachmann/cel-js";
+import {
+  celEnvironment,
+  ExpressionError,
+  isFailure,
+  isNode,
+  parseBounded,
+  partsOf,
+  refuseCostly,
+} from "./cel.ts";
 import { conditionOf } from "./cel-condition.ts";
 import type { Columns } from "./columns.ts";
 import { EntityScopeCursor } from "./entity-scope.ts";
@@ -42,7 +50,7 @@ export function lensOf(picture: Picture, { kinds, where }: Filter): Lens {
   const byWhere = whereLens(picture, where);
   return {
     key: `${byKind.key}&${byWhere.key}`,
-    reads: byWhere.reads,
+    reads: byWhere.reads === "motion" ? "motion" : byKind.reads,
     test: (slot) => byKind.test(slot) && byWhere.test(slot),
   };
 }
@@ -75,7 +83,7 @@ const environment = celEnvironment(EntityScopeCursor).registerVariable("entity",
  */
 function whereLens(picture: Picture, where: string): Lens {
   const { ast, type, run } = parseBounded(environment, where);
-  refuseCostlyLoops(ast);
+  refuseCostly(ast);
   if (type !== "bool" && type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
   const entity = new EntityScopeCursor(picture);
@@ -91,7 +99,7 @@ function whereLens(picture: Picture, where: string): Lens {
       try {
         return run(variables) === true;
       } catch (error) {
-        if (error instanceof EvaluationError || error instanceof RangeError) return false;
+        if (isFailure(error)) return false;
         throw error;
       }
     },

@@ -19,6 +19,8 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
   columns.fences.set(fast, ["harbour", "quay 2"]);
   const wheres: [where: string, seen: string[]][] = [
     ["true", ["fast", "named", "slow"]],
+    ["1 == 2", []],
+    ["bytes(entity.id).json().a == 1", []],
     ["entity.speed > 10", ["fast"]],
     ["entity.speed != null && entity.speed * 2 >= 40", ["fast"]],
     ["entity.attributes.crew.size == 5", ["named"]],
@@ -30,9 +32,45 @@ t.test("[F26] what `where` hides is not sent, whatever it reads", async (t) => {
     ["entity.id.startsWith('s') || entity.state == 'x'", ["slow"]],
     ["entity.liveness == 'live' && entity.lon > 10.0", ["fast", "named", "slow"]],
   ];
-  for (const [i, [where]] of wheres.entries()) client.subscribe(`v${i}`, WORLD, { where });
+  for (const [i, [where]] of wheres.entries()) {
+    client.subscribe(`v${i}`, WORLD, { where });
+    // With a tolerance it has a channel.
+    client.subscribe(`c${i}`, WORLD, { where, tolerance: "10m" });
+  }
   feed.tick();
-  for (const [i, [where, seen]] of wheres.entries()) t.same(ids(client, `v${i}`), seen, where);
+  for (const [i, [where, seen]] of wheres.entries())
+    for (const view of ["v", "c"]) t.same(ids(client, `${view}${i}`), seen, `${view} ${where}`);
+});
+
+t.test("[F25] [F26] a filter that looks at nothing leaves the one on kinds", async (t) => {
+  const { client, feed, picture } = start();
+  add(picture, "a");
+  for (const tolerance of [undefined, "10m"] as const) {
+    client.subscribe("v", WORLD, { kinds: ["truck"], where: "true", tolerance });
+    feed.tick();
+    t.same(ids(client), [], tolerance ?? "by itself");
+    client.send({ op: "unsubscribe", view: "v" });
+  }
+});
+
+t.test("[F26] numbers are those of the record", async (t) => {
+  const { client, feed, picture } = start();
+  const { columns } = picture;
+  const slot = add(picture, "a");
+  for (const [name, value] of [
+    ["alt", 100.1],
+    ["speed", 12.34],
+    ["course", 33.33],
+    ["heading", 44.44],
+  ] as const) {
+    columns[name].set(slot, value);
+    client.subscribe(name, WORLD, { where: `entity.${name} == ${value} && entity.${name} <= ${value}` });
+    client.subscribe(`not ${name}`, WORLD, { where: `entity.${name} > ${value}` });
+    feed.tick();
+    t.same([ids(client, name), ids(client, `not ${name}`)], [["a"], []], name);
+    client.send({ op: "unsubscribe", view: name });
+    client.send({ op: "unsubscribe", view: `not ${name}` });
+  }
 });
 
 t.test(
@@ -90,6 +128,15 @@ t.test("[F26] what is no filter is refused with position and reason, and changes
     "entity.attributes.l.exists(x, x + x + x == x)",
     "entity.attributes.l.exists(x, [x, x, x].size() > 1)",
     "[1, 2, 3].all(x, entity.attributes.a == x)",
+    "entity.attributes.s.split('').all(x, x != 'b')",
+    "entity.attributes.s.split(',').size() > 1",
+    "[entity.id].join('0123456789') == ''",
+    "bytes(bytes(entity.id).hex()).hex() == ''",
+    "bytes(bytes(entity.id).base64()).base64() == ''",
+    `entity.attributes.l.all(x, x != 0${" && x != 1".repeat(10)})`,
+    `entity.labels.all(x, x != 'a')${" && entity.labels.all(x, x != 'b')".repeat(8)}`,
+    `[${"'a', ".repeat(150)}'b'].all(x, x != 'c')`,
+    "(entity.attributes.l + entity.attributes.l).all(x, x != 1)",
   ];
   const table: [where: string, position: number, detail: RegExp][] = [
     ["entity.kind == ", 15, /EOF/],

@@ -37,7 +37,7 @@ const client = index(2);
 const view = index(2);
 const box = index(BOXES.length);
 const kinds = fc.constantFrom<string[] | undefined>(undefined, undefined, ["ship"], ["ship", "drone"]);
-/** What only a FULL change touches, what a move does, both, and what fails for some. */
+/** What only a FULL change touches, what a move does, both, what fails for some, and what looks at nothing. */
 const where = fc.constantFrom<string | undefined>(
   undefined,
   undefined,
@@ -45,6 +45,8 @@ const where = fc.constantFrom<string | undefined>(
   "entity.speed > 10",
   "entity.lon >= 0 && entity.liveness != 'lost'",
   "entity.attributes.n > 1 && 'harbour' in entity.fences",
+  "true",
+  "1 == 2",
 );
 const add = fc.record({ do: fc.constant("add" as const), id, place, kind: index(KINDS.length) });
 const looking = fc.oneof(

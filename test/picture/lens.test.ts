@@ -20,6 +20,8 @@ t.test("[P17] what a filter reads is known from its text", async (t) => {
   ];
   for (const [where, expected] of table) t.equal(reads({ where }), expected, where);
   t.equal(reads({ kinds: ["a"], where: "entity.t > 0.0" }), "motion");
+  t.equal(reads({ kinds: ["a"], where: "true" }), "state");
+  t.equal(reads({ kinds: ["a"], where: "entity.state == 'a'" }), "state");
 });
 
 t.test(
@@ -57,6 +59,7 @@ t.test("[P17] and it is asked again only when that changed", async (t) => {
   const { Publication } = await import("../../src/picture/tick.ts");
   const { FULL, MOTION } = await import("../../src/picture/picture.ts");
   for (const [reads, askedOnMotion] of [
+    ["nothing", 0],
     ["state", 0],
     ["motion", 1],
   ] as const) {

@@ -1,6 +1,6 @@
 /** CEL expressions of machines: guards and values. The language is set up in `src/picture/cel.ts`. */
 import { EvaluationError } from "@marcbachmann/cel-js";
-import { celEnvironment, ExpressionError, parseBounded } from "../../picture/cel.ts";
+import { celEnvironment, ExpressionError, isFailure, parseBounded } from "../../picture/cel.ts";
 import { type Condition, conditionOf } from "../../picture/cel-condition.ts";
 import type { Json } from "../messages.ts";
 import { MachineActionError, MachineError } from "./errors.ts";
@@ -71,11 +71,6 @@ export function evaluate(expression: Expression): Json {
   if (json === undefined)
     throw new MachineActionError(expression.path, `${expression.source} gave what JSON cannot hold`);
   return json;
-}
-
-/** RangeErrors are those of the runtime: a string too long, a time out of range. */
-function isFailure(error: unknown): error is Error {
-  return error instanceof EvaluationError || error instanceof RangeError;
 }
 
 function summary(error: Error): string {
