@@ -36,6 +36,9 @@ const UNASKED = 0;
 const PASSES = 1;
 const FAILS = 2;
 
+/** Entities that a new channel looks at before it asks whether its time is over. */
+export const FILL_SLOTS = 256;
+
 /** Entities that may be looked at in vain to count the others. */
 const FREE_LOOKS = 1_000;
 
@@ -62,12 +65,14 @@ export class Channel {
   #dirty = new Uint32Array(0);
   #dirtyCount = 0;
   #lastTick: number;
+  /** Slots from here on were not looked at. */
+  #looked = 0;
   /** The dirty members by published key; made when first asked for between two publications. */
   readonly #dirtyByKey = new RecordList();
   #dirtyIsSorted = false;
   readonly #chunk = new RecordList();
 
-  /** A new channel starts with everything published as of now. @param now Unix ms. */
+  /** A new channel starts with everything published as of now, unless it is over before: then `fill` goes on. @param now Unix ms. */
   constructor(
     picture: Picture,
     lens: Lens,
@@ -75,21 +80,40 @@ export class Channel {
     tolerance: Tolerance | undefined,
     tick: number,
     now: number,
+    isOver = () => false,
   ) {
     this.#picture = picture;
     this.lens = lens;
     this.rate = rate;
     this.#hold = tolerance && new Hold(picture.columns, tolerance);
     this.#lastTick = tick;
+    this.fill(tick, now, isOver);
+  }
+
+  /** Whether all entities were looked at. Before, the channel only takes over what changes. */
+  get isFilled(): boolean {
+    return this.#looked === Infinity;
+  }
+
+  /** Looks at some entities at least, until `isOver`; it is filled when none is left. @param now Unix ms. */
+  fill(tick: number, now: number, isOver: () => boolean): void {
+    if (this.isFilled) return;
+    this.#lastTick = tick;
     this.#makeRoom();
-    const { extent, key } = picture.columns;
-    for (let slot = 0; slot < extent; slot++) {
+    const { extent, key } = this.#picture.columns;
+    const start = this.#looked;
+    for (let slot = start; slot < extent; slot++) {
+      if (slot % FILL_SLOTS === 0 && slot > start && isOver()) {
+        this.#looked = slot;
+        return;
+      }
       if (!this.passes(slot)) continue;
       this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
       this.#publishedKey[slot] = key.of(slot);
       this.#hold?.sent(slot, now);
       this.members++;
     }
+    this.#looked = Infinity;
   }
 
   /** Whether an entity belongs to the channel now: in use, somewhere, not expired, and seen through the lens. */
@@ -126,6 +150,7 @@ export class Channel {
     const doubtful = this.lens.reads === "motion" ? FULL | MOTION : FULL;
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
+      if (slot >= this.#looked) continue;
       if ((flags[slot] & DIRTY) === 0) this.#dirty[this.#dirtyCount++] = slot;
       flags[slot] |= what.of(slot) << DIRTY_SHIFT;
       if (what.of(slot) & doubtful) this.#verdict[slot] = UNASKED;

@@ -1,6 +1,6 @@
 import t from "tap";
 import { MAX_PRIVATE_VIEWS } from "../../src/limits.ts";
-import { FULL, MOTION } from "../../src/picture/picture.ts";
+import { FULL } from "../../src/picture/picture.ts";
 import type { Bbox } from "../../src/transport/feed/protocol.ts";
 import { PROTOCOL_BINARY, PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { add, frames, HERE, start, TestClient, THERE, WORLD } from "./harness.ts";
@@ -273,70 +273,6 @@ t.test("[F19] when records cannot be encoded, nobody is given half of them", asy
   columns.kind.set(slots[1], columns.kind.of(slots[0]));
   for (const who of [client, ...others]) t.equal(who.socket.closedWith, 1011);
   t.equal(errors.length, 3, "and all of it is logged");
-});
-
-t.test("[F28] a view of ids has them wherever they are, also those that come later", async (t) => {
-  const { client, feed, picture } = start();
-  const a = add(picture, "a");
-  add(picture, "other");
-  client.open("v", { ids: ["a", "b", "a"], kinds: ["ship"] });
-  feed.tick();
-  t.same(ids(client), ["a"]);
-  t.same(client.last("view"), { op: "view", view: "v", cover: [], filters: 0 });
-  add(picture, "b", -70, -20);
-  picture.place(a, 100, 10);
-  feed.tick();
-  t.same(ids(client), ["a", "b"]);
-  t.match(client.replicas.get("v")!.entities.get("a"), { lon: 100 });
-  t.equal(client.last("delta")!.departures.length, 0, "it is followed over cells");
-  picture.columns.speed.set(a, 3);
-  picture.touch(a, MOTION);
-  feed.tick();
-  t.notOk("kind" in client.last("delta")!.updates[0], "a move is small");
-  picture.columns.kind.set(a, picture.columns.kinds.number("truck"));
-  picture.touch(a, FULL);
-  feed.tick();
-  t.same(client.last("delta")!.departures, [["a", "filter"]]);
-  picture.remove(picture.find("b"), "deleted");
-  feed.tick();
-  t.same(client.last("delta")!.departures, [["b", "deleted"]]);
-  const count = frames(client).length;
-  picture.place(picture.find("other"), 1, 1);
-  feed.tick();
-  t.equal(frames(client).length, count, "others do not matter");
-});
-
-t.test("[F29] a view follows its target, and ends with it", async (t) => {
-  const { client, feed, picture } = start();
-  const target = add(picture, "target");
-  add(picture, "near", 10.06);
-  add(picture, "far", 100, 10);
-  client.open("v", { follow: { id: "target", radius: 5_000 } });
-  client.open("w", { follow: { id: "target", radius: 5_000 }, kinds: ["ship"] });
-  feed.tick();
-  t.same(ids(client), ["near", "target"]);
-  const [west, south, east, north] = client.last("view")!.bbox as Bbox;
-  t.ok(west < 10.05 && east > 10.05 && south < 50.05 && north > 50.05);
-  picture.place(target, 100.01, 10);
-  feed.tick();
-  t.same(ids(client), ["far", "target"]);
-  const replies = client.received.filter(({ op }) => op === "view").length;
-  feed.tick();
-  t.equal(client.received.filter(({ op }) => op === "view").length, replies, "who stands still is not told");
-  client.send({ op: "update", view: "v", bbox: HERE });
-  t.match(client.last("error"), { type: /bad-request$/, detail: /follow/ });
-  picture.columns.kind.set(target, picture.columns.kinds.number("truck"));
-  picture.touch(target, FULL);
-  feed.tick();
-  t.same(client.last("ended"), { op: "ended", view: "w", reason: "filter" });
-  picture.remove(target, "deleted");
-  feed.tick();
-  t.same(client.last("ended"), { op: "ended", view: "v", reason: "deleted" });
-  t.equal(feed.stats.views, 0);
-  add(picture, "target");
-  client.subscribe("v", HERE);
-  feed.tick();
-  t.same(ids(client), ["near", "target"], "its name is free");
 });
 
 t.test("[F30] another filter is a new snapshot, a refused one changes nothing", async (t) => {

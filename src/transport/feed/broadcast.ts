@@ -92,6 +92,7 @@ export class Broadcast {
   readonly #private = new Map<string, number>();
   /** Views that lack something, the one that was served longest ago first. */
   readonly #growing = new Set<View>();
+  #isFillingOver = () => false;
   /** Views that had to leave for want of a channel, since `tick` gave them back. */
   #homeless: Homeless[] = [];
 
@@ -169,6 +170,8 @@ export class Broadcast {
   tick(time: TickTime, { atOnce = false, growUntil }: BroadcastTurn = {}): readonly Homeless[] {
     this.#homeless = [];
     this.#channels.merge();
+    const fillUntil = this.#clock.monotonic() + BASE_TICK_MS / 4;
+    this.#isFillingOver = () => this.#clock.monotonic() > fillUntil;
     for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
       else this.#serve(audience, time, atOnce);
@@ -181,7 +184,11 @@ export class Broadcast {
   #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
     let published: Publication | undefined;
     try {
-      audience.channel ??= this.#channels.open(audience, time.tick, time.t);
+      if (audience.channel?.isFilled !== true) {
+        audience.channel = this.#channels.open(audience, time.tick, time.t, this.#isFillingOver);
+        // What its views are sent waits for it, the others do not.
+        if (!audience.channel.isFilled) return;
+      }
       if (atOnce || audience.channel.isDue(time.tick)) {
         audience.channel.publish(time.tick, time.t, this.#publication);
         published = this.#publication;
@@ -240,8 +247,8 @@ export class Broadcast {
       const audience = this.#seats.get(view)?.audience;
       const session = audience?.views.get(view);
       const channel = audience?.channel;
-      // A view of a slow session comes back with its next turn, and one that shows clusters now lacks nothing.
-      if (channel === undefined || session?.state !== "open" || !view.isGrowing) continue;
+      // A view of a slow session, or of a channel that is not filled, comes back with its next turn, and one that shows clusters now lacks nothing.
+      if (channel?.isFilled !== true || session?.state !== "open" || !view.isGrowing) continue;
       if (session.hasRoom) {
         this.guard(session, () => {
           bytes -= view.grow(turnOf(audience!, channel, undefined, time));
