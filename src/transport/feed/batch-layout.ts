@@ -80,6 +80,7 @@ export function readBatchHead(view: DataView): BatchHead {
   if (view.getUint8(1) !== BATCH_REPORTS)
     throw new LayoutError(`messages of type ${view.getUint8(1)} are not known`);
   if (view.byteLength < BATCH_BYTES) throw new LayoutError("a batch is cut off");
+  if (view.getUint16(2, true) !== 0) throw new LayoutError("reserved bytes of a batch are not 0");
   const head: BatchHead = {
     n: view.getUint32(4, true),
     t: view.getFloat64(8, true),
