@@ -93,6 +93,12 @@ export function readBatchHead(view: DataView): BatchHead {
   return head;
 }
 
+/** The number of a batch, also of one with a mistake; undefined if that does not tell either. */
+export function batchNumber(bytes: Uint8Array): number | undefined {
+  const isBatch = bytes.byteLength >= 8 && bytes[0] === VERSION && bytes[1] === BATCH_REPORTS;
+  return isBatch ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true) : undefined;
+}
+
 /** The introductions of a batch, in order. @throws LayoutError */
 export function readIntroductions(view: DataView, head: BatchHead): Introduction[] {
   const end = BATCH_BYTES + head.introductionBytes;
