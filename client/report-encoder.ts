@@ -5,6 +5,8 @@ import type { Content } from "./report-messages.ts";
 
 /** The server keeps every handle of a connection; what would need more goes as JSON. */
 const MAX_HANDLES = 100_000;
+/** Ids, kinds and sources of these, in UTF-16 units: the server closes a connection with more. */
+const MAX_HANDLE_TEXT = 8 * 2 ** 20;
 
 /**
  * Writes messages with reports for the connection that is open. Handles are numbered as they are introduced on it, so
@@ -12,12 +14,15 @@ const MAX_HANDLES = 100_000;
  */
 export class ReportEncoder {
   readonly #handles = new Map<string, number>();
+  /** UTF-16 units of what they stand for. */
+  #text = 0;
   #binary = false;
 
   /** @param binary whether the new connection takes batches */
   opened(binary: boolean): void {
     this.#binary = binary;
     this.#handles.clear();
+    this.#text = 0;
   }
 
   /** The message as it is to be sent now. */
@@ -30,6 +35,7 @@ export class ReportEncoder {
     const introductions: Introduction[] = [];
     const introduced: string[] = [];
     let newest = 0;
+    let text = this.#text;
     for (const report of reports) {
       const { id, kind, source, t } = report;
       const key = `${id}\n${kind}\n${source}`;
@@ -39,11 +45,15 @@ export class ReportEncoder {
         this.#handles.set(key, handle);
         introductions.push({ id, kind, source });
         introduced.push(key);
+        text += id.length + kind.length + source.length;
       }
       report.handle = handle;
       newest = Math.max(newest, t);
     }
-    if (this.#handles.size <= MAX_HANDLES) return encodeBatch(n, newest, introductions, reports);
+    if (this.#handles.size <= MAX_HANDLES && text <= MAX_HANDLE_TEXT) {
+      this.#text = text;
+      return encodeBatch(n, newest, introductions, reports);
+    }
     // Nobody hears of these.
     for (const key of introduced) this.#handles.delete(key);
     return undefined;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
+import { MAX_HANDLE_TEXT } from "../../src/limits.ts";
 import {
   BATCH_BYTES,
   type Introduction,
@@ -285,5 +286,40 @@ t.test("[K31] a connection introduces at most 100,000 handles; others go as JSON
     ],
   );
   t.equal(server.known.length, 100_000);
+  connection.close();
+});
+
+t.test("[K31] the names of handles stay within what the server takes; others go as JSON", async (t) => {
+  const { connection, clock, last, server, taken } = opened();
+  const ID_LENGTH = 150;
+  const PART = 800;
+  const named = (i: number) => report(`${i}`.padStart(ID_LENGTH, "ß"));
+  let text = 0;
+  let asJson = 0;
+  for (let start = 0; start < 60_000; start += PART) {
+    void connection.report(Array.from({ length: PART }, (_, i) => named(start + i))).catch(() => {});
+    const before = server.known.length;
+    for (const { n, binary, reports } of taken()) {
+      if (!binary) asJson += reports.length;
+      last().receive(ack(n, reports.length));
+    }
+    for (const { id, kind, source } of server.known.slice(before))
+      text += id.length + kind.length + source.length;
+  }
+  t.ok(text <= MAX_HANDLE_TEXT, `${text} characters are introduced`);
+  t.ok(text > MAX_HANDLE_TEXT - PART * ID_LENGTH, "as many as there is room for");
+  t.equal(server.known.length + asJson, 60_000);
+  const batched = (from: number) => {
+    void connection.report(Array.from({ length: PART }, (_, i) => named(from + i))).catch(() => {});
+    return taken().map(({ binary }) => binary);
+  };
+  t.strictSame(batched(0), [true], "handles go on");
+  t.strictSame(batched(59_200), [false], "there is no room for others");
+  last().break();
+  clock.advance(1_000);
+  last().open(BINARY);
+  server.known.length = 0;
+  taken();
+  t.strictSame(batched(58_000), [true], "another connection has room");
   connection.close();
 });

@@ -4,9 +4,9 @@ import t from "tap";
 import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
 import type { Ingest, Report } from "../../src/actors/messages.ts";
 import { createUpgrade } from "../../src/auth/upgrade.ts";
-import { MAX_NAME_LENGTH } from "../../src/limits.ts";
+import { MAX_BATCH_REPORTS, MAX_NAME_LENGTH } from "../../src/limits.ts";
 import { FULL } from "../../src/picture/picture.ts";
-import { encodeBatch } from "../../src/transport/feed/batch-layout.ts";
+import { BATCH_BYTES, encodeBatch, INTRODUCTION_BYTES } from "../../src/transport/feed/batch-layout.ts";
 import type { Move } from "../../src/transport/feed/layout.ts";
 import { PROTOCOL_BINARY, PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { decodeReport } from "../../src/transport/ingest/report.ts";
@@ -172,10 +172,35 @@ t.test("[F37] a binary message that is no batch is told, and ends the connection
     await send(Buffer.from(bytes));
     t.match(client.last("error"), { type: "urn:muster:problem:bad-request", detail: /\w/ });
     t.equal(client.socket.closedWith, 4400);
+    t.match(client.socket.closedBecause, /binary message was no batch/);
     t.same(taken, []);
     const other = new TestClient(feed);
     other.subscribe("v", WORLD);
     feed.tick();
     t.equal(other.replicas.get("v")!.state, "complete", "others are served");
+  }
+});
+
+t.test("[F37] [F10] what is told of a binary message that is no batch has its number", async (t) => {
+  const named = [{ id: "a", kind: "", source: "" }];
+  const good = encodeBatch(0xfffffffe, 1e12, named, [{ ...NOWHERE, t: 1e12 }]);
+  const notUtf8 = good.slice();
+  notUtf8[BATCH_BYTES + INTRODUCTION_BYTES] = 0xff;
+  const rows: [bytes: Uint8Array, n: number | undefined, detail: RegExp][] = [
+    [encodeBatch(5, NaN, [], []), 5, /base time/],
+    [good.subarray(0, 8), 0xfffffffe, /cut off/],
+    [good.subarray(0, -1), 0xfffffffe, /length/],
+    [notUtf8, 0xfffffffe, /UTF-8/],
+    [encodeBatch(6, 1e12, [], new Array(MAX_BATCH_REPORTS + 1).fill(NOWHERE)), 6, /at most 50000/],
+    [good.subarray(0, 7), undefined, /cut off/],
+    [Uint8Array.of(2, ...good.subarray(1)), undefined, /version 2/],
+    [Uint8Array.of(1, 1, ...good.subarray(2)), undefined, /type 1/],
+  ];
+  for (const [bytes, n, detail] of rows) {
+    const { client, send } = ingesting();
+    await send(bytes);
+    t.match(client.last("error"), { type: "urn:muster:problem:bad-request", detail });
+    t.equal(client.last("error")!.n, n, `${detail}`);
+    t.equal(client.socket.closedWith, 4400);
   }
 });

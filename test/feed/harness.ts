@@ -39,6 +39,7 @@ export class MemorySocket implements Socket {
   buffered = 0;
   written = 0;
   closedWith: number | undefined;
+  closedBecause: string | undefined;
   pace: Pace = "fast";
   readonly #held: { bytes: Buffer; message: ServerMessage }[] = [];
   readonly #decoder = new FrameDecoder();
@@ -75,8 +76,9 @@ export class MemorySocket implements Socket {
     return this.buffered === 0;
   }
 
-  close(code: number): void {
+  close(code: number, reason?: string): void {
     this.closedWith ??= code;
+    this.closedBecause ??= reason;
   }
 
   stall(): void {

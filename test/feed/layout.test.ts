@@ -306,7 +306,7 @@ t.test("[F42] arbitrary bytes are valid or a LayoutError", async () => {
 });
 
 t.test(
-  "[F43] an unknown version, type, reason or liveness, and a time that is no number, are LayoutErrors",
+  "[F43] what is not known, is reserved and not 0, and a time that is no number, are LayoutErrors",
   async (t) => {
     const head = { type: FRAME_SNAPSHOT, first: true, last: true, view: 1, n: 1, tick: 1, t: 1, lag: 0 };
     const record: Full = {
@@ -320,9 +320,13 @@ t.test(
     const rows: [name: string, at: number, value: number, message: RegExp][] = [
       ["version", 0, 2, /version 2 is not known/],
       ["type", 1, 4, /type 4 are not known/],
+      ["flags", 2, 4, /flags 4 are not known/],
+      ["flags", 2, 0x83, /flags 131 are not known/],
+      ["reserved", 3, 1, /a reserved byte of a frame is not 0/],
       ["time", 23, 0x7f, /the time of a frame is not a number/],
       ["reason", FRAME_BYTES + 3, 0x50, /reason 5 are not known/],
       ["liveness", record0 + 96, 4, /liveness 4 is not known/],
+      ["flags of a record", record0 + 97, 2, /flags 2 of a record are not known/],
       ["text", record0 + FULL_BYTES, 0xff, /not UTF-8/],
     ];
     for (const [name, at, value, message] of rows) {
@@ -330,6 +334,11 @@ t.test(
       bad[at] = value;
       if (name === "time") bad[22] = 0xf0;
       t.throws(() => readFrame(bad), { name: "LayoutError", message });
+    }
+    for (const at of [2, 3]) {
+      const reserved = encodeBatch(1, 1, [], []);
+      reserved[at] = 0x80;
+      t.throws(() => readBatch(reserved), { name: "LayoutError", message: /reserved bytes of a batch/ });
     }
     const bad = encodeBatch(1, NaN, [], []);
     t.throws(() => readBatch(bad), { name: "LayoutError", message: /base time/ });

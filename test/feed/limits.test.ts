@@ -64,8 +64,9 @@ t.test("[F48] a connection that introduces too many handles is closed", async (t
   );
   t.equal(client.socket.closedWith, undefined);
   introduce([named("one more")]);
-  t.match(client.last("error"), { type: /bad-request$/, detail: /at most 200000 handles/ });
+  t.match(client.last("error"), { type: /bad-request$/, detail: /at most 200000 handles/, n: 5 });
   t.equal(client.socket.closedWith, 4400);
+  t.match(client.socket.closedBecause, /more handles than a connection may introduce/);
 });
 
 t.test("[F48] a connection whose handles have too long names is closed", async (t) => {
@@ -75,6 +76,7 @@ t.test("[F48] a connection whose handles have too long names is closed", async (
   await settled();
   t.equal(client.last("ack")?.n, 1);
   introduce([named("x")]);
-  t.match(client.last("error"), { type: /bad-request$/, detail: /8388608 characters/ });
+  t.match(client.last("error"), { type: /bad-request$/, detail: /8388608 characters/, n: 2 });
   t.equal(client.socket.closedWith, 4400);
+  t.match(client.socket.closedBecause, /more handles than a connection may introduce/);
 });

@@ -111,6 +111,41 @@ t.test("[F11] what this version does not have is refused by name, not ignored", 
   t.equal(feed.stats.views, 0);
 });
 
+t.test("[F11] a member that a message does not have is refused by name, also a misspelt one", async (t) => {
+  const { client, feed } = start();
+  const view = { op: "subscribe", view: "v", bbox: WORLD };
+  const follow = { id: "a", radius: 1 };
+  const unknown = (name: string) => `\`${name}\` is not supported by this version`;
+  const rows: [message: object | string, detail: string, echo?: object][] = [
+    [{ ...view, wher: "false", tolerence: "10m" }, unknown("wher"), { view: "v" }],
+    [{ ...view, wher: null }, unknown("wher")],
+    [{ ...view, constructor: 1 }, unknown("constructor")],
+    [`{"op":"subscribe","view":"v","bbox":[0,0,1,1],"__proto__":1}`, unknown("__proto__")],
+    [{ ...view, ["x".repeat(70)]: 1 }, unknown(`${"x".repeat(64)}…`)],
+    [{ ...view, types: ["a"] }, "a view has no `types`"],
+    [{ ...view, after: "now" }, "a view has no `after`"],
+    [{ op: "subscribe", view: "v", follow: { ...follow, radiu: 1 } }, "`follow` has no `radiu`"],
+    [{ op: "subscribe", events: "e", typs: ["a"] }, unknown("typs"), { events: "e" }],
+    [{ op: "subscribe", events: "e", kinds: ["a"] }, "a subscription to events has no `kinds`"],
+    [{ op: "update", view: "v", bbox: WORLD, wher: null }, unknown("wher"), { view: "v" }],
+    [{ op: "update", view: "v", bbox: WORLD, types: [] }, "an update has no `types`"],
+    [{ op: "unsubscribe", view: "v", bbox: WORLD }, "`unsubscribe` has no `bbox`"],
+    [{ op: "unsubscribe", events: "e", view: "v" }, "`unsubscribe` of events has no `view`"],
+    [{ op: "report", n: 1, reports: [], keep: true }, unknown("keep"), { n: 1 }],
+    [{ op: "report", n: 2, reports: [], view: "v" }, "`report` has no `view`", { n: 2 }],
+    [{ op: "command", n: 3, id: "a", name: "x", date: {} }, unknown("date"), { n: 3 }],
+    [{ op: "command", n: 4, id: "a", name: "x", erase: true }, "a command has no `erase`", { n: 4 }],
+    [{ op: "delete", n: 5, id: "a", eras: true }, unknown("eras"), { n: 5 }],
+    [{ op: "delete", n: 6, id: "a", data: {} }, "a deletion has no `data`", { n: 6 }],
+  ];
+  for (const [message, detail, echo = {}] of rows) {
+    client.send(message);
+    t.match(client.last("error"), { type: "urn:muster:problem:bad-request", detail, ...echo });
+  }
+  t.equal(client.received.length, rows.length, "nothing else is answered");
+  t.match(feed.stats, { views: 0, events: 0 });
+});
+
 t.test("[F12] a binary frame closes the connection", async (t) => {
   const { client, feed } = start();
   feed.handlers.message(client.socket, Buffer.from('{"op":"unsubscribe"}'), true);

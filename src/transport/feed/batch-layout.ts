@@ -80,6 +80,7 @@ export function readBatchHead(view: DataView): BatchHead {
   if (view.getUint8(1) !== BATCH_REPORTS)
     throw new LayoutError(`messages of type ${view.getUint8(1)} are not known`);
   if (view.byteLength < BATCH_BYTES) throw new LayoutError("a batch is cut off");
+  if (view.getUint16(2, true) !== 0) throw new LayoutError("reserved bytes of a batch are not 0");
   const head: BatchHead = {
     n: view.getUint32(4, true),
     t: view.getFloat64(8, true),
@@ -90,6 +91,12 @@ export function readBatchHead(view: DataView): BatchHead {
   if (BATCH_BYTES + head.introductionBytes + head.moves * MOVE_BYTES !== view.byteLength)
     throw new LayoutError("the parts of a batch do not make up its length");
   return head;
+}
+
+/** The number of a batch, also of one with a mistake; undefined if that does not tell either. */
+export function batchNumber(bytes: Uint8Array): number | undefined {
+  const isBatch = bytes.byteLength >= 8 && bytes[0] === VERSION && bytes[1] === BATCH_REPORTS;
+  return isBatch ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true) : undefined;
 }
 
 /** The introductions of a batch, in order. @throws LayoutError */

@@ -21,10 +21,14 @@ import {
   type DeleteMessage,
   type Place,
   type Rate,
+  type ReportMessage,
   type Subscribe,
   type SubscribeEvents,
   TOLERANCES,
   type Tolerance,
+  type Unsubscribe,
+  type UnsubscribeEvents,
+  type Update,
 } from "./protocol.ts";
 
 /** What is wrong with a message, with `view`, `events` and `n` of it if it had them. */
@@ -41,8 +45,33 @@ export interface MessageProblem {
 }
 export type Decoded = { is: "message"; message: ClientMessage } | { is: "problem"; problem: MessageProblem };
 
-/** Parts of the protocol that this version does not have. Ignoring them would show the client what it did not ask for. */
-const UNSUPPORTED = ["fields"] as const;
+/** Members of each message. */
+const SUBSCRIBE = members<Subscribe>({
+  ...{ op: true, view: true, bbox: true, ids: true, follow: true, kinds: true, where: true },
+  ...{ rate: true, tolerance: true, max: true, at: true, speed: true },
+});
+const SUBSCRIBE_EVENTS = members<SubscribeEvents>({
+  ...{ op: true, events: true, after: true, types: true, where: true },
+});
+const UPDATE = members<Update>({
+  ...{ op: true, view: true, bbox: true, kinds: true, where: true, at: true, speed: true },
+});
+const UNSUBSCRIBE = members<Unsubscribe>({ op: true, view: true });
+const UNSUBSCRIBE_EVENTS = members<UnsubscribeEvents>({ op: true, events: true });
+const REPORT = members<ReportMessage>({ op: true, n: true, reports: true });
+const COMMAND = members<CommandMessage>({
+  ...{ op: true, n: true, id: true, command: true, name: true, data: true },
+});
+const DELETE = members<DeleteMessage>({ op: true, n: true, id: true, erase: true, command: true });
+const FOLLOW = members<NonNullable<Place["follow"]>>({ id: true, radius: true });
+/** Of any message. */
+const SUPPORTED = new Set(
+  [SUBSCRIBE, SUBSCRIBE_EVENTS, REPORT, COMMAND, DELETE].flatMap((names) => [...names]),
+);
+
+function members<Message>(names: Record<keyof Message, true>): ReadonlySet<string> {
+  return new Set(Object.keys(names));
+}
 
 /** Thrown inside this file only, and caught in `decodeMessage`. */
 class Invalid extends Error {
@@ -81,8 +110,8 @@ function decode(value: unknown): ClientMessage {
   const fields = value as Fields;
   switch (fields.op) {
     case "subscribe":
-      refuseUnsupported(fields);
       if (fields.events !== undefined) return subscribeEvents(fields);
+      refuseOthers(fields, SUBSCRIBE, "a view");
       return {
         op: "subscribe",
         view: viewName(fields.view),
@@ -95,10 +124,10 @@ function decode(value: unknown): ClientMessage {
         max: optional(fields.max, max),
       };
     case "update": {
-      refuseUnsupported(fields);
       for (const name of ["ids", "follow", "rate", "tolerance", "max", "events"])
         if (fields[name] !== undefined)
           throw new Invalid("bad-request", `\`${name}\` cannot be updated: unsubscribe and subscribe again`);
+      refuseOthers(fields, UPDATE, "an update");
       if (["bbox", "kinds", "where", "at", "speed"].every((name) => fields[name] === undefined))
         throw new Invalid("bad-request", "an update has a `bbox`, `kinds`, `where`, `at` or `speed`");
       return {
@@ -112,14 +141,20 @@ function decode(value: unknown): ClientMessage {
       };
     }
     case "unsubscribe":
-      refuseUnsupported(fields);
-      if (fields.events !== undefined) return { op: "unsubscribe", events: eventsName(fields) };
+      if (fields.events !== undefined) {
+        refuseOthers(fields, UNSUBSCRIBE_EVENTS, "`unsubscribe` of events");
+        return { op: "unsubscribe", events: viewName(fields.events, "events") };
+      }
+      refuseOthers(fields, UNSUBSCRIBE, "`unsubscribe`");
       return { op: "unsubscribe", view: viewName(fields.view) };
     case "report":
+      refuseOthers(fields, REPORT, "`report`");
       return { op: "report", n: messageNumber(fields.n), reports: reports(fields.reports) };
     case "command":
+      refuseOthers(fields, COMMAND, "a command");
       return { op: "command", n: messageNumber(fields.n), ...command(fields) };
     case "delete":
+      refuseOthers(fields, DELETE, "a deletion");
       return { op: "delete", n: messageNumber(fields.n), ...deletion(fields) };
     default:
       throw new Invalid(
@@ -129,10 +164,18 @@ function decode(value: unknown): ClientMessage {
   }
 }
 
-function refuseUnsupported(fields: Fields): void {
-  for (const name of UNSUPPORTED)
-    if (fields[name] !== undefined)
-      throw new Invalid("bad-request", `\`${name}\` is not supported by this version`);
+/** To ignore a member, also one that is misspelt, would show or do what the client did not ask for. */
+function refuseOthers(fields: Fields, known: ReadonlySet<string>, what: string): void {
+  const others = Object.keys(fields).filter((name) => !known.has(name));
+  const unsupported = others.find((name) => !SUPPORTED.has(name));
+  if (unsupported !== undefined)
+    throw new Invalid("bad-request", `\`${shown(unsupported)}\` is not supported by this version`);
+  if (others.length > 0) throw new Invalid("bad-request", `${what} has no \`${others[0]}\``);
+}
+
+/** A name may be as long as a message. */
+function shown(name: string): string {
+  return name.length <= MAX_NAME_LENGTH ? name : `${name.slice(0, MAX_NAME_LENGTH)}…`;
 }
 
 function viewName(value: unknown, member = "view"): string {
@@ -144,23 +187,14 @@ function viewName(value: unknown, member = "view"): string {
   return value;
 }
 
-/** Members that only a view has would be ignored. */
-const OF_VIEWS = ["view", "bbox", "ids", "follow", "kinds", "rate", "tolerance", "max", "at", "speed"];
-
-function eventsName(fields: Fields): string {
-  for (const name of OF_VIEWS)
-    if (fields[name] !== undefined)
-      throw new Invalid("bad-request", `a subscription to events has no \`${name}\``);
-  return viewName(fields.events, "events");
-}
-
 function subscribeEvents(fields: Fields): SubscribeEvents {
+  refuseOthers(fields, SUBSCRIBE_EVENTS, "a subscription to events");
   const { after } = fields;
   if (after !== undefined && (typeof after !== "string" || after.length > MAX_CURSOR_LENGTH))
     throw new Invalid("bad-request", "`after` must be a cursor, `start` or `now`");
   return {
     op: "subscribe",
-    events: eventsName(fields),
+    events: viewName(fields.events, "events"),
     after,
     types: optional(fields.types, (value) => kinds(value, "types")),
     where: optional(fields.where, where),
@@ -214,6 +248,8 @@ function follow(value: unknown): { id: string; radius: number } {
       "bad-request",
       `\`follow\` must have an \`id\` and a \`radius\` in metres, above 0 and at most ${MAX_FOLLOW_RADIUS}`,
     );
+  const other = Object.keys(value as Fields).find((name) => !FOLLOW.has(name));
+  if (other !== undefined) throw new Invalid("bad-request", `\`follow\` has no \`${shown(other)}\``);
   return { id, radius };
 }
 

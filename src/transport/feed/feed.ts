@@ -8,6 +8,7 @@ import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { History } from "../../tracks/history.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
+import { batchNumber } from "./batch-layout.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { decodeMessage } from "./decode.ts";
@@ -16,10 +17,10 @@ import type { Format } from "./format.ts";
 import { JsonFormat } from "./json-format.ts";
 import { LayoutError } from "./layout.ts";
 import { Playbacks } from "./playbacks.ts";
-import { type ClientMessage, PROTOCOL_BINARY } from "./protocol.ts";
+import { BATCH_REASONS, type ClientMessage, PROTOCOL_BINARY } from "./protocol.ts";
 import { type Sent, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { takeBatch } from "./take-batch.ts";
+import { TooManyHandles, takeBatch } from "./take-batch.ts";
 import { takeCommand } from "./take-command.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
 import type { InterestSink } from "./view.ts";
@@ -249,8 +250,9 @@ export class Feed {
     } catch (error) {
       if (!(error instanceof LayoutError)) throw error;
       // Both ends count handles: after a batch that cannot be read they may mean other things to each.
-      session.refuse({ type: "bad-request", detail: error.message });
-      session.close("bad_message");
+      const why = error instanceof TooManyHandles ? "too_many_handles" : "not_a_batch";
+      const problem = { type: "bad-request", detail: error.message, n: batchNumber(data) } as const;
+      session.closeAfter(problem, BATCH_REASONS[why]);
     }
   }
 

@@ -130,7 +130,7 @@ export function putFrameHead(view: DataView, head: FrameHead): void {
   view.setUint32(36, head.fullBytes, true);
 }
 
-/** Reads and checks a frame's head: version, type, and that the parts have just the length of the frame. @throws LayoutError */
+/** Reads and checks a frame's head: version, type, flags, and that the parts have just the length of the frame. @throws LayoutError */
 export function readFrameHead(view: DataView): FrameHead {
   if (view.byteLength < 2) throw new LayoutError("a frame is cut off");
   if (view.getUint8(0) !== VERSION) throw new LayoutError(`version ${view.getUint8(0)} is not known`);
@@ -139,6 +139,8 @@ export function readFrameHead(view: DataView): FrameHead {
   if (type < FRAME_SNAPSHOT || type > FRAME_CLUSTERS)
     throw new LayoutError(`frames of type ${type} are not known`);
   const flags = view.getUint8(2);
+  if ((flags & ~(FLAG_FIRST | FLAG_LAST)) !== 0) throw new LayoutError(`flags ${flags} are not known`);
+  if (view.getUint8(3) !== 0) throw new LayoutError("a reserved byte of a frame is not 0");
   const head: FrameHead = {
     type,
     first: (flags & FLAG_FIRST) !== 0,
@@ -315,6 +317,8 @@ export function readFull(view: DataView, at: number, end: number): { full: Full;
     throw new LayoutError("a full record's strings do not make up its length");
   const liveness = view.getUint8(at + 96);
   if (LIVENESS_NAMES[liveness] === undefined) throw new LayoutError(`liveness ${liveness} is not known`);
+  const flags = view.getUint8(at + 97);
+  if ((flags & ~IMPLAUSIBLE_FLAG) !== 0) throw new LayoutError(`flags ${flags} of a record are not known`);
   const texts = new TextReader(view, at + FULL_BYTES);
   const [id, kind, state, source, attributes, labels, fences] = lengths.map((length) => texts.next(length));
   const full: Full = {
@@ -331,7 +335,7 @@ export function readFull(view: DataView, at: number, end: number): { full: Full;
     heading: view.getFloat64(at + 64, true),
     accuracy: view.getFloat64(at + 72, true),
     liveness,
-    implausible: (view.getUint8(at + 97) & IMPLAUSIBLE_FLAG) !== 0,
+    implausible: (flags & IMPLAUSIBLE_FLAG) !== 0,
     ...{ id, kind, state, source, attributes, labels, fences },
   };
   return { full, next };

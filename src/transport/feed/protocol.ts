@@ -316,3 +316,9 @@ export const CLOSE_CODES = {
   too_slow: { code: 4408, reason: "the client made no progress reading for too long", reconnect: true },
 } as const;
 export type CloseCode = keyof typeof CLOSE_CODES;
+
+/** The reasons of `bad_message` where one binary message was enough. */
+export const BATCH_REASONS = {
+  not_a_batch: "a binary message was no batch of reports: handles cannot be trusted any more",
+  too_many_handles: "more handles than a connection may introduce",
+} as const;

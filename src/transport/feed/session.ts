@@ -142,11 +142,17 @@ export class Session implements ViewSink {
     else this.sendMessage({ op: "error", ...problem(type, detail), view, events, n, position, ended });
   }
 
-  close(why: CloseCode): void {
+  /** Tells the client what was wrong with a message that is not the protocol and after which nothing can go on, and closes. */
+  closeAfter({ type, detail, n }: MessageProblem, reason: string): void {
+    this.sendMessage({ op: "error", ...problem(type, detail), n });
+    this.close("bad_message", reason);
+  }
+
+  /** @param reason where it says more than that of the catalogue */
+  close(why: CloseCode, reason: string = CLOSE_CODES[why].reason): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    const { code, reason } = CLOSE_CODES[why];
-    this.socket.close(code, reason);
+    this.socket.close(CLOSE_CODES[why].code, reason);
   }
 
   /** The peer or the server has closed the socket. */

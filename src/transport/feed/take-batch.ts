@@ -18,6 +18,9 @@ interface Named extends Introduction {
   slot: number;
 }
 
+/** A batch that introduces more than a connection may. */
+export class TooManyHandles extends LayoutError {}
+
 /**
  * Takes one binary message. Resolves when it has been answered; rejects if `ingest` fails, which it must not.
  * @throws LayoutError if it is no batch: then no handle can be trusted any more, and the connection must end.
@@ -46,7 +49,7 @@ function introduce(handles: Handles, introductions: readonly Introduction[]): vo
     const { id, kind, source } = introduction;
     handles.text += id.length + kind.length + source.length;
     if (handles.known.length >= MAX_HANDLES_PER_CONNECTION || handles.text > MAX_HANDLE_TEXT)
-      throw new LayoutError(
+      throw new TooManyHandles(
         `a connection has at most ${MAX_HANDLES_PER_CONNECTION} handles, with names of ${MAX_HANDLE_TEXT} characters`,
       );
     const fault = sourceFault(introduction);
