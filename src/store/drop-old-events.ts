@@ -1,10 +1,11 @@
 /**
  * Retention: drops the daily partitions of events that are too old, and what is as old in the default one. Before they go, the last of them
- * becomes the floor, so that a reader that needs what is gone is told so.
+ * becomes the floor, so that a reader that needs what is gone is told so. Dead letters go with them.
  */
 import type { PoolClient } from "pg";
 import { MAX_BACKGROUND_ROWS } from "../limits.ts";
 import { type Dropped, dropDailyPartitions, type PartitionedTable } from "./daily-partitions.ts";
+import { dropDeadLetters } from "./drop-dead-letters.ts";
 import { type StoreContext, withClient } from "./session.ts";
 
 /** Input: none. Raises the floor to the last of the rows that a name stands for. */
@@ -24,7 +25,7 @@ WITH old AS (
 )
 SELECT count(*)::int AS count FROM gone`;
 
-/** @param retentionMs how old an event may be. */
+/** @param retentionMs how old an event may be, and for how long a dead letter is kept. */
 export async function dropOldEvents(context: StoreContext, retentionMs: number): Promise<Dropped> {
   const outcome = await dropDailyPartitions(context, "event", { retentionMs, reachDays: 0 }, raiseFloorTo);
   for (let count = outcome.locked ? 0 : MAX_BACKGROUND_ROWS; count === MAX_BACKGROUND_ROWS; ) {
@@ -33,6 +34,7 @@ export async function dropOldEvents(context: StoreContext, retentionMs: number):
     );
     count = rows[0]!.count;
   }
+  await dropDeadLetters(context, retentionMs);
   return outcome;
 }
 

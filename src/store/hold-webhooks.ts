@@ -27,6 +27,7 @@ WITH own AS MATERIALIZED (
   RETURNING d.*
 )
 SELECT h.generation::float8 AS generation, h.redelivered::float8 AS redelivered, h.era, h.xid::text::float8 AS xid, h.id::float8 AS at,
+  extract(epoch FROM h.paused_until)::float8 * 1000 AS paused_until,
   w.id, w.url, w.filter, w.enabled, w.disabled_reason, w.secret,
   CASE WHEN w.previous_until > clock_timestamp() THEN w.previous_secret END AS previous_secret,
   extract(epoch FROM w.created_at)::float8 * 1000 AS created_at
@@ -51,6 +52,7 @@ interface Row extends WebhookColumns {
   era: number;
   xid: number;
   at: number;
+  paused_until: number | null;
 }
 
 export async function holdWebhooks(client: PoolClient, holder: string, leaseMs: number): Promise<Held[]> {
@@ -60,6 +62,7 @@ export async function holdWebhooks(client: PoolClient, holder: string, leaseMs: 
     generation: row.generation,
     redelivered: row.redelivered,
     cursor: { era: row.era, xid: row.xid, id: row.at },
+    pausedUntil: row.paused_until ?? undefined,
   }));
 }
 

@@ -25,6 +25,8 @@ const BEGIN = `
 INSERT INTO webhook_delivery (webhook, era, xid, id)
 SELECT ?::uuid, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM cluster`;
 
+const GO_ON = "UPDATE webhook_delivery SET paused_until = NULL WHERE webhook = ?::uuid";
+
 export class StoredWebhooks implements WebhookStore, DeliveryStore {
   readonly #context: StoreContext;
   readonly #orm: MikroORM;
@@ -53,18 +55,23 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
   }
 
   change(id: string, { url, where, enabled }: WebhookChange): Promise<boolean> {
-    return this.#configure(async (em) => {
-      const found = await em.findOne(Webhook, { id });
-      if (found === null) return false;
-      if (url !== undefined) found.url = url;
-      if (where !== undefined) found.filter = where;
-      if (enabled !== undefined) {
-        found.enabled = enabled;
-        found.disabledReason = null;
-      }
-      await em.flush();
-      return true;
-    });
+    return this.#configure((em) =>
+      em.transactional(async (tx) => {
+        const found = await tx.findOne(Webhook, { id });
+        if (found === null) return false;
+        const isOther = url !== undefined && url !== found.url;
+        // Before the webhook itself is written: in the order in which who delivers it saves.
+        if (isOther || (enabled === true && !found.enabled)) await tx.execute(GO_ON, [id]);
+        if (url !== undefined) found.url = url;
+        if (where !== undefined) found.filter = where;
+        if (enabled !== undefined) {
+          found.enabled = enabled;
+          found.disabledReason = null;
+        }
+        await tx.flush();
+        return true;
+      }),
+    );
   }
 
   rotate(id: string, secret: string, previousUntil: number): Promise<boolean> {

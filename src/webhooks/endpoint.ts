@@ -32,8 +32,11 @@ export class Endpoint {
   #pausedUntil = 0;
   #disabledReason: string | undefined;
 
-  constructor(options: EndpointOptions) {
+  /** @param pausedUntil as another node left it: nothing is sent before, then one request at a time until one is taken. */
+  constructor(options: EndpointOptions, pausedUntil = 0) {
     this.#options = options;
+    this.#pausedUntil = pausedUntil;
+    if (pausedUntil > options.clock.now()) this.#failuresInARow = WEBHOOK_PAUSE_AFTER;
   }
 
   /** Nothing is to be sent before, Unix ms. */
@@ -76,14 +79,11 @@ export class Endpoint {
 
   #failed(retryAfterMs: number | undefined): void {
     const { clock, random } = this.#options;
-    const now = clock.now();
-    this.#failuresInARow++;
-    if (retryAfterMs !== undefined)
-      this.#pausedUntil = now + Math.min(retryAfterMs, WEBHOOK_RETRY_AFTER_LONGEST_MS);
-    else if (this.#failuresInARow >= WEBHOOK_PAUSE_AFTER) {
-      const failures = this.#failuresInARow - WEBHOOK_PAUSE_AFTER + 1;
-      this.#pausedUntil = now + backoff(failures, WEBHOOK_PAUSE_LONGEST_MS, random());
-    }
+    const failures = ++this.#failuresInARow - WEBHOOK_PAUSE_AFTER + 1;
+    const asked = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
+    const own = failures > 0 ? backoff(failures, WEBHOOK_PAUSE_LONGEST_MS, random()) : 0;
+    // Requests that were under way together may be told different times.
+    this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + Math.max(asked, own));
   }
 
   /** A letter after one more attempt that failed: when to try again, or that it is given up. */

@@ -59,7 +59,7 @@ export interface WebhookStore {
   /** Begins with what happens from now on. @param secret base64 @returns false if there are `MAX_WEBHOOKS` */
   create(webhook: Omit<Webhook, "secrets" | "disabledReason"> & { secret: string }): Promise<boolean>;
   statuses(id?: string): Promise<WebhookStatus[]>;
-  /** @returns false if there is none. */
+  /** Another address, or being enabled again, ends a pause. @returns false if there is none. */
   change(id: string, change: WebhookChange): Promise<boolean>;
   /** The secret of before signs too, until then (Unix ms). @returns false if there is none. */
   rotate(id: string, secret: string, previousUntil: number): Promise<boolean>;
@@ -77,6 +77,8 @@ export interface Held {
   cursor: Cursor;
   /** Rises when dead letters are to be tried again. */
   redelivered: number;
+  /** As it was saved: nothing is tried before, Unix ms. */
+  pausedUntil?: number;
 }
 
 /** What came of it. */

@@ -59,7 +59,7 @@ export class WebhookWorker {
     this.#leaseEnd = leaseEnd;
     this.#cursor = held.cursor;
     this.#test = eventTest(held.webhook);
-    this.#endpoint = new Endpoint(options);
+    this.#endpoint = new Endpoint(options, held.pausedUntil);
     this.#arrival = new Arrival(options.clock);
     this.#follower = options.tail.follow(held.cursor);
   }

@@ -1,8 +1,8 @@
 import t from "tap";
 import type { CloudEvent } from "../../src/events/cloud-event.ts";
-import { MAX_EVENT_SCAN } from "../../src/limits.ts";
+import { MAX_EVENT_SCAN, MAX_EVENT_STREAMS } from "../../src/limits.ts";
 import { problemOf } from "../http/fixture.ts";
-import { type Rig, rig, type SseMessage, sse } from "./rig.ts";
+import { AUTHORIZED, type Rig, rig, type SseMessage, sse } from "./rig.ts";
 
 interface Page {
   events: CloudEvent[];
@@ -119,6 +119,26 @@ for (const server of ["ws", "uws"] as const) {
       t.pass("a client that goes away is forgotten");
     },
   );
+}
+
+for (const server of ["ws", "uws"] as const) {
+  t.test(`[EV8] HEAD has the headers of a stream, and leaves none open (${server})`, async (t) => {
+    const made = await rig(t, server);
+    const headers = { ...AUTHORIZED, accept: "text/event-stream" };
+    const head = async () => {
+      const { status, headers: got } = await fetch(`${made.url}/v1/events`, { method: "HEAD", headers });
+      return `${status} ${got.get("content-type")}`;
+    };
+    const answers = new Set<string>();
+    for (let left = MAX_EVENT_STREAMS + 1; left > 0; left -= 50)
+      for (const answer of await Promise.all(Array.from({ length: 50 }, head))) answers.add(answer);
+    t.same([...answers], ["200 text/event-stream"]);
+    t.equal(made.tail.followers, 0);
+    await made.writer.write(["a"]);
+    const stream = await openStream(made, {}, "?after=start");
+    t.equal((await stream.event()).subject, "a");
+    await stream.close();
+  });
 }
 
 t.test("[EV9] a stream that nothing passes tells how far it has come", async (t) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 import t, { type Test } from "tap";
 import { START } from "../../src/events/cursor.ts";
@@ -7,6 +8,7 @@ import { open, rows } from "../store/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
+import { openEmbedded, openOnPostgres } from "./rig.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -48,6 +50,36 @@ t.test("[EV15] a store that is opened drops what is too old", async (t) => {
   while ((await dayNames(store)).length > 3) await new Promise((resolve) => setTimeout(resolve, 20));
   t.same((await store.eventLog.read(START, 10)).events, []);
 });
+
+for (const [name, openStore] of Object.entries({ server: openOnPostgres, embedded: openEmbedded })) {
+  t.test(`[EV36] dead letters are kept as long as events after they were given up (${name})`, async (t) => {
+    const store = await openStore(t);
+    t.teardown(() => store.close());
+    const webhook = { id: randomUUID(), url: "http://127.0.0.1:9/", enabled: true, secret: "AAAA" };
+    await store.webhooks.create({ ...webhook, createdAt: Date.now() });
+    const letter = (id: number, days: number, nextAt: string | null) =>
+      store.context.pool.query(
+        `INSERT INTO webhook_letter (webhook, era, xid, id, type, subject, time, data, attempts, failed_since, next_at)
+         VALUES ($1, 1, '9', $2, 't', 's', '2020-01-01Z', '{}', 12, now() - make_interval(days => $3), $4)`,
+        [webhook.id, id, days, nextAt],
+      );
+    await letter(1, 7, null);
+    await letter(2, 7, "2020-01-01Z");
+    await letter(3, 5, null);
+    await letter(4, 1, null);
+    await store.context.pool.query(
+      `INSERT INTO webhook_letter SELECT webhook, era, xid, n, type, subject, time, data, attempts, failed_since
+       FROM webhook_letter, generate_series(1001, 1450) AS n WHERE id = 1`,
+    );
+    await dropOldEvents(store.context, 5 * DAY_MS);
+    const left = await rows<{ id: string }>(store, "SELECT id FROM webhook_letter ORDER BY id");
+    t.same(
+      left.map(({ id }) => Number(id)),
+      [2, 3, 4],
+    );
+    t.match(await store.webhooks.statuses(), [{ waiting: 1, dead: 2 }]);
+  });
+}
 
 async function checkDropping(t: Test, store: Store): Promise<void> {
   const old = [await makeDay(store, 9), await makeDay(store, 7), await makeDay(store, 3)];

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Segment } from "../../src/tracks/segment.ts";
-import { trackFeature } from "../../src/transport/http/track-features.ts";
+import { movingFeature, trackFeature } from "../../src/transport/http/track-features.ts";
 
 const point = (t: number) => ({ t, lon: 10, lat: 50, alt: NaN, speed: 1, course: NaN });
 const segment: Segment = {
@@ -25,3 +25,30 @@ t.test("[TR13] a piece of a way says what the entity was, in GeoJSON", async (t)
     fences: [],
   });
 });
+
+t.test("[TR13] a piece of one place is a line in GeoJSON, and one instant as a moving feature", async (t) => {
+  const one = { ...segment, points: [point(1_000)] };
+  const { geometry, properties } = trackFeature(one);
+  t.same(geometry.coordinates, [
+    [10, 50],
+    [10, 50],
+  ]);
+  t.equal(properties.times.length, 2);
+  t.same(properties.speed, [1, 1]);
+  t.match(movingFeature("a", [one]).temporalGeometry, {
+    datetimes: ["1970-01-01T00:00:01.000Z"],
+    coordinates: [[10, 50]],
+  });
+});
+
+t.test(
+  "[TR13] the instants of a moving feature ascend, also after a piece that only touches them",
+  async (t) => {
+    const touching = { ...segment, state: "waiting", points: [point(1_000)] };
+    const { temporalGeometry, temporalProperties } = movingFeature("a", [touching, segment]);
+    const times = ["1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z"];
+    t.match(temporalGeometry, { type: "MovingPoint", datetimes: times });
+    for (const { datetimes } of temporalProperties) t.same(datetimes, times.slice(0, datetimes.length));
+    t.match(temporalProperties.at(-1), { state: { values: ["moving"] } });
+  },
+);

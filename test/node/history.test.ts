@@ -153,6 +153,13 @@ async function history(t: Test, node: Serving, written: (rows: number) => Promis
       id: "truck",
       temporalGeometry: { type: "MovingPoint", interpolation: "Linear" },
     });
+    const movingPage = await list("/v1/entities/ship%2F%C3%BC/track?f=mf-json&limit=1");
+    t.match(movingPage.links, [
+      { rel: "self", type: "application/mf+json" },
+      { rel: "next", type: "application/mf+json" },
+    ]);
+    const touched = await list(`/v1/entities/truck/track?f=mf-json&datetime=../${at(0)}`);
+    t.match(touched.features, [{ temporalGeometry: { datetimes: [at(0)], coordinates: [[25, 60]] } }]);
     const { datetimes, coordinates } = moving.features[0].temporalGeometry as unknown as {
       datetimes: string[];
       coordinates: number[][];

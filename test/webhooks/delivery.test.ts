@@ -158,6 +158,21 @@ t.test("[EV24] Retry-After is honoured, and 410 disables", async (t) => {
   t.equal(receiver.received.length, count + 2);
 });
 
+t.test("[EV23] [EV24] a Retry-After that is over at once shortens no pause", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const headers = { "retry-after": "0" };
+  receiver.answer = (): Answer => ({ status: 503, headers });
+  rig.node();
+  await rig.writer.write(Array.from({ length: 100 }, (_, i) => `s${i}`));
+  await until(async () => (await rig.status(id)).waiting === 100);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const { length } = receiver.received;
+  t.ok(length < 30, `${length} requests, not one for each subject`);
+  t.type((await rig.status(id)).pausedUntil, "number");
+});
+
 const STORES = {
   PostgreSQL: openOnPostgres,
   "the embedded database": openEmbedded,

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import t from "tap";
+import { openEmbedded, openOnPostgres } from "../events/rig.ts";
 import { open } from "../store/fixture.ts";
+import { hurriedClock } from "../support/hurried-clock.ts";
 import { holding, waits } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
@@ -36,6 +38,39 @@ t.test(
     t.equal(third.held, 1);
   },
 );
+
+const STORES = { PostgreSQL: openOnPostgres, "the embedded database": openEmbedded };
+for (const [name, openStore] of Object.entries(STORES)) {
+  t.test(`[EV23] [EV24] another holder keeps to the pause: ${name}`, async (t) => {
+    const receiver = await Receiver.start(t);
+    const rig = await deliveryRig(t, await openStore(t));
+    const id = await rig.hook(receiver.url);
+    receiver.answer = () => ({ status: 429, headers: { "retry-after": "300" } });
+    const first = rig.node();
+    await rig.writer.write(["a"]);
+    await until(async () => (await rig.status(id)).waiting === 1);
+    const { pausedUntil } = await rig.status(id);
+    t.ok(pausedUntil! > Date.now() + 200_000);
+    await first.stop();
+
+    receiver.answer = () => ({ status: 204 });
+    const second = rig.node();
+    await until(() => second.held === 1);
+    await rig.writer.write(["b"]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    t.equal(receiver.received.length, 1, "nothing is sent");
+    await second.stop();
+    t.equal((await rig.status(id)).pausedUntil, pausedUntil);
+
+    const { webhooks } = rig.store;
+    await webhooks.change(id, { where: null, enabled: true });
+    t.equal((await rig.status(id)).pausedUntil, pausedUntil, "it was enabled all the time");
+    await webhooks.change(id, { url: `${receiver.url}2` });
+    t.equal((await rig.status(id)).pausedUntil, undefined, "another address");
+    rig.node({ clock: hurriedClock(100) });
+    await until(() => receiver.taken.length === 2);
+  });
+}
 
 t.test("[EV28] a holder that was overtaken saves nothing", async (t) => {
   const { url } = await testDatabase(t);

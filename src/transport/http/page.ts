@@ -10,13 +10,18 @@ export function unreached(missing: readonly number[]): Response {
   );
 }
 
-export function nextLink(url: URL, after: string): Link {
+export function nextLink(url: URL, after: string, type?: string): Link {
   const next = new URLSearchParams(url.searchParams);
   next.set("after", after);
-  return link("next", url.pathname, next);
+  return link("next", url.pathname, next, type);
 }
 
-export function link(rel: Link["rel"], path: string, parameters: URLSearchParams): Link {
+export function link(
+  rel: Link["rel"],
+  path: string,
+  parameters: URLSearchParams,
+  type: string = GEOJSON,
+): Link {
   const query = parameters.toString();
-  return { rel, type: GEOJSON, href: query === "" ? path : `${path}?${query}` };
+  return { rel, type, href: query === "" ? path : `${path}?${query}` };
 }

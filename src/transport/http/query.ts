@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_NAME_LENGTH, MAX_QUERY_NAMES } from "../../limits.ts";
 import { parseTime } from "../ingest/parse-time.ts";
+import { textFault } from "../ingest/text.ts";
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
@@ -61,11 +62,22 @@ export const interval = z
     "must be two times with a slash between them, either of them may be ..",
   );
 
+/** What a stored text could be: PostgreSQL refuses to compare with others. @param lines as of `textFault` */
+export const storableText = (longest: number, lines = false) =>
+  z
+    .string()
+    .min(1)
+    .max(longest)
+    .superRefine((text, context) => {
+      const fault = textFault(text, lines);
+      if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+    });
+
 /** Names with commas between them. */
 export const names = z
   .string()
   .transform((text) => text.split(","))
-  .pipe(z.array(z.string().min(1).max(MAX_NAME_LENGTH)).max(MAX_QUERY_NAMES));
+  .pipe(z.array(storableText(MAX_NAME_LENGTH)).max(MAX_QUERY_NAMES));
 
 /** One value a name; a repeated name keeps all, which the schema refuses. */
 export function flatten(parameters: URLSearchParams): Record<string, string | string[]> {

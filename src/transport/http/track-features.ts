@@ -2,9 +2,10 @@
 import { isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../../picture/record.ts";
 import type { Segment, TrackPoint } from "../../tracks/segment.ts";
 
-/** A segment as a LineString; the lists of its properties have an entry for each position. */
+/** A segment as a LineString; the lists of its properties have an entry for each position. It has two at least, if need be the same. */
 export function trackFeature(segment: Segment) {
-  const { id, kind, state, attributes, labels, fences, recorded, hold, points } = segment;
+  const { id, kind, state, attributes, labels, fences, recorded, hold } = segment;
+  const points = segment.points.length === 1 ? [segment.points[0], segment.points[0]] : segment.points;
   return {
     type: "Feature",
     id: `${id}/${isoTime(points[0].t)}`,
@@ -53,7 +54,8 @@ export function movingFeature(id: string, segments: readonly Segment[]) {
     coordinates: coordinatesOf(points),
     interpolation: "Linear",
   }));
-  const states = segments.map(({ points, state }) => [isoTime(points[0].t), state] as const);
+  // Of two at the same time the later counts: the one before only ends there.
+  const states = new Map(segments.map(({ points, state }) => [isoTime(points[0].t), state]));
   return {
     type: "Feature",
     id,
@@ -63,8 +65,8 @@ export function movingFeature(id: string, segments: readonly Segment[]) {
     temporalProperties: [
       ...stretches.flatMap(samplesOf),
       {
-        datetimes: states.map(([time]) => time),
-        state: { type: "Text", values: states.map(([, state]) => state), interpolation: "Step" },
+        datetimes: [...states.keys()],
+        state: { type: "Text", values: [...states.values()], interpolation: "Step" },
       },
     ],
     properties: { kind: segments.at(-1)?.kind },

@@ -4,7 +4,7 @@ import type { CommandHandler } from "../../../actors/messages.ts";
 import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
 import { RETRY_AFTER } from "../json-body.ts";
-import { pathId } from "../path-id.ts";
+import { entityId } from "../path-id.ts";
 import { PROBLEMS } from "../problem.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten } from "../query.ts";
@@ -45,10 +45,8 @@ export function deletionsRoute(app: OpenAPIHono, handler: CommandHandler, newId:
   app.openAPIRegistry.registerPath(route);
   app.delete("/v1/entities/:id", async (c) => {
     const url = new URL(c.req.url);
-    const entity = pathId(url.pathname);
-    if (entity === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
-    const fault = nameFault("the id", entity, MAX_ID_LENGTH);
-    if (fault !== undefined) return problemResponse("bad-request", fault);
+    const entity = entityId(url.pathname);
+    if (entity instanceof Response) return entity;
     const query = Query.safeParse(flatten(url.searchParams));
     if (!query.success) return refuseInvalid(query.error);
     const id = c.req.header("idempotency-key");

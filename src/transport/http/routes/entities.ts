@@ -19,7 +19,17 @@ import {
 import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { bbox, flatten, instant, listLimit, names, numbers, numberText, wholeText } from "../query.ts";
+import {
+  bbox,
+  flatten,
+  instant,
+  listLimit,
+  names,
+  numbers,
+  numberText,
+  storableText,
+  wholeText,
+} from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 import { listThen } from "../then.ts";
@@ -70,10 +80,7 @@ const Query = z
       description: "With datetime: as far as it was known then.",
     }),
     limit: listLimit,
-    after: z
-      .string()
-      .min(1)
-      .max(MAX_ID_LENGTH)
+    after: storableText(MAX_ID_LENGTH)
       .optional()
       .openapi({ description: "The id after which to go on; the link `next` has it." }),
     partial: z.enum(["true", "false"]).default("false").openapi({

@@ -17,9 +17,9 @@ import {
 } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
 import { eventStream } from "../event-stream.ts";
-import { pathId } from "../path-id.ts";
+import { entityId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { flatten, names, wholeText } from "../query.ts";
+import { flatten, names, storableText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { CloudEventSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
@@ -39,7 +39,7 @@ const Query = z.strictObject({
     description: "Only these types, with commas between them.",
     example: "state.changed",
   }),
-  subject: z.string().min(1).max(MAX_ID_LENGTH).optional().describe("Only of this entity."),
+  subject: storableText(MAX_ID_LENGTH).optional().describe("Only of this entity."),
   where: z.string().min(1).max(MAX_EXPRESSION_LENGTH).optional().openapi({
     description: "Only events for which this CEL expression over `event` is true.",
     example: "event.data.to == 'online.moving'",
@@ -124,9 +124,8 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
   app.openAPIRegistry.registerPath(entityRoute);
   app.get("/v1/entities/:id/events", (c) => {
     const { pathname } = new URL(c.req.url);
-    const id = pathId(pathname.slice(0, -"/events".length));
-    if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
-    return answer(c.req.raw, id);
+    const id = entityId(pathname.slice(0, -"/events".length));
+    return id instanceof Response ? id : answer(c.req.raw, id);
   });
 }
 

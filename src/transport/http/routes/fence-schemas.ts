@@ -2,7 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { GEOJSON } from "../feature.ts";
-import { bbox, listLimit } from "../query.ts";
+import { bbox, listLimit, storableText } from "../query.ts";
 import { JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
 import { IfMatch } from "../versions.ts";
 
@@ -51,10 +51,7 @@ export const FencesQuery = z.strictObject({
     example: "24.5,59.9,25.5,60.3",
   }),
   limit: listLimit,
-  after: z
-    .string()
-    .min(1)
-    .max(MAX_NAME_LENGTH)
+  after: storableText(MAX_NAME_LENGTH)
     .optional()
     .openapi({ description: "The name after which to go on; the link `next` has it." }),
 });

@@ -5,10 +5,10 @@ import { DEFAULT_TRACK_SEGMENTS, MAX_ID_LENGTH, MAX_TRACK_SEGMENTS } from "../..
 import type { History } from "../../../tracks/history.ts";
 import type { Segment } from "../../../tracks/segment.ts";
 import { clip, everyOf, simplify } from "../../../tracks/thin.ts";
+import { parseTime } from "../../ingest/parse-time.ts";
 import { GEOJSON, type Link } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
-import { pathId } from "../path-id.ts";
-import { problemResponse } from "../problem-response.ts";
+import { entityId } from "../path-id.ts";
 import { flatten, instant, interval, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
@@ -23,6 +23,9 @@ type Format = keyof typeof TYPES;
 /** Simplification by more than a degree leaves nothing. */
 const MAX_SIMPLIFY_METRES = 100_000;
 const MAX_EVERY_S = 86_400;
+/** Of RFC 3339, Unix ms. */
+const FIRST_TIME = parseTime("0000-01-01T00:00:00+23:59");
+const LAST_TIME = parseTime("9999-12-31T23:59:59.999-23:59");
 
 const Query = z.strictObject({
   datetime: interval.optional().openapi({
@@ -55,12 +58,13 @@ const Query = z.strictObject({
 });
 type Query = z.output<typeof Query>;
 
-/** Unix ms as digits. */
+/** Unix ms as digits, of a time that can be written: PostgreSQL has none for others. */
 function wholeTime() {
   return z
     .string()
     .regex(/^-?\d{1,15}$/, "must be of a link next")
-    .transform(Number);
+    .transform(Number)
+    .refine((t) => t >= FIRST_TIME && t <= LAST_TIME, "must be of a link next");
 }
 
 const route = createRoute({
@@ -89,8 +93,8 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
   app.openAPIRegistry.registerPath(route);
   app.get("/v1/entities/:id/track", async (c) => {
     const url = new URL(c.req.url);
-    const id = pathId(url.pathname.slice(0, -"/track".length));
-    if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
+    const id = entityId(url.pathname.slice(0, -"/track".length));
+    if (id instanceof Response) return id;
     const parsed = Query.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error);
     if (history === undefined) return withoutHistory();
@@ -122,7 +126,6 @@ function asAsked(
   let points = clip(segment.points, from, to);
   if (every !== undefined) points = everyOf(points, every * 1_000);
   if (metres !== undefined) points = simplify(points, metres);
-  if (points.length === 1) points.push(points[0]);
   return points.length === 0 ? undefined : { ...segment, points };
 }
 
@@ -133,7 +136,7 @@ async function page(
 ): Promise<Response> {
   const { id, from, to, format, url, clock } = asked;
   const segments: Segment[] = [];
-  const links: Link[] = [link("self", url.pathname, url.searchParams)];
+  const links: Link[] = [link("self", url.pathname, url.searchParams, TYPES[format])];
   let last = -Infinity;
   let missing: number[] = [];
   for (;;) {
@@ -143,7 +146,7 @@ async function page(
       break;
     }
     if (segments.length === query.limit) {
-      links.push(nextLink(url, String(last)));
+      links.push(nextLink(url, String(last), TYPES[format]));
       await found.return({ missing });
       break;
     }

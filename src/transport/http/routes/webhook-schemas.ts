@@ -7,13 +7,12 @@ import { MAX_DEAD_LETTERS, MAX_EXPRESSION_LENGTH, MAX_URL_LENGTH } from "../../.
 import { ExpressionError } from "../../../picture/cel.ts";
 import type { WebhookStatus } from "../../../webhooks/ports.ts";
 import { isPublicAddress } from "../../webhooks/public-address.ts";
+import { storableText } from "../query.ts";
 import { CloudEventSchema } from "../schemas.ts";
 
 /** @param allowPrivate as `MUSTER_WEBHOOK_PRIVATE`. A name is judged when it is connected to, an address already here. */
 const url = (allowPrivate: boolean) =>
-  z
-    .string()
-    .max(MAX_URL_LENGTH)
+  storableText(MAX_URL_LENGTH)
     .superRefine((text, context) => {
       const refuse = (message: string) => context.addIssue({ code: "custom", message });
       const parsed = URL.parse(text);
@@ -26,10 +25,7 @@ const url = (allowPrivate: boolean) =>
         refuse("is a private, local or reserved address");
     })
     .openapi({ example: "https://example.com/muster" });
-const where = z
-  .string()
-  .min(1)
-  .max(MAX_EXPRESSION_LENGTH)
+const where = storableText(MAX_EXPRESSION_LENGTH, true)
   .superRefine((text, context) => {
     try {
       eventTest({ where: text });

@@ -118,7 +118,7 @@ export function webhooksRoutes(
       "get",
       "/v1/webhooks/{id}/dead-letters",
       "Events that could not be delivered for a day",
-      { 200: jsonAnswer(DeadLettersSchema, "The oldest first.") },
+      { 200: jsonAnswer(DeadLettersSchema, "The oldest first. Each is kept for `MUSTER_RETENTION`.") },
       { query: LettersQuery },
     ),
     describe(
