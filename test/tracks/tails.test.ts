@@ -153,6 +153,33 @@ t.test("[TR7] [TR18] a late report is told before the segment that it falls into
   t.equal(await lone.lonAt(6), 20, "nor when it has ended");
 });
 
+t.test("[TR12] [TR21] of what comes late it is told to a minute when it was known", async (t) => {
+  const lone = new Lone();
+  const [late, every] = [3_600, 4];
+  for (let now = 0; now <= 600; now += every) {
+    lone.pass(every);
+    lone.report(lone.now - late, now);
+  }
+  const end = lone.now;
+  const track = await lone.track();
+  for (const { recorded, points } of track.slice(1)) {
+    // The first is the last of the segment before.
+    const came = points.slice(1).map(({ t }) => second(t) + late);
+    t.equal(second(recorded), came[0]);
+    t.ok(came.at(-1)! - came[0] <= 60);
+  }
+  t.ok(track.length < 12, `${track.length} segments`);
+  for (let known = end % 7; known < end; known += 7) {
+    const told = (await lone.track(known)).flatMap(({ points }) => points.map(({ t }) => second(t) + late));
+    if (known >= every) t.ok(Math.max(...told) >= known - every && Math.max(...told) <= known + 60);
+    else t.same(told, []);
+  }
+  // Of what comes all at once there is no more to tell.
+  const before = lone.log.closed.length;
+  for (let i = 0; i < 64; i++) lone.report(end - late + 1 + i, i);
+  t.ok(lone.log.closed.length <= before + 2);
+});
+
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ delay: fc.constantFrom(0, 0, 3, 12), isOther: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ before: fc.constantFrom(0.5, 1, 2, 3, 7, 11, 20, 40) }) },

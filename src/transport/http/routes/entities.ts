@@ -19,7 +19,7 @@ import {
 import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { bbox, flatten, instant, listLimit, names, numbers, numberText, wholeText } from "../query.ts";
+import { bbox, flatten, instant, KNOWN, listLimit, names, numbers, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 import { listThen } from "../then.ts";
@@ -67,7 +67,7 @@ const Query = z
     known: instant.optional().openapi({
       type: "string",
       format: "date-time",
-      description: "With datetime: as far as it was known then.",
+      description: `With datetime. ${KNOWN}`,
     }),
     limit: listLimit,
     after: z

@@ -10,7 +10,7 @@ import { GEOJSON, type Link } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
-import { flatten, instant, interval, numberText, wholeText } from "../query.ts";
+import { flatten, instant, interval, KNOWN, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
 import { historyAway, withoutHistory } from "../then.ts";
@@ -31,9 +31,7 @@ const Query = z.strictObject({
     description: "from/to, RFC 3339; .. = without end. Default: all.",
     example: "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
   }),
-  known: instant
-    .optional()
-    .openapi({ type: "string", format: "date-time", description: "As far as it was known then." }),
+  known: instant.optional().openapi({ type: "string", format: "date-time", description: KNOWN }),
   simplify: numberText(0, MAX_SIMPLIFY_METRES).optional().openapi({
     type: "number",
     description:
