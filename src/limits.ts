@@ -219,6 +219,8 @@ export const MAX_HOLD_MS = 12 * 3_600_000;
 assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
 /** A report that comes so long after it was observed is told apart from those that come in time, so that what was known when can be told. */
 export const TRACK_DELAY_MS = 10_000;
+/** From the first to the last of such reports of one segment, which all count as known when the first came: a row a minute of an entity that always reports late. */
+export const MAX_KNOWN_SPAN_MS = 60_000;
 /** Points that a shard holds until they are in rows, and as many that are already: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
 export const MAX_SHARD_TRACK_BYTES = 7 * 2 ** 20;
 /** Rows of tracks in one statement on a server: some 500 KB. More are 10 ms in which nothing else is done. */
@@ -236,6 +238,7 @@ export const MAX_WAITING_TRACK_READS = 100;
 /** Rows of tracks written a second, at most: those of a million reports, which must not fall behind. */
 export const TRACK_ROWS_PER_SECOND = 20_000;
 assert.ok(TRACK_ROWS_PER_SECOND * MAX_SEGMENT_POINTS > 1_000_000);
+assert.ok((TRACK_ROWS_PER_SECOND * MAX_KNOWN_SPAN_MS) / 1_000 > 1_000_000, "all may be late");
 assert.ok(MAX_SHARD_BYTES + MAX_SHARD_TRACK_BYTES < MAX_UNIT_BYTES, "both go in one statement");
 
 // playback

@@ -8,6 +8,7 @@ import { HAS_PLACE, IMPLAUSIBLE, MAX_STATES, MIRROR } from "../picture/columns.t
 import { Interner } from "../picture/interner.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { Rows } from "../picture/rows.ts";
+import { isKnownApart } from "../tracks/known-apart.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
 import { deletionKey } from "./deletion-key.ts";
@@ -238,14 +239,10 @@ export class EntityTable {
     const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
     if (!Number.isNaN(fact.lon)) {
-      this.tracks.reported(
-        columns.shard.of(slot),
-        this.number.of(slot),
-        fact,
-        columns.received.of(slot),
-        this,
-        slot,
-      );
+      const shard = columns.shard.of(slot);
+      const number = this.number.of(slot);
+      if (isKnownApart(this.tracks.logs[shard], number, fact)) this.#describedOtherwise(slot);
+      this.tracks.reported(shard, number, fact, columns.received.of(slot), this, slot);
     }
     if (fact.received > columns.received.of(slot)) columns.received.set(slot, fact.received);
     let full = columns.liveness.of(slot) !== LIVE;
@@ -306,7 +303,7 @@ export class EntityTable {
     this.setAttributes(slot, text);
   }
 
-  /** What its track says of an entity as a whole is about to change. */
+  /** What its track says of an entity as a whole is about to change, or is to be told apart. */
   #describedOtherwise(slot: number): void {
     const { shard, received } = this.picture.columns;
     this.tracks.changes(shard.of(slot), this.number.of(slot), received.of(slot), this.describe(slot));

@@ -2,7 +2,8 @@
 import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
-import type { ClosedSegment } from "../tracks/ended.ts";
+import { current } from "../tracks/current.ts";
+import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
 import type {
   StretchPage,
@@ -23,11 +24,14 @@ import { shardOf } from "./shard-hash.ts";
 
 /** Entities looked at between two looks at the clock. */
 const LOOK = 256;
-const NONE: readonly ClosedSegment[] = [];
-/** No entity has this number. */
-const NOBODY = -1;
 /** So many pages are collected before what is beyond the first is thrown away. */
 const PAGES_KEPT = 4;
+
+/** What of a shard has ended or came late, by number. */
+interface Kept {
+  ended: Map<number, ClosedSegment[]>;
+  late: Map<number, LatePoint[]>;
+}
 
 export class LocalTails {
   readonly #table: EntityTable;
@@ -44,8 +48,8 @@ export class LocalTails {
     const missing = () => this.#table.shards.map(({ index }) => index).filter((index) => !isOpen(index));
     return {
       at: async (query) => ({ pages: [await this.at(query, isOpen)], missing: missing() }),
-      of: async (id) => ({
-        segments: this.of(id),
+      of: async (id, known) => ({
+        segments: this.of(id, known),
         missing: missing().filter((shard) => shard === shardOf(id)),
       }),
       during: async (query) => ({ pages: [await this.during(query, isOpen)], missing: missing() }),
@@ -59,13 +63,13 @@ export class LocalTails {
     for (const shard of this.#table.shards) {
       if (!open(shard.index)) continue;
       const { nextNumber } = shard;
-      let ended = this.#endedOf(shard);
+      let kept = this.#keptOf(shard);
       for (let number = 0; number < nextNumber; number++) {
         if (number % LOOK === 0 && (await turns())) {
           if (!open(shard.index)) break;
-          ended = this.#endedOf(shard);
+          kept = this.#keptOf(shard);
         }
-        const segment = this.#segmentAt(shard, number, ended.get(number) ?? NONE, query);
+        const segment = this.#segmentAt(shard, number, kept, query);
         if (segment === undefined) continue;
         const record = recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
@@ -77,20 +81,15 @@ export class LocalTails {
     return page;
   }
 
-  /** Of an entity of an open shard: by ascending time, the open segment with what there is. */
-  of(id: string): Segment[] {
+  /** Of an entity of an open shard: by ascending time, the open segment with what there is. @param known only what was known then, Unix ms */
+  of(id: string, known?: number): Segment[] {
     const shard = this.#table.shards[shardOf(id)];
     if (shard.status === "closed") return [];
-    const slot = this.#table.picture.find(id);
-    const number = slot < 0 ? NOBODY : this.#table.number.of(slot);
-    const log = this.#table.tracks.logs[shard.index];
-    const isOfIt = (closed: ClosedSegment) =>
-      closed.number === number || shard.departed.get(closed.number) === id;
-    const ended = log.closed.filter(isOfIt);
-    const segments = ended
-      .map((closed) => segmentOf(log, id, closed))
-      .filter(({ points }) => points.length > 1);
-    return log.count(number) > 0 ? [...segments, this.#openOf(log, shard, number)] : segments;
+    const kept = this.#keptOf(shard);
+    return [...this.#numbers(shard, [id])]
+      .flatMap((number) => this.#current(shard, number, kept, known))
+      .sort((a, b) => a.first - b.first)
+      .map(({ first: _, open: __, ...segment }) => segment);
   }
 
   /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */
@@ -109,17 +108,17 @@ export class LocalTails {
         page.more = true;
         break;
       }
-      let ended = this.#endedOf(shard);
+      let kept = this.#keptOf(shard);
       let looked = 0;
       for (const number of this.#numbers(shard, ids?.get(shard.index))) {
         if (looked++ % LOOK === 0 && (await turns())) {
           if (!open(shard.index)) break;
-          ended = this.#endedOf(shard);
+          kept = this.#keptOf(shard);
         }
         const id = this.#idOf(shard, number);
         if (id === undefined) continue;
         if (after !== undefined && shard.index === begin && compareIds(id, after) <= 0) continue;
-        page.stretches.push(...this.#stretches(shard, number, ended.get(number) ?? NONE, query));
+        page.stretches.push(...this.#stretches(shard, number, kept, query));
         if (page.stretches.length > PAGES_KEPT * limit) cutStretches(page, limit);
       }
     }
@@ -127,9 +126,12 @@ export class LocalTails {
     return page;
   }
 
-  /** By number; until others have their turn. What becomes a row then, is found there, and may not be where it was in the log. */
-  #endedOf(shard: Shard): Map<number, ClosedSegment[]> {
-    return Map.groupBy(this.#table.tracks.logs[shard.index].closed, ({ number }) => number);
+  /** Until others have their turn. What becomes a row then, is found there, and may not be where it was in the log. */
+  #keptOf(shard: Shard): Kept {
+    const { closed, late } = this.#table.tracks.logs[shard.index];
+    const byNumber = <T extends { number: number }>(all: readonly T[]) =>
+      Map.groupBy(all, ({ number }) => number);
+    return { ended: byNumber(closed), late: byNumber(late) };
   }
 
   /** The numbers of some entities of a shard, also of former ones with their ids; by default of all. */
@@ -147,26 +149,42 @@ export class LocalTails {
     }
   }
 
-  #stretches(shard: Shard, number: number, ended: readonly ClosedSegment[], query: StretchQuery): Stretch[] {
+  #stretches(shard: Shard, number: number, kept: Kept, query: StretchQuery): Stretch[] {
     const { from, to, region } = query;
     const log = this.#table.tracks.logs[shard.index];
-    const id = this.#idOf(shard, number)!;
-    const found: Stretch[] = [];
-    for (const closed of ended) {
-      const segment = segmentOf(log, id, closed);
-      const { points } = segment;
-      if (points.length < 2) continue;
-      const isThen = points[0].t <= to && points.at(-1)!.t >= from;
-      if ((isThen || this.#isWhereHoldWas(points[0].t, closed.recorded, query)) && meets(points, region))
-        found.push(stretchOf(segment, from, to));
-    }
-    const first = log.first(number);
-    if (log.count(number) === 0 || first > to) return found;
     // Of most nothing but the last point is wanted.
-    const isStill = log.last(number) <= from && !this.#isWhereHoldWas(first, log.recorded(number), query);
-    const segment = this.#openOf(log, shard, number, isStill);
-    if (meets(segment.points, region)) found.push({ ...stretchOf(segment, from, to, true), first });
+    const isStill =
+      !kept.late.has(number) &&
+      log.count(number) > 0 &&
+      log.last(number) <= from &&
+      !this.#isWhereHoldWas(log.first(number), log.recorded(number), query);
+    const found: Stretch[] = [];
+    for (const one of this.#current(shard, number, kept, undefined, isStill)) {
+      const { first, open, recorded, points } = one;
+      const isThen = first <= to && (open || points.at(-1)!.t >= from);
+      if ((isThen || this.#isWhereHoldWas(first, recorded, query)) && meets(points, region))
+        found.push({ ...stretchOf(one, from, to, open), first });
+    }
     return found;
+  }
+
+  /** What counts of a number, by ascending time. @param isStill of the points of what is open only the last is wanted */
+  #current(shard: Shard, number: number, { ended, late }: Kept, known?: number, isStill = false): Stretch[] {
+    const { logs, holdMs } = this.#table.tracks;
+    const log = logs[shard.index];
+    const versions: Stretch[] = [];
+    for (const closed of ended.get(number) ?? []) {
+      const segment = segmentOf(log, this.#idOf(shard, number)!, closed);
+      const { points } = segment;
+      if (points.length > 1) versions.push({ ...segment, first: points[0].t, open: false });
+    }
+    if (log.count(number) > 0)
+      versions.push({
+        ...this.#openOf(log, shard, number, isStill),
+        first: log.first(number),
+        open: true,
+      });
+    return current(versions, late.get(number) ?? [], holdMs, known);
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
@@ -186,30 +204,22 @@ export class LocalTails {
     };
   }
 
-  /** The segment at an instant, if it was known then. */
-  #segmentAt(
-    shard: Shard,
-    number: number,
-    ended: readonly ClosedSegment[],
-    { t, after, known = Infinity }: ThenQuery,
-  ): Segment | undefined {
+  /** The segment at an instant, as it was known then. */
+  #segmentAt(shard: Shard, number: number, kept: Kept, query: ThenQuery): Segment | undefined {
+    const { t, after, known = Infinity } = query;
     const log = this.#table.tracks.logs[shard.index];
     if (log.last(number) === -Infinity) return undefined;
     const id = this.#idOf(shard, number);
     if (id === undefined || (after !== undefined && compareIds(id, after) <= 0)) return undefined;
-    if (log.count(number) > 0 && log.first(number) <= t) {
-      const recorded = log.recorded(number);
-      if (recorded > known) return undefined;
+    const recorded = log.recorded(number);
+    const isOpen = log.count(number) > 0 && log.first(number) <= t && recorded <= known;
+    if (isOpen && !kept.late.has(number)) {
       const isNow =
         log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
       return this.#openOf(log, shard, number, isNow);
     }
-    for (const closed of ended) {
-      const segment = segmentOf(log, id, closed);
-      const { points } = segment;
-      if (points[0].t <= t && t < points.at(-1)!.t) return segment.recorded <= known ? segment : undefined;
-    }
-    return undefined;
+    const found = this.#current(shard, number, kept, known).findLast(({ first }) => first <= t);
+    return found !== undefined && (found.open || t < found.points.at(-1)!.t) ? found : undefined;
   }
 
   /** @param isNow of its points only the last is wanted: nearly all that is asked is of now. */

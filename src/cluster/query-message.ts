@@ -12,7 +12,7 @@ export type EntityQuery =
   | { is: "one"; id: string }
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
-  | { is: "tail"; id: string }
+  | { is: "tail"; id: string; known?: number }
   | ({ is: "during"; after?: string; limit: number } & StretchQuery)
   /** Not a question: the events of an entity are deleted, nothing of them may stay in memory. */
   | { is: "forget"; id: string };
@@ -50,12 +50,13 @@ export function readQueryMessage(body: unknown): QueryMessage | undefined {
 
 function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states } = value;
-  if (is === "one" || is === "tail" || is === "forget") return typeof id === "string";
+  const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states, known } = value;
+  const isKnown = known === undefined || isNumber(known);
+  if (is === "tail") return typeof id === "string" && isKnown;
+  if (is === "one" || is === "forget") return typeof id === "string";
   if (is === "during") return isStretchQuery(value);
   if (!isNames(kinds) || !isNames(states)) return false;
-  if (is === "then" && !(isNumber(value.t) && (value.known === undefined || isNumber(value.known))))
-    return false;
+  if (is === "then" && !(isNumber(value.t) && isKnown)) return false;
   if (is === "list" || is === "then") {
     const fits = bbox === undefined || (isListOf(bbox, isNumber) && bbox.length === 4);
     return fits && isLimit(limit) && (after === undefined || typeof after === "string");

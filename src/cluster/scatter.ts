@@ -88,8 +88,8 @@ export class Scatter implements EntityQueries, TrackTails {
     return { pages: answers.flatMap(({ page }) => page ?? []), missing };
   }
 
-  async of(id: string): Promise<{ segments: Segment[]; missing: number[] }> {
-    const { answers, missing } = await this.#ask({ is: "tail", id });
+  async of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }> {
+    const { answers, missing } = await this.#ask({ is: "tail", id, known });
     // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
     const tails = answers.map(({ segments = [] }) => segments.map(asSent));
     const end = (tail: Segment[]) => tail.at(-1)?.points.at(-1)?.t ?? -Infinity;
@@ -156,7 +156,8 @@ export class Scatter implements EntityQueries, TrackTails {
         return { records, more: false, shards: told };
       }
       case "tail": {
-        const segments = shards.has(shardOf(query.id)) ? this.#options.tails.of(query.id) : [];
+        const { id, known } = query;
+        const segments = shards.has(shardOf(id)) ? this.#options.tails.of(id, known) : [];
         return { records: [], more: false, shards: told, segments };
       }
       default:

@@ -74,8 +74,8 @@ export interface TrackStore {
 /** What all owners have in memory. */
 export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
-  /** Of one entity, by ascending time; of an open segment what there is. */
-  of(id: string): Promise<{ segments: Segment[]; missing: number[] }>;
+  /** Of one entity as it was known then, by ascending time; of an open segment what there is. @param known Unix ms */
+  of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }>;
   /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
   during(
     query: StretchQuery & { after?: string; limit: number },

@@ -16,16 +16,6 @@ export function clip(points: readonly TrackPoint[], from: number, to: number): T
   return within;
 }
 
-/** The first and last point, and of those between the ones that come `everyMs` or more after the one that was kept before. */
-export function everyOf(points: readonly TrackPoint[], everyMs: number): TrackPoint[] {
-  const kept: TrackPoint[] = [];
-  for (const [i, point] of points.entries()) {
-    const isEnd = i === 0 || i === points.length - 1;
-    if (isEnd || point.t - kept.at(-1)!.t >= everyMs) kept.push(point);
-  }
-  return kept;
-}
-
 /**
  * A way without points that are not farther than `metres` from the line between those kept (D. Douglas and T. Peucker, "Algorithms for the reduction of
  * the number of points", Cartographica 10, 1973). In the plane that touches the globe at the first point: segments are short.

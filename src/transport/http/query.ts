@@ -16,6 +16,10 @@ export const wholeText = (low: number, high: number) =>
     .transform(Number)
     .pipe(z.number().min(low).max(high));
 
+/** What `known` promises. */
+export const KNOWN =
+  "As far as it was known then: to 10 s of reports that came within 10 s after they were observed, to 60 s of those that came later in the order of their observation, and of those that changed what was written already to the some 10 s until that was.";
+
 /** How much of a list at most. */
 export const listLimit = wholeText(1, MAX_LIST_LIMIT)
   .default(DEFAULT_LIST_LIMIT)

@@ -46,7 +46,8 @@ export function movingFeature(id: string, segments: readonly Segment[]) {
     const known = stretches.at(-1);
     const end = known?.at(-1)?.t;
     if (known !== undefined && end === points[0].t) known.push(...points.filter(({ t }) => t > end));
-    else stretches.push([...points]);
+    // A line of one point has it twice.
+    else stretches.push(points.filter(({ t }, i) => i === 0 || t > points[i - 1].t));
   }
   const prisms = stretches.map((points) => ({
     type: "MovingPoint",

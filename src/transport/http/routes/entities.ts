@@ -23,6 +23,7 @@ import {
   bbox,
   flatten,
   instant,
+  KNOWN,
   listLimit,
   names,
   numbers,
@@ -77,7 +78,7 @@ const Query = z
     known: instant.optional().openapi({
       type: "string",
       format: "date-time",
-      description: "With datetime: as far as it was known then.",
+      description: `With datetime. ${KNOWN}`,
     }),
     limit: listLimit,
     after: storableText(MAX_ID_LENGTH)

@@ -2,14 +2,15 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Clock } from "../../../clock.ts";
 import { DEFAULT_TRACK_SEGMENTS, MAX_ID_LENGTH, MAX_TRACK_SEGMENTS } from "../../../limits.ts";
+import { Apart } from "../../../tracks/apart.ts";
 import type { History } from "../../../tracks/history.ts";
 import type { Segment } from "../../../tracks/segment.ts";
-import { clip, everyOf, simplify } from "../../../tracks/thin.ts";
+import { clip, simplify } from "../../../tracks/thin.ts";
 import { parseTime } from "../../ingest/parse-time.ts";
 import { GEOJSON, type Link } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId } from "../path-id.ts";
-import { flatten, instant, interval, numberText, wholeText } from "../query.ts";
+import { flatten, instant, interval, KNOWN, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
 import { historyAway, withoutHistory } from "../then.ts";
@@ -33,16 +34,17 @@ const Query = z.strictObject({
     description: "from/to, RFC 3339; .. = without end. Default: all.",
     example: "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
   }),
-  known: instant
-    .optional()
-    .openapi({ type: "string", format: "date-time", description: "As far as it was known then." }),
+  known: instant.optional().openapi({ type: "string", format: "date-time", description: KNOWN }),
   simplify: numberText(0, MAX_SIMPLIFY_METRES).optional().openapi({
     type: "number",
-    description: "Without points not farther than so many metres from the line.",
+    description:
+      "Without points not farther than so many metres from the line. Each segment is a line of its own, with what the entity was meanwhile, so its first and last point stay; together with `every` those of the lines that it leaves.",
   }),
-  every: numberText(0, MAX_EVERY_S)
-    .optional()
-    .openapi({ type: "number", description: "Points at least so many seconds from each other." }),
+  every: numberText(0, MAX_EVERY_S).optional().openapi({
+    type: "number",
+    description:
+      "Points at least so many seconds from each other, over all segments and pages: the first point, then each that comes so long after the one kept before. A line goes on to the next point that is kept, over the ends of segments, and tells what the entity was at the line's begin; what it was in between is left out. It ends before a gap, where nothing is known; the last point of all is not kept for its own sake. A line that only one point is left of has that twice, as a line needs two positions.",
+  }),
   limit: wholeText(1, MAX_TRACK_SEGMENTS).default(DEFAULT_TRACK_SEGMENTS).openapi({
     type: "integer",
     description: "Segments, at most. Not for NDJSON, which is sent as long as it is.",
@@ -87,6 +89,14 @@ const route = createRoute({
 });
 
 type Found = AsyncGenerator<Segment, { missing: number[] }>;
+type Shown = AsyncGenerator<ShownSegment, { missing: number[] }>;
+
+interface ShownSegment {
+  segment: Segment;
+  /** When the segment that was read last began, Unix ms; and how many were read. */
+  first: number;
+  read: number;
+}
 
 /** @param history absent = this node keeps none. */
 export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | undefined): void {
@@ -99,12 +109,15 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
     if (!parsed.success) return refuseInvalid(parsed.error);
     if (history === undefined) return withoutHistory();
     const query = parsed.data;
-    const [from, to] = query.datetime ?? [-Infinity, Infinity];
+    const { known, every, after, datetime: [start, to] = [-Infinity, Infinity] } = query;
     const format = query.f ?? accepted(c.req.header("accept") ?? "");
-    const found = history.of({ id, from, to, known: query.known }, query.after);
+    // A line goes on at its first point, which may be anywhere in a segment; a segment after the one before.
+    const from = every === undefined ? start : Math.max(start, after ?? -Infinity);
+    const found = history.of({ id, from, to, known }, every === undefined ? after : undefined);
+    const shown = asAsked(found, query, from, to);
     try {
-      if (format === "ndjson") return await lines(found, query, from, to);
-      return await page(found, query, { id, from, to, format, url, clock });
+      if (format === "ndjson") return await lines(shown, query);
+      return await page(shown, query, { id, format, url, clock });
     } catch (error) {
       return historyAway(error);
     }
@@ -116,43 +129,59 @@ function accepted(accept: string): Format {
   return "geojson";
 }
 
-/** As asked for; `undefined` if nothing of it is within. */
-function asAsked(
-  segment: Segment,
+/** As asked for, without what is not within. */
+async function* asAsked(
+  found: Found,
   { every, simplify: metres }: Query,
   from: number,
   to: number,
-): Segment | undefined {
-  let points = clip(segment.points, from, to);
-  if (every !== undefined) points = everyOf(points, every * 1_000);
-  if (metres !== undefined) points = simplify(points, metres);
-  return points.length === 0 ? undefined : { ...segment, points };
+): AsyncGenerator<ShownSegment, { missing: number[] }> {
+  const apart = every === undefined ? undefined : new Apart(every * 1_000);
+  const simpler = (segment: Segment): Segment =>
+    metres === undefined ? segment : { ...segment, points: simplify(segment.points, metres) };
+  let first = NaN;
+  let read = 0;
+  for (;;) {
+    const { done, value } = await found.next();
+    if (done) {
+      for (const segment of apart?.end() ?? []) yield { segment: simpler(segment), first, read };
+      return value;
+    }
+    first = value.points[0].t;
+    read += 1;
+    const points = clip(value.points, from, to);
+    if (points.length === 0) continue;
+    const segment = { ...value, points };
+    for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
+  }
 }
 
 async function page(
-  found: Found,
+  shown: Shown,
   query: Query,
-  asked: { id: string; from: number; to: number; format: Format; url: URL; clock: Clock },
+  asked: { id: string; format: Format; url: URL; clock: Clock },
 ): Promise<Response> {
-  const { id, from, to, format, url, clock } = asked;
+  const { id, format, url, clock } = asked;
   const segments: Segment[] = [];
   const links: Link[] = [link("self", url.pathname, url.searchParams, TYPES[format])];
   let last = -Infinity;
   let missing: number[] = [];
   for (;;) {
-    const next = await found.next();
+    const next = await shown.next();
     if (next.done) {
       missing = next.value.missing;
       break;
     }
-    if (segments.length === query.limit) {
-      links.push(nextLink(url, String(last), TYPES[format]));
-      await found.return({ missing });
+    const { segment, first, read } = next.value;
+    if (segments.length === query.limit || (segments.length > 0 && read > MAX_TRACK_SEGMENTS)) {
+      links.push(
+        nextLink(url, String(query.every === undefined ? last : segment.points[0].t), TYPES[format]),
+      );
+      await shown.return({ missing });
       break;
     }
-    last = next.value.points[0].t;
-    const segment = asAsked(next.value, query, from, to);
-    if (segment !== undefined) segments.push(segment);
+    last = first;
+    segments.push(segment);
   }
   if (missing.length > 0 && query.partial === "false") return unreached(missing);
   const features =
@@ -173,8 +202,8 @@ async function page(
 }
 
 /** A feature a line, as they are read. What fails after the first line ends the answer in the middle, so that it is seen. */
-async function lines(found: Found, query: Query, from: number, to: number): Promise<Response> {
-  const first = await found.next();
+async function lines(shown: Shown, query: Query): Promise<Response> {
+  const first = await shown.next();
   if (first.done && first.value.missing.length > 0 && query.partial === "false")
     return unreached(first.value.missing);
   const encoder = new TextEncoder();
@@ -182,21 +211,13 @@ async function lines(found: Found, query: Query, from: number, to: number): Prom
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        for (;;) {
-          const { done, value } = next ?? (await found.next());
-          next = undefined;
-          if (done) {
-            controller.close();
-            return;
-          }
-          const segment = asAsked(value, query, from, to);
-          if (segment === undefined) continue;
-          controller.enqueue(encoder.encode(`${JSON.stringify(trackFeature(segment))}\n`));
-          return;
-        }
+        const { done, value } = next ?? (await shown.next());
+        next = undefined;
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(`${JSON.stringify(trackFeature(value.segment))}\n`));
       },
       async cancel() {
-        await found.return({ missing: [] });
+        await shown.return({ missing: [] });
       },
     },
     { highWaterMark: 0 },
