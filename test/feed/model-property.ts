@@ -21,10 +21,16 @@ const arbitraries = [
   ),
   fc.constantFrom(1, 2, 512),
   fc.constantFrom(0, 4),
+  fc.constantFrom<number | undefined>(undefined, undefined, undefined, 500),
 ] as const;
 
-function tryHistory(steps: readonly Step[], partRecords: number, privateViews: number): void {
-  const run = new History(picture, { partRecords, privateViews });
+function tryHistory(
+  steps: readonly Step[],
+  partRecords: number,
+  privateViews: number,
+  snapshotBytesPerTick?: number,
+): void {
+  const run = new History(picture, { partRecords, privateViews, snapshotBytesPerTick });
   try {
     run.run(steps);
   } finally {

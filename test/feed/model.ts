@@ -4,22 +4,27 @@
  */
 import assert from "node:assert/strict";
 import { EXPIRED } from "../../src/actors/messages.ts";
-import { CLUSTER_TICKS, DEFAULT_VIEW_ENTITIES } from "../../src/limits.ts";
+import { CLUSTER_TICKS, DEFAULT_VIEW_ENTITIES, SNAPSHOT_BYTES_PER_TICK } from "../../src/limits.ts";
 import { clusterLevel } from "../../src/picture/clusters.ts";
-import { coverOf, covers } from "../../src/picture/cover.ts";
+import { covers } from "../../src/picture/cover.ts";
 import { FULL, MOTION, type Picture } from "../../src/picture/picture.ts";
+import type { FeedOptions } from "../../src/transport/feed/feed.ts";
+import { FRAME_BYTES } from "../../src/transport/feed/layout.ts";
 import {
   type Departure,
   type FullRecord,
   PROTOCOL_BINARY,
   PROTOCOL_JSON,
   type ServerMessage,
+  type Snapshot,
   TOLERANCES,
   type Tolerance,
 } from "../../src/transport/feed/protocol.ts";
 import { harness, type Replica, TestClient } from "./harness.ts";
 import { BOXES, FIELDS, IDS, KINDS, PLACES, STATES, type Step, WIDTH } from "./model-steps.ts";
 import { checkHeld } from "./model-tolerance.ts";
+
+export type HistoryOptions = Pick<FeedOptions, "partRecords" | "privateViews" | "snapshotBytesPerTick">;
 
 /** One history: runs the steps, then rests, then compares. */
 export class History {
@@ -34,11 +39,15 @@ export class History {
   readonly #moved = new Set<string>();
   /** Views that were given a snapshot since the last tick. */
   readonly #begun = new Set<Replica>();
+  /** Bytes of records that snapshots may have in a tick, and those that they have had. */
+  readonly #snapshotBytesPerTick: number;
+  #snapshotBytes = 0;
   /** What a view was opened with beyond what its replica knows. */
   readonly #terms = new Map<Replica, { rate: number; tolerance: Tolerance | undefined; max: number }>();
 
-  constructor(picture: Picture, options: { partRecords: number; privateViews: number }) {
+  constructor(picture: Picture, options: HistoryOptions) {
     const { feed, errors, clock } = harness({ picture, ...options });
+    this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
     this.#picture = picture;
     this.#feed = feed;
     this.#clock = clock;
@@ -49,7 +58,7 @@ export class History {
   #connect(number: number, protocol: string): TestClient {
     const connected: TestClient = new TestClient(
       this.#feed,
-      (message) => this.#check(number, connected, message),
+      (message, size) => this.#check(number, connected, message, size),
       protocol,
     );
     return connected;
@@ -58,10 +67,11 @@ export class History {
   run(steps: readonly Step[]): void {
     for (const step of steps) this.#take(step);
     for (const { socket } of this.#clients) socket.resume();
-    // A slow view restarts at the next tick; a 1 Hz channel is due within ten; parts of snapshots all fit into one; clusters come once a
-    // second, and again a second later when they find that there are fewer; a tolerance holds back for so long.
+    // A slow view restarts at the next tick; a 1 Hz channel is due within ten; parts of snapshots all fit into one, or one at least; clusters
+    // come once a second, and again a second later when they find that there are fewer; a tolerance holds back for so long.
     const held = [...this.#terms.values()].some(({ tolerance }) => tolerance !== undefined);
-    const rest = 13 + 2 * CLUSTER_TICKS + (held ? TOLERANCES["10m"].maxAgeMs / 100 : 0);
+    const parts = this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK ? 4 * IDS : 0;
+    const rest = 13 + 2 * CLUSTER_TICKS + parts + (held ? TOLERANCES["10m"].maxAgeMs / 100 : 0);
     for (let i = 0; i < rest; i++) this.#tick();
     for (const client of this.#clients) {
       assert.equal(client.socket.closedWith, undefined);
@@ -75,7 +85,7 @@ export class History {
     if (follow !== undefined) {
       assert.equal(this.#state(follow.id, replica), "visible", "what is followed is seen");
       const key = this.#picture.columns.key.of(this.#picture.find(follow.id));
-      assert.ok(covers(coverOf(replica.told!), key), "the box is around what is followed");
+      assert.ok(covers(replica.cover, key), "the box is around what is followed");
     }
     const { max } = this.#terms.get(replica)!;
     const hasBox = replica.asked.ids === undefined;
@@ -94,8 +104,7 @@ export class History {
 
   /** How many entities each cell holds that the view's cover touches. */
   #counts(replica: Replica): number[] {
-    const bbox = (replica.told ?? replica.asked.bbox)!;
-    const cover = coverOf(bbox);
+    const { cover } = replica;
     const shift = 2 * (16 - clusterLevel(cover));
     const cellOf = (key: number) => Math.floor(key / 2 ** shift);
     const lens = replica.lens(this.#picture);
@@ -117,6 +126,7 @@ export class History {
 
   #tick(): void {
     this.#clock.pass(100);
+    this.#snapshotBytes = 0;
     for (const { socket } of this.#clients) if (socket.pace === "lazy") socket.resume("lazy");
     this.#feed.tick();
     this.#checkErrors();
@@ -247,9 +257,14 @@ export class History {
     }
   }
 
-  /** At the moment of sending: nothing that the filter hides is told, and reasons are true. */
-  #check(number: number, client: TestClient, message: ServerMessage): void {
+  /** At the moment of sending: the box is what was asked for, nothing that the filter hides is told, and reasons are true. */
+  #check(number: number, client: TestClient, message: ServerMessage, size: number): void {
     if (client.socket.pace !== "stalled") this.#checkCrowd(client, message);
+    if (message.op === "view") {
+      const { asked } = client.replicas.get(message.view)!;
+      if (asked.follow === undefined)
+        assert.deepEqual(message.bbox, asked.bbox, "the box that was asked for");
+    }
     if (message.op === "ended") {
       const replica = client.replicas.get(message.view)!;
       this.#checkReason([replica.asked.follow!.id, message.reason], replica, false);
@@ -258,6 +273,10 @@ export class History {
     assert.equal(message.t, new Date(this.#clock.now()).toISOString());
     const replica = client.replicas.get(message.view)!;
     const records = message.op === "snapshot" ? message.entities : message.updates;
+    if (message.op === "snapshot") {
+      assert.ok(this.#snapshotBytes < this.#snapshotBytesPerTick, "snapshots of a tick have too many bytes");
+      this.#snapshotBytes += recordBytes(client, message, size);
+    }
     for (const record of records) {
       const now = this.#state(record.id, replica);
       assert.equal(now, "visible", `a record of ${record.id}, which is ${now}`);
@@ -318,6 +337,11 @@ export class History {
     assert.equal(this.#picture.size, 0);
     assert.ok(this.#picture.columns.extent < 1_000);
   }
+}
+
+/** Bytes of a snapshot's records. @param size of the frame */
+function recordBytes({ socket }: TestClient, { entities }: Snapshot, size: number): number {
+  return socket.protocol === PROTOCOL_BINARY ? size - FRAME_BYTES : JSON.stringify(entities).length - 2;
 }
 
 function eastOf(lon: number, way: number): number {

@@ -289,6 +289,63 @@ const views: FeedMutant[] = [
   },
 ];
 
+const replies: FeedMutant[] = [
+  {
+    name: "a reply names no cover",
+    file: BOX_VIEW,
+    from: "cover: coverBoxes(this.#target),",
+    to: "cover: [],",
+  },
+  {
+    name: "a reply names less than the box",
+    file: BOX_VIEW,
+    from: "cover: coverBoxes(this.#target),",
+    to: "cover: coverBoxes(this.#target).slice(1),",
+  },
+  {
+    name: "a reply names more than is sent",
+    file: BOX_VIEW,
+    from: "cover: coverBoxes(this.#target),",
+    to: "cover: [[-180, -90, 180, 90]],",
+  },
+  {
+    name: "a reply names the cover that was before",
+    file: BOX_VIEW,
+    from: "cover: coverBoxes(this.#target),",
+    to: "cover: coverBoxes(before),",
+  },
+];
+
+const handles: FeedMutant[] = [
+  {
+    name: "a handle is another's as soon as its entity is removed",
+    file: "src/picture/picture.ts",
+    from: "    this.#removed.set(slot, reason);\n    this.touch(slot, FULL);",
+    to: "    this.touch(slot, FULL);\n    this.#slots.give(slot, columns.shard.of(slot));",
+  },
+  {
+    name: "a handle is another's as soon as one channel has told that its entity is gone",
+    file: "src/picture/channels.ts",
+    from: "if (!channel.hasTold(slot)) return false;\n      return true;",
+    to: "if (channel.hasTold(slot)) return true;\n      return false;",
+  },
+];
+
+const storms: FeedMutant[] = [
+  {
+    name: "a tick has as many bytes of snapshots as there are",
+    file: BROADCAST,
+    from: "if (bytes <= 0 || (i > 0",
+    to: "if ((i > 0",
+  },
+  {
+    name: "bytes of snapshots are not counted",
+    file: BROADCAST,
+    from: "bytes -= view.grow(",
+    to: "view.grow(",
+  },
+];
+
 const crowds: FeedMutant[] = [
   {
     name: "a crowd that comes in by and by is not counted",
@@ -318,4 +375,13 @@ const crowds: FeedMutant[] = [
   },
 ];
 
-export const MUTANTS: readonly FeedMutant[] = [...tolerance, ...ticks, ...records, ...views, ...crowds];
+export const MUTANTS: readonly FeedMutant[] = [
+  ...tolerance,
+  ...ticks,
+  ...records,
+  ...views,
+  ...replies,
+  ...handles,
+  ...storms,
+  ...crowds,
+];
