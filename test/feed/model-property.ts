@@ -22,6 +22,7 @@ const arbitraries = [
   fc.constantFrom(1, 2, 512),
   fc.constantFrom(0, 4),
   fc.constantFrom<number | undefined>(undefined, undefined, undefined, 500),
+  fc.constantFrom<number | undefined>(undefined, undefined, undefined, 300, 800),
 ] as const;
 
 function tryHistory(
@@ -29,8 +30,9 @@ function tryHistory(
   partRecords: number,
   privateViews: number,
   snapshotBytesPerTick?: number,
+  maxDeltaBytes?: number,
 ): void {
-  const run = new History(picture, { partRecords, privateViews, snapshotBytesPerTick });
+  const run = new History(picture, { partRecords, privateViews, snapshotBytesPerTick, maxDeltaBytes });
   try {
     run.run(steps);
   } finally {

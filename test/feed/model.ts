@@ -4,13 +4,19 @@
  */
 import assert from "node:assert/strict";
 import { EXPIRED } from "../../src/actors/messages.ts";
-import { CLUSTER_TICKS, DEFAULT_VIEW_ENTITIES, SNAPSHOT_BYTES_PER_TICK } from "../../src/limits.ts";
+import {
+  CLUSTER_TICKS,
+  DEFAULT_VIEW_ENTITIES,
+  MAX_DELTA_BYTES,
+  SNAPSHOT_BYTES_PER_TICK,
+} from "../../src/limits.ts";
 import { clusterLevel } from "../../src/picture/clusters.ts";
 import { covers } from "../../src/picture/cover.ts";
 import { FULL, MOTION, type Picture } from "../../src/picture/picture.ts";
 import type { FeedOptions } from "../../src/transport/feed/feed.ts";
 import { FRAME_BYTES } from "../../src/transport/feed/layout.ts";
 import {
+  type Delta,
   type Departure,
   type FullRecord,
   PROTOCOL_BINARY,
@@ -24,7 +30,10 @@ import { harness, type Replica, TestClient } from "./harness.ts";
 import { BOXES, FIELDS, IDS, KINDS, PLACES, STATES, type Step, WIDTH } from "./model-steps.ts";
 import { checkHeld } from "./model-tolerance.ts";
 
-export type HistoryOptions = Pick<FeedOptions, "partRecords" | "privateViews" | "snapshotBytesPerTick">;
+export type HistoryOptions = Pick<
+  FeedOptions,
+  "partRecords" | "privateViews" | "snapshotBytesPerTick" | "maxDeltaBytes"
+>;
 
 /** One history: runs the steps, then rests, then compares. */
 export class History {
@@ -41,6 +50,7 @@ export class History {
   readonly #begun = new Set<Replica>();
   /** Bytes of records that snapshots may have in a tick, and those that they have had. */
   readonly #snapshotBytesPerTick: number;
+  readonly #maxDeltaBytes: number;
   #snapshotBytes = 0;
   /** What a view was opened with beyond what its replica knows. */
   readonly #terms = new Map<Replica, { rate: number; tolerance: Tolerance | undefined; max: number }>();
@@ -48,6 +58,7 @@ export class History {
   constructor(picture: Picture, options: HistoryOptions) {
     const { feed, errors, clock } = harness({ picture, ...options });
     this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
+    this.#maxDeltaBytes = options.maxDeltaBytes ?? MAX_DELTA_BYTES;
     this.#picture = picture;
     this.#feed = feed;
     this.#clock = clock;
@@ -148,6 +159,8 @@ export class History {
   }
 
   #checkHeld(replica: Replica): void {
+    // What does not fit a tick comes late.
+    if (this.#maxDeltaBytes < MAX_DELTA_BYTES || this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK) return;
     const { rate, tolerance } = this.#terms.get(replica)!;
     if (rate === 10 && tolerance !== undefined && replica.state === "complete")
       checkHeld(replica, this.#picture, TOLERANCES[tolerance], this.#clock.now());
@@ -276,7 +289,7 @@ export class History {
     if (message.op === "snapshot") {
       assert.ok(this.#snapshotBytes < this.#snapshotBytesPerTick, "snapshots of a tick have too many bytes");
       this.#snapshotBytes += recordBytes(client, message, size);
-    }
+    } else this.#checkSize(client, message, size);
     for (const record of records) {
       const now = this.#state(record.id, replica);
       assert.equal(now, "visible", `a record of ${record.id}, which is ${now}`);
@@ -286,6 +299,13 @@ export class History {
     const moved = this.#moved.has(`${number}${message.view}`) || replica.asked.follow !== undefined;
     if (message.op === "delta")
       for (const departure of message.departures) this.#checkReason(departure, replica, moved);
+  }
+
+  /** Of what changes: the full records that a pan brings come in parts as those of a snapshot. */
+  #checkSize(client: TestClient, delta: Delta, size: number): void {
+    const isOfChanges = delta.departures.length > 0 || delta.updates.some((record) => !("kind" in record));
+    if (!isOfChanges || client.replicas.get(delta.view)!.asked.ids !== undefined) return;
+    assert.ok(recordBytes(client, delta, size) <= this.#maxDeltaBytes, "a delta has too many bytes");
   }
 
   /** Clusters take over from more than `max` entities only, which have not been sent. */
@@ -339,9 +359,11 @@ export class History {
   }
 }
 
-/** Bytes of a snapshot's records. @param size of the frame */
-function recordBytes({ socket }: TestClient, { entities }: Snapshot, size: number): number {
-  return socket.protocol === PROTOCOL_BINARY ? size - FRAME_BYTES : JSON.stringify(entities).length - 2;
+/** Bytes of a frame's records, about: without some commas. @param size of the frame */
+function recordBytes({ socket }: TestClient, frame: Snapshot | Delta, size: number): number {
+  if (socket.protocol === PROTOCOL_BINARY) return size - FRAME_BYTES;
+  const lists = frame.op === "snapshot" ? [frame.entities] : [frame.departures, frame.updates];
+  return lists.reduce((bytes, list) => bytes + JSON.stringify(list).length - 2, 0);
 }
 
 function eastOf(lon: number, way: number): number {
