@@ -41,6 +41,7 @@ function crowd(protocol: string, asked: Asked & { max?: number }) {
     const slot = add(picture, `e${i}`);
     picture.columns.attributes.set(slot, ATTRIBUTES);
     place(i);
+    return slot;
   };
   /** All go to another cell. */
   const cross = () => {
@@ -113,7 +114,7 @@ for (const [name, asked] of Object.entries(LOOKS))
       }
       t.ok(isQuiet());
       const held = new Set(replica.entities.keys());
-      const [gone, hidden] = [...replica.entities.keys()].filter((id) => id !== "e0");
+      const [gone, hidden, far] = [...replica.entities.keys()].filter((id) => id !== "e0");
       client.received.length = 0;
       cross();
       picture.remove(picture.find(gone), "deleted");
@@ -122,12 +123,13 @@ for (const [name, asked] of Object.entries(LOOKS))
         picture.columns.kind.set(slot, picture.columns.kinds.number("truck"));
         picture.touch(slot, FULL);
       }
+      picture.place(picture.find(far), 10.99, 50.09);
       tick();
       const departures = [[gone, "deleted"], ...(asked.where === undefined ? [] : [[hidden, "filter"]])];
       const delta = client.last("delta")!;
-      // Some may cross to where nothing was sent yet, or come from there.
-      const told = delta.departures.filter(([, reason]) => reason !== "left");
-      t.same(told.toSorted(), departures.toSorted());
+      // Others may cross to where nothing was sent yet, or come from there.
+      const told = delta.departures.filter(([id, reason]) => reason !== "left" || id === far);
+      t.same(told.toSorted(), [...departures, [far, "left"]].toSorted());
       t.same(
         delta.updates.filter(({ id }) => held.has(id)),
         [],
@@ -137,6 +139,9 @@ for (const [name, asked] of Object.entries(LOOKS))
         enter(COUNT + i);
         tick();
       }
+      // More than fits come to where it was sent what is there, each to a cell of its own.
+      for (let i = 2; i < 12; i++) picture.place(enter(COUNT + i), 10.1 - i * CELL, 50.05);
+      tick();
       t.same(
         snapshots().filter(({ first }) => first),
         [],
