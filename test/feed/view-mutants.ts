@@ -103,6 +103,13 @@ const replies: FeedMutant[] = [
 
 const handles: FeedMutant[] = [
   {
+    name: "a handle is another's although nobody was told that its entity is gone",
+    seed: 14,
+    file: "src/picture/channel.ts",
+    from: "publication.addDeparture(was, slot, this.#reason(slot));",
+    to: `if (this.#picture.removal(slot) === undefined) publication.addDeparture(was, slot, this.#reason(slot));`,
+  },
+  {
     name: "a handle is another's as soon as its entity is removed",
     file: "src/picture/picture.ts",
     from: "    this.#removed.set(slot, reason);\n    this.touch(slot, FULL);",
