@@ -66,6 +66,8 @@ export const NO_PROGRESS_MS = 30_000;
 export const SNAPSHOT_PART_RECORDS = 512;
 /** Snapshot bytes per node and base tick: a reconnect storm must not starve the deltas. */
 export const SNAPSHOT_BYTES_PER_TICK = 16 * 2 ** 20;
+/** Records of one delta: 100,000 moves as JSON. A view for which it would be more starts again, with a snapshot in parts. */
+export const MAX_DELTA_BYTES = 16 * 2 ** 20;
 export const BASE_TICK_MS = 100;
 export const HEARTBEAT_MS = 5_000;
 /** Unsent bytes of one socket, replies and acks included, before it is closed: they are not conflated as views are. */
@@ -147,6 +149,9 @@ assert.ok(MAX_VIEW_ENTITIES >= DEFAULT_VIEW_ENTITIES);
 assert.ok(CLUSTER_TICKS * BASE_TICK_MS >= 1_000, "clusters are sent once a second at most");
 assert.ok(MAX_UNSENT_BYTES > 2 * SLOW_SOCKET_BYTES, "a slow socket must be noticed before it is closed");
 assert.ok(MAX_SOCKET_UNSENT_BYTES > 4 * MAX_UNSENT_BYTES + SNAPSHOT_BYTES_PER_TICK);
+assert.ok(MAX_DELTA_BYTES <= SNAPSHOT_BYTES_PER_TICK);
+assert.ok(MAX_DELTA_BYTES > 160 * MAX_VIEW_ENTITIES, "a view of the most entities may be told all moves");
+assert.ok(MAX_DELTA_BYTES > 2 * MAX_IDS_PER_VIEW * MAX_ATTRIBUTES_BYTES, "a view of ids is told all");
 assert.ok(MAX_LIST_LIMIT >= DEFAULT_LIST_LIMIT);
 
 /** From a connection's first byte to the end of a request's headers; a client that drips them is cut. */

@@ -14,6 +14,12 @@ export class Ranges {
     this.at.length = 0;
     this.count = 0;
   }
+
+  /** Calls `look` for each place in them. */
+  each(look: (place: number) => void): void {
+    const { at } = this;
+    for (let i = 0; i < at.length; i += 2) for (let place = at[i]; place < at[i + 1]; place++) look(place);
+  }
 }
 
 const sorter = new RadixSort();

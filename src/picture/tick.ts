@@ -3,6 +3,7 @@
  * that a view's share is the few contiguous ranges that its cover cuts out.
  */
 import type { Bytes } from "./bytes.ts";
+import { type Cover, covers } from "./cover.ts";
 import { Encoded, type Ranges, RecordList } from "./record-list.ts";
 
 /** Why an entity leaves a view. */
@@ -42,13 +43,16 @@ const ENTERED = 1;
 const DEPARTURE_SLOT_SHIFT = 3;
 
 /** The three lists as bytes of one protocol. */
-interface InProtocol {
+export interface EncodedLists {
+  readonly departures: Encoded;
+  readonly moves: Encoded;
+  readonly fulls: Encoded;
+}
+
+interface InProtocol extends EncodedLists {
   encoder: RecordEncoder;
   /** Of the publication that it holds. */
   serial: number;
-  departures: Encoded;
-  moves: Encoded;
-  fulls: Encoded;
 }
 
 /** One object serves all channels in turn. */
@@ -123,8 +127,13 @@ export class Publication {
     return this.fulls.values[place] >>> FULL_SLOT_SHIFT;
   }
 
+  /** Whether a full record is of an entity that those who look there have not had yet. */
+  isEntering(place: number): boolean {
+    return (this.fulls.values[place] & ENTERED) !== 0;
+  }
+
   /** The lists in the protocol of `encoder`, encoded when first asked for. */
-  encoded(encoder: RecordEncoder): Readonly<Omit<InProtocol, "encoder" | "serial">> {
+  encoded(encoder: RecordEncoder): EncodedLists {
     let found = this.#protocols.find((one) => one.encoder === encoder);
     if (found === undefined) {
       found = { encoder, serial: 0, departures: new Encoded(), moves: new Encoded(), fulls: new Encoded() };
@@ -148,6 +157,12 @@ export class Publication {
   placeOf(slot: number): number | undefined {
     if (this.#placedSerial !== this.#serial) this.#placeAll();
     return this.#placeSerial[slot] === this.#serial ? this.#place[slot] : undefined;
+  }
+
+  /** Whether who departs comes again with a full record in a cover. */
+  comesBack(slot: number, cover: Cover): boolean {
+    const place = this.placeOf(slot);
+    return place !== undefined && place < 0 && covers(cover, this.fulls.keys[-1 - place]);
   }
 
   #placeAll(): void {

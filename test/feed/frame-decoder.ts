@@ -84,6 +84,8 @@ export class FrameDecoder {
         before === undefined || before === full.handle || ids.get(before) !== full.id,
         `${full.id} comes back under another handle, and has not departed`,
       );
+      const held = ids.get(full.handle) ?? full.id;
+      assert.equal(held, full.id, `handle ${full.handle} is another's, and ${held} has not departed`);
       handles.set(full.id, full.handle);
       ids.set(full.handle, full.id);
       fulls.push(recordOf(full));

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { EXPIRED, type Ingest } from "../../src/actors/messages.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE } from "../../src/picture/columns.ts";
-import { type Cover, coverOf, covers } from "../../src/picture/cover.ts";
+import { type Cover, covers, NOTHING } from "../../src/picture/cover.ts";
 import { type Filter, type Lens, lensOf } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { fullRecord } from "../../src/picture/record.ts";
@@ -21,10 +21,12 @@ import {
   type Snapshot,
   type Subscribe,
   type ViewFrame,
+  type ViewReply,
 } from "../../src/transport/feed/protocol.ts";
 import type { Socket } from "../../src/transport/server/server.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
+import { contain, coverNamed } from "./promise.ts";
 
 /**
  * - `fast`: takes everything at once.
@@ -43,12 +45,12 @@ export class MemorySocket implements Socket {
   pace: Pace = "fast";
   readonly #held: { bytes: Buffer; message: ServerMessage }[] = [];
   readonly #decoder = new FrameDecoder();
-  readonly #sent: (message: ServerMessage) => void;
+  readonly #sent: (message: ServerMessage, size: number) => void;
   readonly #delivered: (message: ServerMessage) => void;
 
   constructor(
     protocol: string,
-    sent: (message: ServerMessage) => void,
+    sent: (message: ServerMessage, size: number) => void,
     delivered: (message: ServerMessage) => void,
   ) {
     this.protocol = protocol;
@@ -64,7 +66,7 @@ export class MemorySocket implements Socket {
     const isFrame = message.op === "snapshot" || message.op === "delta" || message.op === "clusters";
     assert.equal(binary, isFrame && this.protocol === PROTOCOL_BINARY);
     if (message.op === "view") this.#decoder.view(message);
-    this.#sent(message);
+    this.#sent(message, bytes.length);
     if (this.pace === "stalled") {
       this.#held.push({ bytes, message });
       this.buffered += bytes.length;
@@ -107,19 +109,24 @@ export interface Asked extends Filter {
 /** What a client holds of a view. */
 export class Replica {
   asked: Asked;
-  /** The box of a view that follows. */
-  told: Bbox | undefined;
+  /** What the last reply named: nothing before the first. */
+  cover: Cover = NOTHING;
   n = 0;
   state: "waiting" | "filling" | "complete" | "clusters" = "waiting";
   readonly entities = new Map<string, FullRecord>();
   clusters: [lon: number, lat: number, count: number][] = [];
-  /** The cover of its box and the lens of what it asked, as long as they are the same: to make them takes longer than to use them. */
-  #covered: Bbox | undefined;
-  #cover: Cover | undefined;
+  /** Of what it asked, as long as that is the same: to make it takes longer than to use it. */
   #lens: { asked: Asked; lens: Lens } | undefined;
 
   constructor(asked: Asked) {
     this.asked = asked;
+  }
+
+  /** Takes what a reply promises. */
+  promise({ bbox, cover }: ViewReply): void {
+    if (bbox === undefined) assert.deepEqual(cover, [], "a view of ids has no cover");
+    else assert.ok(contain(cover, bbox), "the cover contains the box");
+    this.cover = coverNamed(cover);
   }
 
   apply(message: ViewFrame): void {
@@ -166,7 +173,7 @@ export class Replica {
     this.entities.set(record.id, merged as unknown as FullRecord);
   }
 
-  /** What it should hold: what passes the filter within the cover of its box, as it is now. */
+  /** What it should hold: what passes the filter within the cover that it was named, as it is now. */
   expected(picture: Picture): Map<string, FullRecord> {
     const records = this.slots(picture).map((slot) => fullRecord(picture, slot) as FullRecord);
     return new Map(records.map((record) => [record.id, record]));
@@ -176,17 +183,12 @@ export class Replica {
   slots(picture: Picture): number[] {
     const { id, key, flags, liveness, extent } = picture.columns;
     const { ids } = this.asked;
-    const bbox = this.told ?? this.asked.bbox;
-    if (this.#covered !== bbox) {
-      this.#covered = bbox;
-      this.#cover = bbox && coverOf(bbox);
-    }
     const lens = this.lens(picture);
     const slots: number[] = [];
     for (let slot = 0; slot < extent; slot++) {
       if (id[slot] === undefined || (flags.of(slot) & HAS_PLACE) === 0 || liveness.of(slot) === EXPIRED)
         continue;
-      if (ids === undefined ? !covers(this.#cover!, key.of(slot)) : !ids.includes(id[slot]!)) continue;
+      if (ids === undefined ? !covers(this.cover, key.of(slot)) : !ids.includes(id[slot]!)) continue;
       if (lens.test(slot)) slots.push(slot);
     }
     return slots;
@@ -211,13 +213,13 @@ export class TestClient {
 
   constructor(
     feed: Feed,
-    sent: (message: ServerMessage) => void = () => {},
+    sent: (message: ServerMessage, size: number) => void = () => {},
     protocol: string = PROTOCOL_JSON,
   ) {
     this.#feed = feed;
-    const sending = (message: ServerMessage) => {
+    const sending = (message: ServerMessage, size: number) => {
       if (message.op === "ended") this.#ending.set(message, this.replicas.get(message.view)!);
-      sent(message);
+      sent(message, size);
     };
     this.socket = new MemorySocket(protocol, sending, (message) => this.#deliver(message));
     feed.handlers.open(this.socket);
@@ -275,10 +277,8 @@ export class TestClient {
     this.received.push(message);
     if (message.op === "snapshot" || message.op === "delta" || message.op === "clusters")
       this.replicas.get(message.view)?.apply(message);
-    else if (message.op === "view") {
-      const replica = this.replicas.get(message.view);
-      if (replica?.asked.follow !== undefined) replica.told = message.bbox;
-    } else if (message.op === "ended" && this.replicas.get(message.view) === this.#ending.get(message))
+    else if (message.op === "view") this.replicas.get(message.view)?.promise(message);
+    else if (message.op === "ended" && this.replicas.get(message.view) === this.#ending.get(message))
       this.replicas.delete(message.view);
   }
 }

@@ -21,10 +21,18 @@ const arbitraries = [
   ),
   fc.constantFrom(1, 2, 512),
   fc.constantFrom(0, 4),
+  fc.constantFrom<number | undefined>(undefined, undefined, undefined, 500),
+  fc.constantFrom<number | undefined>(undefined, undefined, undefined, 300, 800),
 ] as const;
 
-function tryHistory(steps: readonly Step[], partRecords: number, privateViews: number): void {
-  const run = new History(picture, { partRecords, privateViews });
+function tryHistory(
+  steps: readonly Step[],
+  partRecords: number,
+  privateViews: number,
+  snapshotBytesPerTick?: number,
+  maxDeltaBytes?: number,
+): void {
+  const run = new History(picture, { partRecords, privateViews, snapshotBytesPerTick, maxDeltaBytes });
   try {
     run.run(steps);
   } finally {

@@ -4,22 +4,36 @@
  */
 import assert from "node:assert/strict";
 import { EXPIRED } from "../../src/actors/messages.ts";
-import { CLUSTER_TICKS, DEFAULT_VIEW_ENTITIES } from "../../src/limits.ts";
-import { clusterLevel } from "../../src/picture/clusters.ts";
-import { coverOf, covers } from "../../src/picture/cover.ts";
-import { FULL, MOTION, type Picture } from "../../src/picture/picture.ts";
 import {
+  CLUSTER_TICKS,
+  DEFAULT_VIEW_ENTITIES,
+  MAX_DELTA_BYTES,
+  SNAPSHOT_BYTES_PER_TICK,
+} from "../../src/limits.ts";
+import { clusterLevel } from "../../src/picture/clusters.ts";
+import { covers } from "../../src/picture/cover.ts";
+import { FULL, MOTION, type Picture } from "../../src/picture/picture.ts";
+import type { FeedOptions } from "../../src/transport/feed/feed.ts";
+import { FRAME_BYTES } from "../../src/transport/feed/layout.ts";
+import {
+  type Delta,
   type Departure,
   type FullRecord,
   PROTOCOL_BINARY,
   PROTOCOL_JSON,
   type ServerMessage,
+  type Snapshot,
   TOLERANCES,
   type Tolerance,
 } from "../../src/transport/feed/protocol.ts";
 import { harness, type Replica, TestClient } from "./harness.ts";
 import { BOXES, FIELDS, IDS, KINDS, PLACES, STATES, type Step, WIDTH } from "./model-steps.ts";
 import { checkHeld } from "./model-tolerance.ts";
+
+export type HistoryOptions = Pick<
+  FeedOptions,
+  "partRecords" | "privateViews" | "snapshotBytesPerTick" | "maxDeltaBytes"
+>;
 
 /** One history: runs the steps, then rests, then compares. */
 export class History {
@@ -34,11 +48,17 @@ export class History {
   readonly #moved = new Set<string>();
   /** Views that were given a snapshot since the last tick. */
   readonly #begun = new Set<Replica>();
+  /** Bytes of records that snapshots may have in a tick, and those that they have had. */
+  readonly #snapshotBytesPerTick: number;
+  readonly #maxDeltaBytes: number;
+  #snapshotBytes = 0;
   /** What a view was opened with beyond what its replica knows. */
   readonly #terms = new Map<Replica, { rate: number; tolerance: Tolerance | undefined; max: number }>();
 
-  constructor(picture: Picture, options: { partRecords: number; privateViews: number }) {
+  constructor(picture: Picture, options: HistoryOptions) {
     const { feed, errors, clock } = harness({ picture, ...options });
+    this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
+    this.#maxDeltaBytes = options.maxDeltaBytes ?? MAX_DELTA_BYTES;
     this.#picture = picture;
     this.#feed = feed;
     this.#clock = clock;
@@ -49,7 +69,7 @@ export class History {
   #connect(number: number, protocol: string): TestClient {
     const connected: TestClient = new TestClient(
       this.#feed,
-      (message) => this.#check(number, connected, message),
+      (message, size) => this.#check(number, connected, message, size),
       protocol,
     );
     return connected;
@@ -58,10 +78,11 @@ export class History {
   run(steps: readonly Step[]): void {
     for (const step of steps) this.#take(step);
     for (const { socket } of this.#clients) socket.resume();
-    // A slow view restarts at the next tick; a 1 Hz channel is due within ten; parts of snapshots all fit into one; clusters come once a
-    // second, and again a second later when they find that there are fewer; a tolerance holds back for so long.
+    // A slow view restarts at the next tick; a 1 Hz channel is due within ten; parts of snapshots all fit into one, or one at least; clusters
+    // come once a second, and again a second later when they find that there are fewer; a tolerance holds back for so long.
     const held = [...this.#terms.values()].some(({ tolerance }) => tolerance !== undefined);
-    const rest = 13 + 2 * CLUSTER_TICKS + (held ? TOLERANCES["10m"].maxAgeMs / 100 : 0);
+    const parts = this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK ? 4 * IDS : 0;
+    const rest = 13 + 2 * CLUSTER_TICKS + parts + (held ? TOLERANCES["10m"].maxAgeMs / 100 : 0);
     for (let i = 0; i < rest; i++) this.#tick();
     for (const client of this.#clients) {
       assert.equal(client.socket.closedWith, undefined);
@@ -75,7 +96,7 @@ export class History {
     if (follow !== undefined) {
       assert.equal(this.#state(follow.id, replica), "visible", "what is followed is seen");
       const key = this.#picture.columns.key.of(this.#picture.find(follow.id));
-      assert.ok(covers(coverOf(replica.told!), key), "the box is around what is followed");
+      assert.ok(covers(replica.cover, key), "the box is around what is followed");
     }
     const { max } = this.#terms.get(replica)!;
     const hasBox = replica.asked.ids === undefined;
@@ -94,8 +115,7 @@ export class History {
 
   /** How many entities each cell holds that the view's cover touches. */
   #counts(replica: Replica): number[] {
-    const bbox = (replica.told ?? replica.asked.bbox)!;
-    const cover = coverOf(bbox);
+    const { cover } = replica;
     const shift = 2 * (16 - clusterLevel(cover));
     const cellOf = (key: number) => Math.floor(key / 2 ** shift);
     const lens = replica.lens(this.#picture);
@@ -117,6 +137,7 @@ export class History {
 
   #tick(): void {
     this.#clock.pass(100);
+    this.#snapshotBytes = 0;
     for (const { socket } of this.#clients) if (socket.pace === "lazy") socket.resume("lazy");
     this.#feed.tick();
     this.#checkErrors();
@@ -138,6 +159,8 @@ export class History {
   }
 
   #checkHeld(replica: Replica): void {
+    // What does not fit a tick comes late.
+    if (this.#maxDeltaBytes < MAX_DELTA_BYTES || this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK) return;
     const { rate, tolerance } = this.#terms.get(replica)!;
     if (rate === 10 && tolerance !== undefined && replica.state === "complete")
       checkHeld(replica, this.#picture, TOLERANCES[tolerance], this.#clock.now());
@@ -247,9 +270,14 @@ export class History {
     }
   }
 
-  /** At the moment of sending: nothing that the filter hides is told, and reasons are true. */
-  #check(number: number, client: TestClient, message: ServerMessage): void {
+  /** At the moment of sending: the box is what was asked for, nothing that the filter hides is told, and reasons are true. */
+  #check(number: number, client: TestClient, message: ServerMessage, size: number): void {
     if (client.socket.pace !== "stalled") this.#checkCrowd(client, message);
+    if (message.op === "view") {
+      const { asked } = client.replicas.get(message.view)!;
+      if (asked.follow === undefined)
+        assert.deepEqual(message.bbox, asked.bbox, "the box that was asked for");
+    }
     if (message.op === "ended") {
       const replica = client.replicas.get(message.view)!;
       this.#checkReason([replica.asked.follow!.id, message.reason], replica, false);
@@ -258,6 +286,10 @@ export class History {
     assert.equal(message.t, new Date(this.#clock.now()).toISOString());
     const replica = client.replicas.get(message.view)!;
     const records = message.op === "snapshot" ? message.entities : message.updates;
+    if (message.op === "snapshot") {
+      assert.ok(this.#snapshotBytes < this.#snapshotBytesPerTick, "snapshots of a tick have too many bytes");
+      this.#snapshotBytes += recordBytes(client, message, size);
+    } else this.#checkSize(client, message, size);
     for (const record of records) {
       const now = this.#state(record.id, replica);
       assert.equal(now, "visible", `a record of ${record.id}, which is ${now}`);
@@ -267,6 +299,13 @@ export class History {
     const moved = this.#moved.has(`${number}${message.view}`) || replica.asked.follow !== undefined;
     if (message.op === "delta")
       for (const departure of message.departures) this.#checkReason(departure, replica, moved);
+  }
+
+  /** Of what changes: the full records that a pan brings come in parts as those of a snapshot. */
+  #checkSize(client: TestClient, delta: Delta, size: number): void {
+    const isOfChanges = delta.departures.length > 0 || delta.updates.some((record) => !("kind" in record));
+    if (!isOfChanges || client.replicas.get(delta.view)!.asked.ids !== undefined) return;
+    assert.ok(recordBytes(client, delta, size) <= this.#maxDeltaBytes, "a delta has too many bytes");
   }
 
   /** Clusters take over from more than `max` entities only, which have not been sent. */
@@ -318,6 +357,13 @@ export class History {
     assert.equal(this.#picture.size, 0);
     assert.ok(this.#picture.columns.extent < 1_000);
   }
+}
+
+/** Bytes of a frame's records, about: without some commas. @param size of the frame */
+function recordBytes({ socket }: TestClient, frame: Snapshot | Delta, size: number): number {
+  if (socket.protocol === PROTOCOL_BINARY) return size - FRAME_BYTES;
+  const lists = frame.op === "snapshot" ? [frame.entities] : [frame.departures, frame.updates];
+  return lists.reduce((bytes, list) => bytes + JSON.stringify(list).length - 2, 0);
 }
 
 function eastOf(lon: number, way: number): number {

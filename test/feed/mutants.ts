@@ -1,16 +1,9 @@
 /** Rules of the feed that are kept inside of methods, each broken: mutants that the model test has to notice. */
-import type { Mutant } from "../support/mutant.ts";
-
-export interface FeedMutant extends Mutant {
-  /** With which the model notices it soon, default 1; any will do in the end. */
-  seed?: number;
-}
+import { type FeedMutant, VIEW_MUTANTS } from "./view-mutants.ts";
 
 const CHANNEL = "src/picture/channel.ts";
 const HOLD = "src/picture/hold.ts";
 const BOX_VIEW = "src/transport/feed/box-view.ts";
-const IDS_VIEW = "src/transport/feed/ids-view.ts";
-const PRIVATE = "src/transport/feed/private-records.ts";
 const BROADCAST = "src/transport/feed/broadcast.ts";
 
 /** The place where a channel decides what becomes of a change; a line before it may hold back too much. */
@@ -220,102 +213,4 @@ const records: FeedMutant[] = [
   },
 ];
 
-const views: FeedMutant[] = [
-  {
-    name: "between the parts of a snapshot, deltas tell of the whole cover",
-    seed: 48,
-    file: BOX_VIEW,
-    from: "coverIntersection(this.#sent, this.#target) : this.#sent;",
-    to: "coverIntersection(this.#sent, this.#target) : this.#target;",
-  },
-  {
-    name: "after a pan, deltas tell of the whole new cover",
-    file: BOX_VIEW,
-    from: "coverIntersection(this.#sent, this.#target) : this.#sent;",
-    to: "this.#target : this.#sent;",
-  },
-  {
-    name: "a pan does not tell what is new",
-    file: BOX_VIEW,
-    from: "this.#lacking = coverDifference(this.#target, kept);",
-    to: "this.#lacking = NOTHING;",
-  },
-  {
-    name: "a view of ids does not take those that come later",
-    file: IDS_VIEW,
-    from: "      if (!isSeen) continue;",
-    to: "      if (!isSeen || heldSlot === undefined) continue;",
-  },
-  {
-    name: "a view of ids takes one that came back for the one that it holds",
-    seed: 111,
-    file: IDS_VIEW,
-    from: "if (heldSlot !== undefined && (heldSlot !== slot || !isSeen)) {",
-    to: "if (heldSlot !== undefined && !isSeen) {",
-  },
-  {
-    name: "a view that follows stays where it was first",
-    file: "src/transport/feed/follow.ts",
-    from: "if (lon === this.#lon && lat === this.#lat) return undefined;",
-    to: "if (!Number.isNaN(this.#lon)) return undefined;",
-  },
-  {
-    name: "a view goes on following what has expired",
-    seed: 40,
-    file: "src/transport/feed/follow.ts",
-    from: '    if (columns.liveness.of(slot) === EXPIRED) return "expired";\n',
-    to: "",
-  },
-  {
-    name: "a view that gets a channel goes on where it was",
-    seed: 296,
-    file: BROADCAST,
-    from: "    view.filter = undefined;\n    view.restart();\n",
-    to: "    view.filter = undefined;\n",
-  },
-  {
-    name: "a filter of one's own calls those left that it hides",
-    seed: 33,
-    file: PRIVATE,
-    from: 'reason === "left" && publication.placeOf(slot) !== undefined && !lens.test(slot)',
-    to: "false",
-  },
-  {
-    name: "a filter of one's own is not asked after moves",
-    seed: 5,
-    file: PRIVATE,
-    from: 'const movesDecide = lens.reads === "motion";',
-    to: "const movesDecide = false;",
-  },
-];
-
-const crowds: FeedMutant[] = [
-  {
-    name: "a crowd that comes in by and by is not counted",
-    seed: 24,
-    file: BOX_VIEW,
-    from: "      publication.fulls.slice(kept, fulls.ranges);\n      this.#held += publication.entered(fulls.ranges);",
-    to: "      publication.fulls.slice(kept, fulls.ranges);",
-  },
-  {
-    name: "who departs counts for a crowd",
-    file: BOX_VIEW,
-    from: "publication.entered(fulls.ranges) - departures.ranges.count;",
-    to: "publication.entered(fulls.ranges);",
-  },
-  {
-    name: "a crowd is sent before it is counted",
-    file: BOX_VIEW,
-    from: 'return moved || this.#state === "waiting" || (this.#private !== undefined && isTurn);',
-    to: "return this.#private !== undefined && isTurn;",
-  },
-  {
-    name: "clusters from before a crowd say that there is none",
-    seed: 159,
-    file: BOX_VIEW,
-    from: "isFew && !this.#holdsMoreThan(turn, this.#max)",
-    to: "clusters.count(this.#target) < BACK_TO_ENTITIES_SHARE * this.#max",
-  },
-];
-
-export const MUTANTS: readonly FeedMutant[] = [...tolerance, ...ticks, ...records, ...views, ...crowds];
+export const MUTANTS: readonly FeedMutant[] = [...tolerance, ...ticks, ...records, ...VIEW_MUTANTS];

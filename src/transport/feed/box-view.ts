@@ -6,9 +6,18 @@
  * - `live`: the snapshot was completed. A pan leaves it live: what is new comes as deltas, in parts too.
  * - `clusters`: the client holds cells in place of entities, since there are more than it wants.
  *
+ * One whose changes of a tick are too many bytes waits again. Should that happen while it is filling, it fills *quietly*: where it was
+ * sent what is there it is told who departs, and who comes if that is not too much, so that nothing keeps its snapshot from being completed; and
+ * then it waits again, for what it was not told.
+ *
  * It may have no box at first: then it waits for one, and nothing is sent.
  */
-import { BACK_TO_ENTITIES_SHARE, CLUSTER_TICKS, MAX_PRIVATE_ENTITIES } from "../../limits.ts";
+import {
+  BACK_TO_ENTITIES_SHARE,
+  CLUSTER_TICKS,
+  MAX_DELTA_BYTES,
+  MAX_PRIVATE_ENTITIES,
+} from "../../limits.ts";
 import { clusterLevel } from "../../picture/clusters.ts";
 import {
   type Cover,
@@ -21,8 +30,9 @@ import {
   NOTHING,
 } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
+import type { EncodedLists, Publication } from "../../picture/tick.ts";
 import type { FrameName } from "./format.ts";
-import { clearParts, parts } from "./frame-parts.ts";
+import { clearParts, clearRanges, parts } from "./frame-parts.ts";
 import { PrivateRecords } from "./private-records.ts";
 import type { Bbox } from "./protocol.ts";
 import type { InterestSink, Turn, View, ViewSink } from "./view.ts";
@@ -39,6 +49,8 @@ export interface BoxViewOptions {
   max: number;
   /** Records in one part of a snapshot, about. */
   partRecords: number;
+  /** Of a delta's records, bytes. Default MAX_DELTA_BYTES. */
+  maxDeltaBytes?: number;
   /** Is told of each new cover. */
   interest?: InterestSink;
 }
@@ -49,6 +61,7 @@ export class BoxView implements View {
   readonly #sink: ViewSink;
   readonly #partRecords: number;
   readonly #max: number;
+  readonly #maxDeltaBytes: number;
   readonly #interest: InterestSink | undefined;
   #state: ViewState = "waiting";
   /** Frames sent. */
@@ -66,6 +79,7 @@ export class BoxView implements View {
   #filters = 0;
   /** Entities that are published in what was sent; for a filter of its own, those that the client holds. */
   #held = 0;
+  #isQuiet = false;
   #private: PrivateRecords | undefined;
   #wantsChannel = false;
   /** Of the clusters that were sent last, and their checksum. */
@@ -74,12 +88,14 @@ export class BoxView implements View {
   /** Of the clusters when there became too much: older than that, so they may not know it yet. */
   #crowdedSerial = -1;
 
-  constructor(sink: ViewSink, { name, number, bbox, max, partRecords, interest }: BoxViewOptions) {
+  constructor(sink: ViewSink, options: BoxViewOptions) {
+    const { name, number, bbox, max, partRecords, maxDeltaBytes = MAX_DELTA_BYTES, interest } = options;
     this.name = name;
     this.#frameName = { json: JSON.stringify(name), number };
     this.#sink = sink;
     this.#bbox = bbox;
     this.#max = max;
+    this.#maxDeltaBytes = maxDeltaBytes;
     this.#partRecords = partRecords;
     this.#interest = interest;
   }
@@ -129,20 +145,28 @@ export class BoxView implements View {
     this.#sent = NOTHING;
     this.#lacking = this.#target;
     this.#held = 0;
+    this.#isQuiet = false;
     this.#private?.held.clear();
   }
 
   turn(turn: Turn): void {
     if (this.#bbox === undefined) return;
     const moved = this.#moved;
+    if (this.#isQuiet && this.#state === "live") this.restart();
     if (moved) this.#aim(this.#bbox);
     if (this.#state === "clusters") this.#clusterTurn(turn, moved);
     else if (this.#mayBeTooMuch(turn, moved) && this.#isTooMuch(turn)) this.#toClusters(turn);
-    else {
-      this.#entityTurn(turn, moved);
-      if (this.#held > this.#max && (this.#private === undefined || this.#isTooMuch(turn)))
-        this.#toClusters(turn);
-    }
+    else if (!this.#entityTurn(turn, moved)) this.#startAgain(turn);
+    else if (this.#held > this.#max && (this.#private === undefined || this.#isTooMuch(turn)))
+      this.#toClusters(turn);
+  }
+
+  /** After a delta that was too large: with a snapshot in parts, unless it is a crowd that came. */
+  #startAgain(turn: Turn): void {
+    const wasFilling = this.#state === "filling";
+    this.restart();
+    this.#isQuiet = wasFilling;
+    if (this.#isTooMuch(turn)) this.#toClusters(turn);
   }
 
   /** Before anything is sent of a place; and of a filter of its own now and then, since only its own share of what is there is counted. */
@@ -179,7 +203,8 @@ export class BoxView implements View {
     return channel.holdsMoreThan(this.#target, limit) ?? clusters().count(this.#target) > limit;
   }
 
-  #entityTurn(turn: Turn, moved: boolean): void {
+  /** @returns false if the delta would be too large: then the client was told nothing. */
+  #entityTurn(turn: Turn, moved: boolean): boolean {
     const { channel, publication, time } = turn;
     const { format } = this.#sink;
     clearParts();
@@ -196,12 +221,15 @@ export class BoxView implements View {
       this.#held += publication.entered(fulls.ranges);
       if (departures.ranges.count + moves.ranges.count + fulls.ranges.count > 0) {
         const encoded = publication.encoded(format);
-        if (this.#private !== undefined) this.#private.select(publication, encoded, format);
+        if (this.#isQuiet) this.#selectQuietly(publication, encoded, kept);
+        else if (this.#private !== undefined) this.#private.select(publication, encoded, format);
         else {
           departures.of(encoded.departures);
           moves.of(encoded.moves);
           fulls.of(encoded.fulls);
         }
+        if (this.#isQuiet || this.#private !== undefined) clearRanges();
+        if (this.#isQuiet && this.#isTooLarge) fulls.clear();
       }
     }
     if (moved) {
@@ -216,8 +244,34 @@ export class BoxView implements View {
     }
     if (this.#private !== undefined) this.#held = this.#private.held.size;
     const records = parts.departures.count + parts.moves.count + parts.fulls.count;
-    if (records === 0) return;
+    if (records === 0) return true;
+    if (this.#isTooLarge) return false;
     this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+    return true;
+  }
+
+  get #isTooLarge(): boolean {
+    return parts.departures.size + parts.moves.size + parts.fulls.size > this.#maxDeltaBytes;
+  }
+
+  /** Leaves of a publication who departs and who comes. Of who stays the client keeps what it has, with its handle. */
+  #selectQuietly(publication: Publication, encoded: EncodedLists, kept: Cover): void {
+    const { format } = this.#sink;
+    if (this.#private !== undefined) {
+      this.#private.selectQuietly(publication, encoded, format, kept);
+      return;
+    }
+    const { departures, fulls } = parts;
+    const staying = new Set<number>();
+    departures.ranges.each((place) => {
+      const slot = publication.departureSlot(place);
+      if (publication.comesBack(slot, kept)) staying.add(slot);
+      else departures.add(encoded.departures, place);
+    });
+    fulls.ranges.each((place) => {
+      if (publication.isEntering(place) && !staying.has(publication.fullSlot(place)))
+        fulls.add(encoded.fulls, place);
+    });
   }
 
   grow(turn: Turn): number {

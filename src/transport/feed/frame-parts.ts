@@ -64,6 +64,13 @@ export function clearParts(): void {
   parts.fulls.clear();
 }
 
+/** Leaves the records that were written for this view alone. */
+export function clearRanges(): void {
+  parts.departures.ranges.clear();
+  parts.moves.ranges.clear();
+  parts.fulls.ranges.clear();
+}
+
 /** Room kept for the next frame: most are smaller, and what is larger is rare enough to be allocated anew. */
 const MAX_KEPT_BYTES = 4 * 2 ** 20;
 

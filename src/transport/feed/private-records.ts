@@ -2,8 +2,9 @@
  * A filter of one view's own. What the view's cover cuts out of the unfiltered channel is looked at record by record; so that departures can be
  * told, it is known which entities the client holds.
  */
+import type { Cover } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
-import type { Publication, RecordEncoder } from "../../picture/tick.ts";
+import type { EncodedLists, Publication, RecordEncoder } from "../../picture/tick.ts";
 import { parts } from "./frame-parts.ts";
 
 export class PrivateRecords {
@@ -22,32 +23,19 @@ export class PrivateRecords {
     return true;
   }
 
-  /** Turns the shared ranges of the frame's parts into this view's own records. */
-  select(
-    publication: Publication,
-    encoded: ReturnType<Publication["encoded"]>,
-    encoder: RecordEncoder,
-  ): void {
+  /** Makes this view's own records of the shared ranges of the frame's parts, which are then to be cleared. */
+  select(publication: Publication, encoded: EncodedLists, encoder: RecordEncoder): void {
     const { departures, moves, fulls } = parts;
     const { held, lens } = this;
-    forEachPlace(departures.ranges.at, (place) => {
-      const slot = publication.departureSlot(place);
-      if (!held.delete(slot)) return;
-      // It left its cell, but a client that may see it there is told so by the full record that follows.
-      const reason = publication.departureReason(place);
-      if (reason === "left" && publication.placeOf(slot) !== undefined && !lens.test(slot)) {
-        encoder.departure(slot, "filter", departures.own);
-        departures.ownCount++;
-      } else departures.add(encoded.departures, place);
-    });
-    forEachPlace(fulls.ranges.at, (place) => {
+    departures.ranges.each((place) => this.#depart(publication, place, encoded, encoder));
+    fulls.ranges.each((place) => {
       const slot = publication.fullSlot(place);
       if (!this.#shows(slot, encoder)) return;
       held.add(slot);
       fulls.add(encoded.fulls, place);
     });
     const movesDecide = lens.reads === "motion";
-    forEachPlace(moves.ranges.at, (place) => {
+    moves.ranges.each((place) => {
       const slot = publication.moveSlot(place);
       const isHeld = held.has(slot);
       if (movesDecide && !this.#shows(slot, encoder)) return;
@@ -58,9 +46,35 @@ export class PrivateRecords {
         fulls.ownCount++;
       }
     });
-    departures.ranges.clear();
-    moves.ranges.clear();
-    fulls.ranges.clear();
+  }
+
+  /** As `select`, but of whom the client holds and may go on seeing in `cover` nothing is told. */
+  selectQuietly(publication: Publication, encoded: EncodedLists, encoder: RecordEncoder, cover: Cover): void {
+    const { departures, moves, fulls } = parts;
+    departures.ranges.each((place) => {
+      if (!publication.comesBack(publication.departureSlot(place), cover))
+        this.#depart(publication, place, encoded, encoder);
+    });
+    fulls.ranges.each((place) => {
+      const slot = publication.fullSlot(place);
+      if (!this.#shows(slot, encoder) || this.held.has(slot)) return;
+      this.held.add(slot);
+      fulls.add(encoded.fulls, place);
+    });
+    if (this.lens.reads === "motion")
+      moves.ranges.each((place) => this.#shows(publication.moveSlot(place), encoder));
+  }
+
+  #depart(publication: Publication, place: number, encoded: EncodedLists, encoder: RecordEncoder): void {
+    const { departures } = parts;
+    const slot = publication.departureSlot(place);
+    if (!this.held.delete(slot)) return;
+    // It left its cell, but a client that may see it there is told so by the full record that follows.
+    const reason = publication.departureReason(place);
+    if (reason === "left" && publication.placeOf(slot) !== undefined && !this.lens.test(slot)) {
+      encoder.departure(slot, "filter", departures.own);
+      departures.ownCount++;
+    } else departures.add(encoded.departures, place);
   }
 
   /** Whether the client may see the entity; if not, and it holds it, that is told. */
@@ -72,9 +86,4 @@ export class PrivateRecords {
     }
     return false;
   }
-}
-
-function forEachPlace(ranges: readonly number[], look: (place: number) => void): void {
-  for (let i = 0; i < ranges.length; i += 2)
-    for (let place = ranges[i]; place < ranges[i + 1]; place++) look(place);
 }
