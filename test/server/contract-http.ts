@@ -60,6 +60,9 @@ export function httpContract(t: Test, create: CreateServer, manners: Manners): v
     t.notMatch(answers, /hello/);
     t.match(answers, /\r\n\r\nHTTP\/1.1 204/, "the next answer follows the headers at once");
     t.match(answers, /\r\n\r\nHTTP\/1.1 304/);
+    const [head, none, same] = answers.split("\r\n\r\n");
+    t.notMatch(head, /content-length: (?!5\b)/i, "that of GET, if any");
+    for (const answer of [none, same]) t.notMatch(answer, /content-length/i, "a client would wait for it");
     t.ok(answers.endsWith("\r\n\r\n"));
   });
 

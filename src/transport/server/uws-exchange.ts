@@ -104,7 +104,7 @@ export class UwsExchange {
       this.#res.cork(() => {
         if (offset === 0) this.#writeHead(status, headers, closes);
         // With its flag for closing, the library would reset a connection whose client still sends.
-        if (body === undefined) this.#res.endWithoutBody(lengthIn(headers));
+        if (body === undefined) this.#endWithoutBody(lengthIn(headers));
         else if (body.byteLength === 0) this.#res.end();
         else done = this.#res.tryEnd(body.subarray(offset), body.byteLength)[1];
       });
@@ -123,6 +123,12 @@ export class UwsExchange {
       await promise;
     }
     this.#finish();
+  }
+
+  /** The library takes an argument that is `undefined` for a length, of 2^63. */
+  #endWithoutBody(length: number | undefined): void {
+    if (length === undefined) this.#res.endWithoutBody();
+    else this.#res.endWithoutBody(length);
   }
 
   /** Sends an answer of unknown length, no faster than the client takes it. `next` is not called again after its `undefined`. */
