@@ -211,9 +211,9 @@ export const JOURNAL_PART_ROWS = 20_000;
 export const MAX_SEGMENT_POINTS = 64;
 /** From a segment's first point to its last. */
 export const MAX_SEGMENT_MS = 900_000;
-/** Longest time for which an entity is taken to be where it was last heard of; a row is looked for in two daily partitions. */
-export const MAX_HOLD_MS = 12 * 3_600_000;
-assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
+/** Longest silence through which an entity is taken to be where it was; a row is looked for in two daily partitions. */
+export const MAX_HOLD_MS = 11 * 3_600_000;
+assert.ok(MAX_SEGMENT_MS + 2 * MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
 /** A report that comes so long after it was observed is told apart from those that come in time, so that what was known when can be told. */
 export const TRACK_DELAY_MS = 10_000;
 /** Points that a shard holds until they are in rows, and as many that are already: some 300,000. They go with its checkpoints; beyond it its reports are refused. */

@@ -4,6 +4,7 @@ import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
 import type { ClosedSegment } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
+import { openSegments } from "../tracks/open-segments.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -12,7 +13,7 @@ import type {
   ThenRecord,
   TrackTails,
 } from "../tracks/ports.ts";
-import { inOrder, type Segment, wrapLongitude } from "../tracks/segment.ts";
+import { type Segment, wrapLongitude } from "../tracks/segment.ts";
 import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
@@ -24,6 +25,13 @@ import { shardOf } from "./shard-hash.ts";
 /** Entities looked at between two looks at the clock. */
 const LOOK = 256;
 const NONE: readonly ClosedSegment[] = [];
+
+/** What is in memory at an instant, if it tells of the entity then; and the segment with which it began, which rows may have a hold in place of. */
+interface Found {
+  segment: Segment | undefined;
+  begun: Segment;
+}
+
 /** No entity has this number. */
 const NOBODY = -1;
 /** So many pages are collected before what is beyond the first is thrown away. */
@@ -65,11 +73,12 @@ export class LocalTails {
           if (!open(shard.index)) break;
           ended = this.#endedOf(shard);
         }
-        const segment = this.#segmentAt(shard, number, ended.get(number) ?? NONE, query);
-        if (segment === undefined) continue;
-        const record = recordThen(segment, query, this.#version(shard, number));
+        const found = this.#segmentAt(shard, number, ended.get(number) ?? NONE, query);
+        if (found === undefined) continue;
+        const { segment, begun } = found;
+        const record = segment && recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
-        else if (this.#replaces(segment, query)) page.elsewhere.push(segment.id);
+        else if (this.#replaces(begun, query)) page.elsewhere.push(begun.id);
         if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
       }
     }
@@ -90,7 +99,7 @@ export class LocalTails {
     const segments = ended
       .map((closed) => segmentOf(log, id, closed))
       .filter(({ points }) => points.length > 1);
-    return log.count(number) > 0 ? [...segments, this.#openOf(log, shard, number)] : segments;
+    return log.count(number) > 0 ? [...segments, ...this.#openOf(log, shard, number)] : segments;
   }
 
   /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */
@@ -163,16 +172,27 @@ export class LocalTails {
     const first = log.first(number);
     if (log.count(number) === 0 || first > to) return found;
     // Of most nothing but the last point is wanted.
-    const isStill = log.last(number) <= from && !this.#isWhereHoldWas(first, log.recorded(number), query);
-    const segment = this.#openOf(log, shard, number, isStill);
-    if (meets(segment.points, region)) found.push({ ...stretchOf(segment, from, to, true), first });
+    const isWhereHoldWas = this.#isWhereHoldWas(first, log.recorded(number), query);
+    const open = this.#openOf(log, shard, number, log.last(number) <= from && !isWhereHoldWas);
+    const until = this.#until(log, shard, number);
+    for (const [i, segment] of open.entries()) {
+      const isLast = i === open.length - 1;
+      const { points } = segment;
+      const begin = i === 0 ? first : points[0].t;
+      const end = isLast ? until : points.at(-1)!.t;
+      const isThen = begin <= to && end >= from;
+      if (!(isThen || (i === 0 && isWhereHoldWas)) || !meets(points, region)) continue;
+      const isOpen = isLast && until > to;
+      const known = isLast && !isOpen ? heldUntil(segment, until) : segment;
+      found.push({ ...stretchOf(known, from, to, isOpen), first: begin });
+    }
     return found;
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
   #isWhereHoldWas(first: number, recorded: number, { from, to }: StretchQuery): boolean {
     const { holdMs } = this.#table.tracks;
-    return recorded - first >= holdMs && first <= to && first + holdMs >= from;
+    return recorded - first >= holdMs && first <= to && first + 2 * holdMs >= from;
   }
 
   /** Ends a slice of work when it is over. Resolves to whether others had their turn. */
@@ -192,7 +212,7 @@ export class LocalTails {
     number: number,
     ended: readonly ClosedSegment[],
     { t, after, known = Infinity }: ThenQuery,
-  ): Segment | undefined {
+  ): Found | undefined {
     const log = this.#table.tracks.logs[shard.index];
     if (log.last(number) === -Infinity) return undefined;
     const id = this.#idOf(shard, number);
@@ -202,22 +222,30 @@ export class LocalTails {
       if (recorded > known) return undefined;
       const isNow =
         log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
-      return this.#openOf(log, shard, number, isNow);
+      const open = this.#openOf(log, shard, number, isNow);
+      const isThere = t < this.#until(log, shard, number);
+      const segment = open.findLast(({ points }) => isThere && points[0].t <= t);
+      return { segment: segment && segment.recorded <= known ? segment : undefined, begun: open[0] };
     }
     for (const closed of ended) {
       const segment = segmentOf(log, id, closed);
       const { points } = segment;
-      if (points[0].t <= t && t < points.at(-1)!.t) return segment.recorded <= known ? segment : undefined;
+      if (points[0].t <= t && t < points.at(-1)!.t)
+        return segment.recorded <= known ? { segment, begun: segment } : undefined;
     }
     return undefined;
   }
 
-  /** @param isNow of its points only the last is wanted: nearly all that is asked is of now. */
-  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment {
-    const slot = shard.slot(number);
-    const id = this.#idOf(shard, number)!;
-    const points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
-    return { id, ...this.#table.describe(slot), recorded: log.recorded(number), hold: false, points };
+  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment[] {
+    const description = this.#table.describe(shard.slot(number));
+    const until = this.#until(log, shard, number);
+    return openSegments(log, number, this.#idOf(shard, number)!, description, until, isNow);
+  }
+
+  /** Until when an entity of which something is open is there, Unix ms. */
+  #until(log: TrackLog, shard: Shard, number: number): number {
+    const { received } = this.#table.picture.columns;
+    return this.#table.tracks.until(log.last(number), received.of(shard.slot(number)));
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
@@ -237,6 +265,10 @@ export class LocalTails {
     // Of one that is deleted: whoever has its id now is newer.
     return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq.of(slot) };
   }
+}
+
+function heldUntil(segment: Segment, t: number): Segment {
+  return { ...segment, hold: true, points: [...segment.points, { ...segment.points.at(-1)!, t }] };
 }
 
 function cut(page: TailPage, limit: number): void {
