@@ -9,7 +9,8 @@ export interface Change {
   recorded: number;
   /** What was until then. */
   before: Description;
-  /** What it takes in the log. */
+  /** Where its record begins, and what it takes in the log. */
+  from: number;
   bytes: number;
 }
 
@@ -42,10 +43,27 @@ export class Changes {
     else this.#byNumber.set(number, left);
   }
 
-  /** Bytes in the log. */
-  get bytes(): number {
-    let sum = 0;
-    for (const changes of this.#byNumber.values()) for (const { bytes } of changes) sum += bytes;
-    return sum;
+  /** Forgets those of other numbers. */
+  keep(isKnown: (number: number) => boolean): void {
+    for (const number of this.#byNumber.keys()) if (!isKnown(number)) this.#byNumber.delete(number);
+  }
+
+  /** Where the first record of all begins, ∞ = there is none, and their bytes. */
+  get wanted(): { first: number; bytes: number } {
+    let [first, sum] = [Infinity, 0];
+    for (const { from, bytes } of this.#all()) {
+      first = Math.min(first, from);
+      sum += bytes;
+    }
+    return { first, bytes: sum };
+  }
+
+  /** All records have moved so many bytes to the front. */
+  moveBack(bytes: number): void {
+    for (const change of this.#all()) change.from -= bytes;
+  }
+
+  *#all(): Generator<Change> {
+    for (const changes of this.#byNumber.values()) yield* changes;
   }
 }

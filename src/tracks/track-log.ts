@@ -57,7 +57,7 @@ export class TrackLog {
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
   late: LatePoint[] = [];
-  readonly changes = new Changes();
+  changes = new Changes();
 
   get bytes(): number {
     return this.#out.length;
@@ -126,7 +126,7 @@ export class TrackLog {
     const tag = CHANGE | HOLD;
     const from = this.bytes;
     writeEnd(this.#out, { tag, number, recorded, nextRecorded: NaN, until: at, ...before });
-    this.changes.add({ number, at, recorded, before, bytes: this.bytes - from });
+    this.changes.add({ number, at, recorded, before, from, bytes: this.bytes - from });
   }
 
   /** Keeps a point for a segment that has ended. */
@@ -171,7 +171,7 @@ export class TrackLog {
     while (!input.done) {
       const at = input.at;
       const record = readRecord(input);
-      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, input.at - at);
+      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, input.at - at);
       else if (isEnd(record)) this.#applyEnd(record, input.at - at);
       else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
@@ -190,6 +190,7 @@ export class TrackLog {
   /** Forgets all numbers of which `isKnown` does not hold. */
   forgetUnknown(isKnown: (number: number) => boolean): void {
     const isWanted = ({ number }: { number: number }) => isKnown(number);
+    this.changes.keep(isKnown);
     const before = this.closed.length + this.late.length;
     this.closed = this.closed.filter(isWanted);
     this.late = this.late.filter(isWanted);
@@ -285,6 +286,7 @@ export class TrackLog {
 
   #applyEnd(record: EndRecord, endBytes: number): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
+    this.changes.dropUntil(number, Number.isNaN(until) ? this.last(number) : Infinity);
     // All of it was dropped but its end.
     if (!this.#heads.hasLast(number)) return;
     const last = this.#heads.lastAt(number);
@@ -295,7 +297,6 @@ export class TrackLog {
     const what = { kind, state, attributes, labels, fences, endBytes, begins };
     if (!this.#cut.delete(number))
       this.closed.push({ number, recorded, until, ...what, first, last, count, turn });
-    this.changes.dropUntil(number, Number.isNaN(until) ? this.last(number) : Infinity);
     if (!Number.isNaN(until)) {
       this.#heads.setOpen(number, 0, this.state(number));
       return;
@@ -308,10 +309,11 @@ export class TrackLog {
 
   #applyChange(
     { number, recorded, until: at, kind, state, attributes, labels, fences }: EndRecord,
+    from: number,
     bytes: number,
   ): void {
-    if (this.count(number) === 0) return;
-    this.changes.add({ number, at, recorded, before: { kind, state, attributes, labels, fences }, bytes });
+    const before = { kind, state, attributes, labels, fences };
+    this.changes.add({ number, at, recorded, before, from, bytes });
   }
 
   #addLate({ number, point, recorded }: PointRecord, at: number): void {
@@ -325,7 +327,7 @@ export class TrackLog {
   /** Drops what is not wanted, if it is worth it; also what is forgotten. */
   #tidy(): void {
     if (this.bytes > SMALL_BYTES) {
-      const wanted = wantedOf(this.#heads, this.changes.bytes, this.closed, this.late);
+      const wanted = wantedOf(this.#heads, this.changes.wanted, this.closed, this.late);
       this.#dropBefore(wanted.first);
       if (isMostlyUnwanted(wanted, this.bytes)) this.#rewrite();
     }
@@ -337,6 +339,7 @@ export class TrackLog {
     if (bytes === 0) return;
     this.#out.dropFront(bytes);
     this.#heads.moveBack(bytes);
+    this.changes.moveBack(bytes);
     for (const one of this.closed) Object.assign(one, { first: one.first - bytes, last: one.last - bytes });
     for (const one of this.late) one.at -= bytes;
   }
@@ -369,6 +372,7 @@ export class TrackLog {
     this.#out = to.#out;
     this.#reader = to.#reader;
     this.#heads = to.#heads;
+    this.changes = to.changes;
     this.#pieces.dropAll();
     this.#rewritten = this.#forgotten;
   }

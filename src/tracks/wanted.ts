@@ -23,15 +23,15 @@ export function isMostlyUnwanted({ bytes }: Wanted, logBytes: number): boolean {
   return bytes < logBytes * (logBytes < NEAR_BYTES ? WANTED_SHARE : WANTED_SHARE_NEAR);
 }
 
-/** @param changeBytes of changes, which are wanted with what is open */
+/** @param changes what is wanted of changes */
 export function wantedOf(
   heads: TrackHeads,
-  changeBytes: number,
+  changes: Wanted,
   closed: readonly ClosedSegment[],
   late: readonly LatePoint[],
 ): Wanted {
-  let first = Infinity;
-  let bytes = changeBytes + POINT_BYTES * late.length;
+  let { first, bytes } = changes;
+  bytes += POINT_BYTES * late.length;
   for (const { at } of late) first = Math.min(first, at);
   for (const segment of closed) {
     first = Math.min(first, segment.first);

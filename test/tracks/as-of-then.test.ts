@@ -241,7 +241,7 @@ t.test("[TR1] [TR2] a change by the report with the place itself makes no rows o
       ["online.stopped", '{"a":2}', [20, 30]],
     ],
   );
-  t.equal(log().changes.bytes, 0);
+  t.equal(log().changes.wanted.bytes, 0);
 });
 
 t.test("[TR2] [TR9] changes without a place do not stay in memory without end", async (t) => {
