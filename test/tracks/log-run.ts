@@ -149,6 +149,7 @@ export class Run {
     this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
     this.#heard.set(number, received);
     this.plain.get(number)!.heardAt(received);
+    if (late) this.plain.get(number)!.staysAt(received);
     if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
     // Of an older one at the time of the last, the last stays.
     else if (!(late && this.plain.get(number)!.points.has(t)) || t === this.#clock.get(number))
@@ -188,9 +189,9 @@ export class Run {
         if (step.after !== "with it") this.#now += step.after;
         const since = isWithIt ? undefined : this.#now;
         for (const [number, heard] of this.#heard) {
-          // What takes the place of a hold is told as what comes then.
-          const at = this.log.count(number) > 0 ? (since ?? this.log.last(number)) : this.log.last(number);
-          this.plain.get(number)!.changesAt(at, step.state);
+          const last = this.log.last(number);
+          const isHeld = this.log.count(number) === 0;
+          this.plain.get(number)!.changesAt(isHeld ? last : (since ?? last), step.state, isHeld);
           this.#do((tracks) => tracks.changes(SHARD, number, heard, before, since));
         }
         this.#state = step.state;
@@ -284,13 +285,13 @@ export class Run {
         [...written, ...unwritten].filter(({ points }) => points.length > 1),
       );
       const open = this.log.count(number) > 0 ? inOrder(this.log.open(number)) : [];
+      const before = segments.at(-1);
+      // What goes on from a hold takes its place.
+      if (open.length > 0 && before?.hold && before.points[0].t === open[0].t) segments.pop();
       for (const segment of segments) {
         assert.deepEqual(segment.fences, described(segment.state).fences);
         this.plain.get(number)!.checkState(segment);
       }
-      const before = segments.at(-1);
-      // What goes on from a hold takes its place.
-      if (open.length > 0 && before?.hold && before.points[0].t === open[0].t) segments.pop();
       this.plain.get(number)!.check(segments, open);
     }
     const late = this.log.late.map(({ number, point }) => `${number} ${point.t} ${point.lon}`);

@@ -21,8 +21,12 @@ export class PlainTrack {
   /** What it was since when, in that order. */
   readonly #states: { at: number; state: string }[] = [];
 
+  /** Where a hold begins in which it changed: what takes its place is told as what comes then. */
+  readonly #held = new Set<number>();
+
   /** It is in another state since then, or since the change before if that was later. */
-  changesAt(since: number, state: string): void {
+  changesAt(since: number, state: string, isHeld: boolean): void {
+    if (isHeld) this.#held.add(since);
     const at = Math.max(since, this.#states.at(-1)?.at ?? -Infinity);
     this.#states.push({ at, state });
     this.#moments.add(at);
@@ -36,6 +40,7 @@ export class PlainTrack {
   /** Throws if it was in another state at any time of a segment. */
   checkState({ state, points }: Segment): void {
     const [first, last] = [points[0].t, points.at(-1)!.t];
+    if (this.#held.has(first)) return;
     const then = this.#states.findLast(({ at }) => at <= first)?.state ?? "a";
     assert.equal(state, then, `since ${first}`);
     const within = this.#states.filter(({ at }) => at > first && at < last);
