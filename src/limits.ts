@@ -219,9 +219,9 @@ export const JOURNAL_PART_ROWS = 20_000;
 export const MAX_SEGMENT_POINTS = 64;
 /** From a segment's first point to its last. */
 export const MAX_SEGMENT_MS = 900_000;
-/** Longest time for which an entity is taken to be where it was last heard of; a row is looked for in two daily partitions. */
-export const MAX_HOLD_MS = 12 * 3_600_000;
-assert.ok(MAX_SEGMENT_MS + MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
+/** Longest silence through which an entity is taken to be where it was; a row is looked for in two daily partitions. */
+export const MAX_HOLD_MS = 11 * 3_600_000;
+assert.ok(MAX_SEGMENT_MS + 2 * MAX_HOLD_MS < 86_400_000, "a row reaches one day back at most");
 /** A report that comes so long after it was observed is told apart from those that come in time, so that what was known when can be told. */
 export const TRACK_DELAY_MS = 10_000;
 /** From the first to the last of such reports of one segment, which all count as known when the first came: a row a minute of an entity that always reports late. */

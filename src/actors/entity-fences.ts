@@ -146,7 +146,8 @@ export class EntityFences {
     if (isSame) return false;
     const { number, picture } = this.#table;
     const seq = picture.columns.seq.of(slot) + 1;
-    const fact = { is: "occupied", number: number.of(slot), seq, occupied: next } as const;
+    const since = this.#table.sinceOf(slot, now);
+    const fact = { is: "occupied", number: number.of(slot), seq, occupied: next, since } as const;
     this.#sink.record(shard, fact);
     this.#table.apply(shard, fact);
     this.#emit(shard, slot);

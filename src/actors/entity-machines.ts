@@ -58,9 +58,10 @@ export class EntityMachines {
   /**
    * Brings an entity to the machine that its kind runs now. In the same machine it keeps its state if that is still there; else it enters the
    * initial state and says so.
+   * @param since from when on it is in another state then, Unix ms.
    * @returns whether it was another machine, or version.
    */
-  follow(shard: Shard, slot: number, now: number): boolean {
+  follow(shard: Shard, slot: number, now: number, since = this.#table.sinceOf(slot, now)): boolean {
     const { context, machine, machines, picture, timers } = this.#table;
     const { columns } = picture;
     const running = this.#runs(slot);
@@ -78,7 +79,7 @@ export class EntityMachines {
     // Definitions are read after a shard is claimed, so they are not older than what decided about its entities.
     assert.ok(!isSame || had.version < running.version, "an entity's machine does not become older");
     const kept = isSame ? keep(running, had, now) : undefined;
-    if (kept === undefined) this.#enterInitial(shard, slot, running, now);
+    if (kept === undefined) this.#enterInitial(shard, slot, running, now, since);
     else if (kept.context !== had.context || !sameTimers(kept.timers, had.timers))
       this.#keepState(shard, slot, kept.context, kept.timers);
     return true;
@@ -107,7 +108,7 @@ export class EntityMachines {
     const armed = timers.get(slot) ?? NO_TIMERS;
     const state = columns.states.name(columns.state.of(slot));
     const restored = restore(running.machine, state, context.get(slot) ?? NO_CONTEXT, armed);
-    if (restored === undefined) this.#enterInitial(shard, slot, running, now);
+    if (restored === undefined) this.#enterInitial(shard, slot, running, now, this.#table.sinceOf(slot, now));
     else if (restored.timers.length < armed.length) this.#keepTimers(shard, slot, restored.timers);
   }
 
@@ -150,7 +151,14 @@ export class EntityMachines {
     this.#dropDueTimers(shard, slot, now);
   }
 
-  become(shard: Shard, slot: number, now: number, transition: Transition): void {
+  /** @param since as in `follow` */
+  become(
+    shard: Shard,
+    slot: number,
+    now: number,
+    transition: Transition,
+    since = this.#table.sinceOf(slot, now),
+  ): void {
     const { number, picture } = this.#table;
     const { columns } = picture;
     const from = columns.states.name(columns.state.of(slot));
@@ -162,6 +170,7 @@ export class EntityMachines {
       state,
       context: transition.next.context,
       timers: transition.next.timers,
+      since,
     });
     if (from !== state && from !== "") this.#emit(shard, slot, "state.changed", now, { from, to: state });
     for (const emitted of transition.emitted) this.#emit(shard, slot, emitted.type, now, emitted.data);
@@ -206,14 +215,14 @@ export class EntityMachines {
   }
 
   /** An entity that was in another machine, or in a state that is gone. */
-  #enterInitial(shard: Shard, slot: number, running: Running, now: number): void {
+  #enterInitial(shard: Shard, slot: number, running: Running, now: number, since: number): void {
     const { columns } = this.#table.picture;
     const from = columns.states.name(columns.state.of(slot));
     const transition = this.#initial(shard, slot, running, now);
     const { machine, version } = running;
     const to = machine.states[transition.next.state];
     this.#emit(shard, slot, "machine.changed", now, { machine: machine.id, version, from, to });
-    this.become(shard, slot, now, transition);
+    this.become(shard, slot, now, transition, since);
   }
 
   #initial(shard: Shard, slot: number, { machine }: Running, now: number): Transition {

@@ -54,7 +54,9 @@ export class EntityTable {
   constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
     this.tracks = new Tracks(staleAfterMs);
-    this.occupied = new Occupancy(picture, this.shards, (slot) => this.#describedOtherwise(slot));
+    this.occupied = new Occupancy(picture, this.shards, (slot, since) =>
+      this.#describedOtherwise(slot, since),
+    );
   }
 
   /** Applies a fact of `shard`. @returns the slot of its entity, −1 if it has none any more. */
@@ -88,13 +90,13 @@ export class EntityTable {
         this.machine.set(slot, interned(this.machines.number(fact.machine)));
         break;
       case "occupied":
-        this.occupied.become(slot, fact.occupied);
+        this.occupied.become(slot, fact.occupied, fact.since);
         break;
       case "commanded":
         shard.commands.remember(fact);
         break;
       case "kind":
-        this.#describedOtherwise(slot);
+        this.#describedOtherwise(slot, fact.since);
         columns.kind.set(slot, interned(columns.kinds.number(fact.kind)));
         this.picture.touch(slot, FULL);
         break;
@@ -234,17 +236,18 @@ export class EntityTable {
   }
 
   #report(slot: number, fact: Reported): void {
-    const { picture } = this;
-    const { columns } = picture;
+    const { columns } = this.picture;
     const source = this.#sourceNumber(slot, fact.source);
     this.duplicates.remember(slot, fact.t, fact.hash, source, fact.sourceSeq);
-    if (!Number.isNaN(fact.lon)) {
-      const shard = columns.shard.of(slot);
-      const number = this.number.of(slot);
+    const shard = columns.shard.of(slot);
+    const number = this.number.of(slot);
+    const heard = columns.received.of(slot);
+    if (Number.isNaN(fact.lon)) this.tracks.stays(shard, number, fact, heard, this, slot);
+    else {
       if (isKnownApart(this.tracks.logs[shard], number, fact)) this.#describedOtherwise(slot);
-      this.tracks.reported(shard, number, fact, columns.received.of(slot), this, slot);
+      this.tracks.reported(shard, number, fact, heard, this, slot);
     }
-    if (fact.received > columns.received.of(slot)) columns.received.set(slot, fact.received);
+    if (fact.received > heard) columns.received.set(slot, fact.received);
     let full = columns.liveness.of(slot) !== LIVE;
     columns.liveness.set(slot, LIVE);
     if (!fact.late) {
@@ -262,7 +265,7 @@ export class EntityTable {
         full = true;
       }
     }
-    picture.touch(slot, full ? FULL : MOTION);
+    this.picture.touch(slot, full ? FULL : MOTION);
   }
 
   /** The number of a source's name. That of the last report is found without a look into the table of names. */
@@ -303,10 +306,17 @@ export class EntityTable {
     this.setAttributes(slot, text);
   }
 
+  /** From when on a decision counts that is made now: what a report brings about, from its time on; Unix ms. */
+  sinceOf(slot: number, now: number): number {
+    const { received, t } = this.picture.columns;
+    return now > received.of(slot) ? now : t.of(slot);
+  }
+
   /** What its track says of an entity as a whole is about to change, or is to be told apart. */
-  #describedOtherwise(slot: number): void {
+  #describedOtherwise(slot: number, since = this.picture.columns.t.of(slot)): void {
     const { shard, received } = this.picture.columns;
-    this.tracks.changes(shard.of(slot), this.number.of(slot), received.of(slot), this.describe(slot));
+    const number = this.number.of(slot);
+    this.tracks.changes(shard.of(slot), number, received.of(slot), this.describe(slot), since);
   }
 
   /** What a track says of an entity as a whole. */
@@ -357,7 +367,7 @@ export class EntityTable {
     const { columns } = this.picture;
     const state = interned(columns.states.number(fact.state));
     if (columns.state.of(slot) !== state) {
-      this.#describedOtherwise(slot);
+      this.#describedOtherwise(slot, fact.since);
       columns.state.set(slot, state);
       this.picture.touch(slot, FULL);
     }

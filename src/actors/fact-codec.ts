@@ -9,8 +9,8 @@ import type { Fact, Reported } from "./facts.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 7;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places; else they are the same. */
+export const SECTION_VERSION = 8;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -23,6 +23,10 @@ const DELETED = 7;
 const REMOVED = 8;
 const MACHINE = 9;
 const OCCUPIED = 10;
+/** As those without, with since when it is so. */
+const KIND_SINCE = 11;
+const TRANSITIONED_SINCE = 12;
+const OCCUPIED_SINCE = 13;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -54,11 +58,11 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.string(fact.kind);
       return;
     case "kind":
-      head(KIND, fact, out);
+      headSince(KIND, KIND_SINCE, fact, out);
       out.string(fact.kind);
       return;
     case "transitioned":
-      head(TRANSITIONED, fact, out);
+      headSince(TRANSITIONED, TRANSITIONED_SINCE, fact, out);
       out.string(fact.state);
       out.string(JSON.stringify(fact.context));
       out.reserve(8);
@@ -78,7 +82,7 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.u8(fact.liveness);
       return;
     case "occupied":
-      head(OCCUPIED, fact, out);
+      headSince(OCCUPIED, OCCUPIED_SINCE, fact, out);
       writeOccupied(fact.occupied, out);
       return;
     case "commanded":
@@ -106,10 +110,16 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
 }
 
 function head(tag: number, fact: Fact, out: ByteWriter): void {
-  out.reserve(16);
+  out.reserve(24);
   out.u8(tag);
   out.varint(fact.number);
   out.varint(fact.seq);
+}
+
+function headSince(tag: number, tagSince: number, fact: Fact & { since?: number }, out: ByteWriter): void {
+  const { since } = fact;
+  head(since === undefined ? tag : tagSince, fact, out);
+  if (since !== undefined) out.f64(since);
 }
 
 /** What all numbers of a reported fact take at most. */
@@ -248,22 +258,30 @@ function readFact(input: ByteReader, reported: Reported): Fact {
     case INTRODUCED:
       return { is: "introduced", number, seq, id: input.string(), kind: input.string() };
     case KIND:
-      return { is: "kind", number, seq, kind: input.string() };
-    case TRANSITIONED: {
+    case KIND_SINCE: {
+      const since = sinceOf(input, tag === KIND_SINCE);
+      return { is: "kind", number, seq, kind: input.string(), ...since };
+    }
+    case TRANSITIONED:
+    case TRANSITIONED_SINCE: {
+      const since = sinceOf(input, tag === TRANSITIONED_SINCE);
       const state = input.string();
       const context = JSON.parse(input.string()) as JsonObject;
       const timers = Array.from({ length: input.varint() }, () => ({
         key: input.string(),
         due: input.f64(),
       }));
-      return { is: "transitioned", number, seq, state, context, timers };
+      return { is: "transitioned", number, seq, state, context, timers, ...since };
     }
     case MACHINE:
       return { is: "machine", number, seq, machine: input.string() };
     case LIVENESS:
       return { is: "liveness", number, seq, liveness: input.u8() };
     case OCCUPIED:
-      return { is: "occupied", number, seq, occupied: readOccupied(input) };
+    case OCCUPIED_SINCE: {
+      const since = sinceOf(input, tag === OCCUPIED_SINCE);
+      return { is: "occupied", number, seq, occupied: readOccupied(input), ...since };
+    }
     case COMMANDED: {
       const id = input.string();
       const at = input.f64();
@@ -281,6 +299,10 @@ function readFact(input: ByteReader, reported: Reported): Fact {
     default:
       assert.fail(`unknown fact ${tag} at byte ${input.at}`);
   }
+}
+
+function sinceOf(input: ByteReader, isTold: boolean): { since?: number } {
+  return isTold ? { since: input.f64() } : {};
 }
 
 function readReported(input: ByteReader, number: number, seq: number, into: Reported): Reported {

@@ -26,6 +26,8 @@ export interface Introduced extends FactBase {
 export interface KindSet extends FactBase {
   is: "kind";
   kind: string;
+  /** From when on, Unix ms; absent = from the entity's newest report on. */
+  since?: number;
 }
 
 /** A report was taken. Absent numbers are NaN, absent strings empty. */
@@ -61,6 +63,8 @@ export interface Transitioned extends FactBase {
   state: string;
   context: JsonObject;
   timers: readonly ArmedTimer[];
+  /** From when on, Unix ms; absent = from the entity's newest report on. */
+  since?: number;
 }
 
 /** The entity runs this version of a machine from now on; the built-in one until there is such a fact. */
@@ -81,6 +85,8 @@ export interface FencesOccupied extends FactBase {
   is: "occupied";
   /** All of them. */
   occupied: readonly Occupied[];
+  /** From when on, Unix ms; absent = from the entity's newest report on. */
+  since?: number;
 }
 
 /** A command was accepted or refused. What comes of one that was accepted follows. */

@@ -5,6 +5,7 @@ import { isWithin } from "../picture/query.ts";
 import { current } from "../tracks/current.ts";
 import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
+import { openSegments } from "../tracks/open-segments.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -13,7 +14,7 @@ import type {
   ThenRecord,
   TrackTails,
 } from "../tracks/ports.ts";
-import { inOrder, type Segment, wrapLongitude } from "../tracks/segment.ts";
+import { type Segment, wrapLongitude } from "../tracks/segment.ts";
 import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
@@ -24,6 +25,13 @@ import { shardOf } from "./shard-hash.ts";
 
 /** Entities looked at between two looks at the clock. */
 const LOOK = 256;
+
+/** What is in memory at an instant, if it tells of the entity then; and the segment with which it began, which rows may have a hold in place of. */
+interface Found {
+  segment: Segment | undefined;
+  begun: Segment;
+}
+
 /** So many pages are collected before what is beyond the first is thrown away. */
 const PAGES_KEPT = 4;
 
@@ -69,11 +77,12 @@ export class LocalTails {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }
-        const segment = this.#segmentAt(shard, number, kept, query);
-        if (segment === undefined) continue;
-        const record = recordThen(segment, query, this.#version(shard, number));
+        const found = this.#segmentAt(shard, number, kept, query);
+        if (found === undefined) continue;
+        const { segment, begun } = found;
+        const record = segment && recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
-        else if (this.#replaces(segment, query)) page.elsewhere.push(segment.id);
+        else if (this.#replaces(begun, query)) page.elsewhere.push(begun.id);
         if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
       }
     }
@@ -161,9 +170,12 @@ export class LocalTails {
     const found: Stretch[] = [];
     for (const one of this.#current(shard, number, kept, undefined, isStill)) {
       const { first, open, recorded, points } = one;
-      const isThen = first <= to && (open || points.at(-1)!.t >= from);
-      if ((isThen || this.#isWhereHoldWas(first, recorded, query)) && meets(points, region))
-        found.push({ ...stretchOf(one, from, to, open), first });
+      const end = open ? this.#until(log, shard, number) : points.at(-1)!.t;
+      const isThen = first <= to && end >= from;
+      if (!(isThen || this.#isWhereHoldWas(first, recorded, query)) || !meets(points, region)) continue;
+      const isOpen = open && end > to;
+      const known = open && !isOpen ? heldUntil(one, end) : one;
+      found.push({ ...stretchOf(known, from, to, isOpen), first });
     }
     return found;
   }
@@ -178,19 +190,20 @@ export class LocalTails {
       const { points } = segment;
       if (points.length > 1) versions.push({ ...segment, first: points[0].t, open: false });
     }
-    if (log.count(number) > 0)
-      versions.push({
-        ...this.#openOf(log, shard, number, isStill),
-        first: log.first(number),
-        open: true,
-      });
+    if (log.count(number) > 0) {
+      const open = this.#openOf(log, shard, number, isStill);
+      for (const [i, segment] of open.entries()) {
+        const first = i === 0 ? log.first(number) : segment.points[0].t;
+        versions.push({ ...segment, first, open: i === open.length - 1 });
+      }
+    }
     return current(versions, late.get(number) ?? [], holdMs, known);
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
   #isWhereHoldWas(first: number, recorded: number, { from, to }: StretchQuery): boolean {
     const { holdMs } = this.#table.tracks;
-    return recorded - first >= holdMs && first <= to && first + holdMs >= from;
+    return recorded - first >= holdMs && first <= to && first + 2 * holdMs >= from;
   }
 
   /** Ends a slice of work when it is over. Resolves to whether others had their turn. */
@@ -205,7 +218,7 @@ export class LocalTails {
   }
 
   /** The segment at an instant, as it was known then. */
-  #segmentAt(shard: Shard, number: number, kept: Kept, query: ThenQuery): Segment | undefined {
+  #segmentAt(shard: Shard, number: number, kept: Kept, query: ThenQuery): Found | undefined {
     const { t, after, known = Infinity } = query;
     const log = this.#table.tracks.logs[shard.index];
     if (log.last(number) === -Infinity) return undefined;
@@ -216,18 +229,27 @@ export class LocalTails {
     if (isOpen && !kept.late.has(number)) {
       const isNow =
         log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
-      return this.#openOf(log, shard, number, isNow);
+      const open = this.#openOf(log, shard, number, isNow);
+      const isThere = t < this.#until(log, shard, number);
+      const segment = open.findLast(({ points }) => isThere && points[0].t <= t);
+      return { segment: segment && segment.recorded <= known ? segment : undefined, begun: open[0] };
     }
     const found = this.#current(shard, number, kept, known).findLast(({ first }) => first <= t);
-    return found !== undefined && (found.open || t < found.points.at(-1)!.t) ? found : undefined;
+    if (found === undefined) return undefined;
+    const end = found.open ? this.#until(log, shard, number) : found.points.at(-1)!.t;
+    return t < end ? { segment: found, begun: found } : undefined;
   }
 
-  /** @param isNow of its points only the last is wanted: nearly all that is asked is of now. */
-  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment {
-    const slot = shard.slot(number);
-    const id = this.#idOf(shard, number)!;
-    const points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
-    return { id, ...this.#table.describe(slot), recorded: log.recorded(number), hold: false, points };
+  #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment[] {
+    const description = this.#table.describe(shard.slot(number));
+    const until = this.#until(log, shard, number);
+    return openSegments(log, number, this.#idOf(shard, number)!, description, until, isNow);
+  }
+
+  /** Until when an entity of which something is open is there, Unix ms. */
+  #until(log: TrackLog, shard: Shard, number: number): number {
+    const { received } = this.#table.picture.columns;
+    return this.#table.tracks.until(log.last(number), received.of(shard.slot(number)));
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
@@ -247,6 +269,10 @@ export class LocalTails {
     // Of one that is deleted: whoever has its id now is newer.
     return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq.of(slot) };
   }
+}
+
+function heldUntil(segment: Segment, t: number): Segment {
+  return { ...segment, hold: true, points: [...segment.points, { ...segment.points.at(-1)!, t }] };
 }
 
 function cut(page: TailPage, limit: number): void {

@@ -8,11 +8,15 @@ import { SlotMap } from "./slot-map.ts";
 export class Occupancy {
   readonly #picture: Picture;
   readonly #shards: readonly Shard[];
-  readonly #changes: (slot: number) => void;
+  readonly #changes: (slot: number, since: number | undefined) => void;
   readonly #all = new SlotMap<readonly Occupied[]>();
 
   /** @param changes is told before an entity is inside of other fences. */
-  constructor(picture: Picture, shards: readonly Shard[], changes: (slot: number) => void) {
+  constructor(
+    picture: Picture,
+    shards: readonly Shard[],
+    changes: (slot: number, since: number | undefined) => void,
+  ) {
     this.#picture = picture;
     this.#shards = shards;
     this.#changes = changes;
@@ -28,12 +32,12 @@ export class Occupancy {
     this.#all.grow(capacity);
   }
 
-  /** The entity occupies these from now on. */
-  become(slot: number, occupied: readonly Occupied[]): void {
+  /** The entity occupies these from now on. @param since as `FencesOccupied` says */
+  become(slot: number, occupied: readonly Occupied[], since?: number): void {
     const before = this.#picture.columns.fences.get(slot) ?? [];
     const stays = staysOf(occupied);
     const isSame = stays.length === before.length && stays.every((name, i) => name === before[i]);
-    if (!isSame) this.#changes(slot);
+    if (!isSame) this.#changes(slot, since);
     this.set(slot, occupied);
     if (!isSame) this.#picture.touch(slot, FULL);
   }

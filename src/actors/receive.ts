@@ -146,7 +146,7 @@ export class Actors {
     if (report.hint !== undefined && report.hint.slot !== slot) report.hint.slot = slot;
     // By the fix of before, which is about to be replaced.
     const isFollowed = shard.isBehind && this.#follow(shard, slot, now);
-    if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now);
+    if (report.kind !== undefined) this.#nameKind(shard, slot, report.kind, now, t);
 
     const fact = this.#fact;
     fact.number = table.number.of(slot);
@@ -244,16 +244,19 @@ export class Actors {
     return slot;
   }
 
-  #nameKind(shard: Shard, slot: number, kind: string, now: number): void {
+  /** @param t of the report that names it, Unix ms. */
+  #nameKind(shard: Shard, slot: number, kind: string, now: number, t: number): void {
     const { columns } = this.table.picture;
     if (kind === UNKNOWN_KIND || !takesKind(columns, slot)) return;
+    const since = t < columns.t.of(slot) ? now : t;
     this.#decide(shard, {
       is: "kind",
       number: this.table.number.of(slot),
       seq: columns.seq.of(slot) + 1,
       kind,
+      since,
     });
-    if (this.#machines.follow(shard, slot, now)) this.#arm(slot);
+    if (this.#machines.follow(shard, slot, now, since)) this.#arm(slot);
   }
 
   #jumps(slot: number, lon: number, lat: number, t: number): boolean {

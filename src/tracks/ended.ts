@@ -7,6 +7,8 @@ export interface ClosedSegment extends Description {
   recorded: number;
   /** Until when the entity is taken to be at the last point; NaN = the segment ends with it. */
   until: number;
+  /** What follows begins with its last point as one of its own. */
+  begins: boolean;
   /** Its first and its last point's record, and how many points it has. */
   first: number;
   last: number;

@@ -14,6 +14,17 @@ const COUNT_BITS = 8;
 /** Points of an open segment, at most. */
 export const MAX_COUNT = 2 ** COUNT_BITS - 1;
 
+/** Bits of the state of an open segment. It has nothing but the last point of the segment before. */
+export const CARRIED = 1;
+/** Its reports came late after they were observed. */
+export const DELAYED = 2;
+/** It follows no other. */
+export const FRESH = 4;
+/** It ended with a hold: nothing is open, and the last point is known still. */
+export const HELD = 8;
+/** Its last point is no report's: the entity was taken to be still where the one before is. */
+export const STILL = 16;
+
 /** Of those that know nothing yet: a node has hundreds. */
 const NO_TIMES = new Float64Array(0);
 const NO_WORDS = new Uint32Array(0);

@@ -8,28 +8,27 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
-import { MAX_SHARD_TRACK_BYTES } from "../limits.ts";
+import { Changes } from "./changes.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { PathWriter } from "./path.ts";
+import { RecordReader } from "./record-reader.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import type { TakenTail } from "./taken-tail.ts";
-import { MAX_COUNT, TrackHeads } from "./track-heads.ts";
+import { CARRIED, DELAYED, HELD, STILL, TrackHeads } from "./track-heads.ts";
 import { type Place, TrackPieces } from "./track-pieces.ts";
 import {
   BEGIN,
+  CHANGE,
   copyPoint,
   END,
   type EndRecord,
-  findPoints,
   HOLD,
   hasPoint,
   isEnd,
   LATE,
   type Motion,
-  NOWHERE,
   POINT,
   type PointRecord,
-  readPointInto,
   readPoints,
   readRecord,
   STATE,
@@ -37,37 +36,16 @@ import {
   writeEnd,
   writePoint,
 } from "./track-records.ts";
-import { wantedOf } from "./wanted.ts";
-
-/** Bits of the state of an open segment. It has nothing but the last point of the segment before. */
-export const CARRIED = 1;
-/** Its reports came late after they were observed. */
-export const DELAYED = 2;
-/** It follows no other. */
-export const FRESH = 4;
-/** It ended with a hold: nothing is open, and the last point is known still. */
-const HELD = 8;
+import { isMostlyUnwanted, wantedOf } from "./wanted.ts";
 
 /** Smaller logs stay as they are. */
 const SMALL_BYTES = 65_536;
 /** Share of a log that can be dropped, before it is. */
 const DROPPED_SHARE = 1 / 8;
-/** Share of bytes wanted, below which it is written anew: a half are of segments that grow and end evenly. And near its bound. */
-const WANTED_SHARE = 1 / 3;
-const NEAR_BYTES = (MAX_SHARD_TRACK_BYTES * 7) / 8;
-const WANTED_SHARE_NEAR = 2 / 3;
-
-/** Where the points of one segment begin, while it is copied, and the one that is. */
-const FOUND = new Uint32Array(MAX_COUNT);
-const READ = { ...NOWHERE };
-
-/** Of logs without records: a node has hundreds. */
-const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
 
 export class TrackLog {
   #out = new ByteWriter(0);
-  /** Of what was written, until the writer takes other memory. */
-  #input = NOTHING_READ;
+  #reader = new RecordReader(this.#out);
   #heads = new TrackHeads();
   #turn = 0;
   readonly #pieces = new TrackPieces();
@@ -79,6 +57,7 @@ export class TrackLog {
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
   late: LatePoint[] = [];
+  changes = new Changes();
 
   get bytes(): number {
     return this.#out.length;
@@ -126,26 +105,44 @@ export class TrackLog {
     else this.#point(POINT | STATE, number, t, motion, isDelayed ? DELAYED : 0, received);
   }
 
+  /** Adds to the open segment that the entity is still where it was. */
+  addStill(number: number, t: number, motion: Motion, received: number): void {
+    const state = this.state(number);
+    const recorded = state & CARRIED ? received : this.recorded(number);
+    this.#point(POINT | STATE, number, t, motion, (state & ~CARRIED) | STILL, recorded);
+  }
+
   /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
   addBefore(number: number, t: number, motion: Motion): void {
     const point = this.lastPoint(number);
+    const isStill = (this.state(number) & STILL) !== 0;
     this.#point(POINT, number, t, motion, 0, NaN);
-    this.#point(POINT, number, point.t, point, 0, NaN);
+    if (isStill) this.addStill(number, point.t, motion, NaN);
+    else this.#point(POINT, number, point.t, point, 0, NaN);
+  }
+
+  /** What is open is another from `at` on, which is after its last point; until then it was `before`. */
+  change(number: number, at: number, recorded: number, before: Description): void {
+    const tag = CHANGE | HOLD;
+    const from = this.bytes;
+    writeEnd(this.#out, { tag, number, recorded, nextRecorded: NaN, until: at, ...before });
+    this.changes.add({ number, at, recorded, before, from, bytes: this.bytes - from });
   }
 
   /** Keeps a point for a segment that has ended. */
   addLate(number: number, t: number, motion: Motion, received: number): void {
     const at = this.#out.length;
     writePoint(this.#out, LATE, number, 0, t, motion, 0, received);
-    this.#addLate(this.#recordAt(at), at);
+    this.#addLate(this.#reader.point(at), at);
   }
 
   /**
    * Ends the open segment. Without a hold the next one is open at once, with the last point.
    * @param until of the hold, Unix ms; NaN = none. @param nextRecorded if nothing comes after the last point.
+   * @param begins the last point is the next one's own too: it is recorded at `nextRecorded`.
    */
-  end(number: number, description: Description, nextRecorded: number, until: number): void {
-    const tag = Number.isNaN(until) ? END : END | HOLD;
+  end(number: number, description: Description, nextRecorded: number, until: number, begins = false): void {
+    const tag = END | (Number.isNaN(until) ? 0 : HOLD) | (begins ? BEGIN : 0);
     const record = { tag, number, recorded: this.recorded(number), nextRecorded, until, ...description };
     const at = this.bytes;
     writeEnd(this.#out, record);
@@ -174,7 +171,8 @@ export class TrackLog {
     while (!input.done) {
       const at = input.at;
       const record = readRecord(input);
-      if (isEnd(record)) this.#applyEnd(record, input.at - at);
+      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, input.at - at);
+      else if (isEnd(record)) this.#applyEnd(record, input.at - at);
       else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
@@ -192,6 +190,7 @@ export class TrackLog {
   /** Forgets all numbers of which `isKnown` does not hold. */
   forgetUnknown(isKnown: (number: number) => boolean): void {
     const isWanted = ({ number }: { number: number }) => isKnown(number);
+    this.changes.keep(isKnown);
     const before = this.closed.length + this.late.length;
     this.closed = this.closed.filter(isWanted);
     this.late = this.late.filter(isWanted);
@@ -207,6 +206,7 @@ export class TrackLog {
   /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
   drop(number: number): void {
     this.#heads.drop(number);
+    this.changes.dropUntil(number);
   }
 
   /** How often something was forgotten. */
@@ -231,19 +231,12 @@ export class TrackLog {
 
   /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
   points(last: number, count: number): TrackPoint[] {
-    return readPoints(this.#inputAt(last), last, count);
+    return readPoints(this.#reader.at(last), last, count);
   }
 
   /** Adds the points of a segment that ended to a path, as they came. */
   writePath(to: PathWriter, { last, count, until }: ClosedSegment): void {
-    const input = this.#inputAt(last);
-    findPoints(input, last, count, FOUND);
-    for (let i = 0; i < count; i++) {
-      input.at = FOUND[i];
-      readPointInto(input, READ);
-      to.add(READ);
-    }
-    if (!Number.isNaN(until)) to.add(Object.assign(READ, { t: until }));
+    this.#reader.writePath(to, last, count, until);
   }
 
   /** The points of the open segment; there must be one. */
@@ -255,22 +248,12 @@ export class TrackLog {
   has(number: number, most: number, t: number, motion: Motion): boolean {
     if (!this.#heads.hasLast(number)) return false;
     const last = this.#heads.lastAt(number);
-    return hasPoint(this.#inputAt(last), last, most, t, motion);
+    return hasPoint(this.#reader.at(last), last, most, t, motion);
   }
 
   /** The last point of an entity that has one. */
   lastPoint(number: number): TrackPoint {
-    return this.#recordAt(this.#heads.lastAt(number)).point;
-  }
-
-  #inputAt(at: number): ByteReader {
-    if (this.#input.bytes !== this.#out.bytes) this.#input = new ByteReader(this.#out.bytes);
-    this.#input.at = at;
-    return this.#input;
-  }
-
-  #recordAt(at: number): PointRecord {
-    return readRecord(this.#inputAt(at)) as PointRecord;
+    return this.#reader.point(this.#heads.lastAt(number)).point;
   }
 
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
@@ -291,6 +274,7 @@ export class TrackLog {
       heads.setFirstAt(number, at);
     } else if (!heads.hasLast(number)) this.#cut.add(number);
     count += 1;
+    stateNow &= ~STILL;
     if (tag & STATE) {
       stateNow = state;
       heads.setRecorded(number, recorded);
@@ -302,23 +286,34 @@ export class TrackLog {
 
   #applyEnd(record: EndRecord, endBytes: number): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
+    this.changes.dropUntil(number, Number.isNaN(until) ? this.last(number) : Infinity);
     // All of it was dropped but its end.
     if (!this.#heads.hasLast(number)) return;
     const last = this.#heads.lastAt(number);
     const count = this.count(number);
     const turn = ++this.#turn;
     const first = this.#heads.firstAt(number);
-    const what = { kind, state, attributes, labels, fences, endBytes };
+    const begins = (record.tag & BEGIN) !== 0;
+    const what = { kind, state, attributes, labels, fences, endBytes, begins };
     if (!this.#cut.delete(number))
       this.closed.push({ number, recorded, until, ...what, first, last, count, turn });
     if (!Number.isNaN(until)) {
       this.#heads.setOpen(number, 0, this.state(number));
       return;
     }
-    this.#heads.setOpen(number, 1, CARRIED);
+    this.#heads.setOpen(number, 1, begins ? 0 : CARRIED);
     this.#heads.setFirstTime(number, this.#heads.lastTime(number));
     this.#heads.setFirstAt(number, last);
     this.#heads.setRecorded(number, nextRecorded);
+  }
+
+  #applyChange(
+    { number, recorded, until: at, kind, state, attributes, labels, fences }: EndRecord,
+    from: number,
+    bytes: number,
+  ): void {
+    const before = { kind, state, attributes, labels, fences };
+    this.changes.add({ number, at, recorded, before, from, bytes });
   }
 
   #addLate({ number, point, recorded }: PointRecord, at: number): void {
@@ -332,10 +327,9 @@ export class TrackLog {
   /** Drops what is not wanted, if it is worth it; also what is forgotten. */
   #tidy(): void {
     if (this.bytes > SMALL_BYTES) {
-      const wanted = wantedOf(this.#heads, this.closed, this.late);
+      const wanted = wantedOf(this.#heads, this.changes.wanted, this.closed, this.late);
       this.#dropBefore(wanted.first);
-      const least = this.bytes < NEAR_BYTES ? WANTED_SHARE : WANTED_SHARE_NEAR;
-      if (wanted.bytes < this.bytes * least) this.#rewrite();
+      if (isMostlyUnwanted(wanted, this.bytes)) this.#rewrite();
     }
     if (this.#rewritten < this.#forgotten) this.#rewrite();
   }
@@ -345,6 +339,7 @@ export class TrackLog {
     if (bytes === 0) return;
     this.#out.dropFront(bytes);
     this.#heads.moveBack(bytes);
+    this.changes.moveBack(bytes);
     for (const one of this.closed) Object.assign(one, { first: one.first - bytes, last: one.last - bytes });
     for (const one of this.late) one.at -= bytes;
   }
@@ -359,7 +354,8 @@ export class TrackLog {
       const ended = closed.get(number) ?? [];
       for (const [i, segment] of ended.entries()) {
         to.#copy(this, number, segment.last, segment.count, segment.recorded, 0);
-        to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), segment.until);
+        const { until, begins } = segment;
+        to.end(number, segment, ended[i + 1]?.recorded ?? this.recorded(number), until, begins);
         const { first, last } = to.closed.at(-1)!;
         Object.assign(segment, { first, last });
       }
@@ -367,33 +363,36 @@ export class TrackLog {
       const count = this.count(number);
       if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
       else if (ended.length === 0) to.#copy(this, number, last, 1, NaN, HELD);
+      for (const { at, recorded, before } of this.changes.of(number)) to.change(number, at, recorded, before);
     }
     for (const [i, { number, point, received }] of this.late.entries()) {
       to.addLate(number, point.t, point, received);
       this.late[i]!.at = to.late[i]!.at;
     }
     this.#out = to.#out;
+    this.#reader = to.#reader;
     this.#heads = to.#heads;
+    this.changes = to.changes;
     this.#pieces.dropAll();
     this.#rewritten = this.#forgotten;
   }
 
   /** A segment of another log, without its first point if that is open already as the last one of the segment before. */
   #copy(from: TrackLog, number: number, last: number, count: number, recorded: number, state: number): void {
-    findPoints(from.#inputAt(last), last, count, FOUND);
+    const found = from.#reader.find(last, count);
     if (this.count(number) === 0) {
-      const { point } = from.#recordAt(FOUND[0]);
+      const { point } = from.#reader.point(found[0]);
       this.begin(number, point.t, point, recorded, state);
     }
     for (let i = 1; i < count; i++) {
-      const at = FOUND[i];
+      const at = found[i];
       if (this.state(number) & CARRIED) {
-        const { point } = from.#recordAt(at);
+        const { point } = from.#reader.point(at);
         this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
         continue;
       }
       const to = this.#out.length;
-      const t = copyPoint(from.#inputAt(at), this.#out, number, to - this.#heads.lastAt(number));
+      const t = copyPoint(from.#reader.at(at), this.#out, number, to - this.#heads.lastAt(number));
       this.#applyPoint(POINT, number, t, 0, NaN, to);
     }
   }

@@ -5,20 +5,21 @@
  * A point: bytes back to the entity's point before it (0 = none) varint, t f64, lon and lat i32 (1e-7°), if `ALT` alt f32, if `MOTION` speed u16 (0.1
  * m/s) and course u16 (0.1°), if `STATE` state u8 and recorded f64. A late one has received f64 in their place.
  * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, four strings, and if `FENCES` a fifth.
+ * A change: as the end of a hold until then, which is not yet.
  */
-import assert from "node:assert/strict";
 import { ByteReader, ByteWriter, putVarint } from "../actors/bytes.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 
 export const POINT = 0;
 export const END = 1;
 export const LATE = 2;
+export const CHANGE = 3;
 const TAGS = 3;
 const ALT = 4;
 const MOTION = 8;
 /** The point says in which state the open segment is from now on. */
 export const STATE = 16;
-/** A segment begins with the point. */
+/** A segment begins with the point; with an end, another one that is recorded when its last point says, and not when the next comes. */
 export const BEGIN = 32;
 /** The end is that of a hold. */
 export const HOLD = 64;
@@ -54,7 +55,7 @@ export interface EndRecord extends Description {
   number: number;
   recorded: number;
   nextRecorded: number;
-  /** NaN = no hold. */
+  /** NaN = no hold. Of a change when it is. */
   until: number;
 }
 
@@ -115,19 +116,23 @@ export function tagOf(tag: number): number {
   return tag & TAGS;
 }
 
-/** Reads one record, of either sort; `tagOf` of its tag says which. */
+/** Reads one record, of any sort; `tagOf` of its tag says which. */
 export function readRecord(input: ByteReader): PointRecord | EndRecord {
   const tag = input.u8();
   const number = input.varint();
-  return tagOf(tag) === END ? readEnd(input, tag, number) : readPoint(input, tag, number);
+  return isEndTag(tag) ? readEnd(input, tag, number) : readPoint(input, tag, number);
 }
 
+/** Whether it is an end, or a change. */
 export function isEnd(record: PointRecord | EndRecord): record is EndRecord {
-  return tagOf(record.tag) === END;
+  return isEndTag(record.tag);
+}
+
+function isEndTag(tag: number): boolean {
+  return tagOf(tag) === END || tagOf(tag) === CHANGE;
 }
 
 function readPoint(input: ByteReader, tag: number, number: number): PointRecord {
-  assert.ok(tagOf(tag) <= LATE, `unknown record ${tag} of a track`);
   const back = input.varint();
   const point = readTrackPoint(input, tag);
   const state = tag & STATE ? input.u8() : 0;

@@ -8,8 +8,9 @@ import {
   TRACK_DELAY_MS,
 } from "../limits.ts";
 import type { ClosedSegment } from "./ended.ts";
-import { type Description, inOrder, type Segment, type TrackPoint } from "./segment.ts";
-import { CARRIED, DELAYED, FRESH, TrackLog } from "./track-log.ts";
+import { type Description, inOrder, pointAt, type Segment, type TrackPoint } from "./segment.ts";
+import { CARRIED, DELAYED, FRESH } from "./track-heads.ts";
+import { TrackLog } from "./track-log.ts";
 import type { Motion } from "./track-records.ts";
 
 const DAY_MS = 86_400_000;
@@ -29,9 +30,14 @@ export interface Fix extends Motion {
   late: boolean;
 }
 
+/** Tells what the entity in a slot was until now. */
+interface Entities {
+  describe(slot: number): Description;
+}
+
 export class Tracks {
   logs: TrackLog[] = Array.from({ length: SHARDS }, () => new TrackLog());
-  /** For how long after its last point an entity is taken to be there, ms. */
+  /** For how long an entity that is not heard of is taken to be where it was, ms. */
   readonly holdMs: number;
 
   /** @param staleAfterMs silence after which an entity is stale. */
@@ -52,35 +58,54 @@ export class Tracks {
   /**
    * A report with a place was taken.
    * @param heard when the entity was last heard of before, Unix ms.
-   * @param entities say what the one in `slot` was until now.
    */
-  reported(
-    shard: number,
-    number: number,
-    fix: Fix,
-    heard: number,
-    entities: { describe(slot: number): Description },
-    slot: number,
-  ): void {
+  reported(shard: number, number: number, fix: Fix, heard: number, entities: Entities, slot: number): void {
     const log = this.logs[shard];
     const { received } = fix;
     const t = Math.floor(Math.min(fix.t, received));
     const isDelayed = received - t > TRACK_DELAY_MS;
     const last = log.last(number);
     const count = log.count(number);
-    if (count > 0 ? t < last : fix.late) {
+    if (t < last || (count === 0 && fix.late)) {
       const fits = count > 0 && count < MOST_POINTS && t >= log.first(number) && !isDelayed;
       if (fits) log.addBefore(number, t, fix);
       else log.addLate(number, t, fix, received);
+      if (count > 0) this.#stays(log, number, received, received, heard, entities, slot);
       return;
     }
-    if (count > 0 && t - last >= this.holdMs) this.#hold(log, number, heard, entities.describe(slot));
-    else if (count > 1 && this.#isWhole(log, number, t, isDelayed))
-      log.end(number, entities.describe(slot), heard, NaN);
+    if (count > 0 && t - last >= this.holdMs && t >= this.until(last, heard))
+      this.#hold(log, number, heard, entities.describe(slot));
+    else if (count > 0) this.#goOn(log, number, t, fix, heard, isDelayed, entities, slot);
     // What is heard of before its hold is over takes the place of the hold.
-    else if (count === 0 && t < last + this.holdMs) log.beginAgain(number, received);
+    else if (t < this.until(last, heard)) log.beginAgain(number, received);
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);
     else log.begin(number, t, fix, received, FRESH | (isDelayed ? DELAYED : 0));
+  }
+
+  /** A report without a place was taken: as `reported`. The entity is where it was last seen, unless that was long before it was told. */
+  stays(
+    shard: number,
+    number: number,
+    { t, received, late }: Pick<Fix, "t" | "received" | "late">,
+    heard: number,
+    entities: Entities,
+    slot: number,
+  ): void {
+    const log = this.logs[shard];
+    const isCurrent = !late && received - t < this.holdMs;
+    const at = isCurrent ? Math.floor(Math.min(t, received)) : received;
+    if (log.count(number) > 0) {
+      this.#stays(log, number, at, received, heard, entities, slot);
+      return;
+    }
+    const last = log.last(number);
+    if (last > -Infinity && isCurrent && at >= this.until(last, heard))
+      log.begin(number, at, log.lastPoint(number), received, FRESH);
+  }
+
+  /** Until when an entity is taken to be at its last point, Unix ms. @param heard when it was last heard of, Unix ms. */
+  until(last: number, heard: number): number {
+    return Math.floor(heard - last < this.holdMs ? heard : last) + this.holdMs;
   }
 
   /** Whether a report that came late has come before, as far as it is in memory. Then the way would not be another with it. */
@@ -88,10 +113,26 @@ export class Tracks {
     return this.logs[shard].has(number, KNOWN_POINTS, Math.floor(fix.t), fix);
   }
 
-  /** What an entity is changes. @param heard when it was last heard of, Unix ms. @param before what it was until now */
-  changes(shard: number, number: number, heard: number, before: Description): void {
+  /**
+   * What an entity is changes.
+   * @param heard when it was last heard of, Unix ms. @param before what it was until now
+   * @param since from when on, Unix ms; from its last point on at the earliest, and by default.
+   */
+  changes(shard: number, number: number, heard: number, before: Description, since = -Infinity): void {
     const log = this.logs[shard];
-    if (log.count(number) > 1) log.end(number, before, heard, NaN);
+    const count = log.count(number);
+    if (count === 0) return;
+    const at = Math.floor(since);
+    const changes = log.changes.of(number);
+    const latest = changes.at(-1)?.at ?? log.last(number);
+    // What was for no time is not told.
+    if (at <= latest) {
+      if (changes.length === 0 && count > 1) log.end(number, before, heard, NaN);
+      return;
+    }
+    if (changes.length >= this.#mostPoints(log, number, log.state(number)))
+      this.#cut(log, number, latest, heard);
+    log.change(number, at, heard - at > TRACK_DELAY_MS ? heard : at, before);
   }
 
   /** An entity went stale. @param heard when it was last heard of, Unix ms. */
@@ -113,10 +154,68 @@ export class Tracks {
 
   /** @param end the hold is over then at the latest, Unix ms. */
   #hold(log: TrackLog, number: number, heard: number, description: Description, end = Infinity): void {
-    if (log.count(number) > 1) log.end(number, description, heard, NaN);
-    const last = log.last(number);
+    const until = Math.min(this.until(log.last(number), heard), end);
+    this.#cut(log, number, until - 1, heard);
+    const before = this.#describe(log, number) ?? description;
+    if (log.count(number) > 1) log.end(number, before, heard, NaN);
     // Nothing lasts from a moment to the same moment.
-    log.end(number, description, NaN, Math.max(last + 1, Math.min(last + this.holdMs, end)));
+    log.end(number, before, NaN, Math.max(log.last(number) + 1, until));
+  }
+
+  /** What is open is to have another point at `t`: it ends where the entity changed until then, and if it is whole. */
+  #goOn(
+    log: TrackLog,
+    number: number,
+    t: number,
+    to: Motion,
+    heard: number,
+    isDelayed: boolean,
+    entities: Entities,
+    slot: number,
+  ): void {
+    if (log.changes.has(number)) this.#cut(log, number, t, heard, { ...to, t }, isDelayed);
+    if (log.count(number) > 1 && this.#isWhole(log, number, t, isDelayed))
+      log.end(number, this.#describe(log, number) ?? entities.describe(slot), heard, NaN);
+  }
+
+  /** What is open ends at each change until `at`, on the way to the next point if there is one; what follows begins there. */
+  #cut(log: TrackLog, number: number, at: number, heard: number, to?: TrackPoint, isDelayed = false): void {
+    const changes = log.changes.of(number).filter((change) => change.at <= at);
+    for (const [i, change] of changes.entries()) {
+      const last = log.lastPoint(number);
+      const wasDelayed = (log.state(number) & DELAYED) !== 0;
+      if (log.count(number) > 1 && this.#isWhole(log, number, change.at, wasDelayed))
+        log.end(number, change.before, heard, NaN);
+      const recorded = log.recorded(number);
+      if (to === undefined) log.addStill(number, change.at, last, recorded);
+      else log.add(number, change.at, pointAt(inOrder([last, to]), change.at)!, recorded, wasDelayed);
+      // What came long after the change must not be told as known since.
+      const begins = !(isDelayed && i === changes.length - 1);
+      log.end(number, change.before, change.recorded, NaN, begins);
+    }
+  }
+
+  /** What an entity was at its last point, if that is not what it is. */
+  #describe(log: TrackLog, number: number): Description | undefined {
+    return log.changes.has(number) ? log.changes.of(number)[0].before : undefined;
+  }
+
+  /** An entity of which something is open is heard of: if it would be missed without, there is another point. */
+  #stays(
+    log: TrackLog,
+    number: number,
+    at: number,
+    received: number,
+    heard: number,
+    entities: Entities,
+    slot: number,
+  ): void {
+    const last = log.last(number);
+    if (received - last < this.holdMs || received >= this.until(last, heard)) return;
+    const t = Math.floor(at > last ? at : received);
+    const point = log.lastPoint(number);
+    this.#goOn(log, number, t, point, heard, false, entities, slot);
+    log.addStill(number, t, point, received);
   }
 
   /** Whether the next point, at `t`, is for another segment. Of two points at least: there is nothing to end in one. */

@@ -1,9 +1,15 @@
 /** What of a log is in no row yet, or is needed for what comes next. */
+import { MAX_SHARD_TRACK_BYTES } from "../limits.ts";
 import type { ClosedSegment, LatePoint } from "./ended.ts";
 import type { TrackHeads } from "./track-heads.ts";
 
 /** Of most: without height, in a log of some thousand entities. */
 const POINT_BYTES = 26;
+
+/** Share of bytes wanted, below which a log is written anew: a half are of segments that grow and end evenly. And near its bound. */
+const WANTED_SHARE = 1 / 3;
+const NEAR_BYTES = (MAX_SHARD_TRACK_BYTES * 7) / 8;
+const WANTED_SHARE_NEAR = 2 / 3;
 
 export interface Wanted {
   /** Where the first record of it begins, Infinity = nothing is wanted. */
@@ -12,13 +18,20 @@ export interface Wanted {
   bytes: number;
 }
 
+/** Whether so little of a log is wanted that it is written anew. */
+export function isMostlyUnwanted({ bytes }: Wanted, logBytes: number): boolean {
+  return bytes < logBytes * (logBytes < NEAR_BYTES ? WANTED_SHARE : WANTED_SHARE_NEAR);
+}
+
+/** @param changes what is wanted of changes */
 export function wantedOf(
   heads: TrackHeads,
+  changes: Wanted,
   closed: readonly ClosedSegment[],
   late: readonly LatePoint[],
 ): Wanted {
-  let first = Infinity;
-  let bytes = POINT_BYTES * late.length;
+  let { first, bytes } = changes;
+  bytes += POINT_BYTES * late.length;
   for (const { at } of late) first = Math.min(first, at);
   for (const segment of closed) {
     first = Math.min(first, segment.first);

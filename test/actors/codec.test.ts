@@ -25,18 +25,30 @@ const plain = { noNullPrototype: true };
 const time = fc.double({ noNaN: true });
 const stay = { fence: text, version: u32, episode: fc.record({ id: text, enteredAt: time }, plain) };
 const pending = fc.record({ since: time, wanted: u32, due: time }, plain);
+/** What was journaled before facts said so has none. */
+const since = fc.oneof(
+  fc.constant({}),
+  time.map((since) => ({ since })),
+);
 const occupied = fc.oneof(
   fc.record({ phase: fc.constant("pending_in" as const), fence: text, version: u32, pending }, plain),
   fc.record({ phase: fc.constant("in" as const), ...stay }, plain),
   fc.record({ phase: fc.constant("pending_out" as const), ...stay, pending }, plain),
 );
 const fact: fc.Arbitrary<Fact> = fc.oneof(
-  fc.record(
-    { ...base, is: fc.constant("occupied" as const), occupied: fc.array(occupied, { maxLength: 4 }) },
-    plain,
-  ),
+  fc
+    .tuple(
+      fc.record(
+        { ...base, is: fc.constant("occupied" as const), occupied: fc.array(occupied, { maxLength: 4 }) },
+        plain,
+      ),
+      since,
+    )
+    .map(([one, since]) => ({ ...one, ...since })),
   fc.record({ ...base, is: fc.constant("introduced" as const), id: text, kind: text }, plain),
-  fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain),
+  fc
+    .tuple(fc.record({ ...base, is: fc.constant("kind" as const), kind: text }, plain), since)
+    .map(([one, since]) => ({ ...one, ...since })),
   fc.record({ ...base, is: fc.constant("machine" as const), machine: text }, plain),
   fc.record(
     {
@@ -57,18 +69,23 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },
     plain,
   ),
-  fc.record(
-    {
-      ...base,
-      is: fc.constant("transitioned" as const),
-      state: text,
-      context: fc.dictionary(text, fc.integer(), { noNullPrototype: true }) as fc.Arbitrary<{
-        [key: string]: number;
-      }>,
-      timers: fc.array(fc.record({ key: text, due: fc.integer() }, plain), { maxLength: 5 }),
-    },
-    plain,
-  ),
+  fc
+    .tuple(
+      fc.record(
+        {
+          ...base,
+          is: fc.constant("transitioned" as const),
+          state: text,
+          context: fc.dictionary(text, fc.integer(), { noNullPrototype: true }) as fc.Arbitrary<{
+            [key: string]: number;
+          }>,
+          timers: fc.array(fc.record({ key: text, due: fc.integer() }, plain), { maxLength: 5 }),
+        },
+        plain,
+      ),
+      since,
+    )
+    .map(([one, since]) => ({ ...one, ...since })),
   fc.record(
     {
       ...base,

@@ -25,7 +25,10 @@ export type Step =
   | { is: "late"; number: number; before: number; delay: number; lon: number }
   | { is: "run"; number: number; count: number; everyMs: number }
   | { is: "traffic"; count: number }
-  | { is: "changes"; number: number; state: string }
+  /** @param after the last report, or with it. */
+  | { is: "changes"; number: number; state: string; after: number | "with it" }
+  /** A report without a place. */
+  | { is: "stays"; number: number; after: number; delay: number }
   | { is: "silent"; number: number }
   | { is: "checkpoint"; lands: boolean | "when the next is taken"; written: boolean }
   | { is: "crash" };
@@ -64,7 +67,21 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ is: fc.constant("changes" as const), number, state: fc.constantFrom("a", "b") }),
+    arbitrary: fc.record({
+      is: fc.constant("changes" as const),
+      number,
+      state: fc.constantFrom("a", "b"),
+      after: fc.constantFrom("with it" as const, 0, 1, 500, 100_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      is: fc.constant("stays" as const),
+      number,
+      after: fc.constantFrom(1, 1_000, 200_000, 299_999, 300_000),
+      delay: fc.constantFrom(0, 5_000, 400_000),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ is: fc.constant("silent" as const), number }) },
   {
@@ -131,6 +148,8 @@ export class Run {
     const before = this.log.late.length;
     this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
     this.#heard.set(number, received);
+    this.plain.get(number)!.heardAt(received);
+    if (late) this.plain.get(number)!.staysAt(received);
     if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
     // Of an older one at the time of the last, the last stays.
     else if (!(late && this.plain.get(number)!.points.has(t)) || t === this.#clock.get(number))
@@ -165,9 +184,29 @@ export class Run {
         break;
       case "changes": {
         const before = described(this.#state);
-        for (const [number, heard] of this.#heard)
-          this.#do((tracks) => tracks.changes(SHARD, number, heard, before));
+        if (before.state === step.state) break;
+        const isWithIt = step.after === "with it";
+        if (step.after !== "with it") this.#now += step.after;
+        const since = isWithIt ? undefined : this.#now;
+        for (const [number, heard] of this.#heard) {
+          const last = this.log.last(number);
+          const isHeld = this.log.count(number) === 0;
+          this.plain.get(number)!.changesAt(isHeld ? last : (since ?? last), step.state, isHeld);
+          this.#do((tracks) => tracks.changes(SHARD, number, heard, before, since));
+        }
         this.#state = step.state;
+        break;
+      }
+      case "stays": {
+        const { number } = step;
+        const heard = this.#heard.get(number)!;
+        this.#now += step.after;
+        const report = { t: this.#now - step.delay, received: this.#now, late: false };
+        const description = described(this.#state);
+        this.#do((tracks) => tracks.stays(SHARD, number, report, heard, { describe: () => description }, 0));
+        this.#heard.set(number, report.received);
+        for (const moment of [report.t, report.received]) this.plain.get(number)!.staysAt(moment);
+        this.plain.get(number)!.heardAt(report.received);
         break;
       }
       case "silent": {
@@ -246,10 +285,13 @@ export class Run {
         [...written, ...unwritten].filter(({ points }) => points.length > 1),
       );
       const open = this.log.count(number) > 0 ? inOrder(this.log.open(number)) : [];
-      for (const { state, fences } of segments) assert.deepEqual(fences, described(state).fences);
       const before = segments.at(-1);
       // What goes on from a hold takes its place.
       if (open.length > 0 && before?.hold && before.points[0].t === open[0].t) segments.pop();
+      for (const segment of segments) {
+        assert.deepEqual(segment.fences, described(segment.state).fences);
+        this.plain.get(number)!.checkState(segment);
+      }
       this.plain.get(number)!.check(segments, open);
     }
     const late = this.log.late.map(({ number, point }) => `${number} ${point.t} ${point.lon}`);

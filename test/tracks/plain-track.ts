@@ -8,10 +8,57 @@ const DAY_MS = 86_400_000;
 /** Of an entity: the points that came in time. */
 export class PlainTrack {
   readonly points = new Map<number, TrackPoint>();
+  /** When it was heard of, in that order. */
+  readonly #heard: number[] = [];
   readonly #holdMs: number;
 
   constructor(holdMs: number) {
     this.#holdMs = holdMs;
+  }
+
+  /** When it may have points that no report tells. */
+  readonly #moments = new Set<number>();
+  /** What it was since when, in that order. */
+  readonly #states: { at: number; state: string }[] = [];
+
+  /** Where a hold begins in which it changed: what takes its place is told as what comes then. */
+  readonly #held = new Set<number>();
+
+  /** It is in another state since then, or since the change before if that was later. */
+  changesAt(since: number, state: string, isHeld: boolean): void {
+    if (isHeld) this.#held.add(since);
+    const at = Math.max(since, this.#states.at(-1)?.at ?? -Infinity);
+    this.#states.push({ at, state });
+    this.#moments.add(at);
+  }
+
+  /** It was still where it was. */
+  staysAt(moment: number): void {
+    this.#moments.add(moment);
+  }
+
+  /** Throws if it was in another state at any time of a segment. */
+  checkState({ state, points }: Segment): void {
+    const [first, last] = [points[0].t, points.at(-1)!.t];
+    if (this.#held.has(first)) return;
+    const then = this.#states.findLast(({ at }) => at <= first)?.state ?? "a";
+    assert.equal(state, then, `since ${first}`);
+    const within = this.#states.filter(({ at }) => at > first && at < last);
+    for (const { at } of within)
+      assert.ok(this.#states.findLast((one) => one.at === at)!.state === state, `changed at ${at}`);
+  }
+
+  heardAt(received: number): void {
+    this.#heard.push(received);
+  }
+
+  /** Whether it was heard of until `end − holdMs` and then not, or the last point was older than a hold when it came. */
+  #isEndOfHold(last: number, end: number): boolean {
+    const heard = end - this.#holdMs;
+    if (heard === last) return true;
+    // It may end with a change, after which nothing was heard of it.
+    const fits = heard > last ? heard - last < this.#holdMs : this.#moments.has(last);
+    return fits && this.#heard.includes(heard);
   }
 
   /** Segments of which a later version replaces an earlier, by their first point. */
@@ -37,7 +84,7 @@ export class PlainTrack {
       assert.ok(own.length <= 2 || last - first <= MAX_SEGMENT_MS || hold);
       if (own.length > 2)
         assert.equal(Math.floor(first / DAY_MS), Math.floor(own.at(-1)!.t / DAY_MS), "one day");
-      if (hold) assert.equal(last - own.at(-1)!.t, this.#holdMs);
+      if (hold) assert.ok(this.#isEndOfHold(own.at(-1)!.t, last), "a hold ends when silence does");
       const next = all[i + 1]?.[0];
       if (next !== undefined) assert.ok(next.t >= last, "no overlap");
       // Its place may be another: of two reports at that time the later is the new segment's.
@@ -45,6 +92,11 @@ export class PlainTrack {
       for (const [k, point] of points.entries()) if (k > 0) assert.ok(point.t > points[k - 1].t, "ascending");
     }
     const inOrder = (points: Iterable<TrackPoint>) => [...points].map(unwrapped).sort((a, b) => a.t - b.t);
+    for (const t of seen.keys())
+      if (!this.points.has(t)) {
+        assert.ok(this.#moments.has(t), "a point is a report's, or at a moment at which something was known");
+        seen.delete(t);
+      }
     assert.deepEqual(inOrder(seen.values()), inOrder(this.points.values()));
     for (const points of all) this.#checkBetween(points);
   }

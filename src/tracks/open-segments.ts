@@ -1,0 +1,32 @@
+/** What is open of an entity, as it will end if nothing more is heard. */
+import { type Description, inOrder, type Segment } from "./segment.ts";
+import type { TrackLog } from "./track-log.ts";
+
+/**
+ * A segment until each change, and the one that has not ended.
+ * @param description what the entity is now.
+ * @param until when it is there at the latest, Unix ms.
+ * @param isNow of its points only the last is wanted: nearly all that is asked is of now.
+ */
+export function openSegments(
+  log: TrackLog,
+  number: number,
+  id: string,
+  description: Description,
+  until: number,
+  isNow: boolean,
+): Segment[] {
+  let points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
+  let recorded = log.recorded(number);
+  const segments: Segment[] = [];
+  for (const change of log.changes.of(number)) {
+    const { at, before } = change;
+    if (at >= until) return [...segments, { id, ...before, recorded, hold: false, points }];
+    const end = { ...points.at(-1)!, t: at };
+    segments.push({ id, ...before, recorded, hold: false, points: [...points, end] });
+    points = [end];
+    recorded = change.recorded;
+  }
+  segments.push({ id, ...description, recorded, hold: false, points });
+  return segments;
+}
