@@ -238,7 +238,7 @@ function unknownVariables(given: Record<string, string>): string[] {
   return Object.keys(given)
     .filter((name) => name.startsWith("MUSTER_") && !known.includes(name))
     .map((name) => {
-      const near = known.find((one) => distance(one, name) <= 3);
+      const near = known.find((one) => `MUSTER_${one}` === name || distance(one, name) <= 2);
       return `${name} is not a variable of Muster.${near === undefined ? "" : ` Did you mean ${near}?`}`;
     });
 }

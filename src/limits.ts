@@ -193,9 +193,6 @@ export const MAX_EXPRESSION_LENGTH = 1_024;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;
-/** Of a filter: nodes of what all its loops do at each turn, and these by the elements of lists that are written there. A node takes some 30 ns. */
-export const MAX_LOOP_NODES = 32;
-export const MAX_LITERAL_STEPS = 512;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;

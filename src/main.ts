@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { connect } from "../client/connection.ts";
 import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
-import { openAdminToken } from "./auth/admin-token.ts";
+import { DataFolderError, openAdminToken } from "./auth/admin-token.ts";
 import { systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
@@ -61,6 +61,7 @@ class ConfigError extends Error {
 /** What says in its message all that there is to know. */
 const EXPECTED = [
   ConfigError,
+  DataFolderError,
   StoreStartError,
   BusStartError,
   BusAway,

@@ -83,9 +83,11 @@ t.test("[C3] every mistake is named at once", async (t) => {
     MUSTER_SERVER: "apache",
     MUSTER_STALE_AFTER: "2000",
     MUSTER_LOSTAFTER: "3",
+    MUSTER_PORT: "1",
+    MUSTER_FOO: "1",
     HOST: "0.0.0.0",
   });
-  t.equal(found.length, 10, found.join("\n"));
+  t.equal(found.length, 12, found.join("\n"));
   for (const pattern of [
     /^PORT must be a port number/,
     /^DATABASE_URL must be a postgres/,
@@ -97,6 +99,8 @@ t.test("[C3] every mistake is named at once", async (t) => {
     /^MUSTER_SERVER must be one of auto, uws, ws/,
     /^MUSTER_LOST_AFTER \(1800 s\) must be longer than MUSTER_STALE_AFTER \(2000 s\)/,
     /^MUSTER_LOSTAFTER is not a variable of Muster. Did you mean MUSTER_LOST_AFTER\?/,
+    /^MUSTER_PORT is not a variable of Muster. Did you mean PORT\?/,
+    /^MUSTER_FOO is not a variable of Muster.$/,
   ])
     t.ok(
       found.some((one) => pattern.test(one)),

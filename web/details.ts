@@ -64,7 +64,7 @@ export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined):
   if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
   if (gone === "expired" || entity.liveness === "expired")
     return "Expired, because nobody has reported it: this is how it was when it was last seen.";
-  return "Outside the map: this is how it was when it was last looked up.";
+  return "Not in view, as it is outside the map or hidden by the filter: this is how it was when it was last looked up.";
 }
 
 /** What the panel shows: the entity, or why there is none. */

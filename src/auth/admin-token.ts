@@ -14,27 +14,45 @@ export interface AdminToken {
   created: boolean;
 }
 
+/** Says all that there is to know. */
+export class DataFolderError extends Error {
+  override readonly name = "DataFolderError";
+}
+
+/** Exclusively: of two first starts at once, both must end up with one token. @returns whether there was none */
+function write(file: string, token: string): boolean {
+  try {
+    writeFileSync(file, `${token}\n`, { mode: 0o600, flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
 /**
  * The token of a data folder: `given` if there is one (it is not written down), else the one in `<dataDir>/admin-token`, else a new one of
  * 32 random bytes, written there for its owner only. The folder is made if it is missing.
- * @throws if the file cannot be read or written, or holds no token.
+ * @throws DataFolderError if the folder cannot be made, or the file not be read or written, or if it holds no token.
  */
 export function openAdminToken(options: { dataDir: string; given?: string }): AdminToken {
   if (options.given !== undefined) return { token: options.given, created: false };
   const file = join(options.dataDir, FILE);
   const token = randomBytes(TOKEN_BYTES).toString("base64url");
-  mkdirSync(options.dataDir, { recursive: true });
   try {
-    // Exclusively: of two first starts at once, both must end up with one token.
-    writeFileSync(file, `${token}\n`, { mode: 0o600, flag: "wx" });
-    return { token, created: true };
+    mkdirSync(options.dataDir, { recursive: true });
+    const created = write(file, token);
+    const kept = created ? token : readFileSync(file, "utf8").trim();
+    if (kept.length >= MIN_TOKEN_LENGTH) return { token: kept, created };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    throw new DataFolderError(
+      `the data folder ${options.dataDir} cannot be used: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
   }
-  const kept = readFileSync(file, "utf8").trim();
-  if (kept.length < MIN_TOKEN_LENGTH)
-    throw new Error(`${file} holds no token. Delete it, and the next start makes a new one.`);
-  return { token: kept, created: false };
+  throw new DataFolderError(`${file} holds no token. Delete it, and the next start makes a new one.`);
 }
 
 /** @returns whether an offered token is the one, in a time that does not tell how much of it is right. */

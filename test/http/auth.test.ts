@@ -31,7 +31,14 @@ t.test(
     writeFileSync(join(dataDir, "admin-token"), "\n");
     t.throws(() => openAdminToken({ dataDir }), /holds no token. Delete it/);
     mkdirSync(join(dataDir, "sub", "admin-token"), { recursive: true });
-    t.throws(() => openAdminToken({ dataDir: join(dataDir, "sub") }), { code: "EISDIR" });
+    for (const [folder, code] of [
+      [join(dataDir, "sub"), "EISDIR"],
+      [join(dataDir, "admin-token"), "EEXIST"],
+    ])
+      t.throws(() => openAdminToken({ dataDir: folder }), {
+        name: "DataFolderError",
+        message: `the data folder ${folder} cannot be used: ${code}`,
+      });
   },
 );
 

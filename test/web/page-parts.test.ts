@@ -331,8 +331,8 @@ t.test("[W16] who is offline or has expired cannot sign off", async (t) => {
 
 t.test("[W5] the details say why an entity is not in view", async (t) => {
   t.equal(noteOf(entity({}), true, "left"), "", "it came back");
-  t.match(noteOf(entity({}), false, undefined), /^Outside the map/);
-  t.match(noteOf(entity({}), false, "left"), /^Outside the map/);
+  t.match(noteOf(entity({}), false, undefined), /^Not in view/);
+  t.match(noteOf(entity({}), false, "left"), /^Not in view/);
   t.match(noteOf(entity({}), false, "expired"), /^Expired/);
   t.match(noteOf(entity({ liveness: "expired" }), false, undefined), /^Expired/, "as it was looked up");
   t.match(noteOf(entity({}), false, "deleted"), /^Deleted/);
