@@ -169,9 +169,9 @@ export class Broadcast {
    */
   tick(time: TickTime, { atOnce = false, growUntil }: BroadcastTurn = {}): readonly Homeless[] {
     this.#homeless = [];
-    this.#channels.merge();
     const fillUntil = this.#clock.monotonic() + BASE_TICK_MS / 4;
     this.#isFillingOver = () => this.#clock.monotonic() > fillUntil;
+    this.#channels.merge();
     for (const audience of this.#audiences.values()) {
       if (audience.views.size === 0) this.#forget(audience);
       else this.#serve(audience, time, atOnce);
