@@ -1,6 +1,6 @@
 /** Which events a reader wants. */
 import type { JsonObject } from "../actors/messages.ts";
-import { baseEnvironment, ExpressionError, isFailure, parseBounded, refuseCostly } from "../picture/cel.ts";
+import { baseEnvironment, isTrue, parseFilter } from "../picture/cel.ts";
 import { cursorText } from "./cursor.ts";
 import type { LoggedEvent } from "./ports.ts";
 
@@ -47,19 +47,11 @@ export function eventTest({ types, where }: EventFilter): EventTest {
 }
 
 function whereTest(where: string): EventTest {
-  const { ast, type, run } = parseBounded(environment, where);
-  refuseCostly(ast, "event");
-  if (type !== "bool" && type !== "dyn")
-    throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
+  const parsed = parseFilter(environment, where, "event");
   const scope = new EventScope();
   const variables = { event: scope };
   return (event) => {
     scope.event = event;
-    try {
-      return run(variables) === true;
-    } catch (error) {
-      if (isFailure(error)) return false;
-      throw error;
-    }
+    return isTrue(parsed, variables);
   };
 }

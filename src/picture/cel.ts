@@ -111,6 +111,25 @@ export function parseBounded(environment: Environment, source: string): Parsed {
   }
 }
 
+/** Parses a filter, which anyone may ask for. @param variable what it is about. @throws ExpressionError */
+export function parseFilter(environment: Environment, source: string, variable: string): Parsed {
+  const parsed = parseBounded(environment, source);
+  refuseCostly(parsed.ast, variable);
+  if (parsed.type !== "bool" && parsed.type !== "dyn")
+    throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
+  return parsed;
+}
+
+/** Whether an expression is true; one that fails is not. */
+export function isTrue({ run }: Pick<Parsed, "run">, variables: object): boolean {
+  try {
+    return run(variables) === true;
+  } catch (error) {
+    if (isFailure(error)) return false;
+    throw error;
+  }
+}
+
 /** Whether an expression failed for what it was asked of: a member that is not there, a text too long, one that is no JSON. What else is thrown is a fault of ours. */
 export function isFailure(error: unknown): error is Error {
   return error instanceof EvaluationError || error instanceof RangeError || error instanceof SyntaxError;
@@ -156,7 +175,7 @@ function calledOf(node: ASTNode): string {
  * over a list that is written there. How long a list of an entity is, its attributes bound.
  * @param variable what the filter is about.
  */
-export function refuseCostly(node: ASTNode, variable = "entity"): void {
+function refuseCostly(node: ASTNode, variable: string): void {
   let nodes = 0;
   const look = (node: ASTNode, inLoop: boolean): void => {
     const refuse = (why: string) => new ExpressionError(why, node.range.start);

@@ -74,13 +74,13 @@ export class Channels {
    * The channel of a spec, made if there is none. Call between `merge` and the next change of the picture, and again until it is filled.
    * @param now Unix ms. @param isOver whether it may take no longer now
    */
-  open(spec: ChannelSpec, tick: number, now: number, isOver?: () => boolean): Channel {
+  open(spec: ChannelSpec, tick: number, now: number, isOver = () => false): Channel {
     const key = channelKey(spec);
     let channel = this.#channels.get(key);
     if (channel === undefined) {
       channel = new Channel(this.#picture, spec.lens, spec.rate, spec.tolerance, tick, now, isOver);
       this.#channels.set(key, channel);
-    } else channel.fill(tick, now, isOver ?? (() => false));
+    } else channel.fill(tick, now, isOver);
     return channel;
   }
 

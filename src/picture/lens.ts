@@ -3,15 +3,7 @@
  * let through is sorted and encoded once. The policy is trivial for now: whoever is let in may see everything.
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
-import {
-  celEnvironment,
-  ExpressionError,
-  isFailure,
-  isNode,
-  parseBounded,
-  partsOf,
-  refuseCostly,
-} from "./cel.ts";
+import { celEnvironment, isNode, isTrue, parseFilter, partsOf } from "./cel.ts";
 import { conditionOf } from "./cel-condition.ts";
 import type { Columns } from "./columns.ts";
 import { EntityScopeCursor } from "./entity-scope.ts";
@@ -82,10 +74,8 @@ const environment = celEnvironment(EntityScopeCursor).registerVariable("entity",
  * @throws ExpressionError
  */
 function whereLens(picture: Picture, where: string): Lens {
-  const { ast, type, run } = parseBounded(environment, where);
-  refuseCostly(ast);
-  if (type !== "bool" && type !== "dyn")
-    throw new ExpressionError(`a filter must be a bool, this is a ${type}`, 0);
+  const parsed = parseFilter(environment, where, "entity");
+  const { ast } = parsed;
   const entity = new EntityScopeCursor(picture);
   const variables = { entity };
   const condition = conditionOf(ast);
@@ -96,12 +86,7 @@ function whereLens(picture: Picture, where: string): Lens {
     test(slot) {
       entity.slot = slot;
       if (condition !== undefined) return condition(entity) === true;
-      try {
-        return run(variables) === true;
-      } catch (error) {
-        if (isFailure(error)) return false;
-        throw error;
-      }
+      return isTrue(parsed, variables);
     },
   };
 }

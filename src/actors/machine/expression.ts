@@ -1,6 +1,6 @@
 /** CEL expressions of machines: guards and values. The language is set up in `src/picture/cel.ts`. */
 import { EvaluationError } from "@marcbachmann/cel-js";
-import { celEnvironment, ExpressionError, isFailure, parseBounded } from "../../picture/cel.ts";
+import { celEnvironment, ExpressionError, isFailure, isTrue, parseBounded } from "../../picture/cel.ts";
 import { type Condition, conditionOf } from "../../picture/cel-condition.ts";
 import type { Json } from "../messages.ts";
 import { MachineActionError, MachineError } from "./errors.ts";
@@ -47,12 +47,7 @@ export function parseExpression(source: string, path: string, wanted: "bool" | "
  */
 export function holds(guard: Expression): boolean {
   if (guard.condition !== undefined) return guard.condition(variables.entity.source!) === true;
-  try {
-    return guard.run(variables) === true;
-  } catch (error) {
-    if (isFailure(error)) return false;
-    throw error;
-  }
+  return isTrue(guard, variables);
 }
 
 /**

@@ -141,18 +141,22 @@ async function* asAsked(
     metres === undefined ? segment : { ...segment, points: simplify(segment.points, metres) };
   let first = NaN;
   let read = 0;
-  for (;;) {
-    const { done, value } = await found.next();
-    if (done) {
-      for (const segment of apart?.end() ?? []) yield { segment: simpler(segment), first, read };
-      return value;
+  try {
+    for (;;) {
+      const { done, value } = await found.next();
+      if (done) {
+        for (const segment of apart?.end() ?? []) yield { segment: simpler(segment), first, read };
+        return value;
+      }
+      first = value.points[0].t;
+      read += 1;
+      const points = clip(value.points, from, to);
+      if (points.length === 0) continue;
+      const segment = { ...value, points };
+      for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
     }
-    first = value.points[0].t;
-    read += 1;
-    const points = clip(value.points, from, to);
-    if (points.length === 0) continue;
-    const segment = { ...value, points };
-    for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
+  } finally {
+    await found.return({ missing: [] });
   }
 }
 
