@@ -8,7 +8,6 @@ import { HAS_PLACE, IMPLAUSIBLE, MAX_STATES, MIRROR } from "../picture/columns.t
 import { Interner } from "../picture/interner.ts";
 import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { Rows } from "../picture/rows.ts";
-import { isKnownApart } from "../tracks/known-apart.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
 import { deletionKey } from "./deletion-key.ts";
@@ -243,10 +242,7 @@ export class EntityTable {
     const number = this.number.of(slot);
     const heard = columns.received.of(slot);
     if (Number.isNaN(fact.lon)) this.tracks.stays(shard, number, fact, heard, this, slot);
-    else {
-      if (isKnownApart(this.tracks.logs[shard], number, fact)) this.#describedOtherwise(slot);
-      this.tracks.reported(shard, number, fact, heard, this, slot);
-    }
+    else this.tracks.reported(shard, number, fact, heard, this, slot);
     if (fact.received > heard) columns.received.set(slot, fact.received);
     let full = columns.liveness.of(slot) !== LIVE;
     columns.liveness.set(slot, LIVE);
@@ -312,7 +308,7 @@ export class EntityTable {
     return now > received.of(slot) ? now : t.of(slot);
   }
 
-  /** What its track says of an entity as a whole is about to change, or is to be told apart. */
+  /** What its track says of an entity as a whole is about to change. */
   #describedOtherwise(slot: number, since = this.picture.columns.t.of(slot)): void {
     const { shard, received } = this.picture.columns;
     const number = this.number.of(slot);

@@ -1,6 +1,7 @@
 /** The tracks of a node as they grow: when a segment begins and ends, by what reports say. What is in no row yet is in `logs`. */
 import {
   MAX_HOLD_MS,
+  MAX_KNOWN_SPAN_MS,
   MAX_SEGMENT_MS,
   MAX_SEGMENT_POINTS,
   MAX_SHARD_TRACK_BYTES,
@@ -75,7 +76,7 @@ export class Tracks {
     }
     if (count > 0 && t - last >= this.holdMs && t >= this.until(last, heard))
       this.#hold(log, number, heard, entities.describe(slot));
-    else if (count > 0) this.#goOn(log, number, t, fix, heard, isDelayed, entities, slot);
+    else if (count > 0) this.#goOn(log, number, t, fix, heard, received, entities, slot);
     // What is heard of before its hold is over takes the place of the hold.
     else if (t < this.until(last, heard)) log.beginAgain(number, received);
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);
@@ -169,12 +170,14 @@ export class Tracks {
     t: number,
     to: Motion,
     heard: number,
-    isDelayed: boolean,
+    received: number,
     entities: Entities,
     slot: number,
   ): void {
+    const isDelayed = received - t > TRACK_DELAY_MS;
     if (log.changes.has(number)) this.#cut(log, number, t, heard, { ...to, t }, isDelayed);
-    if (log.count(number) > 1 && this.#isWhole(log, number, t, isDelayed))
+    if (log.count(number) < 2) return;
+    if (this.#isWhole(log, number, t, isDelayed) || (isDelayed && this.#isKnownApart(log, number, received)))
       log.end(number, this.#describe(log, number) ?? entities.describe(slot), heard, NaN);
   }
 
@@ -214,7 +217,7 @@ export class Tracks {
     if (received - last < this.holdMs || received >= this.until(last, heard)) return;
     const t = Math.floor(at > last ? at : received);
     const point = log.lastPoint(number);
-    this.#goOn(log, number, t, point, heard, false, entities, slot);
+    this.#goOn(log, number, t, point, heard, t, entities, slot);
     log.addStill(number, t, point, received);
   }
 
@@ -228,6 +231,11 @@ export class Tracks {
       Math.floor(t / DAY_MS) !== Math.floor(first / DAY_MS) ||
       ((state & CARRIED) === 0 && isDelayed !== ((state & DELAYED) !== 0))
     );
+  }
+
+  /** Whether what is open came late, and so much sooner than what is received now that it must not be told as known with it. */
+  #isKnownApart(log: TrackLog, number: number, received: number): boolean {
+    return (log.state(number) & DELAYED) !== 0 && received - log.recorded(number) > MAX_KNOWN_SPAN_MS;
   }
 
   /** Segments that begin together must not all end together, as rows are written one after the other. */
