@@ -226,6 +226,23 @@ export async function storeContract(t: Test, subject: Subject): Promise<Store> {
   });
 
   await t.test(
+    "[D42] what is inserted into the journal is not vacuumed, nor where its bodies are",
+    async (t) => {
+      const vacuumed = await rows<{ name: string; options: string[] }>(
+        store,
+        `SELECT part.relname AS name, part.reloptions || outside.reloptions AS options
+       FROM pg_class AS part JOIN pg_class AS outside ON outside.oid = part.reltoastrelid
+       WHERE part.relname ~ '^journal_[0-9]$' ORDER BY 1`,
+      );
+      const off = "autovacuum_vacuum_insert_threshold=-1";
+      t.same(
+        vacuumed,
+        [0, 1, 2, 3].map((part) => ({ name: `journal_${part}`, options: [off, off] })),
+      );
+    },
+  );
+
+  await t.test(
     "[D16] a newer offer of a shard takes the place of one that waits, and rows are written at a bounded rate",
     async (t) => {
       const made: string[] = [];
