@@ -44,6 +44,8 @@ export class Checkpointer {
   #factsTaken = 0;
   #writing: Promise<void> = Promise.resolve();
   #notBefore = 0;
+  /** What has been dirty since then is due. */
+  #hastened = -Infinity;
   /** By shard: who waits for a checkpoint that is taken from now on. */
   readonly #wanted = new Map<Shard, Wanted[]>();
   /** Of those, who waits for the one that was taken. */
@@ -80,6 +82,16 @@ export class Checkpointer {
     });
   }
 
+  /** Every shard that is dirty now is due. */
+  hasten(): void {
+    this.#hastened = this.#clock.monotonic();
+  }
+
+  /** For how long no checkpoint is taken, ms. */
+  get pauseMs(): number {
+    return Math.max(0, this.#notBefore - this.#clock.monotonic());
+  }
+
   /** The shard of which a checkpoint is wanted soon, if it may be taken. */
   #wantedSoon(): Shard | undefined {
     for (const [shard, wanted] of this.#wanted) {
@@ -99,7 +111,8 @@ export class Checkpointer {
     const now = this.#clock.monotonic();
     const urgent = settle || this.replayFacts > MAX_REPLAY_FACTS * URGENT_SHARE;
     if (!urgent && now < this.#notBefore) return undefined;
-    const shard = this.#wantedSoon() ?? this.#dirtiest(urgent ? Infinity : now - this.#intervalMs, urgent);
+    const due = urgent ? Infinity : Math.max(now - this.#intervalMs, this.#hastened);
+    const shard = this.#wantedSoon() ?? this.#dirtiest(due, urgent);
     if (shard === undefined) return undefined;
     this.#awaiting = this.#wanted.get(shard) ?? [];
     this.#wanted.delete(shard);

@@ -180,13 +180,18 @@ export class Removals {
 
   async #empty(): Promise<void> {
     this.#isEmptying = true;
+    let hastened = 0;
     while (this.#emptying.size > 0 && !this.#stopped) {
       const upTo = Math.max(...this.#emptying.values());
+      const isNew = upTo > hastened;
       let oldest = 0;
       await this.#tried(async () => {
         oldest = await this.#traces.empty(upTo, (work) => this.#commit.exclusive(work));
         return true;
       });
+      // By now rows go to another part, and the one of before waits for checkpoints.
+      if (isNew) this.#checkpointer.hasten();
+      hastened = upTo;
       for (const [resolve, journalId] of this.#emptying) {
         if (journalId >= oldest) continue;
         this.#emptying.delete(resolve);

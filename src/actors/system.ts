@@ -84,6 +84,7 @@ export class ActorSystem {
   readonly #wheel: TimingWheel;
   readonly #clock: Clock;
   #cancelTimer: () => void = () => {};
+  #cancelCheckpoint: () => void = () => {};
   #stopped = false;
   #abandoned = false;
 
@@ -95,7 +96,10 @@ export class ActorSystem {
     this.table = new EntityTable(this.picture, options.receive.staleAfter);
     this.#wheel = new TimingWheel(clock.now());
     const hooks = {
-      written: (checkpoint: TakenCheckpoint) => options.onCheckpoint(checkpoint),
+      written: (checkpoint: TakenCheckpoint) => {
+        options.onCheckpoint(checkpoint);
+        this.#checkpointNext();
+      },
       fatal: (error: unknown) => options.onFatal(error),
     };
     this.checkpointer = new Checkpointer(this.table, store, clock, hooks, options.checkpointIntervalMs);
@@ -186,8 +190,7 @@ export class ActorSystem {
   async settle(): Promise<void> {
     this.router.close();
     this.removals.stop();
-    this.#cancelTimer();
-    this.#stopped = true;
+    this.#stopTimers();
     while (!this.router.idle && !this.#abandoned)
       await new Promise<void>((resolve) => this.#clock.schedule(SETTLE_LOOK_MS, resolve));
     await this.commit.drained();
@@ -210,12 +213,17 @@ export class ActorSystem {
   /** Gives up what is not committed: for a node whose place another has taken, or whose store never came back. */
   abandon(): void {
     this.router.close();
-    this.#cancelTimer();
-    this.#stopped = true;
+    this.#stopTimers();
     this.#abandoned = true;
     this.commit.stop();
     this.removals.stop();
     this.ownership.stop();
+  }
+
+  #stopTimers(): void {
+    this.#stopped = true;
+    this.#cancelTimer();
+    this.#cancelCheckpoint();
   }
 
   #scheduleTimers(delay: number): void {
@@ -240,6 +248,14 @@ export class ActorSystem {
   #checkpointIdle(): void {
     const checkpoint = this.checkpointer.take();
     if (checkpoint !== undefined) void this.checkpointer.write(checkpoint, this.commit.lastJournalId);
+  }
+
+  /** Of 256 shards each would have to wait for a flush or a timer, which are few where little is reported. */
+  #checkpointNext(): void {
+    this.#cancelCheckpoint();
+    this.#cancelCheckpoint = this.#clock.schedule(this.checkpointer.pauseMs, () => {
+      if (this.commit.idle) this.#checkpointIdle();
+    });
   }
 
   #idOf(shard: number, number: number): string {

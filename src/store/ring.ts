@@ -66,9 +66,10 @@ export class JournalRing implements Ring {
   #notBefore = -Infinity;
   /** Ends, and does not fail, when no part is being emptied beside flushes. */
   #preparing: Promise<unknown> = Promise.resolve();
-  /** By shard: the newest row that has a section of it, and up to where its checkpoint goes. */
+  /** By shard: the newest row that has a section of it, up to where its checkpoint goes, and before which row it has none after that. */
   readonly #last = new Float64Array(SHARDS);
   readonly #mark = new Float64Array(SHARDS);
+  readonly #first = new Float64Array(SHARDS);
 
   /** @param partBytes when a part is full. */
   constructor(context: StoreContext, partBytes = JOURNAL_PART_BYTES) {
@@ -98,7 +99,10 @@ export class JournalRing implements Ring {
   }
 
   appended(id: number, shards: readonly number[], bytes: number): void {
-    for (const shard of shards) if (id > this.#last[shard]) this.#last[shard] = id;
+    for (const shard of shards) {
+      if (this.#last[shard] <= this.#mark[shard]) this.#first[shard] = id;
+      if (id > this.#last[shard]) this.#last[shard] = id;
+    }
     if (this.#newest[this.#current] === 0) this.#oldest[this.#current] = id;
     this.#newest[this.#current] = Math.max(this.#newest[this.#current]!, id);
     this.#bytes += bytes;
@@ -182,7 +186,8 @@ export class JournalRing implements Ring {
 
   #isPast(id: number): boolean {
     for (let shard = 0; shard < SHARDS; shard++) {
-      if (this.#last[shard] > this.#mark[shard] && this.#mark[shard] < id) return false;
+      const needed = Math.max(this.#first[shard], this.#mark[shard] + 1);
+      if (this.#last[shard] > this.#mark[shard] && needed <= id) return false;
     }
     return true;
   }
