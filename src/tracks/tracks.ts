@@ -69,8 +69,8 @@ export class Tracks {
     const count = log.count(number);
     if (t < last || (count === 0 && fix.late)) {
       const fits = count > 0 && count < MOST_POINTS && t >= log.first(number) && !isDelayed;
-      if (fits) log.addBefore(number, t, fix);
-      else log.addLate(number, t, fix, received);
+      if (!fits) log.addLate(number, t, fix, received);
+      else if (!log.open(number).some((point) => point.t === t)) log.addBefore(number, t, fix);
       if (count > 0) this.#stays(log, number, received, received, heard, entities, slot);
       return;
     }

@@ -118,6 +118,8 @@ export class Run {
   #state = "a";
   readonly #clock: Map<number, number>;
   readonly #heard: Map<number, number>;
+  /** The newest time of a report, with or without a place: one that is older is late. */
+  readonly #newest: Map<number, number>;
   #now = START;
 
   /** @param lag segments that are not written as rows before others have ended. */
@@ -127,6 +129,7 @@ export class Run {
     this.plain = new Map(numbers.map((number) => [number, new PlainTrack(HOLD_MS)]));
     this.#clock = new Map(numbers.map((number) => [number, START]));
     this.#heard = new Map(numbers.map((number) => [number, START]));
+    this.#newest = new Map(numbers.map((number) => [number, -Infinity]));
   }
 
   get log() {
@@ -138,10 +141,14 @@ export class Run {
     what(this.tracks);
   }
 
-  #report(number: number, t: number, delay: number, lon: number, speed: number, late: boolean): void {
+  #report(number: number, t: number, delay: number, lon: number, speed: number, isOld: boolean): void {
     const lat = 60;
     const received = Math.max(this.#now, t + delay);
     this.#now = received;
+    const newest = this.#newest.get(number)!;
+    const late = isOld || t < newest;
+    this.#newest.set(number, Math.max(newest, t));
+    const isLast = t >= this.log.last(number);
     const fix = { t, received, lon, lat, alt: NaN, speed, course: NaN, late };
     const description = described(this.#state);
     const heard = this.#heard.get(number)!;
@@ -151,8 +158,8 @@ export class Run {
     this.plain.get(number)!.heardAt(received);
     if (late) this.plain.get(number)!.staysAt(received);
     if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
-    // Of an older one at the time of the last, the last stays.
-    else if (!(late && this.plain.get(number)!.points.has(t)) || t === this.#clock.get(number))
+    // Of an older one at the time of another, the other stays.
+    else if (!(late && this.plain.get(number)!.points.has(t)) || isLast)
       this.plain.get(number)!.points.set(t, { t, lon, lat, alt: NaN, speed, course: NaN });
   }
 
@@ -190,6 +197,8 @@ export class Run {
         const since = isWithIt ? undefined : this.#now;
         for (const [number, heard] of this.#heard) {
           const last = this.log.last(number);
+          // Its silence was noticed long before.
+          if (this.#now - heard >= HOLD_MS) this.#do((tracks) => tracks.silent(SHARD, number, heard, before));
           const isHeld = this.log.count(number) === 0;
           this.plain.get(number)!.changesAt(isHeld ? last : (since ?? last), step.state, isHeld);
           this.#do((tracks) => tracks.changes(SHARD, number, heard, before, since));
@@ -205,6 +214,7 @@ export class Run {
         const description = described(this.#state);
         this.#do((tracks) => tracks.stays(SHARD, number, report, heard, { describe: () => description }, 0));
         this.#heard.set(number, report.received);
+        this.#newest.set(number, Math.max(this.#newest.get(number)!, report.t));
         for (const moment of [report.t, report.received]) this.plain.get(number)!.staysAt(moment);
         this.plain.get(number)!.heardAt(report.received);
         break;

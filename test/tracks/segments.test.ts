@@ -146,3 +146,22 @@ t.test("[TR6] a way across 180° has no jump, and goes through the places betwee
     { t: START, lon: -12.3456789, lat: 60, alt: 12.5, speed: 3.4, course: 0 },
   ]);
 });
+
+t.test("[TR1] a late report at a time of which there is a point changes nothing", async (t) => {
+  const tracks = new Tracks(HOLD_MS);
+  const log = tracks.logs[SHARD];
+  const report = (second: number, more: object = {}) => {
+    const at = START + second * 1_000;
+    tracks.reported(SHARD, 0, fix(at, { received: START + 9_000, ...more }), START + 8_000, PLAIN, 0);
+  };
+  for (const second of [0, 3, 6]) report(second);
+  const before = inOrder(log.open(0));
+  for (const second of [0, 3]) report(second, { lon: 11, late: true });
+  t.same(inOrder(log.open(0)), before);
+  report(4, { lon: 11, late: true });
+  report(4, { lon: 12, late: true });
+  t.same(
+    inOrder(log.open(0)).map(({ lon }) => lon),
+    [10, 10, 11, 10],
+  );
+});
