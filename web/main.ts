@@ -6,7 +6,7 @@ import { type Connection, connect } from "../client/connection.ts";
 import { FRESH_MS } from "../client/freshness.ts";
 import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
-import type { Bbox } from "../src/transport/feed/protocol.ts";
+import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
 import { hasPosition, readAddress, readMoment, takeToken, writeAddress } from "./address.ts";
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
@@ -22,7 +22,7 @@ import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
 import { type Found, Selection } from "./selection.ts";
 import { Shown } from "./shown.ts";
-import { ageText, renderAge, renderStatus, statusOf } from "./status.ts";
+import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
 /** Between two moves of the view while the map is dragged. */
@@ -215,6 +215,8 @@ function showStatus(connection: Connection, shown: Shown): void {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
     renderStatus(statusOf(connection.state, view.state, databaseAway, old, !view.isLive));
+    const { state } = connection;
+    renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };
   connection.on("state", show);
@@ -252,6 +254,7 @@ function showFences(map: MapLibreMap, picture: PictureLayer): void {
 start().catch((error) => {
   const reason = error instanceof Error ? error.message : String(error);
   renderStatus({ name: "closed", text: reason });
+  renderWayIn(error instanceof Unauthorized);
   // A missing token is the visitor's to mend, and the page says how.
   if (!(error instanceof Unauthorized)) throw error;
 });
