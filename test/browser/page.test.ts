@@ -42,7 +42,7 @@ const target = (page: Page) =>
   });
 
 t.test(
-  "[A7] [A10] [W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
+  "[A7] [A12] [W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
   async (t) => {
     const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
     const headers = { ...node.headers, "content-type": "application/geo+json" };

@@ -9,7 +9,7 @@ const asked = () => {
     app.fetch(new Request(`http://muster.test${path}`, { method, headers }));
 };
 
-t.test("[A10] a person without the right token gets a page that says what to do", async (t) => {
+t.test("[A12] a person without the right token gets a page that says what to do", async (t) => {
   const ask = asked();
   for (const [path, headers, title] of [
     ["/?token=wrong", {}, "The token is wrong"],
@@ -34,7 +34,7 @@ t.test("[A10] a person without the right token gets a page that says what to do"
   t.match([head.status, head.headers.get("content-type")], [401, /^text\/html/]);
 });
 
-t.test("[A10] clients of the API get the problem", async (t) => {
+t.test("[A12] clients of the API get the problem", async (t) => {
   const ask = asked();
   for (const accept of [
     undefined,
