@@ -17,6 +17,12 @@ export function readAddress(name: Parameter): string | undefined {
   return new URL(location.href).searchParams.get(name) || undefined;
 }
 
+/** The time that the address wants to be shown, not later than `now`; Unix ms. Absent = now. */
+export function readMoment(now: number): number | undefined {
+  const at = Date.parse(readAddress("at") ?? "");
+  return at >= 0 ? Math.min(at, now) : undefined;
+}
+
 export function writeAddress(name: Parameter, value: string | undefined): void {
   const url = new URL(location.href);
   if (value === undefined) url.searchParams.delete(name);

@@ -16,6 +16,8 @@ const ATLAS = createRequire(import.meta.url).resolve("world-atlas/countries-10m.
 const EXTENT = 8_192;
 /** What a tile has beyond its sides, so that the ends of lines are not seen. */
 const BUFFER = 128;
+/** How far a simpler line may be from the true one, in units of the extent: three eighths of a pixel. With half of it a coast is longer than MapLibre draws in one piece. */
+const TOLERANCE = 6;
 const TYPE = "application/x-protobuf";
 
 /** A tile without land or borders is empty. @yields every tile, by its path below the page */
@@ -40,7 +42,7 @@ export function* basemapTiles(): Iterable<readonly [path: string, tile: Uint8Arr
 function cut(outlines: GeoJSON.GeoJSON): GeoJSONVT {
   return new GeoJSONVT(withoutJumps(outlines), {
     ...{ maxZoom: BASEMAP_ZOOM, indexMaxZoom: BASEMAP_ZOOM, indexMaxPoints: 0 },
-    ...{ extent: EXTENT, buffer: BUFFER },
+    ...{ extent: EXTENT, buffer: BUFFER, tolerance: TOLERANCE },
   });
 }
 

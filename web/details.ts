@@ -1,5 +1,6 @@
 import type { Change, Entity } from "../client/replica.ts";
 import { colourOf, css } from "./palette.ts";
+import { localText, utcText } from "./played-time.ts";
 
 /** `5 s`, `3 min`, `2 h`, `4 d`: the largest whole unit. A time ahead of this clock is 0 s. */
 export function formatAge(ms: number): string {
@@ -58,19 +59,28 @@ export function fieldsOf(entity: Entity, now: number): [name: string, text: stri
 /** Why an entity left the view. */
 export type Gone = Change["removed"][number][1];
 
-/** Why what is shown may be out of date, as a sentence; none for what is in view. */
-export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined): string {
+/** Why what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
+export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined, isPast = false): string {
   if (inView) return "";
+  if (isPast) return "Not in view, as it was outside the map or is hidden by the filter.";
   if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
   if (gone === "expired" || entity.liveness === "expired")
     return "Expired, because nobody has reported it: this is how it was when it was last seen.";
   return "Not in view, as it is outside the map or hidden by the filter: this is how it was when it was last looked up.";
 }
 
-/** What the panel shows: the entity, or why there is none. */
-export type Details =
-  | { id: string; entity: Entity; inView: boolean; gone?: Gone }
-  | { id: string; entity: undefined; reason: string };
+/** Of which time the details are, as a sentence; empty = of now. @param at Unix ms */
+export function momentOf(at: number | undefined): string {
+  if (at === undefined) return "";
+  const local = localText(at);
+  return `As it was at ${utcText(at)}${local === "" ? "" : ` (${local})`}`;
+}
+
+/** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. */
+export type Details = { id: string; at?: number } & (
+  | { entity: Entity; inView: boolean; gone?: Gone }
+  | { entity: undefined; reason: string }
+);
 
 /** Whether an entity may be asked to sign off: what is offline has. */
 export function canSignOff({ state, liveness }: Entity): boolean {
@@ -91,6 +101,7 @@ export class DetailsPanel {
   readonly #title = document.createElement("h2");
   readonly #swatch = document.createElement("span");
   readonly #kind = document.createElement("p");
+  readonly #moment = document.createElement("p");
   readonly #note = document.createElement("p");
   readonly #list = document.createElement("dl");
   readonly #show = button("Show on the map", "show");
@@ -108,11 +119,12 @@ export class DetailsPanel {
     });
     this.#swatch.className = "swatch";
     this.#kind.className = "kind";
+    this.#moment.className = "moment";
     this.#note.className = "note";
     this.#title.tabIndex = -1;
     const header = document.createElement("header");
     header.append(this.#title, close);
-    this.#panel.append(header, this.#kind, this.#note, this.#list, this.#show, this.#signOff);
+    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#list, this.#show, this.#signOff);
   }
 
   /** @param focus for keyboards and screen readers, when it was opened by its user */
@@ -125,9 +137,13 @@ export class DetailsPanel {
     this.#panel.hidden = true;
   }
 
-  /** @param now the time that is shown, Unix ms. @param live what is shown is now, and may be asked something */
-  render(details: Details, now: number, live = true): void {
+  /** What is told of now may be asked something; what was may not. @param now Unix ms */
+  render(details: Details, now: number): void {
+    const { at } = details;
+    const isPast = at !== undefined;
+    this.#panel.dataset.mode = isPast ? "past" : "live";
     setText(this.#title, details.id);
+    setText(this.#moment, momentOf(at));
     if (details.entity === undefined) {
       setText(this.#kind, "");
       setText(this.#note, details.reason);
@@ -139,10 +155,10 @@ export class DetailsPanel {
     const { entity, inView, gone } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
-    setText(this.#note, noteOf(entity, inView, gone));
-    this.#signOff.hidden = !live || !canSignOff(entity);
+    setText(this.#note, noteOf(entity, inView, gone, isPast));
+    this.#signOff.hidden = isPast || !canSignOff(entity);
     this.#show.hidden = !Number.isFinite(entity.lon);
-    this.#renderFields(fieldsOf(entity, now));
+    this.#renderFields(fieldsOf(entity, at ?? now));
   }
 
   #renderFields(fields: readonly [string, string][]): void {

@@ -6,21 +6,23 @@ import { type Connection, connect } from "../client/connection.ts";
 import { FRESH_MS } from "../client/freshness.ts";
 import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
-import type { Bbox } from "../src/transport/feed/protocol.ts";
-import { hasPosition, readAddress, takeToken, writeAddress } from "./address.ts";
+import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
+import { hasPosition, readAddress, readMoment, takeToken, writeAddress } from "./address.ts";
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
-import { type Details, DetailsPanel, type Gone } from "./details.ts";
+import { DetailsPanel } from "./details.ts";
 import { watchFences } from "./fence-watch.ts";
 import type { FenceFeature } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
+import { freeMiddle } from "./free-part.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
 import { PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
+import { type Found, Selection } from "./selection.ts";
 import { Shown } from "./shown.ts";
-import { ageText, renderAge, renderStatus, statusOf } from "./status.ts";
+import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
 /** Between two moves of the view while the map is dragged. */
@@ -52,17 +54,24 @@ async function findExtent(selected: Entity | undefined): Promise<Bbox | undefine
   }
 }
 
+/** What the address selects, at the time that it names. A past that cannot be told keeps nobody from the page. */
+async function findSelected(id: string): Promise<Found | undefined> {
+  const at = readMoment(Date.now());
+  try {
+    return { at, entity: await rest.entity(id, at) };
+  } catch (error) {
+    if (at === undefined || error instanceof Unauthorized) throw error;
+    return undefined;
+  }
+}
+
 async function start(): Promise<void> {
   const darkness = matchMedia("(prefers-color-scheme: dark)");
-  let selected = readAddress("entity");
-  /** The selected entity as it was looked up or last seen, for when it is not in view. */
-  let remembered = selected === undefined ? undefined : await rest.entity(selected);
-  /** Why the selected entity left the view, if it did. */
-  let gone: Gone | undefined;
-  let missing = "";
-  if (selected !== undefined && remembered === undefined) missing = "There is no entity with this id.";
+  const selected = readAddress("entity");
+  const found = selected === undefined ? undefined : await findSelected(selected);
+  const isPlaced = hasPosition();
 
-  const map = createMap(themeOf(darkness.matches), await findExtent(remembered));
+  const map = createMap(themeOf(darkness.matches), await findExtent(found?.entity));
   const connection = connect(location.origin, { token });
   // No tolerance: the details tell what was reported and when, and zoomed in, 10 m are as long as a boat.
   const shown = new Shown(connection, mapBbox(map));
@@ -89,18 +98,22 @@ async function start(): Promise<void> {
   showCluster(connection);
   showFences(map, picture);
 
+  const selection = new Selection(shown, rest, {
+    changed: () => renderPanels(),
+    found: (entity) => centre(map, entity),
+  });
   const panel = new DetailsPanel({
     close: () => select(undefined),
     signOff: async () => {
       try {
-        const result = await connection.command(selected!, "sign-off");
+        const result = await connection.command(selection.id!, "sign-off");
         return result.accepted ? undefined : result.detail;
       } catch (error) {
         return (error as Error).message;
       }
     },
     show: () => {
-      if (remembered !== undefined) centre(map, remembered);
+      if (selection.entity !== undefined) centre(map, selection.entity);
     },
   });
 
@@ -109,54 +122,29 @@ async function start(): Promise<void> {
     const inBox = view.inBox();
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
-    if (selected === undefined) return;
-    const now = view.entities.get(selected);
-    if (now !== undefined) remembered = now;
-    const details: Details =
-      remembered === undefined
-        ? { id: selected, entity: undefined, reason: missing }
-        : { id: selected, entity: remembered, inView: now !== undefined, gone };
-    panel.render(details, view.isLive ? Date.now() : view.time, view.isLive);
+    const details = selection.details();
+    if (details !== undefined) panel.render(details, Date.now());
   }
 
   function select(id: string | undefined, focus = true): void {
-    selected = id;
-    gone = undefined;
+    selection.select(id);
     picture.selected = id;
     writeAddress("entity", id);
     if (id === undefined) {
-      remembered = undefined;
       panel.close();
       map.getCanvas().focus();
       return;
     }
-    remembered = shown.view.entities.get(id);
-    missing = "Looking it up …";
     renderPanels();
     panel.open(focus);
-    if (remembered === undefined) void lookUp(id);
-  }
-
-  /** Finds what is not in view, and moves the map there. */
-  async function lookUp(id: string): Promise<void> {
-    let found: Entity | undefined;
-    let reason = "There is no entity with this id.";
-    try {
-      found = await rest.entity(id);
-    } catch (error) {
-      reason = `It cannot be looked up: ${(error as Error).message}.`;
-    }
-    // Meanwhile another one may have been selected, which has a reason of its own.
-    if (selected !== id || remembered !== undefined) return;
-    missing = reason;
-    remembered = found;
-    renderPanels();
-    if (found !== undefined && Number.isFinite(found.lon)) centre(map, found);
   }
 
   if (selected !== undefined) {
+    selection.select(selected, found);
     picture.selected = selected;
+    renderPanels();
     panel.open(false);
+    if (!isPlaced && found?.entity !== undefined) centre(map, found.entity, false);
   }
   map.on("click", ({ point }) => {
     const picked = picture.pick(point.x, point.y);
@@ -170,7 +158,7 @@ async function start(): Promise<void> {
     map.getCanvas().style.cursor = picture.pick(point.x, point.y) === undefined ? "" : "pointer";
   });
   addEventListener("keydown", ({ key }) => {
-    if (key === "Escape" && selected !== undefined) select(undefined);
+    if (key === "Escape" && selection.id !== undefined) select(undefined);
   });
   const find = document.querySelector<HTMLFormElement>("#find")!;
   const field = document.querySelector<HTMLInputElement>("#find-id")!;
@@ -183,17 +171,21 @@ async function start(): Promise<void> {
   setInterval(renderPanels, PANEL_MS);
   shown.on("state", renderPanels);
   shown.on("view", renderPanels);
-  shown.on("change", ({ removed }) => {
-    for (const [id, reason] of removed) if (id === selected) gone = reason;
-  });
+  shown.on("asked", renderPanels);
+  shown.on("change", ({ removed }) => selection.removed(removed));
   renderPanels();
 }
 
-/** Moves the map to an entity; where the panel lies below, it comes to the middle of what is left. */
-function centre(map: MapLibreMap, { lon, lat }: Entity): void {
-  const { clientHeight, clientWidth } = document.querySelector<HTMLElement>("#details")!;
-  const below = clientWidth > innerWidth / 2;
-  map.easeTo({ center: [lon, lat], offset: [0, below ? -clientHeight / 2 : 0] });
+/** Moves the map so that an entity is in the middle of what the panels leave free of it. */
+function centre(map: MapLibreMap, { lon, lat }: Entity, animate = true): void {
+  if (!Number.isFinite(lon)) return;
+  const panels = [...document.querySelectorAll("#legend, #details:not([hidden]), #playback")];
+  const size = { width: innerWidth, height: innerHeight };
+  const offset = freeMiddle(
+    size,
+    panels.map((panel) => panel.getBoundingClientRect()),
+  );
+  map.easeTo({ center: [lon, lat], offset, animate });
 }
 
 function mapBbox(map: MapLibreMap): Bbox {
@@ -223,6 +215,8 @@ function showStatus(connection: Connection, shown: Shown): void {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
     renderStatus(statusOf(connection.state, view.state, databaseAway, old, !view.isLive));
+    const { state } = connection;
+    renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };
   connection.on("state", show);
@@ -260,6 +254,7 @@ function showFences(map: MapLibreMap, picture: PictureLayer): void {
 start().catch((error) => {
   const reason = error instanceof Error ? error.message : String(error);
   renderStatus({ name: "closed", text: reason });
+  renderWayIn(error instanceof Unauthorized);
   // A missing token is the visitor's to mend, and the page says how.
   if (!(error instanceof Unauthorized)) throw error;
 });

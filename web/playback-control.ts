@@ -1,6 +1,6 @@
 /** The control of time: a slider over what was, play and pause, speed, and the way back to the live picture. */
 import type { Connection } from "../client/connection.ts";
-import { readAddress, writeAddress } from "./address.ts";
+import { readMoment, writeAddress } from "./address.ts";
 import {
   DEFAULT_SPAN_MS,
   localText,
@@ -62,10 +62,10 @@ export class PlaybackControl {
       this.#show();
     });
     setInterval(() => this.#show(), SHOW_MS);
-    const at = Date.parse(readAddress("at") ?? "");
-    if (at >= 0) {
+    const at = readMoment(this.#now);
+    if (at !== undefined) {
       this.#span.value = String(spanFor(at, this.#now));
-      shown.showPast(Math.min(at, this.#now));
+      shown.showPast(at);
     }
     this.#show();
   }

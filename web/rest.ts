@@ -32,9 +32,13 @@ export class Rest {
     return features.flatMap(({ geometry }) => (geometry === null ? [] : [geometry.coordinates]));
   }
 
-  /** One entity as it is now, undefined if there is none. Its place is NaN if it never told one. @throws {Unauthorized | Error} */
-  async entity(id: string): Promise<Entity | undefined> {
-    const response = await this.#get(`/v1/entities/${encodeURIComponent(id)}`, 404);
+  /**
+   * One entity, undefined if there is none. Its place is NaN if it never told one.
+   * @param at as it was then, Unix ms; absent = as it is now. @throws {Unauthorized | Error}
+   */
+  async entity(id: string, at?: number): Promise<Entity | undefined> {
+    const then = at === undefined ? "" : `?datetime=${new Date(at).toISOString()}`;
+    const response = await this.#get(`/v1/entities/${encodeURIComponent(id)}${then}`, 404);
     if (response.status === 404) return undefined;
     const { geometry, properties, id: name } = (await response.json()) as Feature;
     const [lon, lat] = geometry?.coordinates ?? [Number.NaN, Number.NaN];

@@ -61,3 +61,8 @@ export function renderStatus({ name, text }: Status): void {
   // Written only when it changes: it is read out.
   if (label.textContent !== text) label.textContent = text;
 }
+
+/** Tells who has no token where to find it. */
+export function renderWayIn(isRefused: boolean): void {
+  document.querySelector<HTMLElement>("#way-in")!.hidden = !isRefused;
+}

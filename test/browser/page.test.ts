@@ -42,7 +42,7 @@ const target = (page: Page) =>
   });
 
 t.test(
-  "[W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
+  "[A7] [A12] [W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
   async (t) => {
     const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
     const headers = { ...node.headers, "content-type": "application/geo+json" };
@@ -66,6 +66,7 @@ t.test(
       () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
     );
     t.equal(await page.locator("#status").getAttribute("data-state"), "live");
+    t.equal(await page.locator("#way-in").isHidden(), true);
     t.notMatch(page.url(), /token/, "the token leaves the address bar");
 
     const before = await places(page);
@@ -120,6 +121,18 @@ t.test(
       () => document.querySelector<HTMLElement>("#status")?.dataset.state === "closed",
     );
     t.match(await stranger.locator("#status").textContent(), /the token is missing or wrong/);
+    await stranger.locator("#way-in", { hasText: "muster token" }).waitFor();
+    await stranger.screenshot({ path: join(ARTIFACTS, "stranger.png") });
+    await stranger.setViewportSize({ width: 390, height: 844 });
+    await stranger.screenshot({ path: join(ARTIFACTS, "stranger-phone.png") });
+    await stranger.goto(`${node.url}/?token=wrong`);
+    t.equal(await stranger.locator("h1").textContent(), "The token is wrong");
+    await stranger.screenshot({ path: join(ARTIFACTS, "wrong-token-phone.png") });
+    await stranger.goto(`${node.url}/`);
+    await stranger.locator("#way-in").waitFor();
+    await stranger.goto(`${node.url}/docs?token=${TOKEN}`);
+    await stranger.locator("summary").first().waitFor();
+    t.notMatch(stranger.url(), /token/, "the description of the API takes a token as the page does");
     await stranger.close();
 
     t.strictSame(complaints, [], "the console is clean");

@@ -1,7 +1,8 @@
 // The control of time on the page, in a real browser, on a node with a recording of two hours.
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import t from "tap";
+import t, { type Test } from "tap";
+import { formatPlace } from "../../web/details.ts";
 import { SLIDER_STEPS } from "../../web/played-time.ts";
 import { getThen } from "../node/player.ts";
 import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
@@ -23,6 +24,7 @@ function recording(now: number): object[] {
   ).flat();
 }
 
+type Held = Awaited<ReturnType<typeof held>>;
 const held = (page: Page) =>
   page.evaluate(() => ({
     time: new Date(muster.view.time).toISOString(),
@@ -40,7 +42,41 @@ const isPast = (page: Page) =>
   page.waitForFunction(() => !muster.view.isLive && muster.view.state === "live");
 const shot = (page: Page, name: string) => page.screenshot({ path: join(ARTIFACTS, `playback-${name}.png`) });
 
-t.test("[W17] [W18] the slider shows what was, which plays, and the way back is live", async (t) => {
+/** Selected is ship-5, which is to be told as it was at the moment that is held, wherever the map looks. */
+async function tellsOfThen(t: Test, page: Page, node: Serving, { time, places }: Held): Promise<void> {
+  const details = page.locator("#details");
+  const isTold = (place: string, note: RegExp) =>
+    Promise.all([
+      details.locator("dd", { hasText: place }).waitFor(),
+      details.locator(".note", { hasText: note }).waitFor({ state: "attached" }),
+    ]);
+  const [lon, lat] = places["ship-5"];
+  const then = formatPlace(lon, lat);
+  const moment = `As it was at ${time.slice(0, 19).replace("T", " ")} UTC`;
+  const now = (await getThen(node, new Date().toISOString())).find(({ id }) => id === "ship-5")!;
+
+  await isTold(then, /^$/);
+  t.match(await details.locator(".moment").textContent(), moment, "in view");
+  await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0] }));
+  await isTold(then, /^Not in view/);
+  t.match(await details.locator(".moment").textContent(), moment, "out of view");
+  await page.reload();
+  await isTold(then, /^Not in view/);
+  await shot(page, "out-of-view");
+  await page.locator("#go-live").click();
+  await isTold(formatPlace(now.lon, now.lat), /^Not in view/);
+  t.equal(await details.locator(".moment").textContent(), "", "what is now");
+
+  await page.goto(`${node.url}/?entity=ship-5&at=${time}`);
+  await isPast(page);
+  await isTold(then, /^$/);
+  const { x, y } = await page.evaluate((place) => muster.map.project(place), [lon, lat] as [number, number]);
+  t.ok(x > 228 && x < 948 && y > 0 && y < 700, `${x}, ${y}: the map looks where it was`);
+  await page.evaluate(() => void muster.map.jumpTo({ center: [24.7, 59.78], zoom: 8.5 }));
+  await page.waitForFunction((size) => muster.view.entities.size === size, Object.keys(places).length);
+}
+
+t.test("[W17] [W18] [W21] the slider shows what was, which plays, and the way back is live", async (t) => {
   const node = await serveOnPostgres(t);
   const body = JSON.stringify(recording(Date.now()));
   const posted = await fetch(`${node.url}/v1/reports`, { method: "POST", headers: node.headers, body });
@@ -91,6 +127,7 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
   t.equal(await page.locator("#details h2").textContent(), "ship-5", "it is drawn where it was");
   t.equal(await page.locator("#details .sign-off").isHidden(), true, "what was cannot be asked anything");
   await shot(page, "past");
+  await tellsOfThen(t, page, node, dragged);
 
   await slider.focus();
   await page.keyboard.press("ArrowLeft");
@@ -130,6 +167,10 @@ t.test("[W17] [W18] the slider shows what was, which plays, and the way back is 
   await page.reload();
   await isPast(page);
   t.same(await held(page), dropped, "the address shows the same moment");
+  await page.locator("#details .note", { hasText: "Nothing is known of it at this time" }).waitFor();
+  // The browser itself tells of each 404.
+  const others = complaints.splice(0).filter((text) => !text.includes("404 (Not Found)"));
+  t.strictSame(others, [], "the console tells of nothing but that");
 
   await page.setViewportSize({ width: 390, height: 780 });
   await page.waitForFunction(() => muster.map.loaded());

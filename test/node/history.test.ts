@@ -112,6 +112,32 @@ async function history(t: Test, node: Serving, written: (rows: number) => Promis
       "nothing was known then: it all came now",
     );
 
+    for (const [id, seconds] of [
+      ["ship/ü", 605],
+      ["truck", 900],
+      ["truck", 1_200],
+      ["truck", 1_201],
+    ] as const) {
+      const { features } = await list(`/v1/entities?datetime=${at(seconds)}`);
+      const one = await get(`/v1/entities/${encodeURIComponent(id)}?datetime=${at(seconds)}`);
+      t.equal(one.headers.get("content-type"), "application/geo+json");
+      t.same(
+        await one.json(),
+        features.find((feature) => feature.id === id),
+        `${when}: one as the list has it`,
+      );
+    }
+    for (const path of [
+      `truck?datetime=${at(-1)}`,
+      `truck?datetime=${at(100)}&known=${at(200)}`,
+      `x?datetime=${at(1)}`,
+    ])
+      t.match(
+        await (await get(`/v1/entities/${path}`)).json(),
+        { type: /entity-not-found$/, status: 404 },
+        path,
+      );
+
     const track = await list("/v1/entities/truck/track");
     const times = track.features.flatMap(({ properties }) => properties.times);
     t.equal(new Set(times).size, 122, `${when}: the whole way`);
@@ -218,6 +244,11 @@ async function history(t: Test, node: Serving, written: (rows: number) => Promis
     ["/v1/entities?datetime=yesterday", "datetime"],
     [`/v1/entities?datetime=${at(1e6)}`, "datetime"],
     [`/v1/entities?known=${at(0)}`, "known"],
+    ["/v1/entities/truck?datetime=yesterday", "datetime"],
+    [`/v1/entities/truck?datetime=${at(1e6)}`, "datetime"],
+    [`/v1/entities/truck?known=${at(0)}`, "known"],
+    [`/v1/entities/truck?limit=1`, "limit"],
+    [`/v1/entities/%00?datetime=${at(0)}`, "the id"],
     [`/v1/entities?datetime=${at(0)}&near=1,2`, "datetime"],
     [`/v1/entities/truck/track?datetime=${at(0)}`, "datetime"],
     [`/v1/entities/truck/track?datetime=${at(9)}/${at(0)}`, "datetime"],

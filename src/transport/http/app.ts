@@ -28,6 +28,7 @@ import { tracksRoutes } from "./routes/tracks.ts";
 import { type WebhooksOptions, webhooksRoutes } from "./routes/webhooks.ts";
 import { registerSchemas } from "./schemas.ts";
 import { createStaticFiles } from "./static-files.ts";
+import { unauthorizedPage } from "./unauthorized-page.ts";
 
 export interface AppOptions {
   ingest: Ingest;
@@ -87,6 +88,11 @@ export function createApp(options: AppOptions): App {
       (clock.monotonic() - began) / 1_000,
     );
   });
+  app.use(unauthorizedPage);
+  app.use("/docs", async (c, next) => {
+    const url = new URL(c.req.url);
+    return offersToken(c.req.method, url) ? keepToken(url, checkToken) : next();
+  });
   const guard = createGuard(checkToken);
   for (const path of PROTECTED) app.use(path, guarded(guard));
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
@@ -119,7 +125,7 @@ export function createApp(options: AppOptions): App {
         headers: { allow: allowed },
       });
     const reads = method === "GET" || method === "HEAD";
-    if (reads && path === "/" && url.searchParams.has(TOKEN_PARAMETER)) return keepToken(url, checkToken);
+    if (path === "/" && offersToken(method, url)) return keepToken(url, checkToken);
     const file = await files(url.pathname, raw.headers);
     if (file !== undefined && reads) return file;
     if (file !== undefined)
@@ -159,6 +165,11 @@ function directReports(
       return answer;
     },
   };
+}
+
+/** Whether the address of a page has a token. */
+function offersToken(method: string, { searchParams }: URL): boolean {
+  return (method === "GET" || method === "HEAD") && searchParams.has(TOKEN_PARAMETER);
 }
 
 /** Puts the token of the first URL into a cookie and out of the address bar. Browsers keep the fragment by themselves. */

@@ -1,9 +1,11 @@
-/** `GET /v1/entities?datetime=`: where everything was. */
+/** `GET /v1/entities?datetime=` and `/v1/entities/{id}?datetime=`: where everything was, and what one was. */
 import { StoreAway } from "../../actors/ports.ts";
 import type { Clock } from "../../clock.ts";
 import type { Box } from "../../picture/cover.ts";
 import type { History } from "../../tracks/history.ts";
 import type { ThenRecord } from "../../tracks/ports.ts";
+import type { Segment } from "../../tracks/segment.ts";
+import { recordThen } from "../../tracks/then.ts";
 import { GEOJSON, type Link } from "./feature.ts";
 import { link, nextLink, unreached } from "./page.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -28,7 +30,7 @@ export async function listThen(
   url: URL,
 ): Promise<Response> {
   const { datetime: t, kind: kinds, state: states, known, bbox, limit, after } = query;
-  if (t > clock.now()) return problemResponse("bad-request", "datetime: must not be in the future");
+  if (t > clock.now()) return inTheFuture();
   if (history === undefined) return withoutHistory();
   let found: Awaited<ReturnType<History["at"]>>;
   try {
@@ -49,6 +51,45 @@ export async function listThen(
     links,
   };
   return Response.json(body, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
+}
+
+/** @param history absent = this node keeps none. */
+export async function oneThen(
+  history: History | undefined,
+  clock: Clock,
+  id: string,
+  { datetime: t, known }: Pick<ThenParameters, "datetime" | "known">,
+): Promise<Response> {
+  if (t > clock.now()) return inTheFuture();
+  if (history === undefined) return withoutHistory();
+  // Where one segment goes on after another, the instant between them belongs to the later.
+  let last: Segment | undefined;
+  try {
+    const found = history.of({ id, from: t, to: t, known });
+    for (let next = await found.next(); ; next = await found.next()) {
+      if (!next.done) {
+        last = next.value;
+        continue;
+      }
+      if (next.value.missing.length > 0) return unreached(next.value.missing);
+      break;
+    }
+  } catch (error) {
+    return historyAway(error);
+  }
+  const record = last && recordThen(last, { t, known, limit: 1 }, { epoch: 0, seq: 0 });
+  if (record === undefined)
+    return problemResponse(
+      "entity-not-found",
+      `Nothing is known of an entity ${JSON.stringify(id)} at that time.`,
+    );
+  return Response.json(featureThen(record), {
+    headers: { "content-type": GEOJSON, "cache-control": "no-store" },
+  });
+}
+
+function inTheFuture(): Response {
+  return problemResponse("bad-request", "datetime: must not be in the future");
 }
 
 function featureThen({ id, lon, lat, epoch: _, seq: __, ...properties }: ThenRecord) {

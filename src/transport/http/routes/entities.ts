@@ -17,7 +17,7 @@ import {
   type Link,
 } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
-import { pathId } from "../path-id.ts";
+import { entityId, pathId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
 import {
   bbox,
@@ -33,7 +33,7 @@ import {
 } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { FeatureCollectionSchema, FeatureSchema, PROBLEM_RESPONSE } from "../schemas.ts";
-import { listThen } from "../then.ts";
+import { listThen, oneThen } from "../then.ts";
 
 /** Half the way round the globe: no two places are farther apart. */
 const MAX_RADIUS = 20_037_508;
@@ -104,6 +104,24 @@ const Query = z
   });
 type Query = z.output<typeof Query>;
 
+const OneQuery = z
+  .strictObject({
+    datetime: instant.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: "What it was then, and where. Default: what it is now.",
+    }),
+    known: instant.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: `With datetime. ${KNOWN}`,
+    }),
+  })
+  .refine(({ datetime, known }) => known === undefined || datetime !== undefined, {
+    path: ["known"],
+    message: "needs datetime",
+  });
+
 const listRoute = createRoute({
   method: "get",
   path: "/v1/entities",
@@ -123,6 +141,7 @@ const oneRoute = createRoute({
   summary: "One entity",
   request: {
     params: z.object({ id: z.string().max(MAX_ID_LENGTH).describe("Percent-encoded, slashes too.") }),
+    query: OneQuery,
   },
   responses: {
     200: { description: "The entity.", content: { [GEOJSON]: { schema: FeatureSchema } } },
@@ -152,7 +171,15 @@ export function entitiesRoutes(
 
   app.openAPIRegistry.registerPath(oneRoute);
   app.get("/v1/entities/:id", async (c) => {
-    const id = pathId(new URL(c.req.url).pathname);
+    const url = new URL(c.req.url);
+    const parsed = OneQuery.safeParse(flatten(url.searchParams));
+    if (!parsed.success) return refuseInvalid(parsed.error);
+    const { datetime, known } = parsed.data;
+    if (datetime !== undefined) {
+      const id = entityId(url.pathname);
+      return id instanceof Response ? id : oneThen(history, clock, id, { datetime, known });
+    }
+    const id = pathId(url.pathname);
     if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     let feature: Feature | undefined;
     if (cluster === undefined) {

@@ -1,0 +1,62 @@
+// An address that names an entity, on a phone and on a desk.
+import { join } from "node:path";
+import t from "tap";
+import { full } from "../client/scripted.ts";
+import { madeUpStatus } from "./made-up-status.ts";
+import { servePage } from "./serve-page.ts";
+import { ARTIFACTS, openPage } from "./watched-page.ts";
+
+const { lon, lat, id, ...properties } = full("ship", 24.7, 59.7, {
+  attributes: { name: "Aava", flag: "FI", length: 9 },
+});
+const FEATURE = { type: "Feature", id, geometry: { type: "Point", coordinates: [lon, lat] }, properties };
+
+for (const [name, width, height] of [
+  ["phone", 390, 844],
+  ["desk", 1280, 800],
+] as const) {
+  t.test(`[W22] an address shows its entity beside the panels, on a ${name}`, async (t) => {
+    const url = await servePage(t, {
+      "/v1/entities/ship": () => JSON.stringify(FEATURE),
+      "/v1/cluster": () => JSON.stringify({ ...madeUpStatus(), name: undefined }),
+    });
+    const page = await openPage(t, { viewport: { width, height }, reducedMotion: "reduce" });
+    await page.routeWebSocket(/\/v1\/feed/, () => {});
+    await page.goto(`${url}/?entity=ship`);
+    await page.waitForFunction(() => muster.map.loaded());
+    const look = () =>
+      page.evaluate(
+        ([lon, lat]) => {
+          const { x, y } = muster.map.project([lon, lat]);
+          const edge = (id: string) => document.querySelector(id)!.getBoundingClientRect();
+          const isFree = document.elementFromPoint(x, y)?.closest("#map") !== null;
+          return {
+            x,
+            y,
+            isFree,
+            legend: edge("#legend"),
+            details: edge("#details"),
+            zoom: muster.map.getZoom(),
+          };
+        },
+        [lon, lat] as const,
+      );
+    const { x, y, isFree, legend, details, zoom } = await look();
+    t.ok(isFree, `${x}, ${y} is covered by nothing`);
+    if (name === "phone") t.ok(Math.abs(y - (legend.bottom + details.top) / 2) < 2, `${y} is in the middle`);
+    else t.ok(Math.abs(x - (legend.right + details.left) / 2) < 2, `${x} is in the middle`);
+    t.ok(zoom > 11);
+    await page.screenshot({ path: join(ARTIFACTS, `selected-${name}.png`) });
+
+    await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0] }));
+    await page.locator("#find-id").fill("ship");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => muster.map.getCenter().lng > 20 && !muster.map.isMoving());
+    t.match(await look(), { isFree: true }, "what is sought, too");
+
+    await page.goto(`${url}/?entity=ship#9/59.9/24.9`);
+    await page.waitForFunction(() => muster.map?.loaded());
+    const centre = await page.evaluate(() => muster.map.getCenter().toArray());
+    t.same(centre, [24.9, 59.9], "where the address itself looks");
+  });
+}

@@ -1,0 +1,159 @@
+// What the details tell of the selected entity, with views and answers made up.
+import t, { type Test } from "tap";
+import type { PlaybackView } from "../../client/playback-view.ts";
+import type { Entity } from "../../client/replica.ts";
+import type { View } from "../../client/view.ts";
+import type { PlaybackState } from "../../src/transport/feed/protocol.ts";
+import { type Details, momentOf, noteOf } from "../../web/details.ts";
+import { Selection } from "../../web/selection.ts";
+import { full } from "../client/scripted.ts";
+
+const THEN = Date.parse("2024-06-06T08:00:00.000Z");
+const one = (state: string) => full("a", 1, 2, { state }) as Entity;
+const viewOf = (isLive: boolean, time = THEN, playback: PlaybackState = "paused") => ({
+  ...{ isLive, time, playback, entities: new Map<string, Entity>() },
+});
+type Made = ReturnType<typeof viewOf>;
+
+/** A page that shows `view`; `past` is the one that is asked for, if it is of what was. */
+function made(t: Test) {
+  const shown: { view: Made; past: Made | undefined } = { view: viewOf(true), past: undefined };
+  const questions: {
+    at?: number;
+    answer(entity: Entity | undefined): Promise<void>;
+    fail(): Promise<void>;
+  }[] = [];
+  const found: string[] = [];
+  const rest = {
+    entity: (_id: string, at?: number) =>
+      new Promise<Entity | undefined>((resolve, reject) => {
+        const settled = () => new Promise<void>((done) => void setImmediate(done));
+        questions.push({
+          at,
+          answer(entity) {
+            resolve(entity);
+            return settled();
+          },
+          fail() {
+            reject(new Error("the node answered 503"));
+            return settled();
+          },
+        });
+      }),
+  };
+  const selection = new Selection(shown as unknown as { view: View; past: PlaybackView | undefined }, rest, {
+    changed: () => {},
+    found: ({ state }) => void found.push(state),
+  });
+  const tells = (expected: Partial<Details> | object, why: string) =>
+    t.match(selection.details(), expected, why);
+  return { shown, selection, questions, found, tells };
+}
+
+t.test(
+  "[W21] what is not in view is told as it was at the time that is shown, and as it is at live",
+  async (t) => {
+    const { shown, selection, questions, found, tells } = made(t);
+    selection.select("a", { entity: one("now") });
+    tells({ at: undefined, entity: { state: "now" }, inView: false }, "live");
+    t.equal(questions.length, 0, "it is known already");
+
+    const past = viewOf(false, THEN, "loading");
+    shown.past = past;
+    tells({ at: THEN, entity: undefined, reason: "Looking it up …" }, "what is now says nothing of then");
+    t.equal(questions.length, 0, "it may be in view in a moment");
+    shown.view = past;
+    past.playback = "paused";
+    selection.details();
+    t.match(questions, [{ at: THEN }]);
+    selection.details();
+    t.equal(questions.length, 1, "it is asked for once");
+    await questions[0].answer(one("then"));
+    tells({ at: THEN, entity: { state: "then" }, inView: false }, "then");
+
+    past.time = THEN + 60_000;
+    tells({ at: THEN, entity: { state: "then" } }, "with the time of what is known, until the other is");
+    await questions[1].answer(undefined);
+    tells(
+      { at: THEN + 60_000, entity: undefined, reason: /^Nothing is known of it at this time/ },
+      "nothing",
+    );
+
+    past.time += 1;
+    selection.details();
+    await questions[2].fail();
+    tells({ reason: "It cannot be looked up: the node answered 503." }, "why not");
+
+    shown.past = undefined;
+    tells({ at: undefined, entity: undefined, reason: "Looking it up …" }, "not yet live");
+    shown.view = viewOf(true);
+    selection.details();
+    t.match(questions[3], { at: undefined });
+    await questions[3].answer(one("later"));
+    tells({ at: undefined, entity: { state: "later" } }, "as it is");
+    t.same(found, [], "the map is not moved for what was selected before");
+  },
+);
+
+t.test("[W21] what is in view is told by the view, once that shows what was asked for", async (t) => {
+  const { shown, selection, questions, tells } = made(t);
+  shown.view.entities.set("a", one("now"));
+  selection.select("a");
+  tells({ at: undefined, entity: { state: "now" }, inView: true }, "live");
+  const past = viewOf(false);
+  past.entities.set("a", one("then"));
+  shown.view = shown.past = past;
+  tells({ at: THEN, entity: { state: "then" }, inView: true }, "then");
+  past.time += 60_000;
+  past.playback = "loading";
+  tells({ at: THEN, entity: { state: "then" }, inView: true }, "the view is still of the moment before");
+  t.equal(questions.length, 0);
+  for (const playback of ["crowded", "unavailable"] as const) {
+    past.playback = playback;
+    past.time += 1;
+    selection.details();
+    await questions.at(-1)!.answer(one(playback));
+    tells({ at: past.time, entity: { state: playback }, inView: false }, "one can be told where all cannot");
+  }
+});
+
+t.test("[W5] [W21] why an entity left the live view is not told of what it was", async (t) => {
+  const { shown, selection, tells } = made(t);
+  shown.view.entities.set("a", one("now"));
+  selection.select("a");
+  selection.details();
+  shown.view.entities.clear();
+  selection.removed([
+    ["b", "expired"],
+    ["a", "deleted"],
+  ]);
+  tells({ entity: { state: "now" }, inView: false, gone: "deleted" }, "live");
+  const past = viewOf(false);
+  past.entities.set("a", one("then"));
+  shown.view = shown.past = past;
+  selection.details();
+  past.entities.clear();
+  selection.removed([["a", "left"]]);
+  tells({ at: THEN, inView: false, gone: undefined }, "then");
+  t.match(noteOf(one("then"), false, undefined, true), /^Not in view, as it was outside/);
+});
+
+t.test("[W8] an answer about another one is not told, and only what was sought moves the map", async (t) => {
+  const { selection, questions, found, tells } = made(t);
+  selection.select("b");
+  selection.details();
+  selection.select("a");
+  tells({ id: "a", reason: "Looking it up …" }, "asked");
+  await questions[0].answer(one("of b"));
+  tells({ id: "a", reason: "Looking it up …" }, "still asked");
+  await questions[1].answer(one("of a"));
+  tells({ id: "a", entity: { state: "of a" } }, "answered");
+  t.same(found, ["of a"]);
+  selection.select(undefined);
+  t.equal(selection.details(), undefined);
+});
+
+t.test("[W21] the details say of which time they are", async (t) => {
+  t.equal(momentOf(undefined), "");
+  t.match(momentOf(THEN), /^As it was at 2024-06-06 08:00:00 UTC/);
+});
