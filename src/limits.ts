@@ -58,12 +58,14 @@ export const MAX_PENDING_ACKS_PER_CONNECTION = 256;
 export const MAX_BAD_MESSAGES_PER_CONNECTION = 100;
 export const MAX_CONNECTIONS = 20_000;
 
-/** A socket with more than this unsent is skipped this tick and gets a fresh snapshot when it has drained. */
+/** A socket with more than this unsent, beside one frame that was begun when it had room, is skipped this tick and gets a fresh snapshot when it has drained. */
 export const SLOW_SOCKET_BYTES = 1 * 2 ** 20;
 /** A socket that has something unsent and took no byte for so long is closed. */
 export const NO_PROGRESS_MS = 30_000;
 /** Records in one part of a snapshot: about 128 KiB of JSON, so that a slow socket makes progress between parts. */
 export const SNAPSHOT_PART_RECORDS = 512;
+/** Bytes of one part, about: where records are larger, parts have fewer. */
+export const SNAPSHOT_PART_BYTES = 256 * 2 ** 10;
 /** Snapshot bytes per node and base tick: a reconnect storm must not starve the deltas. */
 export const SNAPSHOT_BYTES_PER_TICK = 16 * 2 ** 20;
 /** Records of one delta: 100,000 moves as JSON. A view for which it would be more starts again, with a snapshot in parts. */

@@ -44,6 +44,8 @@ export class MemorySocket implements Socket {
   closedBecause: string | undefined;
   pace: Pace = "fast";
   readonly #held: { bytes: Buffer; message: ServerMessage }[] = [];
+  /** Of the first that is held, bytes. */
+  #taken = 0;
   readonly #decoder = new FrameDecoder();
   readonly #sent: (message: ServerMessage, size: number) => void;
   readonly #delivered: (message: ServerMessage) => void;
@@ -86,6 +88,19 @@ export class MemorySocket implements Socket {
   stall(): void {
     this.pace = "stalled";
     this.buffered = SLOW_SOCKET_BYTES + 1;
+  }
+
+  /** Takes so many bytes of what was held: a line that is slow, and not stalled. */
+  take(bytes: number): void {
+    const taken = Math.min(bytes, this.buffered);
+    this.buffered -= taken;
+    this.written += taken;
+    this.#taken += taken;
+    while (this.#held.length > 0 && this.#held[0].bytes.length <= this.#taken) {
+      const { bytes, message } = this.#held.shift()!;
+      this.#taken -= bytes.length;
+      this.#delivered(message);
+    }
   }
 
   /** Takes what was held. */

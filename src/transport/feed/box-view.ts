@@ -17,6 +17,7 @@ import {
   CLUSTER_TICKS,
   MAX_DELTA_BYTES,
   MAX_PRIVATE_ENTITIES,
+  SNAPSHOT_PART_BYTES,
 } from "../../limits.ts";
 import { clusterLevel } from "../../picture/clusters.ts";
 import {
@@ -59,7 +60,9 @@ export class BoxView implements View {
   readonly name: string;
   readonly #frameName: FrameName;
   readonly #sink: ViewSink;
-  readonly #partRecords: number;
+  readonly #mostPartRecords: number;
+  /** Fewer where records are large. */
+  #partRecords: number;
   readonly #max: number;
   readonly #maxDeltaBytes: number;
   readonly #interest: InterestSink | undefined;
@@ -96,7 +99,7 @@ export class BoxView implements View {
     this.#bbox = bbox;
     this.#max = max;
     this.#maxDeltaBytes = maxDeltaBytes;
-    this.#partRecords = partRecords;
+    this.#partRecords = this.#mostPartRecords = partRecords;
     this.#interest = interest;
   }
 
@@ -286,6 +289,10 @@ export class BoxView implements View {
     });
     const records = fulls.ownCount;
     const bytes = fulls.size;
+    if (records > 0) {
+      const wanted = Math.floor((SNAPSHOT_PART_BYTES * records) / bytes);
+      this.#partRecords = Math.max(1, Math.min(this.#mostPartRecords, wanted));
+    }
     const given = coverBefore(this.#lacking, end);
     this.#lacking = coverDifference(this.#lacking, given);
     // The same object, so that most views at rest have one cover and not two.

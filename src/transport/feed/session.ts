@@ -55,6 +55,8 @@ export class Session implements ViewSink {
   #replyBytes = 0;
   #countedUntil = 0;
   #state: SessionState = "open";
+  /** What the frame that was last begun while there was room takes: it alone makes no socket slow, or one that is large would never get through. */
+  #granted = 0;
   #badMessages = 0;
   #writtenBefore = 0;
   #progressAt: number;
@@ -79,7 +81,11 @@ export class Session implements ViewSink {
 
   /** Whether a part of a snapshot may be added to what is unsent. */
   get hasRoom(): boolean {
-    return this.#state === "open" && this.socket.buffered <= SLOW_SOCKET_BYTES / 2;
+    return this.#state === "open" && this.#isNearlyTaken;
+  }
+
+  get #isNearlyTaken(): boolean {
+    return this.socket.buffered <= SLOW_SOCKET_BYTES / 2;
   }
 
   /** Looks how the peer is reading. Once per base tick, before the views' turns. @param now monotonic ms. */
@@ -93,14 +99,14 @@ export class Session implements ViewSink {
       this.close("too_slow");
       return;
     }
-    if (this.#state === "open" && buffered > SLOW_SOCKET_BYTES) this.#slow();
+    if (this.#state === "open" && buffered > SLOW_SOCKET_BYTES + this.#granted) this.#slow();
     else if (this.#state === "slow" && buffered === 0) this.#state = "open";
   }
 
   /** Within a tick: whether a frame more may be sent. Many views of many records each could fill any memory before the next look. */
   takesFrame(): boolean {
     if (this.#state !== "open") return false;
-    if (this.socket.buffered > MAX_UNSENT_BYTES) this.#slow();
+    if (this.socket.buffered > MAX_UNSENT_BYTES + this.#granted) this.#slow();
     return this.#state === "open";
   }
 
@@ -111,10 +117,13 @@ export class Session implements ViewSink {
 
   sendFrame(frame: Uint8Array, records: number): void {
     if (this.#state === "closed") return;
+    if (this.#isNearlyTaken) this.#granted = frame.length;
     this.#sent.frames++;
     this.#sent.bytes += frame.length;
     this.#sent.updates += records;
-    if (this.socket.send(frame, this.format.isBinary)) room.giveBack();
+    if (!this.socket.send(frame, this.format.isBinary)) return;
+    room.giveBack();
+    this.#granted = 0;
   }
 
   sendMessage(message: ServerMessage): void {
