@@ -1,11 +1,12 @@
 /** The command line: `serve`, `replay`, `token`. It parses, starts and reports; what it starts is elsewhere. */
+import { access, constants } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { connect } from "../client/connection.ts";
 import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
-import { DataFolderError, openAdminToken } from "./auth/admin-token.ts";
+import { DataFolderError, readAdminToken } from "./auth/admin-token.ts";
 import { systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
@@ -268,9 +269,12 @@ async function replayFile(args: string[], loadedConfig: () => Config): Promise<n
   if (!(speed > 0)) throw new UsageError(`--speed takes a number greater than 0, not ${values.speed}`);
   if (speed === Infinity && !values["keep-time"]) throw new UsageError("--speed Infinity needs --keep-time");
   if (values.loop && values["keep-time"]) throw new UsageError("--loop and --keep-time exclude each other");
+  await access(file, constants.R_OK).catch((error: Error) => {
+    throw new BadRecording(`${file} cannot be read: ${error.message}`);
+  });
   const config = loadedConfig();
   const url = values.url ?? `http://${config.host}:${config.port}`;
-  const token = values.token ?? openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token;
+  const token = values.token ?? readAdminToken({ dataDir: config.dataDir, given: config.adminToken });
   const connection = connect(url, { token });
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
@@ -305,7 +309,7 @@ async function printToken(args: string[], loadedConfig: () => Config): Promise<n
   const { positionals } = parse(args, {});
   if (positionals.length > 0) throw new UsageError(`token takes no ${positionals[0]}`);
   const config = loadedConfig();
-  console.log(openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token);
+  console.log(readAdminToken({ dataDir: config.dataDir, given: config.adminToken }));
   return 0;
 }
 

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { run, serve, serveOnPostgres, temporaryFolder } from "../support/serve.ts";
+import { run, serve, serveOnPostgres, TOKEN, temporaryFolder } from "../support/serve.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 /** How commands are called after `npm ci`, whatever Node.js the machine has. */
@@ -100,6 +100,20 @@ t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", a
   t.match(page.headers.get("set-cookie"), /HttpOnly/i);
   t.notMatch(page.headers.get("location"), "token");
   t.equal(await node.end("SIGTERM"), 0);
+});
+
+t.test("[A10] where no node was started there is no token, and none is made", async (t) => {
+  const dataDir = join(await temporaryFolder(t), "none");
+  for (const args of [["token"], ["replay", join(PROJECT, "data/ais-helsinki/helsinki.ndjson")]]) {
+    const asked = run(t, args, { MUSTER_DATA_DIR: dataDir });
+    t.equal(await asked.ended, 1);
+    t.match(asked.output(), `there is no token in ${dataDir}, for no node was started`);
+    t.notMatch(asked.output(), /\n\s+at /, "a sentence, not a stack");
+    t.equal(existsSync(dataDir), false);
+  }
+  const given = run(t, ["token"], { MUSTER_DATA_DIR: dataDir, MUSTER_ADMIN_TOKEN: TOKEN });
+  t.equal(await given.ended, 0);
+  t.equal(given.output(), `${TOKEN}\n`);
 });
 
 t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sentence", async (t) => {
