@@ -54,6 +54,7 @@ const AnswerSchema = z
 const route = createRoute({
   method: "post",
   path: "/v1/entities/{id}/commands",
+  operationId: "sendCommand",
   tags: ["Entities"],
   summary: "Ask something of an entity",
   description:

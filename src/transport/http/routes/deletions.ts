@@ -21,6 +21,7 @@ const Query = z.strictObject({
 const route = createRoute({
   method: "delete",
   path: "/v1/entities/{id}",
+  operationId: "deleteEntity",
   tags: ["Entities"],
   summary: "Delete an entity, or erase all that is known of it",
   description:

@@ -107,6 +107,7 @@ type Query = z.output<typeof Query>;
 const listRoute = createRoute({
   method: "get",
   path: "/v1/entities",
+  operationId: "listEntities",
   tags: ["Entities"],
   summary: "List entities, in the order of their ids or of their distance",
   request: { query: Query },
@@ -119,6 +120,7 @@ const listRoute = createRoute({
 const oneRoute = createRoute({
   method: "get",
   path: "/v1/entities/{id}",
+  operationId: "getEntity",
   tags: ["Entities"],
   summary: "One entity",
   request: {

@@ -65,6 +65,7 @@ const answers = {
 const allRoute = createRoute({
   method: "get",
   path: "/v1/events",
+  operationId: "listEvents",
   tags: ["Events"],
   summary: "What happened, in an order in which nothing is skipped",
   request: { query: Query },
@@ -73,6 +74,7 @@ const allRoute = createRoute({
 const entityRoute = createRoute({
   method: "get",
   path: "/v1/entities/{id}/events",
+  operationId: "listEntityEvents",
   tags: ["Events"],
   summary: "What happened to one entity",
   request: {

@@ -69,6 +69,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/fences",
+    operationId: "listFences",
     tags: ["Fences"],
     summary: "List fences, in the order of their names",
     request: { query: FencesQuery, headers: IfNoneMatch },
@@ -81,6 +82,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/fences/{name}",
+    operationId: "getFence",
     tags: ["Fences"],
     summary: "One fence",
     request: { params: Name },
@@ -89,6 +91,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "put",
     path: "/v1/fences/{name}",
+    operationId: "putFence",
     tags: ["Fences"],
     summary: "Make a fence, or change it",
     description:
@@ -110,6 +113,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "delete",
     path: "/v1/fences/{name}",
+    operationId: "deleteFence",
     tags: ["Fences"],
     summary: "Remove a fence",
     description: "Entities that are inside leave it.",

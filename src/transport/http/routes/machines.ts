@@ -61,6 +61,7 @@ const ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/machines",
+    operationId: "listMachines",
     tags: ["Machines"],
     summary: "List machines",
     responses: {
@@ -71,6 +72,7 @@ const ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/machines/{name}",
+    operationId: "getMachine",
     tags: ["Machines"],
     summary: "One machine",
     request: { params: Name },
@@ -79,6 +81,7 @@ const ROUTES = [
   createRoute({
     method: "put",
     path: "/v1/machines/{name}",
+    operationId: "putMachine",
     tags: ["Machines"],
     summary: "Make a machine, or change it while entities run it",
     description: NEW_STATE,
@@ -96,6 +99,7 @@ const ROUTES = [
   createRoute({
     method: "delete",
     path: "/v1/machines/{name}",
+    operationId: "deleteMachine",
     tags: ["Machines"],
     summary: "Remove a machine",
     description: `Its entities enter the initial state of \`${BUILT_IN}\`.`,

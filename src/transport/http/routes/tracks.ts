@@ -72,6 +72,7 @@ function wholeTime() {
 const route = createRoute({
   method: "get",
   path: "/v1/entities/{id}/track",
+  operationId: "getTrack",
   tags: ["Entities"],
   summary: "The way of an entity, segment by segment",
   request: { params: z.object({ id: z.string().max(MAX_ID_LENGTH) }), query: Query },
