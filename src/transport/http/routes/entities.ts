@@ -144,7 +144,7 @@ export function entitiesRoutes(
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
     const parsed = Query.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime } = parsed.data;
     if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime }, url);
     return cluster === undefined

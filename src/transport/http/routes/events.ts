@@ -90,7 +90,7 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
     const url = new URL(request.url);
     const schema = subjectOfPath === undefined ? Query : Query.omit({ subject: true });
     const parsed = schema.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { type: types, where, limit } = parsed.data;
     const subject = subjectOfPath ?? (parsed.data as { subject?: string }).subject;
     const { log, tail, encoder } = access;

@@ -42,7 +42,7 @@ export function fencesRoutes(
   app.get("/v1/fences", (c) => {
     const url = new URL(c.req.url);
     const query = FencesQuery.safeParse(flatten(url.searchParams));
-    if (!query.success) return refuseInvalid(query.error);
+    if (!query.success) return refuseInvalid(query.error, url.searchParams);
     return list(versions(), clock, query.data, url, c.req.raw.headers);
   });
   app.get(one, (c) => {

@@ -129,7 +129,7 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const read = await readSmallJson(c.req.raw, bodies);
       if (read instanceof Response) return read;
       const body = PutSchema.safeParse(read.value);
-      if (!body.success) return refuseInvalid(body.error);
+      if (!body.success) return refuseInvalid(body.error, read.value);
       const draft = drafted(name, body.data.kinds, body.data.definition);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);

@@ -218,7 +218,7 @@ export function webhooksRoutes(
     answered(async (id, c) => {
       const { pathname, searchParams } = new URL(c.req.url);
       const query = LettersQuery.safeParse(flatten(searchParams));
-      if (!query.success) return refuseInvalid(query.error);
+      if (!query.success) return refuseInvalid(query.error, searchParams);
       const { after = START, limit } = query.data;
       if ((await store.statuses(id)).length === 0) return unknown(id);
       const found = await store.deadLetters(id, after, limit);
@@ -259,7 +259,7 @@ async function parsed<S extends z.ZodType>(
   const read = await readSmallJson(request, bodies);
   if (read instanceof Response) return read;
   const result = schema.safeParse(read.value);
-  return result.success ? result.data : refuseInvalid(result.error);
+  return result.success ? result.data : refuseInvalid(result.error, read.value);
 }
 
 function unknown(id: string): Response {
