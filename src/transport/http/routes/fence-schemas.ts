@@ -29,7 +29,9 @@ const FenceSchema = z
         type: z.enum(["Polygon", "MultiPolygon", "Point", "LineString"]),
         coordinates: z.array(z.unknown()),
       })
-      .describe("A Point with a `radius` is a circle, a LineString with one a corridor."),
+      .describe(
+        "A Point with a `radius` is a circle, a LineString with one a corridor. Edges of one polygon, holes too, may touch and not cross.",
+      ),
     properties: properties.nullable(),
   })
   .openapi("Fence");
