@@ -1,6 +1,4 @@
-/**
- * Every limit, with its unit in its name and the reason beside it. Relations between them are asserted when this loads.
- */
+/** Every limit, with its unit in its name and the reason beside it. Relations between them are asserted when this loads. */
 import assert from "node:assert/strict";
 
 /** Longest id, kind, source; MMSI, ICAO, UUIDs and URNs all fit. In UTF-16 units. */

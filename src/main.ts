@@ -1,11 +1,12 @@
 /** The command line: `serve`, `replay`, `token`. It parses, starts and reports; what it starts is elsewhere. */
+import { access, constants } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { connect } from "../client/connection.ts";
 import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
-import { DataFolderError, openAdminToken } from "./auth/admin-token.ts";
+import { DataFolderError, readAdminToken } from "./auth/admin-token.ts";
 import { systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
@@ -18,22 +19,26 @@ import { ServerStartError } from "./transport/server/errors.ts";
 
 const USAGE = `muster: a real-time coordination server
 
-  node src/main.ts serve [--demo]          serve the API, the live feed and the map
-  node src/main.ts replay FILE [options]   send a recording (NDJSON, also .gz) to a node
+  npm run -s muster -- COMMAND      with Node.js 24 at hand, node src/main.ts COMMAND is the same
+                                    (without the two dashes npm takes options as its own)
+Commands
+  serve [--demo]          serve the API, the live feed and the map
+  replay FILE [options]   send a recording (NDJSON, also .gz) to a node
       --speed N       times faster than recorded (default 1)
       --url URL       of the node (default http://HOST:PORT)
       --token TOKEN   of the node (default: the one in the data folder)
       --loop          begin again at the end
       --keep-time     send the recorded times; otherwise the recording starts now
-  node src/main.ts token                   print the admin token of the data folder
+  token                   print the admin token of the data folder
+  help                    print this
 
 Examples
-  node src/main.ts serve --demo
-      with the bundled recording: vessels in the Gulf of Finland, five times as fast, in a loop
-  DATABASE_URL=postgres://muster@db/muster node src/main.ts serve
+  npm start
+      serve --demo, with the map built first: vessels in the Gulf of Finland from the bundled recording, five times as fast, in a loop
+  DATABASE_URL=postgres://muster@db/muster npm run serve
       on a PostgreSQL with PostGIS instead of the embedded database
-  node src/main.ts replay data/ais-helsinki/helsinki.ndjson --speed 20
-  curl -H "Authorization: Bearer $(node src/main.ts token)" "http://127.0.0.1:8080/v1/entities?bbox=24,59,26,61"
+  npm run -s muster -- replay data/ais-helsinki/helsinki.ndjson --speed 20
+  curl -H "Authorization: Bearer $(npm run -s muster token)" "http://127.0.0.1:8080/v1/entities?bbox=24,59,26,61"
 
 Environment
 `;
@@ -88,7 +93,7 @@ async function main(argv: string[]): Promise<number> {
     return await command(args, readConfig);
   } catch (error: unknown) {
     if (error instanceof UsageError) {
-      console.error(`muster: ${error.message}. See: node src/main.ts --help`);
+      console.error(`muster: ${error.message}. See: npm run -s muster help`);
       return MISUSED;
     }
     if (error instanceof StoreAway) {
@@ -119,6 +124,10 @@ function environmentHelp(): string {
 }
 
 function parse<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[], options: T) {
+  // npm leaves a trace of what it took away from `npm run muster replay FILE --speed 10`.
+  for (const name of Object.keys(options))
+    if (process.env[`npm_config_${name.replaceAll("-", "_")}`])
+      throw new UsageError(`npm took --${name} as its own. Write: npm run -s muster -- COMMAND --${name} …`);
   try {
     return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
@@ -260,9 +269,12 @@ async function replayFile(args: string[], loadedConfig: () => Config): Promise<n
   if (!(speed > 0)) throw new UsageError(`--speed takes a number greater than 0, not ${values.speed}`);
   if (speed === Infinity && !values["keep-time"]) throw new UsageError("--speed Infinity needs --keep-time");
   if (values.loop && values["keep-time"]) throw new UsageError("--loop and --keep-time exclude each other");
+  await access(file, constants.R_OK).catch((error: Error) => {
+    throw new BadRecording(`${file} cannot be read: ${error.message}`);
+  });
   const config = loadedConfig();
   const url = values.url ?? `http://${config.host}:${config.port}`;
-  const token = values.token ?? openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token;
+  const token = values.token ?? readAdminToken({ dataDir: config.dataDir, given: config.adminToken });
   const connection = connect(url, { token });
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
@@ -297,7 +309,7 @@ async function printToken(args: string[], loadedConfig: () => Config): Promise<n
   const { positionals } = parse(args, {});
   if (positionals.length > 0) throw new UsageError(`token takes no ${positionals[0]}`);
   const config = loadedConfig();
-  console.log(openAdminToken({ dataDir: config.dataDir, given: config.adminToken }).token);
+  console.log(readAdminToken({ dataDir: config.dataDir, given: config.adminToken }));
   return 0;
 }
 

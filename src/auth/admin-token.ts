@@ -42,17 +42,39 @@ export function openAdminToken(options: { dataDir: string; given?: string }): Ad
   try {
     mkdirSync(options.dataDir, { recursive: true });
     const created = write(file, token);
-    const kept = created ? token : readFileSync(file, "utf8").trim();
-    if (kept.length >= MIN_TOKEN_LENGTH) return { token: kept, created };
+    return { token: created ? token : readKept(file), created };
   } catch (error) {
-    throw new DataFolderError(
-      `the data folder ${options.dataDir} cannot be used: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    throw unusable(options.dataDir, error);
   }
+}
+
+/**
+ * The token of a data folder in which a node was started before: `given` if there is one, else the one in `<dataDir>/admin-token`.
+ * @throws DataFolderError if there is none, or it cannot be read.
+ */
+export function readAdminToken({ dataDir, given }: { dataDir: string; given?: string }): string {
+  if (given !== undefined) return given;
+  try {
+    return readKept(join(dataDir, FILE));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new DataFolderError(
+        `there is no token in ${dataDir}, for no node was started with this data folder (MUSTER_DATA_DIR) yet`,
+      );
+    throw unusable(dataDir, error);
+  }
+}
+
+function readKept(file: string): string {
+  const token = readFileSync(file, "utf8").trim();
+  if (token.length >= MIN_TOKEN_LENGTH) return token;
   throw new DataFolderError(`${file} holds no token. Delete it, and the next start makes a new one.`);
+}
+
+function unusable(dataDir: string, error: unknown): DataFolderError {
+  if (error instanceof DataFolderError) return error;
+  const said = `the data folder ${dataDir} cannot be used: ${(error as Error).message}`;
+  return new DataFolderError(said, { cause: error });
 }
 
 /** @returns whether an offered token is the one, in a time that does not tell how much of it is right. */

@@ -1,7 +1,7 @@
 /** Where a request carries its token. */
 import type { HeaderReader } from "../transport/server/server.ts";
 
-export const TOKEN_COOKIE = "muster_token";
+const TOKEN_COOKIE = "muster_token";
 export const TOKEN_PARAMETER = "token";
 
 export interface OfferedToken {
@@ -12,16 +12,33 @@ export interface OfferedToken {
 
 /**
  * The token that a request offers: `Authorization: Bearer`, then `?token=` where that is allowed, then the cookie.
- * @param query the query, where a token may stand in it: WebSocket upgrades, which cannot have headers in browsers.
+ * @param url the request's own address, with the host it was sent to.
+ * @param inQuery whether a token may stand in the query: in WebSocket upgrades, which cannot have headers in browsers.
  */
-export function offeredToken(headers: HeaderReader, query?: URLSearchParams): OfferedToken | undefined {
+export function offeredToken(
+  headers: HeaderReader,
+  url: Pick<URL, "port" | "searchParams">,
+  inQuery = false,
+): OfferedToken | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "");
   if (bearer !== null) return { token: bearer[1], from: "bearer" };
-  const parameter = query?.get(TOKEN_PARAMETER);
+  const parameter = inQuery ? url.searchParams.get(TOKEN_PARAMETER) : null;
   if (parameter) return { token: parameter, from: "query" };
-  for (const cookie of (headers.get("cookie") ?? "").split(";")) {
+  const cookies = headers.get("cookie");
+  // Without the port it is one of before cookies had it.
+  const kept = cookieOf(cookies, cookieName(url.port)) ?? cookieOf(cookies, TOKEN_COOKIE);
+  return kept === undefined ? undefined : { token: cookieText(kept), from: "cookie" };
+}
+
+/** Cookies know no ports, so that of two nodes on one host each would take the other's. */
+function cookieName(port: string): string {
+  return port === "" ? TOKEN_COOKIE : `${TOKEN_COOKIE}_${port}`;
+}
+
+function cookieOf(cookies: string | null, wanted: string): string | undefined {
+  for (const cookie of cookies?.split(";") ?? []) {
     const [name, value] = cookie.trim().split("=", 2);
-    if (name === TOKEN_COOKIE && value) return { token: cookieText(value), from: "cookie" };
+    if (name === wanted && value) return value;
   }
   return undefined;
 }
@@ -35,9 +52,12 @@ function cookieText(value: string): string {
   }
 }
 
-/** The cookie that keeps a token for our own pages: unreadable to scripts, never sent from other sites. */
-export function tokenCookie(token: string): string {
-  return `${TOKEN_COOKIE}=${encodeURIComponent(token)}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict`;
+/**
+ * The cookie that keeps a token for our own pages: unreadable to scripts, never sent from other sites.
+ * @param port the one of the request's own address, empty if there is none in it.
+ */
+export function tokenCookie(token: string, port: string): string {
+  return `${cookieName(port)}=${encodeURIComponent(token)}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict`;
 }
 
 /**

@@ -25,7 +25,7 @@ export function createUpgrade(options: { checkToken(token: string): boolean }): 
     if (url.pathname !== FEED_PATH)
       return refuse(problemResponse("not-found", `The feed is at ${FEED_PATH}, not at ${url.pathname}.`));
     const protocol = PROTOCOLS.find((name) => protocols.includes(name));
-    const offered = offeredToken(headers, url.searchParams);
+    const offered = offeredToken(headers, url, true);
     if (offered === undefined || !options.checkToken(offered.token)) {
       if (protocol !== undefined) return { accept: true, protocol, principal: NOBODY };
       return refuse(toResponse(unauthorized(offered !== undefined)));

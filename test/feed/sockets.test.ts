@@ -12,6 +12,7 @@ import {
   BASE_TICK_MS,
   DEFAULT_VIEW_ENTITIES,
   SLOW_SOCKET_BYTES,
+  SNAPSHOT_PART_BYTES,
 } from "../../src/limits.ts";
 import { coverOf, covers } from "../../src/picture/cover.ts";
 import { type Filter, lensOf } from "../../src/picture/lens.ts";
@@ -302,7 +303,7 @@ async function stall(
   if (reader?.readyState !== WebSocket.OPEN || socket === undefined) return;
   reader.pause();
   const before = new Map(picture.columns.attributes);
-  for (let i = 0; i < 150 && socket.buffered <= SLOW_SOCKET_BYTES; i++) {
+  for (let i = 0; i < 150 && socket.buffered <= SLOW_SOCKET_BYTES + SNAPSHOT_PART_BYTES; i++) {
     for (let slot = 0; slot < picture.columns.extent; slot++) {
       if (picture.columns.id[slot] === undefined || picture.removal(slot) !== undefined) continue;
       picture.columns.attributes.set(slot, `{"n":2,"text":"${"x".repeat(8_000)}","i":${i}}`);

@@ -1,5 +1,6 @@
 // Fences as they are written, and what is refused.
 import t from "tap";
+import { refuseCrossings } from "../../src/actors/fences/crossing-edges.ts";
 import { FENCE_ERRORS, FenceError } from "../../src/actors/fences/errors.ts";
 import { MAX_FENCE_KINDS, MAX_FENCE_POINTS } from "../../src/actors/fences/limits.ts";
 import { parseFence } from "../../src/actors/fences/parse.ts";
@@ -11,6 +12,7 @@ const SQUARE = [
   [0, 1],
   [0, 0],
 ];
+const BOW = [0, 1, 1, 0, 0].map((lon, i) => [lon, [0, 1, 0, 1, 0][i]]);
 const polygon = (...coordinates: unknown[]) => ({ type: "Polygon", coordinates });
 const feature = (geometry: unknown, properties: unknown = {}) => ({ type: "Feature", geometry, properties });
 
@@ -55,8 +57,7 @@ t.test("[FE1] what a fence may be", async (t) => {
   );
   const world = [-180, 0, 180, 180, 0, -180, -180].map((lon, i) => [lon, i < 3 || i === 6 ? -90 : 90]);
   t.equal(parseFence(feature(polygon(world))).points, 7, "edges of 180° are not too long");
-  const bow = [0, 1, 0, 1, 0].map((lon, i) => [lon, [0, 1, 1, 0, 0][i]]);
-  t.equal(parseFence(feature(polygon(bow))).points, 5, "a ring may cross itself");
+  t.equal(parseFence(feature(polygon(BOW))).points, 5, "a ring that is stored may cross itself");
 });
 
 const POINT = { type: "Point", coordinates: [0, 0] };
@@ -77,6 +78,7 @@ const REFUSED: [name: string, value: unknown, code: keyof typeof FENCE_ERRORS, p
   ["a ring of three", feature(polygon(SQUARE.slice(0, 3))), "bad-ring", "/geometry/coordinates/0"],
   ["a hole of three", feature(polygon(SQUARE, SQUARE.slice(2))), "bad-ring", "/geometry/coordinates/1"],
   ["a flat ring", feature(polygon([0, 1, 2, 0].map((x) => [x, x]))), "degenerate", "/geometry/coordinates/0"],
+  ["a bow", feature(polygon(BOW)), "crossing-edges", "/geometry/coordinates/0/2"],
   ["off the globe", feature(polygon([[0, 90.1]])), "bad-place", "/geometry/coordinates/0/0"],
   [
     "no number",
@@ -193,7 +195,8 @@ const REFUSED: [name: string, value: unknown, code: keyof typeof FENCE_ERRORS, p
 for (const [name, value, code, path] of REFUSED)
   t.test(`[FE1] refused: ${name}`, async (t) => {
     try {
-      parseFence(value);
+      const { shape } = parseFence(value);
+      for (const _ of refuseCrossings(shape, false));
       t.fail("it is taken");
     } catch (error) {
       t.ok(error instanceof FenceError, String(error));

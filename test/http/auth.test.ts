@@ -52,20 +52,26 @@ t.test("[A3] only the whole token is right", async (t) => {
 t.test(
   "[A4] a token is looked for in Authorization, then in the query where allowed, then in the cookie",
   async (t) => {
-    const query = new URLSearchParams("token=q");
+    const url = new URL("http://muster.test/?token=q");
     const all = { authorization: "Bearer b", cookie: "other=x; muster_token=c%2F; more=1" };
-    t.strictSame(offeredToken(new Headers(all), query), { token: "b", from: "bearer" });
-    t.strictSame(offeredToken(new Headers({ cookie: all.cookie }), query), { token: "q", from: "query" });
-    t.strictSame(offeredToken(new Headers({ cookie: all.cookie })), { token: "c/", from: "cookie" });
-    t.strictSame(offeredToken(new Headers({ authorization: "bearer  b " })), { token: "b", from: "bearer" });
-    t.strictSame(offeredToken(new Headers({ cookie: "muster_token=%ff" })), { token: "%ff", from: "cookie" });
+    t.strictSame(offeredToken(new Headers(all), url, true), { token: "b", from: "bearer" });
+    t.strictSame(offeredToken(new Headers({ cookie: all.cookie }), url, true), { token: "q", from: "query" });
+    t.strictSame(offeredToken(new Headers({ cookie: all.cookie }), url), { token: "c/", from: "cookie" });
+    t.strictSame(offeredToken(new Headers({ authorization: "bearer  b " }), url), {
+      token: "b",
+      from: "bearer",
+    });
+    t.strictSame(offeredToken(new Headers({ cookie: "muster_token=%ff" }), url), {
+      token: "%ff",
+      from: "cookie",
+    });
     for (const headers of [
       {},
       { authorization: "Basic b" },
       { authorization: "Bearer" },
       { cookie: "xmuster_token=c" },
     ] as Record<string, string>[])
-      t.equal(offeredToken(new Headers(headers)), undefined);
+      t.equal(offeredToken(new Headers(headers), url), undefined);
   },
 );
 

@@ -79,6 +79,25 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
   t.notMatch(page, /(?:src|href)="https?:/, "the page needs no other host");
 });
 
+t.test("[H20] every operation has a name of its own, for generators of code", async (t) => {
+  const none = {} as never;
+  const app = testApp({
+    events: none,
+    fences: none,
+    machines: none,
+    webhooks: { allowPrivate: false } as never,
+  });
+  const { paths } = (await (await app.get("/openapi.json")).json()) as {
+    paths: Record<string, Record<string, { operationId?: string }>>;
+  };
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId }]) => [`${method} ${path}`, operationId] as const),
+  );
+  t.ok(operations.length >= 28);
+  for (const [what, operationId] of operations) t.match(operationId, /^[a-z]+([A-Z][a-z]+)*$/, what);
+  t.equal(new Set(operations.map(([, operationId]) => operationId)).size, operations.length);
+});
+
 t.test("[H21] unknown paths are 404, known ones with another method 405 with Allow", async (t) => {
   const app = testApp();
   t.strictSame(await problemOf(await app.get("/nothing")), ["not-found", 404]);

@@ -1,10 +1,16 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { run, serve, serveOnPostgres, temporaryFolder } from "../support/serve.ts";
+import { run, serve, serveOnPostgres, TOKEN, temporaryFolder } from "../support/serve.ts";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+/** How commands are called after `npm ci`, whatever Node.js the machine has. */
+const CALL = "npm run -s muster --";
 
 t.test("[N5] a second start on the same folder is refused, the first goes on", async (t) => {
   const dataDir = await madeDataDir(t);
@@ -47,11 +53,34 @@ t.test("[N6] mistakes in the environment and in the arguments", async (t) => {
     t.match(output(), said);
     t.notMatch(output(), /\n\s+at /, "no stack");
   }
+  const hinted = run(t, ["fly"]);
+  await hinted.ended;
+  t.match(hinted.output(), /See: npm run -s muster help$/m);
+  t.match(readFileSync(join(PROJECT, "package.json"), "utf8"), '"muster": "exec node src/main.ts"');
   const help = run(t, ["--help"]);
   t.equal(await help.ended, 0);
+  t.match(readFileSync(join(PROJECT, "README.md"), "utf8"), CALL, "as the README says it");
+  t.match(help.output(), `${CALL} replay data/ais-helsinki/helsinki.ndjson --speed 20`);
   for (const word of ["serve", "replay", "token", "Examples", "DATABASE_URL", "MUSTER_ADMIN_TOKEN"])
     t.match(help.output(), word);
   t.notMatch(help.output(), "unrecognized", "V8 knows the flag that it is given");
+});
+
+t.test("[N6] an option that npm took as its own is missed", async (t) => {
+  const file = "data/ais-helsinki/helsinki.ndjson";
+  const asked = ["replay", file, "--speed", "-1", "--keep-time"];
+  for (const [dashes, said] of [
+    [[], /npm took --speed as its own\. .*\. See: npm run -s muster help/],
+    [["--"], /--speed' argument is ambiguous/],
+  ] as const) {
+    const npm = spawn("npm", ["run", "-s", "muster", ...dashes, ...asked], { cwd: PROJECT });
+    t.teardown(() => npm.kill("SIGKILL"));
+    let text = "";
+    npm.stderr.on("data", (chunk) => (text += chunk));
+    const [code] = await once(npm, "close");
+    t.equal(code, 2);
+    t.match(text, said);
+  }
 });
 
 t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", async (t) => {
@@ -71,6 +100,20 @@ t.test("[N6] the first start makes a token, prints it in a URL, and keeps it", a
   t.match(page.headers.get("set-cookie"), /HttpOnly/i);
   t.notMatch(page.headers.get("location"), "token");
   t.equal(await node.end("SIGTERM"), 0);
+});
+
+t.test("[A10] where no node was started there is no token, and none is made", async (t) => {
+  const dataDir = join(await temporaryFolder(t), "none");
+  for (const args of [["token"], ["replay", join(PROJECT, "data/ais-helsinki/helsinki.ndjson")]]) {
+    const asked = run(t, args, { MUSTER_DATA_DIR: dataDir });
+    t.equal(await asked.ended, 1);
+    t.match(asked.output(), `there is no token in ${dataDir}, for no node was started`);
+    t.notMatch(asked.output(), /\n\s+at /, "a sentence, not a stack");
+    t.equal(existsSync(dataDir), false);
+  }
+  const given = run(t, ["token"], { MUSTER_DATA_DIR: dataDir, MUSTER_ADMIN_TOKEN: TOKEN });
+  t.equal(await given.ended, 0);
+  t.equal(given.output(), `${TOKEN}\n`);
 });
 
 t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sentence", async (t) => {

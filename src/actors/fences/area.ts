@@ -1,6 +1,6 @@
 /**
- * Polygons on the plane of degrees. A place is inside if a ray to the east crosses an odd number of edges of one polygon, so rings may turn either way and cross
- * themselves. Of what is exactly on an edge the west and the south are inside: two areas side by side share no place.
+ * Polygons on the plane of degrees. A place is inside if a ray to the east crosses an odd number of edges of one polygon, so rings may turn either way, and those of
+ * before crossing edges were refused may cross. Of what is exactly on an edge the west and the south are inside: two areas side by side share no place.
  */
 
 import { crossesOddly, planeLat, planeLon } from "./crossings.ts";

@@ -6,6 +6,7 @@ export const FENCE_ERRORS = {
   "bad-place": "A position is no place on the globe",
   "bad-ring": "A ring is not closed, or has too few places",
   degenerate: "A ring or a line encloses nothing, or leads nowhere",
+  "crossing-edges": "Edges of a polygon cross",
   "long-edge": "An edge spans more than 180° of longitude",
   "out-of-range": "A number is out of its range",
   "bad-name": "A kind or a title is empty, too long, or cannot be stored",

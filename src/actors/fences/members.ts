@@ -11,8 +11,9 @@ export function members(object: JsonObject, at: string, known: readonly string[]
 
 /** @throws FenceError unless it is a number within [least, most]. */
 export function number(value: unknown, at: string, least: number, most: number): number {
-  if (typeof value !== "number") throw new FenceError("wrong-type", at, "a number is needed here");
+  if (typeof value !== "number")
+    throw new FenceError("wrong-type", at, `a number is needed here, not a ${typeof value}`);
   if (!(value >= least && value <= most))
-    throw new FenceError("out-of-range", at, `it is at least ${least} and at most ${most}`);
+    throw new FenceError("out-of-range", at, `it is at least ${least} and at most ${most}, not ${value}`);
   return value;
 }

@@ -1,7 +1,7 @@
 /**
  * From the geometry of a GeoJSON feature to a shape. As RFC 7946 says: an edge is straight in degrees, so one of more than 180° of longitude is refused,
- * and an area across the antimeridian is cut there into a MultiPolygon. Inside is what is enclosed by an odd number of rings of a polygon: rings may turn either way and
- * cross themselves, so that is not looked for. The third number of a position, its height, is left out: `floor` and `ceiling` say what counts.
+ * and an area across the antimeridian is cut there into a MultiPolygon. Inside is what is enclosed by an odd number of rings of a polygon: rings may turn either way.
+ * That edges cross is not looked for here, for what is stored may have some: see `crossing-edges.ts`. The third number of a position, its height, is left out: `floor` and `ceiling` say what counts.
  */
 import { member } from "../machine/definition-members.ts";
 import { isObject } from "../messages.ts";

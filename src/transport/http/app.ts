@@ -182,7 +182,7 @@ function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
     status: 303,
     headers: {
       location: rest.size === 0 ? url.pathname : `${url.pathname}?${rest}`,
-      "set-cookie": tokenCookie(token),
+      "set-cookie": tokenCookie(token, url.port),
       "cache-control": "no-store",
       "referrer-policy": "no-referrer",
     },

@@ -12,7 +12,7 @@ export type Guard = (asked: Asked) => DirectAnswer | undefined;
 /** @returns a function that says why a request may not be served, or nothing. */
 export function createGuard(checkToken: (token: string) => boolean): Guard {
   return ({ headers, method, url }) => {
-    const offered = offeredToken(headers);
+    const offered = offeredToken(headers, url);
     if (offered === undefined || !checkToken(offered.token)) return unauthorized(offered !== undefined);
     const changes = method !== "GET" && method !== "HEAD";
     if (changes && offered.from === "cookie" && !isOwnOrigin(headers, url))

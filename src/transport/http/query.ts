@@ -7,12 +7,16 @@ import { textFault } from "../ingest/text.ts";
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 export const numberText = (low: number, high: number) =>
-  z.string().regex(NUMBER, "must be a number").transform(Number).pipe(z.number().min(low).max(high));
+  z
+    .string()
+    .regex(NUMBER, `must be a number from ${low} to ${high}`)
+    .transform(Number)
+    .pipe(z.number().min(low).max(high));
 
 export const wholeText = (low: number, high: number) =>
   z
     .string()
-    .regex(/^\d{1,9}$/, "must be a whole number")
+    .regex(/^\d{1,9}$/, `must be a whole number from ${low} to ${high}`)
     .transform(Number)
     .pipe(z.number().min(low).max(high));
 
@@ -42,7 +46,7 @@ export const bbox = z
       south >= -90 &&
       south <= north &&
       north <= 90,
-    "must be west,south,east,north in degrees, south ≤ north; west > east crosses 180°",
+    "must be west,south,east,north in degrees with south ≤ north (west > east crosses 180°)",
   )
   .transform((box) => box as [number, number, number, number]);
 
@@ -63,7 +67,7 @@ export const interval = z
   })
   .refine(
     ([from, to]) => from <= to,
-    "must be two times with a slash between them, either of them may be ..",
+    "must be two times with a slash between them, the first one first (.. is without end)",
   );
 
 /** What a stored text could be: PostgreSQL refuses to compare with others. @param lines as of `textFault` */

@@ -46,6 +46,7 @@ const ClusterSchema = z
 const route = createRoute({
   method: "get",
   path: "/v1/cluster",
+  operationId: "getCluster",
   tags: ["System"],
   summary: "The nodes of the cluster, and who owns which shard",
   responses: {

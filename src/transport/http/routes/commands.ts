@@ -12,7 +12,7 @@ import { commandFault } from "../../ingest/command.ts";
 import { quoted } from "../../ingest/text.ts";
 import { type BodyBudget, bodyOf } from "../body.ts";
 import { RETRY_AFTER, readJson } from "../json-body.ts";
-import { mediaType } from "../media-type.ts";
+import { unlessJson } from "../media-type.ts";
 import { pathId } from "../path-id.ts";
 import { PROBLEMS } from "../problem.ts";
 import { problemResponse, toResponse } from "../problem-response.ts";
@@ -54,6 +54,7 @@ const AnswerSchema = z
 const route = createRoute({
   method: "post",
   path: "/v1/entities/{id}/commands",
+  operationId: "sendCommand",
   tags: ["Entities"],
   summary: "Ask something of an entity",
   description:
@@ -81,8 +82,8 @@ export function commandsRoute(
     const entity = pathId(c.req.path.slice(0, -"/commands".length));
     if (entity === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
     const { headers } = c.req.raw;
-    if (mediaType(headers) !== JSON_TYPE)
-      return problemResponse("unsupported-media-type", `Send ${JSON_TYPE} in UTF-8, not compressed.`);
+    const refusal = unlessJson(headers);
+    if (refusal !== undefined) return refusal;
     using share = bodies.share();
     const tooLarge = `A command may have ${MAX_COMMAND_BODY_BYTES} bytes.`;
     const body = await readJson(

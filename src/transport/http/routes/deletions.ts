@@ -21,6 +21,7 @@ const Query = z.strictObject({
 const route = createRoute({
   method: "delete",
   path: "/v1/entities/{id}",
+  operationId: "deleteEntity",
   tags: ["Entities"],
   summary: "Delete an entity, or erase all that is known of it",
   description:
@@ -48,7 +49,7 @@ export function deletionsRoute(app: OpenAPIHono, handler: CommandHandler, newId:
     const entity = entityId(url.pathname);
     if (entity instanceof Response) return entity;
     const query = Query.safeParse(flatten(url.searchParams));
-    if (!query.success) return refuseInvalid(query.error);
+    if (!query.success) return refuseInvalid(query.error, url.searchParams);
     const id = c.req.header("idempotency-key");
     const idFault = id === undefined ? undefined : nameFault("Idempotency-Key", id, MAX_COMMAND_ID_LENGTH);
     if (idFault !== undefined) return problemResponse("bad-request", idFault);

@@ -125,6 +125,7 @@ const OneQuery = z
 const listRoute = createRoute({
   method: "get",
   path: "/v1/entities",
+  operationId: "listEntities",
   tags: ["Entities"],
   summary: "List entities, in the order of their ids or of their distance",
   request: { query: Query },
@@ -137,6 +138,7 @@ const listRoute = createRoute({
 const oneRoute = createRoute({
   method: "get",
   path: "/v1/entities/{id}",
+  operationId: "getEntity",
   tags: ["Entities"],
   summary: "One entity",
   request: {
@@ -161,7 +163,7 @@ export function entitiesRoutes(
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
     const parsed = Query.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime } = parsed.data;
     if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime }, url);
     return cluster === undefined
@@ -173,7 +175,7 @@ export function entitiesRoutes(
   app.get("/v1/entities/:id", async (c) => {
     const url = new URL(c.req.url);
     const parsed = OneQuery.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime, known } = parsed.data;
     if (datetime !== undefined) {
       const id = entityId(url.pathname);

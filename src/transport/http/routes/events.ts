@@ -65,6 +65,7 @@ const answers = {
 const allRoute = createRoute({
   method: "get",
   path: "/v1/events",
+  operationId: "listEvents",
   tags: ["Events"],
   summary: "What happened, in an order in which nothing is skipped",
   request: { query: Query },
@@ -73,6 +74,7 @@ const allRoute = createRoute({
 const entityRoute = createRoute({
   method: "get",
   path: "/v1/entities/{id}/events",
+  operationId: "listEntityEvents",
   tags: ["Events"],
   summary: "What happened to one entity",
   request: {
@@ -88,7 +90,7 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
     const url = new URL(request.url);
     const schema = subjectOfPath === undefined ? Query : Query.omit({ subject: true });
     const parsed = schema.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { type: types, where, limit } = parsed.data;
     const subject = subjectOfPath ?? (parsed.data as { subject?: string }).subject;
     const { log, tail, encoder } = access;

@@ -29,7 +29,9 @@ const FenceSchema = z
         type: z.enum(["Polygon", "MultiPolygon", "Point", "LineString"]),
         coordinates: z.array(z.unknown()),
       })
-      .describe("A Point with a `radius` is a circle, a LineString with one a corridor."),
+      .describe(
+        "A Point with a `radius` is a circle, a LineString with one a corridor. Edges of one polygon, holes too, may touch and not cross.",
+      ),
     properties: properties.nullable(),
   })
   .openapi("Fence");
@@ -69,6 +71,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/fences",
+    operationId: "listFences",
     tags: ["Fences"],
     summary: "List fences, in the order of their names",
     request: { query: FencesQuery, headers: IfNoneMatch },
@@ -81,6 +84,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/fences/{name}",
+    operationId: "getFence",
     tags: ["Fences"],
     summary: "One fence",
     request: { params: Name },
@@ -89,6 +93,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "put",
     path: "/v1/fences/{name}",
+    operationId: "putFence",
     tags: ["Fences"],
     summary: "Make a fence, or change it",
     description:
@@ -110,6 +115,7 @@ export const FENCE_ROUTES = [
   createRoute({
     method: "delete",
     path: "/v1/fences/{name}",
+    operationId: "deleteFence",
     tags: ["Fences"],
     summary: "Remove a fence",
     description: "Entities that are inside leave it.",

@@ -1,6 +1,7 @@
 /** `/v1/fences`: the areas that entities enter and leave, as GeoJSON. */
 import { createHash } from "node:crypto";
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
+import { refuseCrossings } from "../../../actors/fences/crossing-edges.ts";
 import { FenceError } from "../../../actors/fences/errors.ts";
 import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../../../actors/fences/limits.ts";
 import { parseFence } from "../../../actors/fences/parse.ts";
@@ -42,7 +43,7 @@ export function fencesRoutes(
   app.get("/v1/fences", (c) => {
     const url = new URL(c.req.url);
     const query = FencesQuery.safeParse(flatten(url.searchParams));
-    if (!query.success) return refuseInvalid(query.error);
+    if (!query.success) return refuseInvalid(query.error, url.searchParams);
     return list(versions(), clock, query.data, url, c.req.raw.headers);
   });
   app.get(one, (c) => {
@@ -57,7 +58,7 @@ export function fencesRoutes(
       if (fault !== undefined) return problemResponse("bad-request", fault);
       const read = await readSmallJson(c.req.raw, bodies, MAX_FENCE_BODY_BYTES);
       if (read instanceof Response) return read;
-      const draft = drafted(name, read.value);
+      const draft = await drafted(name, read.value, clock);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);
       if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
@@ -78,11 +79,14 @@ export function fencesRoutes(
 }
 
 /** What is asked for, checked whole; or why it is none. */
-function drafted(name: string, written: unknown): FenceDraft | Response {
+async function drafted(name: string, written: unknown, clock: Clock): Promise<FenceDraft | Response> {
   try {
-    const definition = withoutOurs(name, written);
-    const { points } = parseFence(definition);
-    return { name, definition: definition as JsonObject, points };
+    const definition = withoutOurs(name, written) as JsonObject;
+    const { shape, points } = parseFence(definition);
+    const isMulti = (definition.geometry as JsonObject).type === "MultiPolygon";
+    for (const _ of refuseCrossings(shape, isMulti))
+      await new Promise<void>((resolve) => clock.yield(resolve));
+    return { name, definition, points };
   } catch (error) {
     if (!(error instanceof FenceError)) throw error;
     const { code, path, message } = error;

@@ -61,6 +61,7 @@ const ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/machines",
+    operationId: "listMachines",
     tags: ["Machines"],
     summary: "List machines",
     responses: {
@@ -71,6 +72,7 @@ const ROUTES = [
   createRoute({
     method: "get",
     path: "/v1/machines/{name}",
+    operationId: "getMachine",
     tags: ["Machines"],
     summary: "One machine",
     request: { params: Name },
@@ -79,6 +81,7 @@ const ROUTES = [
   createRoute({
     method: "put",
     path: "/v1/machines/{name}",
+    operationId: "putMachine",
     tags: ["Machines"],
     summary: "Make a machine, or change it while entities run it",
     description: NEW_STATE,
@@ -96,6 +99,7 @@ const ROUTES = [
   createRoute({
     method: "delete",
     path: "/v1/machines/{name}",
+    operationId: "deleteMachine",
     tags: ["Machines"],
     summary: "Remove a machine",
     description: `Its entities enter the initial state of \`${BUILT_IN}\`.`,
@@ -125,7 +129,7 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const read = await readSmallJson(c.req.raw, bodies);
       if (read instanceof Response) return read;
       const body = PutSchema.safeParse(read.value);
-      if (!body.success) return refuseInvalid(body.error);
+      if (!body.success) return refuseInvalid(body.error, read.value);
       const draft = drafted(name, body.data.kinds, body.data.definition);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);

@@ -25,6 +25,7 @@ const NDJSON_TYPES = ["application/x-ndjson", "application/ndjson"];
 const route = createRoute({
   method: "post",
   path: "/v1/reports",
+  operationId: "sendReports",
   tags: ["Reports"],
   summary: "Report what was observed",
   description:

@@ -23,6 +23,7 @@ const healthz = createRoute({
   ...open,
   method: "get",
   path: "/healthz",
+  operationId: "getHealth",
   summary: "Whether the process answers",
   responses: { 200: { description: "It does.", ...text("text/plain") } },
 });
@@ -31,12 +32,14 @@ const readyz = createRoute({
   ...open,
   method: "get",
   path: "/readyz",
+  operationId: "getReadiness",
   summary: "Whether the node can take reports and answer queries",
   responses: { 200: { description: "It can.", ...json }, 503: { description: "It cannot now.", ...json } },
 });
 const metricsRoute = createRoute({
   method: "get",
   path: "/metrics",
+  operationId: "getMetrics",
   tags: ["System"],
   summary: "Figures for Prometheus",
   responses: {

@@ -72,6 +72,7 @@ function wholeTime() {
 const route = createRoute({
   method: "get",
   path: "/v1/entities/{id}/track",
+  operationId: "getTrack",
   tags: ["Entities"],
   summary: "The way of an entity, segment by segment",
   request: { params: z.object({ id: z.string().max(MAX_ID_LENGTH) }), query: Query },
@@ -106,7 +107,7 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
     const id = entityId(url.pathname.slice(0, -"/track".length));
     if (id instanceof Response) return id;
     const parsed = Query.safeParse(flatten(url.searchParams));
-    if (!parsed.success) return refuseInvalid(parsed.error);
+    if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     if (history === undefined) return withoutHistory();
     const query = parsed.data;
     const { known, every, after, datetime: [start, to] = [-Infinity, Infinity] } = query;

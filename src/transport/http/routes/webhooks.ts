@@ -64,6 +64,7 @@ const LettersQuery = z.strictObject({
 
 const body = (schema: z.ZodType) => ({ required: true, content: { [JSON_TYPE]: { schema } } });
 const describe = (
+  operationId: string,
   method: "get" | "post" | "patch" | "delete",
   path: string,
   summary: string,
@@ -73,6 +74,7 @@ const describe = (
   createRoute({
     method,
     path,
+    operationId,
     tags: ["Webhooks"],
     summary,
     request: path.includes("{id}") ? { params: Id, ...request } : request,
@@ -90,31 +92,36 @@ export function webhooksRoutes(
   const Change = changeSchema(allowPrivate);
   const one = "/v1/webhooks/:id";
   for (const route of [
-    describe("get", "/v1/webhooks", "List webhooks", {
+    describe("listWebhooks", "get", "/v1/webhooks", "List webhooks", {
       200: jsonAnswer(z.object({ webhooks: z.array(WebhookSchema) }), "All of them."),
     }),
     describe(
+      "createWebhook",
       "post",
       "/v1/webhooks",
       "Send events to an address, from now on",
       { 201: jsonAnswer(CreatedSchema, "With its secret.") },
       { body: body(Create) },
     ),
-    describe("get", "/v1/webhooks/{id}", "One webhook", { 200: jsonAnswer(WebhookSchema, "It.") }),
+    describe("getWebhook", "get", "/v1/webhooks/{id}", "One webhook", {
+      200: jsonAnswer(WebhookSchema, "It."),
+    }),
     describe(
+      "changeWebhook",
       "patch",
       "/v1/webhooks/{id}",
       "Change a webhook",
       { 200: jsonAnswer(WebhookSchema, "As it is now.") },
       { body: body(Change) },
     ),
-    describe("delete", "/v1/webhooks/{id}", "Remove a webhook, its dead letters too", {
+    describe("deleteWebhook", "delete", "/v1/webhooks/{id}", "Remove a webhook, its dead letters too", {
       204: { description: "It is gone." },
     }),
-    describe("post", "/v1/webhooks/{id}/secret", "Give a webhook another secret", {
+    describe("rotateWebhookSecret", "post", "/v1/webhooks/{id}/secret", "Give a webhook another secret", {
       200: jsonAnswer(RotatedSchema, "The new one."),
     }),
     describe(
+      "listDeadLetters",
       "get",
       "/v1/webhooks/{id}/dead-letters",
       "Events that could not be delivered for a day",
@@ -122,6 +129,7 @@ export function webhooksRoutes(
       { query: LettersQuery },
     ),
     describe(
+      "redeliverDeadLetters",
       "post",
       "/v1/webhooks/{id}/redeliver",
       "Try dead letters again",
@@ -210,7 +218,7 @@ export function webhooksRoutes(
     answered(async (id, c) => {
       const { pathname, searchParams } = new URL(c.req.url);
       const query = LettersQuery.safeParse(flatten(searchParams));
-      if (!query.success) return refuseInvalid(query.error);
+      if (!query.success) return refuseInvalid(query.error, searchParams);
       const { after = START, limit } = query.data;
       if ((await store.statuses(id)).length === 0) return unknown(id);
       const found = await store.deadLetters(id, after, limit);
@@ -251,7 +259,7 @@ async function parsed<S extends z.ZodType>(
   const read = await readSmallJson(request, bodies);
   if (read instanceof Response) return read;
   const result = schema.safeParse(read.value);
-  return result.success ? result.data : refuseInvalid(result.error);
+  return result.success ? result.data : refuseInvalid(result.error, read.value);
 }
 
 function unknown(id: string): Response {
