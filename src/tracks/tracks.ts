@@ -211,7 +211,7 @@ export class Tracks {
     return log.changes.has(number) ? log.changes.of(number)[0].before : undefined;
   }
 
-  /** An entity of which something is open is heard of: if it would be missed without, there is another point. It may be over, and not known yet to be. */
+  /** An entity of which something is open is heard of: if it would be missed without, there is another point. After silence it ends, if that was not noticed yet. */
   #stays(
     log: TrackLog,
     number: number,
@@ -223,10 +223,8 @@ export class Tracks {
   ): void {
     const last = log.last(number);
     if (received - last < this.holdMs) return;
-    if (received >= this.until(last, heard)) {
-      this.#hold(log, number, heard, entities.describe(slot));
-      return;
-    }
+    if (received - heard >= this.holdMs) this.#hold(log, number, heard, entities.describe(slot));
+    if (received >= this.until(last, heard)) return;
     const t = Math.floor(at > last ? at : received);
     const point = log.lastPoint(number);
     this.#goOn(log, number, t, point, heard, t, entities, slot);

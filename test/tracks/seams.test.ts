@@ -86,3 +86,39 @@ t.test("[TR3] heard of again before it was noticed that it was not, it is there 
       t.equal((await past.at(second)) !== undefined, isThere, `${where}: at ${second} s`);
   });
 });
+
+t.test("[TR3] [TR4] a fix that was old when it came is not held by news without a place", async (t) => {
+  const past = await Past.begin(t, 20);
+  await past.tell(-100, { lon: 25 }, 0);
+  await past.note(1);
+  await past.tell(-50, { lon: 26 }, 2);
+  await past.everywhere(async (where) => {
+    t.match(await past.at(-50), { lon: 26 }, where);
+    t.equal(await past.at(1.5), undefined, where);
+  });
+});
+
+t.test("[TR8] [TR9] where it was before it was first heard of without a place is in a row", async (t) => {
+  const past = await Past.begin(t, 20);
+  await past.note(0);
+  await past.tell(-3, { lon: 26 }, 1);
+  await past.crash(true);
+  past.correct();
+  t.match(await past.at(-2), { lon: 26 });
+});
+
+t.test(
+  "[TR11] [TR17] what comes late of an id that is used again hides nothing of who had it before",
+  async (t) => {
+    const past = await Past.begin(t, 20);
+    await past.tell(0, { lon: 25 });
+    await past.pass(5);
+    const answer = past.h.system.router.command({ id: "1", entity: "a", erase: false });
+    await past.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+    t.match(await answer, { accepted: true });
+    past.write();
+    await past.tell(-400, { lon: 26 }, 6);
+    t.match(await past.at(-390), { lon: 26 });
+    t.match(await past.at(1), { lon: 25 });
+  },
+);
