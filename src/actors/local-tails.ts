@@ -253,10 +253,11 @@ export class LocalTails {
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
-  #replaces({ points, recorded }: Segment, { bbox }: ThenQuery): boolean {
-    const { t, lon, lat } = points[0];
+  #replaces({ points, recorded }: Segment, { t, bbox }: ThenQuery): boolean {
+    const [{ t: first, lon, lat }] = points;
+    const { holdMs } = this.#table.tracks;
     const within = bbox === undefined || isWithin(wrapLongitude(lon), lat, bbox);
-    return within && recorded - t >= this.#table.tracks.holdMs;
+    return within && recorded - first >= holdMs && t < first + 2 * holdMs;
   }
 
   #idOf(shard: Shard, number: number): string | undefined {

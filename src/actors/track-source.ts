@@ -1,5 +1,4 @@
 /** What of the tracks of this node is to be written as rows, shard by shard, as it is durable. */
-import { HAS_PLACE } from "../picture/columns.ts";
 import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import { PackedSegments } from "../tracks/packed-segments.ts";
@@ -96,9 +95,7 @@ export class TrackSource {
 
   #idOf(shard: number, number: number): string | undefined {
     const slot = this.#table.shards[shard].slot(number);
-    const { columns } = this.#table.picture;
-    if (slot < 0) return this.#table.shards[shard].departed.get(number);
-    return columns.flags.of(slot) & HAS_PLACE ? columns.id[slot] : undefined;
+    return slot < 0 ? this.#table.shards[shard].departed.get(number) : this.#table.picture.columns.id[slot];
   }
 
   /** @param look says whether to go on. */

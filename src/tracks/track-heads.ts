@@ -108,7 +108,7 @@ export class TrackHeads {
     this.#times[number * HEAD + FIRST_TIME] = t;
   }
 
-  /** When the open segment is recorded, Unix ms. */
+  /** When the open segment is recorded; if nothing is open, when the hold ended. Unix ms. */
   recorded(number: number): number {
     return this.#times[number * HEAD + RECORDED];
   }

@@ -99,17 +99,17 @@ export class TrackLog {
     this.begin(number, point.t, point, recorded, CARRIED);
   }
 
-  /** Adds a point to the open segment. Its first own one says when the segment is recorded. */
+  /** Adds a point to the open segment. If it came late and is its first own one, the segment is recorded when it came. */
   add(number: number, t: number, motion: Motion, received: number, isDelayed: boolean): void {
     if ((this.state(number) & CARRIED) === 0) this.#point(POINT, number, t, motion, 0, NaN);
-    else this.#point(POINT | STATE, number, t, motion, isDelayed ? DELAYED : 0, received);
+    else if (isDelayed) this.#point(POINT | STATE, number, t, motion, DELAYED, received);
+    else this.#point(POINT | STATE, number, t, motion, 0, this.recorded(number));
   }
 
   /** Adds to the open segment that the entity is still where it was. */
-  addStill(number: number, t: number, motion: Motion, received: number): void {
-    const state = this.state(number);
-    const recorded = state & CARRIED ? received : this.recorded(number);
-    this.#point(POINT | STATE, number, t, motion, (state & ~CARRIED) | STILL, recorded);
+  addStill(number: number, t: number, motion: Motion): void {
+    const state = (this.state(number) & ~CARRIED) | STILL;
+    this.#point(POINT | STATE, number, t, motion, state, this.recorded(number));
   }
 
   /** Adds a point to the open segment that is older than its last, which is repeated so that it stays the last. */
@@ -117,7 +117,7 @@ export class TrackLog {
     const point = this.lastPoint(number);
     const isStill = (this.state(number) & STILL) !== 0;
     this.#point(POINT, number, t, motion, 0, NaN);
-    if (isStill) this.addStill(number, point.t, motion, NaN);
+    if (isStill) this.addStill(number, point.t, motion);
     else this.#point(POINT, number, point.t, point, 0, NaN);
   }
 
@@ -299,6 +299,7 @@ export class TrackLog {
       this.closed.push({ number, recorded, until, ...what, first, last, count, turn });
     if (!Number.isNaN(until)) {
       this.#heads.setOpen(number, 0, this.state(number));
+      this.#heads.setRecorded(number, until);
       return;
     }
     this.#heads.setOpen(number, 1, begins ? 0 : CARRIED);
@@ -362,7 +363,7 @@ export class TrackLog {
       const last = this.#heads.lastAt(number);
       const count = this.count(number);
       if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
-      else if (ended.length === 0) to.#copy(this, number, last, 1, NaN, HELD);
+      else if (ended.length === 0) to.#copy(this, number, last, 1, this.recorded(number), HELD);
       for (const { at, recorded, before } of this.changes.of(number)) to.change(number, at, recorded, before);
     }
     for (const [i, { number, point, received }] of this.late.entries()) {

@@ -67,7 +67,7 @@ export class Tracks {
     const isDelayed = received - t > TRACK_DELAY_MS;
     const last = log.last(number);
     const count = log.count(number);
-    if (t < last || (count === 0 && fix.late)) {
+    if (t < last || (count === 0 && fix.late && (t === last || last === -Infinity))) {
       const fits = count > 0 && count < MOST_POINTS && t >= log.first(number) && !isDelayed;
       if (!fits) log.addLate(number, t, fix, received);
       else if (!log.open(number).some((point) => point.t === t)) log.addBefore(number, t, fix);
@@ -78,7 +78,7 @@ export class Tracks {
       this.#hold(log, number, heard, entities.describe(slot));
     else if (count > 0) this.#goOn(log, number, t, fix, heard, received, entities, slot);
     // What is heard of before its hold is over takes the place of the hold.
-    else if (t < this.until(last, heard)) log.beginAgain(number, received);
+    else if (t < this.#heldUntil(log, number)) log.beginAgain(number, received);
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);
     else log.begin(number, t, fix, received, FRESH | (isDelayed ? DELAYED : 0));
   }
@@ -95,13 +95,11 @@ export class Tracks {
     const log = this.logs[shard];
     const isCurrent = !late && received - t < this.holdMs;
     const at = isCurrent ? Math.floor(Math.min(t, received)) : received;
-    if (log.count(number) > 0) {
-      this.#stays(log, number, at, received, heard, entities, slot);
-      return;
-    }
-    const last = log.last(number);
-    if (last > -Infinity && isCurrent && at >= this.until(last, heard))
-      log.begin(number, at, log.lastPoint(number), received, FRESH);
+    if (log.count(number) > 0) this.#stays(log, number, at, received, heard, entities, slot);
+    if (log.count(number) > 0 || log.last(number) === -Infinity || !isCurrent) return;
+    const until = this.#heldUntil(log, number);
+    const from = at < until ? received : at;
+    if (from >= until) log.begin(number, from, log.lastPoint(number), received, FRESH);
   }
 
   /** Until when an entity is taken to be at its last point, Unix ms. @param heard when it was last heard of, Unix ms. */
@@ -128,7 +126,7 @@ export class Tracks {
     const latest = changes.at(-1)?.at ?? log.last(number);
     // What was for no time is not told.
     if (at <= latest) {
-      if (changes.length === 0 && count > 1) log.end(number, before, heard, NaN);
+      if (changes.length === 0 && count > 1) this.#end(log, number, before, heard);
       return;
     }
     if (changes.length >= this.#mostPoints(log, number, log.state(number)))
@@ -153,14 +151,24 @@ export class Tracks {
     this.logs[shard] = new TrackLog();
   }
 
+  /** Until when it was taken to be at its last point; nothing of it is open. */
+  #heldUntil(log: TrackLog, number: number): number {
+    return log.last(number) === -Infinity ? -Infinity : log.recorded(number);
+  }
+
   /** @param end the hold is over then at the latest, Unix ms. */
   #hold(log: TrackLog, number: number, heard: number, description: Description, end = Infinity): void {
     const until = Math.min(this.until(log.last(number), heard), end);
     this.#cut(log, number, until - 1, heard);
     const before = this.#describe(log, number) ?? description;
-    if (log.count(number) > 1) log.end(number, before, heard, NaN);
+    if (log.count(number) > 1) this.#end(log, number, before, heard);
     // Nothing lasts from a moment to the same moment.
     log.end(number, before, NaN, Math.max(log.last(number) + 1, until));
+  }
+
+  /** What is open ends with its last point, and what follows tells from then on that it is there: from when that was known. */
+  #end(log: TrackLog, number: number, description: Description, heard: number): void {
+    log.end(number, description, log.state(number) & DELAYED ? heard : log.last(number), NaN);
   }
 
   /** What is open is to have another point at `t`: it ends where the entity changed until then, and if it is whole. */
@@ -178,7 +186,7 @@ export class Tracks {
     if (log.changes.has(number)) this.#cut(log, number, t, heard, { ...to, t }, isDelayed);
     if (log.count(number) < 2) return;
     if (this.#isWhole(log, number, t, isDelayed) || (isDelayed && this.#isKnownApart(log, number, received)))
-      log.end(number, this.#describe(log, number) ?? entities.describe(slot), heard, NaN);
+      this.#end(log, number, this.#describe(log, number) ?? entities.describe(slot), heard);
   }
 
   /** What is open ends at each change until `at`, on the way to the next point if there is one; what follows begins there. */
@@ -188,9 +196,9 @@ export class Tracks {
       const last = log.lastPoint(number);
       const wasDelayed = (log.state(number) & DELAYED) !== 0;
       if (log.count(number) > 1 && this.#isWhole(log, number, change.at, wasDelayed))
-        log.end(number, change.before, heard, NaN);
+        this.#end(log, number, change.before, heard);
       const recorded = log.recorded(number);
-      if (to === undefined) log.addStill(number, change.at, last, recorded);
+      if (to === undefined) log.addStill(number, change.at, last);
       else log.add(number, change.at, pointAt(inOrder([last, to]), change.at)!, recorded, wasDelayed);
       // What came long after the change must not be told as known since.
       const begins = !(isDelayed && i === changes.length - 1);
@@ -203,7 +211,7 @@ export class Tracks {
     return log.changes.has(number) ? log.changes.of(number)[0].before : undefined;
   }
 
-  /** An entity of which something is open is heard of: if it would be missed without, there is another point. */
+  /** An entity of which something is open is heard of: if it would be missed without, there is another point. After silence it ends, if that was not noticed yet. */
   #stays(
     log: TrackLog,
     number: number,
@@ -214,11 +222,13 @@ export class Tracks {
     slot: number,
   ): void {
     const last = log.last(number);
-    if (received - last < this.holdMs || received >= this.until(last, heard)) return;
+    if (received - last < this.holdMs) return;
+    if (received - heard >= this.holdMs) this.#hold(log, number, heard, entities.describe(slot));
+    if (received >= this.until(last, heard)) return;
     const t = Math.floor(at > last ? at : received);
     const point = log.lastPoint(number);
     this.#goOn(log, number, t, point, heard, t, entities, slot);
-    log.addStill(number, t, point, received);
+    log.addStill(number, t, point);
   }
 
   /** Whether the next point, at `t`, is for another segment. Of two points at least: there is nothing to end in one. */

@@ -1,0 +1,174 @@
+/** One entity of a system that can crash, and what is told of what it did. */
+import type { Test } from "tap";
+import { LocalTails } from "../../src/actors/local-tails.ts";
+import type { Report } from "../../src/actors/messages.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { TrackSource } from "../../src/actors/track-source.ts";
+import { BUSY_FLUSH_INTERVAL_MS } from "../../src/limits.ts";
+import { correct } from "../../src/tracks/correct.ts";
+import { History } from "../../src/tracks/history.ts";
+import type { ThenRecord, TrackStore } from "../../src/tracks/ports.ts";
+import type { Segment } from "../../src/tracks/segment.ts";
+import type { Stretch } from "../../src/tracks/stretch.ts";
+import { segmentOf } from "../../src/tracks/tracks.ts";
+import { Way } from "../../src/tracks/way.ts";
+import { type Harness, report, startSystem } from "../support/actor-system.ts";
+import { PlainTrack } from "./plain-track.ts";
+
+export const START = Date.UTC(2026, 0, 1);
+export const at = (seconds: number) => START + seconds * 1_000;
+
+export class Past {
+  readonly t: Test;
+  h: Harness;
+  readonly rows = new Map<string, Segment>();
+  readonly #stale: number;
+
+  private constructor(t: Test, h: Harness, stale: number) {
+    this.t = t;
+    this.h = h;
+    this.#stale = stale;
+  }
+
+  static async begin(t: Test, staleSeconds = 300): Promise<Past> {
+    return new Past(t, await startSystem(options(staleSeconds)), staleSeconds);
+  }
+
+  async pass(until: number): Promise<void> {
+    await this.h.clock.advance(Math.max(0, at(until) - this.h.clock.now()));
+  }
+
+  async tell(seconds: number, more: Partial<Report> = {}, received = seconds): Promise<void> {
+    await this.pass(received);
+    const answer = this.h.system.router.submit([report("a", seconds, { speed: 5, ...more })]);
+    await this.h.clock.advance(0);
+    await this.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+    this.t.match(await answer, { accepted: 1 });
+  }
+
+  /** Without a place. */
+  async note(seconds: number, more: Partial<Report> = {}, received = seconds): Promise<void> {
+    await this.tell(seconds, { lon: undefined, lat: undefined, speed: undefined, ...more }, received);
+  }
+
+  async signOff(seconds: number): Promise<void> {
+    await this.pass(seconds);
+    const command = { id: `off-${seconds}`, entity: "a", name: "sign-off", data: {} };
+    const answer = this.h.system.router.command(command);
+    await this.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+    this.t.match(await answer, { accepted: true });
+  }
+
+  /** What has ended becomes rows. */
+  write(): void {
+    const log = this.#log;
+    for (const closed of log.closed) {
+      const segment = segmentOf(log, "a", closed);
+      if (segment.points.length > 1) this.rows.set(`${segment.points[0].t} ${segment.recorded}`, segment);
+    }
+    log.closed = [];
+  }
+
+  /** What came late changes rows. */
+  correct(): void {
+    const batch = new TrackSource(this.h.system.table).late(10);
+    for (const { id, points, end } of batch?.entities ?? [])
+      for (const row of correct(
+        id,
+        PlainTrack.current([...this.rows.values()]),
+        points,
+        end,
+        this.#stale * 1_000,
+      ))
+        this.rows.set(`${row.points[0].t} ${row.recorded}`, row);
+    batch?.written();
+  }
+
+  /** What is durable is all that is left. */
+  async crash(withCheckpoint: boolean): Promise<void> {
+    const { system, store, clock } = this.h;
+    if (withCheckpoint) {
+      const checkpoint = system.checkpointer.take(true);
+      // There is none if nothing has happened since the last.
+      if (checkpoint !== undefined) await system.checkpointer.write(checkpoint, system.commit.lastJournalId);
+    }
+    this.h = await startSystem({ ...options(this.#stale), store, clock });
+  }
+
+  get #log() {
+    return this.h.system.table.tracks.logs[shardOf("a")];
+  }
+
+  get #history(): History {
+    const newest = (known: number) =>
+      [...this.rows.values()].filter(
+        (row) =>
+          row.recorded <= known &&
+          ![...this.rows.values()].some(
+            (other) =>
+              other.points[0].t === row.points[0].t &&
+              other.recorded > row.recorded &&
+              other.recorded <= known,
+          ),
+      );
+    const store: TrackStore = {
+      at: async ({ t, known = Infinity }) =>
+        newest(known).filter(({ points }) => points[0].t <= t && t < points.at(-1)!.t),
+      of: async () => [],
+      during: async ({ from, to, after }) =>
+        after !== undefined
+          ? []
+          : newest(Infinity).filter(({ points }) => points[0].t <= to && points.at(-1)!.t >= from),
+    };
+    return new History(store, new LocalTails(this.h.system.table, this.h.clock).alone);
+  }
+
+  /** What was, as `seen` tells it, or `undefined` if the entity was not there. */
+  async at(seconds: number, known?: number) {
+    const asked = { t: at(seconds), limit: 10, ...(known === undefined ? {} : { known: at(known) }) };
+    const { records } = await this.#history.at(asked);
+    this.t.ok(records.length <= 1);
+    const [record] = records;
+    const { state, attributes, lon } = record ?? {};
+    if (known === undefined) await this.#isPlayed(seconds, record);
+    return record && { state, attributes, lon };
+  }
+
+  async #isPlayed(seconds: number, record: ThenRecord | undefined): Promise<void> {
+    const stretches: Stretch[] = [];
+    await this.#history.during({ from: at(seconds), to: at(seconds) }, (page) => {
+      stretches.push(...page);
+      return at(seconds);
+    });
+    const ways = stretches.map((stretch) => Way.of(stretch, undefined));
+    const shown = ways.filter(({ first, end }) => first <= at(seconds) && at(seconds) < end);
+    this.t.ok(shown.length <= 1, `one way at ${seconds} s`);
+    this.t.equal(shown[0]?.description.state, record?.state, `played at ${seconds} s`);
+    if (record !== undefined) this.t.ok(Math.abs(shown[0]!.at(at(seconds)).lon - record.lon!) < 1e-6);
+  }
+
+  /** The same before what has ended is in rows, after, and after crashes. */
+  async everywhere(check: (where: string) => Promise<void>): Promise<void> {
+    await check("from memory");
+    await this.crash(false);
+    await check("from the journal");
+    await this.crash(true);
+    await check("from a checkpoint");
+    this.write();
+    await check("from rows and memory");
+    this.t.ok(isChain([...this.rows.values()]), "no row overlaps another");
+  }
+}
+
+function options(staleSeconds: number) {
+  const staleAfter = staleSeconds * 1_000;
+  return { receive: { staleAfter, lostAfter: 10 * staleAfter, expiredAfter: 1_000 * staleAfter } };
+}
+
+/** Of each the version that counts. */
+function isChain(rows: readonly Segment[]): boolean {
+  const byFirst = Map.groupBy(rows, ({ points }) => points[0].t);
+  const newest = [...byFirst.values()].map((all) => all.reduce((a, b) => (a.recorded > b.recorded ? a : b)));
+  const sorted = newest.sort((a, b) => a.points[0].t - b.points[0].t);
+  return sorted.every(({ points }, i) => i === 0 || sorted[i - 1].points.at(-1)!.t <= points[0].t);
+}
