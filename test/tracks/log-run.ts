@@ -95,6 +95,11 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ is: "crash" as const }) },
 );
 
+/** Places are kept to 7 digits. */
+function lateText(number: number, t: number, lon: number): string {
+  return `${number} ${t} ${Math.round(lon * 1e7)}`;
+}
+
 /** One is in a fence in one of its states. */
 function described(state: string): Description {
   return { ...NO_DESCRIPTION, state, fences: state === "b" ? ["harbour", "ö"] : [] };
@@ -157,7 +162,7 @@ export class Run {
     this.#heard.set(number, received);
     this.plain.get(number)!.heardAt(received);
     if (late) this.plain.get(number)!.staysAt(received);
-    if (this.log.late.length > before) this.late.push(`${number} ${t} ${lon}`);
+    if (this.log.late.length > before) this.late.push(lateText(number, t, lon));
     // Of an older one at the time of another, the other stays.
     else if (!(late && this.plain.get(number)!.points.has(t)) || isLast)
       this.plain.get(number)!.points.set(t, { t, lon, lat, alt: NaN, speed, course: NaN });
@@ -196,9 +201,9 @@ export class Run {
         if (step.after !== "with it") this.#now += step.after;
         const since = isWithIt ? undefined : this.#now;
         for (const [number, heard] of this.#heard) {
-          const last = this.log.last(number);
           // Its silence was noticed long before.
           if (this.#now - heard >= HOLD_MS) this.#do((tracks) => tracks.silent(SHARD, number, heard, before));
+          const last = this.log.last(number);
           const isHeld = this.log.count(number) === 0;
           this.plain.get(number)!.changesAt(isHeld ? last : (since ?? last), step.state, isHeld);
           this.#do((tracks) => tracks.changes(SHARD, number, heard, before, since));
@@ -304,7 +309,7 @@ export class Run {
       }
       this.plain.get(number)!.check(segments, open);
     }
-    const late = this.log.late.map(({ number, point }) => `${number} ${point.t} ${point.lon}`);
+    const late = this.log.late.map(({ number, point }) => lateText(number, point.t, point.lon));
     assert.deepEqual(late.sort(), this.late.sort());
   }
 }
