@@ -46,6 +46,9 @@ const near = z
     "must be lon,lat in degrees",
   );
 
+const moment = (description: string) =>
+  instant.optional().openapi({ type: "string", format: "date-time", description });
+
 const Query = z
   .strictObject({
     bbox: bbox.optional().openapi({
@@ -70,16 +73,8 @@ const Query = z
     state: names
       .optional()
       .openapi({ type: "string", description: "Only these states, with commas between them." }),
-    datetime: instant.optional().openapi({
-      type: "string",
-      format: "date-time",
-      description: "Where everything was then, and what it was; not together with near.",
-    }),
-    known: instant.optional().openapi({
-      type: "string",
-      format: "date-time",
-      description: `With datetime. ${KNOWN}`,
-    }),
+    datetime: moment("Where everything was then, and what it was; not together with near."),
+    known: moment(`With datetime. ${KNOWN}`),
     limit: listLimit,
     after: storableText(MAX_ID_LENGTH)
       .optional()
@@ -106,16 +101,8 @@ type Query = z.output<typeof Query>;
 
 const OneQuery = z
   .strictObject({
-    datetime: instant.optional().openapi({
-      type: "string",
-      format: "date-time",
-      description: "What it was then, and where. Default: what it is now.",
-    }),
-    known: instant.optional().openapi({
-      type: "string",
-      format: "date-time",
-      description: `With datetime. ${KNOWN}`,
-    }),
+    datetime: moment("What it was then, and where. Default: what it is now."),
+    known: moment(`With datetime. ${KNOWN}`),
   })
   .refine(({ datetime, known }) => known === undefined || datetime !== undefined, {
     path: ["known"],
