@@ -14,7 +14,7 @@ import type {
   ThenRecord,
   TrackTails,
 } from "../tracks/ports.ts";
-import { type Segment, wrapLongitude } from "../tracks/segment.ts";
+import { held, type Segment, wrapLongitude } from "../tracks/segment.ts";
 import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
@@ -174,7 +174,7 @@ export class LocalTails {
       const isThen = first <= to && end >= from;
       if (!(isThen || this.#isWhereHoldWas(first, recorded, query)) || !meets(points, region)) continue;
       const isOpen = open && end > to;
-      const known = open && !isOpen ? heldUntil(one, end) : one;
+      const known = open && !isOpen ? { ...one, hold: true, points: held(points, end) } : one;
       found.push({ ...stretchOf(known, from, to, isOpen), first });
     }
     return found;
@@ -270,10 +270,6 @@ export class LocalTails {
     // Of one that is deleted: whoever has its id now is newer.
     return { epoch: shard.epoch, seq: slot < 0 ? 0 : this.#table.picture.columns.seq.of(slot) };
   }
-}
-
-function heldUntil(segment: Segment, t: number): Segment {
-  return { ...segment, hold: true, points: [...segment.points, { ...segment.points.at(-1)!, t }] };
 }
 
 function cut(page: TailPage, limit: number): void {

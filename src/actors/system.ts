@@ -241,11 +241,13 @@ export class ActorSystem {
       (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE, isFull) &&
         this.#actors.catchUp.advance(now, TIMERS_PER_SLICE, isFull));
     if (this.commit.full) this.commit.seal();
-    if (this.commit.idle) this.#checkpointIdle();
+    this.#checkpointIdle();
     this.#scheduleTimers(caughtUp ? TIMER_MS : 0);
   }
 
+  /** Otherwise the next flush takes one. */
   #checkpointIdle(): void {
+    if (!this.commit.idle) return;
     const checkpoint = this.checkpointer.take();
     if (checkpoint !== undefined) void this.checkpointer.write(checkpoint, this.commit.lastJournalId);
   }
@@ -253,9 +255,7 @@ export class ActorSystem {
   /** Of 256 shards each would have to wait for a flush or a timer, which are few where little is reported. */
   #checkpointNext(): void {
     this.#cancelCheckpoint();
-    this.#cancelCheckpoint = this.#clock.schedule(this.checkpointer.pauseMs, () => {
-      if (this.commit.idle) this.#checkpointIdle();
-    });
+    this.#cancelCheckpoint = this.#clock.schedule(this.checkpointer.pauseMs, () => this.#checkpointIdle());
   }
 
   #idOf(shard: number, number: number): string {

@@ -1,6 +1,6 @@
 /** What late reports change of rows: new versions of the segments that they fall into, or segments of their own where there is none. */
 import { MAX_SEGMENT_MS, MAX_SEGMENT_POINTS } from "../limits.ts";
-import { type Description, indexAt, inOrder, type Segment, type TrackPoint } from "./segment.ts";
+import { type Description, held, indexAt, inOrder, type Segment, type TrackPoint } from "./segment.ts";
 
 /** A point of an entity that came late. */
 export interface Late {
@@ -76,10 +76,6 @@ function shift(places: Set<number>, from: number): void {
   const moved = [...places].map((place) => (place >= from ? place + 1 : place));
   places.clear();
   for (const place of moved) places.add(place);
-}
-
-function held(points: readonly TrackPoint[], until: number): TrackPoint[] {
-  return [...points, { ...points.at(-1)!, t: until }];
 }
 
 function describe(segment: Segment | undefined): Description {

@@ -1,5 +1,5 @@
 /** What is open of an entity, as it will end if nothing more is heard. */
-import { type Description, inOrder, type Segment } from "./segment.ts";
+import { type Description, held, inOrder, type Segment } from "./segment.ts";
 import type { TrackLog } from "./track-log.ts";
 
 /**
@@ -22,9 +22,9 @@ export function openSegments(
   for (const change of log.changes.of(number)) {
     const { at, before } = change;
     if (at >= until) return [...segments, { id, ...before, recorded, hold: false, points }];
-    const end = { ...points.at(-1)!, t: at };
-    segments.push({ id, ...before, recorded, hold: false, points: [...points, end] });
-    points = [end];
+    const ended = held(points, at);
+    segments.push({ id, ...before, recorded, hold: false, points: ended });
+    points = ended.slice(-1);
     recorded = change.recorded;
   }
   segments.push({ id, ...description, recorded, hold: false, points });

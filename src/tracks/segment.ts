@@ -77,6 +77,11 @@ export function pointAt(points: readonly TrackPoint[], t: number): TrackPoint | 
   };
 }
 
+/** With the last of them once more, at `until`: where and until when the entity was taken to be still there. */
+export function held(points: readonly TrackPoint[], until: number): TrackPoint[] {
+  return [...points, { ...points.at(-1)!, t: until }];
+}
+
 /** By ascending time, one for each instant (the last given counts), and without a jump at 180°. */
 export function inOrder(given: readonly TrackPoint[]): TrackPoint[] {
   const sorted = given.every((point, i) => i === 0 || given[i - 1].t < point.t)

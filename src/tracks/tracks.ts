@@ -9,7 +9,7 @@ import {
   TRACK_DELAY_MS,
 } from "../limits.ts";
 import type { ClosedSegment } from "./ended.ts";
-import { type Description, inOrder, pointAt, type Segment, type TrackPoint } from "./segment.ts";
+import { type Description, held, inOrder, pointAt, type Segment, type TrackPoint } from "./segment.ts";
 import { CARRIED, DELAYED, FRESH } from "./track-heads.ts";
 import { TrackLog } from "./track-log.ts";
 import type { Motion } from "./track-records.ts";
@@ -262,8 +262,8 @@ export class Tracks {
 /** The row of a segment that ended. */
 export function segmentOf(log: TrackLog, id: string, closed: ClosedSegment): Segment {
   const { kind, state, attributes, labels, fences, recorded, until } = closed;
-  const points: TrackPoint[] = inOrder(log.points(closed.last, closed.count));
+  const own = inOrder(log.points(closed.last, closed.count));
   const hold = !Number.isNaN(until);
-  if (hold) points.push({ ...points.at(-1)!, t: until });
+  const points = hold ? held(own, until) : own;
   return { id, kind, state, attributes, labels, fences, recorded, hold, points };
 }

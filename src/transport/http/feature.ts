@@ -98,6 +98,11 @@ export function gatheredResponse(
     ...(found.missing.length > 0 && { missingShards: found.missing.length }),
     links,
   };
+  return geoJson(body);
+}
+
+/** The answer that has a feature, or several. */
+export function geoJson(body: object): Response {
   return Response.json(body, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
 }
 

@@ -6,7 +6,7 @@ import type { History } from "../../tracks/history.ts";
 import type { ThenRecord } from "../../tracks/ports.ts";
 import type { Segment } from "../../tracks/segment.ts";
 import { recordThen } from "../../tracks/then.ts";
-import { GEOJSON, type Link } from "./feature.ts";
+import { geoJson, type Link } from "./feature.ts";
 import { link, nextLink, unreached } from "./page.ts";
 import { problemResponse } from "./problem-response.ts";
 
@@ -50,7 +50,7 @@ export async function listThen(
     ...(missing.length > 0 && { missingShards: missing.length }),
     links,
   };
-  return Response.json(body, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
+  return geoJson(body);
 }
 
 /** @param history absent = this node keeps none. */
@@ -83,9 +83,7 @@ export async function oneThen(
       "entity-not-found",
       `Nothing is known of an entity ${JSON.stringify(id)} at that time.`,
     );
-  return Response.json(featureThen(record), {
-    headers: { "content-type": GEOJSON, "cache-control": "no-store" },
-  });
+  return geoJson(featureThen(record));
 }
 
 function inTheFuture(): Response {

@@ -80,7 +80,7 @@ export function commandsRoute(
   app.openAPIRegistry.registerPath(route);
   app.post("/v1/entities/:id/commands", async (c) => {
     const entity = pathId(c.req.path.slice(0, -"/commands".length));
-    if (entity === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
+    if (entity instanceof Response) return entity;
     const { headers } = c.req.raw;
     const refusal = unlessJson(headers);
     if (refusal !== undefined) return refusal;

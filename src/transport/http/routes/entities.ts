@@ -14,6 +14,7 @@ import {
   featureOfRecord,
   GEOJSON,
   gatheredResponse,
+  geoJson,
   type Link,
 } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
@@ -48,6 +49,8 @@ const near = z
 
 const moment = (description: string) =>
   instant.optional().openapi({ type: "string", format: "date-time", description });
+
+const NEEDS_DATETIME = { path: ["known"], message: "needs datetime" };
 
 const Query = z
   .strictObject({
@@ -95,8 +98,8 @@ const Query = z
       if (query.after !== undefined) refuse("after", "cannot be combined with near");
       if (query.datetime !== undefined) refuse("datetime", "cannot be combined with near");
     }
-    if (query.known !== undefined && query.datetime === undefined) refuse("known", "needs datetime");
-  });
+  })
+  .refine(isKnownOfThen, NEEDS_DATETIME);
 type Query = z.output<typeof Query>;
 
 const OneQuery = z
@@ -104,10 +107,11 @@ const OneQuery = z
     datetime: moment("What it was then, and where. Default: what it is now."),
     known: moment(`With datetime. ${KNOWN}`),
   })
-  .refine(({ datetime, known }) => known === undefined || datetime !== undefined, {
-    path: ["known"],
-    message: "needs datetime",
-  });
+  .refine(isKnownOfThen, NEEDS_DATETIME);
+
+function isKnownOfThen({ datetime, known }: { datetime?: number; known?: number }): boolean {
+  return known === undefined || datetime !== undefined;
+}
 
 const listRoute = createRoute({
   method: "get",
@@ -169,7 +173,7 @@ export function entitiesRoutes(
       return id instanceof Response ? id : oneThen(history, clock, id, { datetime, known });
     }
     const id = pathId(url.pathname);
-    if (id === undefined) return problemResponse("bad-request", "The id is not percent-encoded UTF-8.");
+    if (id instanceof Response) return id;
     let feature: Feature | undefined;
     if (cluster === undefined) {
       const slot = picture.find(id);
@@ -184,7 +188,7 @@ export function entitiesRoutes(
         "entity-not-found",
         `There is no entity ${JSON.stringify(id.slice(0, MAX_ID_LENGTH))}.`,
       );
-    return Response.json(feature, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
+    return geoJson(feature);
   });
 }
 
