@@ -17,7 +17,7 @@ const SHORTEST_PAUSE_MS = 10;
 /** Memory for checkpoints that is used again: few are larger. */
 const MAX_KEPT_BYTES = 4 * 2 ** 20;
 /** Share of the facts that recovery may fold, from which on nothing is paced any more. */
-const URGENT_SHARE = 3 / 4;
+const URGENT_SHARE = 9 / 10;
 
 export interface CheckpointerHooks {
   /** The checkpoint is durable: `entity` rows may follow. Its body is there during the call. */
