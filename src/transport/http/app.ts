@@ -14,6 +14,7 @@ import type { History } from "../../tracks/history.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
+import { NO_STORE } from "./no-store.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
 import { clusterRoute } from "./routes/cluster.ts";
 import { commandsRoute } from "./routes/commands.ts";
@@ -183,7 +184,7 @@ function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
     headers: {
       location: rest.size === 0 ? url.pathname : `${url.pathname}?${rest}`,
       "set-cookie": tokenCookie(token, url.port),
-      "cache-control": "no-store",
+      ...NO_STORE,
       "referrer-policy": "no-referrer",
     },
   });

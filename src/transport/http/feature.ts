@@ -2,6 +2,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { type EntityRecord, fullRecord } from "../../picture/record.ts";
+import { NO_STORE } from "./no-store.ts";
 
 export const GEOJSON = "application/geo+json";
 /** Features made in one go: some 2 ms. */
@@ -35,7 +36,7 @@ export function slicedCollection(
   clock: Clock,
   next: () => Slice,
   links: readonly Link[],
-  kept: Record<string, string> = { "cache-control": "no-store" },
+  kept: Record<string, string> = NO_STORE,
 ): Response {
   let returned = 0;
   const text = ({ features }: Slice) =>
@@ -103,7 +104,7 @@ export function gatheredResponse(
 
 /** The answer that has a feature, or several. */
 export function geoJson(body: object): Response {
-  return Response.json(body, { headers: { "content-type": GEOJSON, "cache-control": "no-store" } });
+  return Response.json(body, { headers: { "content-type": GEOJSON, ...NO_STORE } });
 }
 
 function roundedDistance(metres: number): number {

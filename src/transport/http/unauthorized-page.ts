@@ -1,6 +1,7 @@
 /** What a person sees who opens an address without the right token: clients of the API get the problem. */
 import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
+import { NO_STORE } from "./no-store.ts";
 
 const HTML = "text/html";
 
@@ -15,7 +16,7 @@ export const unauthorizedPage: MiddlewareHandler = async (c, next) => {
     status: 401,
     headers: {
       "content-type": `${HTML}; charset=utf-8`,
-      "cache-control": "no-store",
+      ...NO_STORE,
       "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
       "referrer-policy": "no-referrer",
       vary: "Accept",

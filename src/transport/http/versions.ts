@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { StoreAway } from "../../actors/ports.ts";
 import { RETRY_AFTER } from "./json-body.ts";
+import { NO_STORE } from "./no-store.ts";
 import { problemResponse } from "./problem-response.ts";
 
 export interface Held<Store, Version> {
@@ -14,7 +15,6 @@ export interface Held<Store, Version> {
   changed(): Promise<void>;
 }
 
-export const NO_STORE = { "cache-control": "no-store" };
 export const IfMatch = z.object({
   "if-match": z.string().optional().describe("Changes only this version, in quotes, as `ETag` gave it."),
 });

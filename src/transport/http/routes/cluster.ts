@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { ClusterStatus } from "../../../cluster/status.ts";
 import { SHARDS } from "../../../limits.ts";
+import { NO_STORE } from "../no-store.ts";
 import { PROBLEM_RESPONSE } from "../schemas.ts";
 
 const incarnation = () => z.string().describe("A start of a node; each start is another one.");
@@ -60,5 +61,5 @@ const route = createRoute({
 
 export function clusterRoute(app: OpenAPIHono, status: () => ClusterStatus): void {
   app.openAPIRegistry.registerPath(route);
-  app.get(route.path, (c) => c.json(status(), 200, { "cache-control": "no-store" }));
+  app.get(route.path, (c) => c.json(status(), 200, NO_STORE));
 }

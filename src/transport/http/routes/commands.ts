@@ -13,6 +13,7 @@ import { quoted } from "../../ingest/text.ts";
 import { type BodyBudget, bodyOf } from "../body.ts";
 import { RETRY_AFTER, readJson } from "../json-body.ts";
 import { unlessJson } from "../media-type.ts";
+import { NO_STORE } from "../no-store.ts";
 import { pathId } from "../path-id.ts";
 import { PROBLEMS } from "../problem.ts";
 import { problemResponse, toResponse } from "../problem-response.ts";
@@ -118,7 +119,7 @@ function readCommand(entity: string, value: unknown, newId: () => string): Comma
 }
 
 function answer({ id }: Command, result: Awaited<ReturnType<CommandHandler["command"]>>): Response {
-  if (result.accepted) return Response.json({ id, ...result }, { headers: { "cache-control": "no-store" } });
+  if (result.accepted) return Response.json({ id, ...result }, { headers: NO_STORE });
   const { type, detail } = result;
   const headers = PROBLEMS[type].status === 503 ? RETRY_AFTER : undefined;
   return problemResponse(type, detail, { headers, members: { id } });

@@ -17,6 +17,7 @@ import {
 } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
 import { eventStream } from "../event-stream.ts";
+import { NO_STORE } from "../no-store.ts";
 import { entityId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, names, storableText, wholeText } from "../query.ts";
@@ -115,7 +116,7 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
         clock,
         ended: once(() => streams--),
       });
-      return new Response(body, { headers: { "content-type": SSE, "cache-control": "no-store" } });
+      return new Response(body, { headers: { "content-type": SSE, ...NO_STORE } });
     } catch (error) {
       return refusalOf(error);
     }
@@ -141,7 +142,7 @@ function pageResponse(url: URL, events: readonly string[], cursor: string, more:
     links.push({ rel: "next", type: "application/json", href: hrefOf(next) });
   }
   const text = `{"events":[${events.join(",")}],"cursor":"${cursor}","links":${JSON.stringify(links)}}`;
-  return new Response(text, { headers: { "content-type": "application/json", "cache-control": "no-store" } });
+  return new Response(text, { headers: { "content-type": "application/json", ...NO_STORE } });
 }
 
 function ofSubject(test: EventTest, subject: string | undefined): EventTest {

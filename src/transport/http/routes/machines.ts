@@ -16,11 +16,12 @@ import { isObject, type JsonObject } from "../../../actors/messages.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
+import { NO_STORE } from "../no-store.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
-import { changing, type Held, IfMatch, NO_STORE, versionAnswer } from "../versions.ts";
+import { changing, type Held, IfMatch, versionAnswer } from "../versions.ts";
 
 export type MachinesOptions = Held<MachineStore, MachineVersion>;
 

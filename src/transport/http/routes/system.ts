@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Metrics } from "../../../telemetry/metrics.ts";
+import { NO_STORE } from "../no-store.ts";
 import { PROBLEM_RESPONSE } from "../schemas.ts";
 
 /** Whether the node can do its work, check by check. */
@@ -53,19 +54,18 @@ const DOCS = readFileSync(new URL("../docs.html", import.meta.url), "utf8");
 /** Routes about the node itself. `/openapi.json` describes every route that is registered when it is first asked for. */
 export function systemRoutes(app: OpenAPIHono, options: { health(): Health; metrics: Metrics }): void {
   const { health, metrics } = options;
-  const noStore = { "cache-control": "no-store" };
   const registry = app.openAPIRegistry;
   for (const route of [healthz, readyz, metricsRoute]) registry.registerPath(route);
 
-  app.get(healthz.path, (c) => c.text("ok\n", 200, noStore));
+  app.get(healthz.path, (c) => c.text("ok\n", 200, NO_STORE));
   app.get(readyz.path, (c) => {
     const answer = health();
-    return c.json(answer, answer.ready ? 200 : 503, noStore);
+    return c.json(answer, answer.ready ? 200 : 503, NO_STORE);
   });
   app.get(metricsRoute.path, async (c) =>
     c.body(await metrics.registry.metrics(), 200, {
       "content-type": metrics.registry.contentType,
-      ...noStore,
+      ...NO_STORE,
     }),
   );
 

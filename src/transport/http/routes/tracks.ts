@@ -8,6 +8,7 @@ import type { Segment } from "../../../tracks/segment.ts";
 import { clip, simplify } from "../../../tracks/thin.ts";
 import { parseTime } from "../../ingest/parse-time.ts";
 import { GEOJSON, type Link } from "../feature.ts";
+import { NO_STORE } from "../no-store.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId } from "../path-id.ts";
 import { flatten, instant, interval, KNOWN, numberText, wholeText } from "../query.ts";
@@ -203,7 +204,7 @@ async function page(
     ...(missing.length > 0 && { missingShards: missing.length }),
     links,
   };
-  return Response.json(body, { headers: { "content-type": TYPES[format], "cache-control": "no-store" } });
+  return Response.json(body, { headers: { "content-type": TYPES[format], ...NO_STORE } });
 }
 
 /** A feature a line, as they are read. What fails after the first line ends the answer in the middle, so that it is seen. */
@@ -227,5 +228,5 @@ async function lines(shown: Shown, query: Query): Promise<Response> {
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, { headers: { "content-type": NDJSON, "cache-control": "no-store" } });
+  return new Response(body, { headers: { "content-type": NDJSON, ...NO_STORE } });
 }

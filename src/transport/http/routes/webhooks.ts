@@ -15,6 +15,7 @@ import {
 import type { WebhookStore } from "../../../webhooks/ports.ts";
 import { secretText } from "../../../webhooks/sign.ts";
 import type { BodyBudget } from "../body.ts";
+import { NO_STORE } from "../no-store.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
@@ -44,7 +45,6 @@ export interface WebhooksOptions {
   changed(): void;
 }
 
-const NO_STORE = { "cache-control": "no-store" };
 const Id = z.object({ id: z.uuid() });
 const LettersQuery = z.strictObject({
   after: z
