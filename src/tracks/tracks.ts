@@ -184,9 +184,15 @@ export class Tracks {
   ): void {
     const isDelayed = received - t > TRACK_DELAY_MS;
     if (log.changes.has(number)) this.#cut(log, number, t, heard, { ...to, t }, isDelayed);
-    if (log.count(number) < 2) return;
-    if (this.#isWhole(log, number, t, isDelayed) || (isDelayed && this.#isKnownApart(log, number, received)))
+    const isApart = this.#isKnownApart(log, number, isDelayed, received);
+    const isAlone = log.count(number) === 1;
+    if (!isAlone && (isApart || this.#isWhole(log, number, t)))
       this.#end(log, number, this.#describe(log, number) ?? entities.describe(slot), heard);
+    // One report is a hold until what follows is known, which takes its place.
+    if (isAlone && isApart && received > log.recorded(number) && !log.changes.has(number)) {
+      this.#hold(log, number, heard, entities.describe(slot));
+      log.beginAgain(number, received);
+    }
   }
 
   /** What is open ends at each change until `at`, on the way to the next point if there is one; what follows begins there. */
@@ -195,7 +201,7 @@ export class Tracks {
     for (const [i, change] of changes.entries()) {
       const last = log.lastPoint(number);
       const wasDelayed = (log.state(number) & DELAYED) !== 0;
-      if (log.count(number) > 1 && this.#isWhole(log, number, change.at, wasDelayed))
+      if (log.count(number) > 1 && this.#isWhole(log, number, change.at))
         this.#end(log, number, change.before, heard);
       const recorded = log.recorded(number);
       if (to === undefined) log.addStill(number, change.at, last);
@@ -232,20 +238,21 @@ export class Tracks {
   }
 
   /** Whether the next point, at `t`, is for another segment. Of two points at least: there is nothing to end in one. */
-  #isWhole(log: TrackLog, number: number, t: number, isDelayed: boolean): boolean {
+  #isWhole(log: TrackLog, number: number, t: number): boolean {
     const first = log.first(number);
-    const state = log.state(number);
     return (
-      log.count(number) >= this.#mostPoints(log, number, state) ||
+      log.count(number) >= this.#mostPoints(log, number, log.state(number)) ||
       t - first > MAX_SEGMENT_MS ||
-      Math.floor(t / DAY_MS) !== Math.floor(first / DAY_MS) ||
-      ((state & CARRIED) === 0 && isDelayed !== ((state & DELAYED) !== 0))
+      Math.floor(t / DAY_MS) !== Math.floor(first / DAY_MS)
     );
   }
 
-  /** Whether what is open came late, and so much sooner than what is received now that it must not be told as known with it. */
-  #isKnownApart(log: TrackLog, number: number, received: number): boolean {
-    return (log.state(number) & DELAYED) !== 0 && received - log.recorded(number) > MAX_KNOWN_SPAN_MS;
+  /** Whether what is open must not be told as known with what is received now: only one of them came late, or both did, so long one after the other. */
+  #isKnownApart(log: TrackLog, number: number, isDelayed: boolean, received: number): boolean {
+    const state = log.state(number);
+    if (state & CARRIED) return false;
+    const isLong = isDelayed && received - log.recorded(number) > MAX_KNOWN_SPAN_MS;
+    return isLong || isDelayed !== ((state & DELAYED) !== 0);
   }
 
   /** Segments that begin together must not all end together, as rows are written one after the other. */

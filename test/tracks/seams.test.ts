@@ -122,3 +122,22 @@ t.test(
     t.match(await past.at(1), { lon: 25 });
   },
 );
+
+for (const [what, first, second] of [
+  ["in time, then late", [0, 0], [5, 30]],
+  ["late, then late a minute after", [-100, 0], [-50, 70]],
+  ["late, then in time", [-100, 0], [0, 1]],
+] as const)
+  t.test(`[TR4] [TR21] of two reports the first is not told as known with the second: ${what}`, async (t) => {
+    const past = await Past.begin(t);
+    const [from, received] = first;
+    const [to, known] = second;
+    await past.tell(from, { lon: 25 }, received);
+    await past.tell(to, { lon: 26 }, known);
+    const between = from + 0.8 * (to - from);
+    await past.everywhere(async (where) => {
+      t.match(await past.at(between, known - 0.5), { lon: 25 }, `${where}: before it came`);
+      t.match(await past.at(between, known + 0.5), { lon: 25.8 }, `${where}: after it came`);
+      t.match(await past.at(to + 0.5), { lon: 26 }, where);
+    });
+  });
