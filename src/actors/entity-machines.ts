@@ -11,6 +11,7 @@ import { keep, startBare } from "./machine/migrate.ts";
 import { nameOf, versionOf } from "./machine/reference.ts";
 import { sameTimers } from "./machine/run.ts";
 import {
+  type ArmedTimer,
   fire,
   type MachineEvent,
   type MachineState,
@@ -86,7 +87,7 @@ export class EntityMachines {
   }
 
   /** A timer came due. */
-  fire(shard: Shard, slot: number, timer: MachineState["timers"][number], now: number): void {
+  fire(shard: Shard, slot: number, timer: ArmedTimer, now: number): void {
     const running = this.#runs(slot);
     const current = this.#enter(slot, running);
     let transition: Transition | undefined;
@@ -94,6 +95,7 @@ export class EntityMachines {
       transition = fire(running.machine, current, timer.key, timer.due, this.#scope, now);
     } catch (error) {
       this.fail(shard, slot, now, error);
+      this.#drop(shard, slot, timer);
       return;
     }
     if (transition !== undefined) this.become(shard, slot, now, transition);
@@ -148,7 +150,6 @@ export class EntityMachines {
     this.#emit(shard, slot, "machine.failed", now, {
       error: error instanceof Error ? error.message : String(error),
     });
-    this.#dropDueTimers(shard, slot, now);
   }
 
   /** @param since as in `follow` */
@@ -202,10 +203,13 @@ export class EntityMachines {
   }
 
   /** A timer whose action throws would be due for ever. */
-  #dropDueTimers(shard: Shard, slot: number, now: number): void {
+  #drop(shard: Shard, slot: number, timer: ArmedTimer): void {
     const armed = this.#table.timers.get(slot) ?? NO_TIMERS;
-    const timers = armed.filter((timer) => timer.due > now);
-    if (timers.length < armed.length) this.#keepTimers(shard, slot, timers);
+    this.#keepTimers(
+      shard,
+      slot,
+      armed.filter(({ key }) => key !== timer.key),
+    );
   }
 
   #runFromNowOn(shard: Shard, slot: number, { reference }: Running): void {

@@ -144,6 +144,16 @@ t.test("[E9] an implausible jump is kept and flagged, until the next that is pla
   t.equal(seen(h.system, "a")!.flags & IMPLAUSIBLE, 0);
 });
 
+t.test("[E9] a jump is as fast as the time since the last place says, whatever came between", async (t) => {
+  const h = await startSystem();
+  await submit(h, report("a", -61, { kind: "truck" }));
+  await submit(h, report("a", -1, { kind: "truck", lon: undefined, lat: undefined }));
+  // Some 1,100 m in a minute, or in a second.
+  await submit(h, report("a", 0, { kind: "truck", lon: 25.02 }));
+  t.equal(seen(h.system, "a")!.lon, 25.02);
+  t.equal(seen(h.system, "a")!.flags & IMPLAUSIBLE, 0);
+});
+
 t.test("[E10] silence makes stale, lost, expired; any report makes live", async (t) => {
   const h = await startSystem({ receive: { staleAfter: 10_000, lostAfter: 20_000, expiredAfter: 40_000 } });
   await submit(h, report("a", 0, { speed: 5 }));

@@ -273,6 +273,38 @@ t.test("[M27] where entering the initial state fails it is entered without its a
   t.equal(seen(h.system, "a")!.state, "b", "it goes on");
 });
 
+t.test("[M8] [M11] what fails takes no timer with it but its own", async (t) => {
+  const h = await startSystem();
+  const door = new Versions("door");
+  const broken = { type: "assign", assignment: { n: "context.zero + 1.0" } };
+  const context = { zero: "no number" };
+  const after = { "1000": "b", "1001": { actions: broken }, "1002": "c" };
+  const states = { a: { on: { check: { actions: broken } }, after }, b: {}, c: {} };
+  h.system.machines.take([door.next({ initial: "a", context, states })]);
+  await tell(h, "a", 0);
+  // Timers are looked at each 100 ms: the first is due and waits for that.
+  const due = h.clock.now() - 10 + 1_000;
+  await h.clock.advance(due + 5 - h.clock.now());
+  t.match(await command(h, "a", "check"), { accepted: false });
+  await h.clock.advance(200);
+  t.equal(seen(h.system, "a")!.state, "b");
+
+  h.system.machines.take([
+    door.next({
+      initial: "a",
+      context,
+      states: { ...states, a: { after: { "1001": { actions: broken }, "1002": "c" } } },
+    }),
+  ]);
+  await tell(h, "other", 2);
+  await h.clock.advance(2_000);
+  t.match(
+    about(h, "other").map(({ type }) => type),
+    ["machine.failed", "state.changed"],
+  );
+  t.equal(seen(h.system, "other")!.state, "c");
+});
+
 t.test("[M22] facts and checkpoints say all that was decided: recovery asks no definition", async (t) => {
   const h = await startSystem();
   const door = new Versions("door");
