@@ -9,15 +9,17 @@ export interface LoggedEvent extends EventFact {
 
 /** What one moment of the log looks like. */
 export interface Moment {
-  /** Up to here all is written that ever will be: what commits later comes after it. */
+  /** The last event up to which all is written that ever will be, or `floor`: what commits later comes after it, also after a crash of the database. */
   readonly end: Cursor;
+  /** What is under way may commit from here on. No cursor: a crash may take it back. */
+  readonly horizon: Cursor;
   /** The last event that retention has dropped. */
   readonly floor: Cursor;
   /** Above the cursors of everything that was written until now. */
   readonly bound: Cursor;
 }
 
-export interface EventPage extends Moment {
+export interface EventPage extends Omit<Moment, "end"> {
   /** In order. */
   readonly events: LoggedEvent[];
   /** Where to go on: after it nothing that was read comes again, and nothing is left out. */

@@ -142,13 +142,13 @@ export class EventTail {
     }
   }
 
-  /** Looks whether the end moves on. @returns after how long to look again, ms. */
-  async #observe({ end, bound }: Moment): Promise<number> {
+  /** Looks whether the horizon moves on. @returns after how long to look again, ms. */
+  async #observe({ horizon, bound }: Pick<Moment, "horizon" | "bound">): Promise<number> {
     const { clock, log, onHeld } = this.#options;
     const now = clock.monotonic();
-    const held = compareCursors(end, bound) < 0;
-    if (!held || this.#heldAt === undefined || compareCursors(this.#heldAt, end) !== 0) {
-      this.#heldAt = held ? end : undefined;
+    const held = compareCursors(horizon, bound) < 0;
+    if (!held || this.#heldAt === undefined || compareCursors(this.#heldAt, horizon) !== 0) {
+      this.#heldAt = held ? horizon : undefined;
       this.#heldSince = now;
       this.#toldAt = -Infinity;
     }

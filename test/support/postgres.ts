@@ -29,6 +29,8 @@ export interface TestDatabase {
   url: string;
   /** Stops the server as an operator would: connections are ended. Rejects if TEST_DATABASE_URL names the server. */
   stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  crash(): Promise<void>;
   /** Starts it again, on the same port, and waits until it answers. */
   start(): Promise<void>;
 }
@@ -56,7 +58,7 @@ async function database(t: Test, template: string): Promise<TestDatabase> {
   url.pathname = `/${name}`;
   await execute(url.href, "CREATE EXTENSION postgis");
   const refuse = () => Promise.reject(new Error("the server of TEST_DATABASE_URL is not ours to stop"));
-  return { url: url.href, stop: refuse, start: refuse };
+  return { url: url.href, stop: refuse, crash: refuse, start: refuse };
 }
 
 /** A database on a server that this process started itself, whatever TEST_DATABASE_URL says: for tests that stop it. */
@@ -72,7 +74,12 @@ async function ownDatabase(template: string): Promise<TestDatabase> {
 async function databaseOn(server: TestServer, template: string): Promise<TestDatabase> {
   const name = newName();
   await execute(server.url("postgres"), `CREATE DATABASE ${name} TEMPLATE ${template}`);
-  return { url: server.url(name), stop: () => server.stop(), start: () => server.start() };
+  return {
+    url: server.url(name),
+    stop: () => server.stop(),
+    crash: () => server.crash(),
+    start: () => server.start(),
+  };
 }
 
 /** An empty database on a server of its own, beside the one of the other tests: where something is moved to. */
@@ -82,7 +89,13 @@ export async function otherServerDatabase(): Promise<TestDatabase & { bin: strin
   await execute(server.url("postgres"), `CREATE DATABASE ${name}`);
   // Who puts links to some of the programs elsewhere need not have put all there.
   const bin = dirname(realpathSync(join(server.bin, "postgres")));
-  return { url: server.url(name), bin, stop: () => server.stop(), start: () => server.start() };
+  return {
+    url: server.url(name),
+    bin,
+    stop: () => server.stop(),
+    crash: () => server.crash(),
+    start: () => server.start(),
+  };
 }
 
 export interface OwnDatabase extends TestDatabase {
