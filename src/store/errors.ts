@@ -51,6 +51,15 @@ export function isLocked(error: unknown): boolean {
 }
 
 /**
+ * An error of a connection that was to be made, as the actors know it. A login that is refused to a node that runs (a password is changed, a database swapped) says
+ * nothing of what waits: whoever changed it may change it back.
+ */
+export function asConnectError(error: unknown): unknown {
+  if (error instanceof DatabaseError) return new StoreAway(error.message, { cause: error });
+  return asStoreError(error);
+}
+
+/**
  * An error as the actors know it: `StoreAway` if trying again may help, else the error as it is, which stops the node.
  * An error without SQLSTATE comes from the connection, so the outcome is unknown.
  */

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from "pg";
 import { StoreAway } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
-import { asStoreError } from "./errors.ts";
+import { asConnectError, asStoreError } from "./errors.ts";
 
 /** What all statements of a store share. */
 export interface StoreContext {
@@ -24,7 +24,7 @@ export async function withClient<T>(
   try {
     client = await pool.connect();
   } catch (error) {
-    throw asStoreError(error);
+    throw asConnectError(error);
   }
   let cancel = () => {};
   const late = new Promise<never>((_, reject) => {

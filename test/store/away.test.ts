@@ -2,6 +2,7 @@ import t from "tap";
 import { StoreAway } from "../../src/actors/ports.ts";
 import { CutProxy } from "../support/cut-proxy.ts";
 import { stoppableDatabase, testDatabase } from "../support/postgres.ts";
+import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { batchOf, committed, open, recovered } from "./fixture.ts";
 
@@ -37,6 +38,27 @@ t.test(
     t.same(await recovered(store, [1]), ["section 1 before", "section 1 refuse", "section 1 silent"]);
   },
 );
+
+t.test("[D10] a login that is refused to a node that runs is a server that cannot be reached", async (t) => {
+  const { url } = await testDatabase(t);
+  const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => store.close());
+  const epochs = await store.claim([1]);
+  await committed(store, batchOf(1, epochs, { 1: "before" }));
+  const server = new URL(url);
+  const name = server.pathname.slice(1);
+  server.pathname = "/postgres";
+  await execute(server.href, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+  await execute(server.href, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [
+    name,
+  ]);
+  const batch = batchOf(2, epochs, { 1: "after" });
+  // The first may find a connection that was ended.
+  for (let attempt = 1; attempt <= 3; attempt++) await t.rejects(store.append(batch, attempt), StoreAway);
+  await execute(server.href, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+  await committed(store, batch, 4);
+  t.same(await recovered(store, [1]), ["section 1 before", "section 1 after"]);
+});
 
 t.test(
   "[D10] a connection that is cut while a flush runs leaves it unknown; tried again it is there once",
