@@ -71,7 +71,7 @@ export const REFUSALS = {
   "too-many-entities": { title: "The limit of entities is reached", retry: false },
   "not-storable": { title: "The store refuses this data", retry: false },
   retry: { title: "It may or may not have been stored", retry: true },
-  overloaded: { title: "More work waits than the node may hold", retry: true },
+  overloaded: { title: "The node takes no new work now", retry: true },
 } as const;
 export type RefusalType = keyof typeof REFUSALS;
 

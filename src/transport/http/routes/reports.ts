@@ -75,9 +75,13 @@ export function createPostReports(
         },
       );
     if (ingest.overloaded)
-      return problemAnswer("overloaded", "Nothing of the body was read. Send it again later.", {
-        headers: RETRY_AFTER,
-      });
+      return problemAnswer(
+        "overloaded",
+        "It holds as much as it may, or is shutting down. Nothing of the body was read: send it again later.",
+        {
+          headers: RETRY_AFTER,
+        },
+      );
     if (type !== JSON_TYPE) return postLines(body, ingest, clock);
     return postArray(body, headers.get("content-length"), ingest, picture, budget);
   };
@@ -154,10 +158,14 @@ async function postLines(body: BodyReader, ingest: Ingest, clock: Clock): Promis
 
 function answer(tally: Tally): DirectAnswer {
   if (tally.onlyOverloaded)
-    return problemAnswer("overloaded", "The node holds more work than it may. Send the same again later.", {
-      headers: RETRY_AFTER,
-      members: { ...tally.answer() },
-    });
+    return problemAnswer(
+      "overloaded",
+      "It holds as much as it may, or is shutting down. Send the same again later.",
+      {
+        headers: RETRY_AFTER,
+        members: { ...tally.answer() },
+      },
+    );
   return {
     status: 200,
     headers: { "content-type": JSON_TYPE },
