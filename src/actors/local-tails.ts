@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
+import { roundDegrees } from "../picture/record.ts";
 import { current } from "../tracks/current.ts";
 import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
@@ -90,15 +91,21 @@ export class LocalTails {
     return page;
   }
 
-  /** Of an entity of an open shard: by ascending time, the open segment with what there is. @param known only what was known then, Unix ms */
+  /** Of an entity of an open shard: by ascending time. @param known only versions that were known then, Unix ms */
   of(id: string, known?: number): Segment[] {
     const shard = this.#table.shards[shardOf(id)];
     if (shard.status === "closed") return [];
     const kept = this.#keptOf(shard);
+    const log = this.#table.tracks.logs[shard.index];
     return [...this.#numbers(shard, [id])]
-      .flatMap((number) => this.#current(shard, number, kept, known))
-      .sort((a, b) => a.first - b.first)
-      .map(({ first: _, open: __, ...segment }) => segment);
+      .flatMap((number) =>
+        this.#current(shard, number, kept, known).map(({ first: _, open, ...segment }) =>
+          open
+            ? { ...segment, hold: true, points: held(segment.points, this.#until(log, shard, number)) }
+            : segment,
+        ),
+      )
+      .sort((a, b) => a.points[0].t - b.points[0].t);
   }
 
   /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */
@@ -256,7 +263,7 @@ export class LocalTails {
   #replaces({ points, recorded }: Segment, { t, bbox }: ThenQuery): boolean {
     const [{ t: first, lon, lat }] = points;
     const { holdMs } = this.#table.tracks;
-    const within = bbox === undefined || isWithin(wrapLongitude(lon), lat, bbox);
+    const within = bbox === undefined || isWithin(roundDegrees(wrapLongitude(lon)), lat, bbox);
     return within && recorded - first >= holdMs && t < first + 2 * holdMs;
   }
 
