@@ -2,30 +2,26 @@
  * Queries over all nodes: each answers for the shards that it has open, and the answers are merged. A shard that nobody answers for makes the result
  * partial, which the caller is told; nothing is left out silently.
  */
-import { Buffer } from "node:buffer";
-import { type LocalTails, shorten, shortenStretches } from "../actors/local-tails.ts";
+import type { LocalTails } from "../actors/local-tails.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
-import { type EntityRecord, fullRecord } from "../picture/record.ts";
+import { fullRecord } from "../picture/record.ts";
 import type { StretchPage, StretchQuery, TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
+import { cutRecords, cutStretches, cutTail } from "./cut-answer.ts";
+import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
 /** How long other nodes may take. */
 const DEADLINE_MS = 2_000;
-/** Records of one answer, as JSON in UTF-8: beyond it the answer is cut, and says so. */
-const MAX_ANSWER_BYTES = 2 * 2 ** 20;
 /** Queries of other nodes and to other nodes that are under way. */
 const MAX_QUERIES = 1_000;
 
 /** What all nodes say together. */
-export interface Gathered {
-  records: EntityRecord[];
-  distances?: number[];
-  more: boolean;
+export interface Gathered extends Merged {
   /** Shards that nobody answered for, ascending. */
   missing: number[];
 }
@@ -143,11 +139,11 @@ export class Scatter implements EntityQueries, TrackTails {
     switch (query.is) {
       case "list": {
         const { slots, more } = queryBbox(picture, { ...query, only });
-        return { ...cut(picture, slots, more), shards: told };
+        return { ...cutRecords(picture, slots, more), shards: told };
       }
       case "near": {
         const { slots, distances } = queryNear(picture, { ...query, only });
-        const answer = cut(picture, slots, false);
+        const answer = cutRecords(picture, slots, false);
         return { ...answer, distances: distances.slice(0, answer.records.length), shards: told };
       }
       case "one": {
@@ -184,10 +180,7 @@ export class Scatter implements EntityQueries, TrackTails {
     return { records: [], more: false, shards, ...said };
   }
 
-  async #gather(
-    query: EntityQuery,
-    merge: (answers: readonly Answer[]) => Omit<Gathered, "missing">,
-  ): Promise<Gathered> {
+  async #gather(query: EntityQuery, merge: (answers: readonly Answer[]) => Merged): Promise<Gathered> {
     const { answers, missing } = await this.#ask(query);
     return { ...merge(answers), missing };
   }
@@ -225,32 +218,6 @@ function isLater(query: EntityQuery): query is LaterQuery {
   return query.is === "then" || query.is === "during" || query.is === "forget";
 }
 
-/** As many stretches as a message holds. */
-function cutStretches(page: StretchPage): StretchPage {
-  const end = endOfMessage(page.stretches, 0);
-  if (end >= 0) shortenStretches(page, Math.max(1, end));
-  return page;
-}
-
-/** As many records as a message holds. */
-function cutTail(page: TailPage): TailPage {
-  const end = endOfMessage(
-    page.records,
-    page.elsewhere.reduce((sum, id) => sum + 3 * id.length + 3, 0),
-  );
-  if (end >= 0) shorten(page, Math.max(1, end));
-  return page;
-}
-
-/** The first item that a message has no room for, −1 if it has for all. @param bytes what else is in it */
-function endOfMessage(items: readonly object[], bytes: number): number {
-  let sum = bytes;
-  return items.findIndex((item) => {
-    sum += Buffer.byteLength(JSON.stringify(item)) + 1;
-    return sum > MAX_ANSWER_BYTES;
-  });
-}
-
 /** What JSON makes of unknown numbers, undone. */
 function asSent<S extends Segment>(segment: S): S {
   const known = (value: number | null) => value ?? NaN;
@@ -261,70 +228,4 @@ function asSent<S extends Segment>(segment: S): S {
     course: known(point.course),
   }));
   return { ...segment, points };
-}
-
-/** As many records as an answer holds. */
-function cut(
-  picture: Picture,
-  slots: readonly number[],
-  more: boolean,
-): { records: EntityRecord[]; more: boolean } {
-  const records: EntityRecord[] = [];
-  let bytes = 0;
-  for (const slot of slots) {
-    const record = fullRecord(picture, slot);
-    // Once more than needed, 1 µs for a usual record: an estimate would have to take each character for six bytes.
-    bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
-    if (bytes > MAX_ANSWER_BYTES && records.length > 0) return { records, more: true };
-    records.push(record);
-  }
-  return { records, more };
-}
-
-/** In order of id, up to where every answer goes. */
-function mergeById(answers: readonly Answer[], limit: number): Omit<Gathered, "missing"> {
-  const byId = new Map<string, EntityRecord>();
-  let end: string | undefined;
-  for (const { records, more } of answers) {
-    for (const record of records) keepNewer(byId, record);
-    const last = records.at(-1)?.id;
-    if (more && last !== undefined && (end === undefined || last < end)) end = last;
-  }
-  const all = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const within = end === undefined ? all : all.filter(({ id }) => id <= end);
-  return { records: within.slice(0, limit), more: end !== undefined || within.length > limit };
-}
-
-function mergeByDistance(answers: readonly Answer[], k: number): Omit<Gathered, "missing"> {
-  const byId = new Map<string, EntityRecord>();
-  const metres = new Map<EntityRecord, number>();
-  let end = Infinity;
-  for (const { records, distances = [], more } of answers) {
-    for (const [i, record] of records.entries()) {
-      metres.set(record, distances[i]);
-      keepNewer(byId, record);
-    }
-    if (more) end = Math.min(end, distances.at(-1) ?? Infinity);
-  }
-  const found = [...byId.values()]
-    .map((record) => ({ record, distance: metres.get(record)! }))
-    .filter(({ distance }) => distance <= end)
-    .sort((a, b) => a.distance - b.distance || (a.record.id < b.record.id ? -1 : 1))
-    .slice(0, k);
-  return {
-    records: found.map(({ record }) => record),
-    distances: found.map(({ distance }) => distance),
-    more: end !== Infinity,
-  };
-}
-
-/** While a shard is handed over, two nodes may answer for it. */
-function keepNewer(byId: Map<string, EntityRecord>, record: EntityRecord): void {
-  const known = byId.get(record.id);
-  if (
-    known === undefined ||
-    record.epoch > known.epoch ||
-    (record.epoch === known.epoch && record.seq > known.seq)
-  )
-    byId.set(record.id, record);
 }
