@@ -158,13 +158,12 @@ export class Cluster {
       }),
       receiver: new LinkReceiver({ cluster: name, self, bus, clock, local: system.router }),
       scatter: new Scatter({
-        picture: system.picture,
-        tails: new LocalTails(system.table, clock),
+        ...{ picture: system.picture, tails: new LocalTails(system.table, clock), clock },
         forget: async (id) => this.#options.forget?.(id),
-        clock,
         // A node that stands still may have been evicted already.
         open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
         others: () => this.#others(),
+        nodeOf: (shard) => this.routing.nodeOf(shard),
         send: (node, message) => this.#publishControl(inboxOf(name, node), CONTROL.query, message),
       }),
       source: new MirrorSource({

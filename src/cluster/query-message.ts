@@ -6,7 +6,10 @@ import type { StretchPage, StretchQuery, TailPage, ThenQuery } from "../tracks/p
 import type { Segment } from "../tracks/segment.ts";
 
 /** A query as it goes to other nodes. */
-export type EntityQuery =
+export type EntityQuery = {
+  /** Only what is in these; absent = in any. */
+  shards?: number[];
+} & (
   | ({ is: "list" } & Omit<BboxQuery, "only">)
   | ({ is: "near" } & Omit<NearQuery, "only">)
   | { is: "one"; id: string }
@@ -15,7 +18,8 @@ export type EntityQuery =
   | { is: "tail"; id: string; known?: number }
   | ({ is: "during"; after?: string; limit: number } & StretchQuery)
   /** Not a question: the events of an entity are deleted, nothing of them may stay in memory. */
-  | { is: "forget"; id: string };
+  | { is: "forget"; id: string }
+);
 
 /** What one node says. */
 export interface Answer {
@@ -50,7 +54,8 @@ export function readQueryMessage(body: unknown): QueryMessage | undefined {
 
 function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { is, id, bbox, limit, after, lon, lat, radius, k, kinds, states, known } = value;
+  const { is, shards, id, bbox, limit, after, lon, lat, radius, k, kinds, states, known } = value;
+  if (shards !== undefined && !(isListOf(shards, isIndex) && shards.length <= SHARDS)) return false;
   const isKnown = known === undefined || isNumber(known);
   if (is === "tail") return typeof id === "string" && isKnown;
   if (is === "one" || is === "forget") return typeof id === "string";
@@ -117,7 +122,11 @@ function isRecord(value: unknown): boolean {
 }
 
 function isShard(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 2 && value.every(isCount) && value[0] < SHARDS;
+  return Array.isArray(value) && value.length === 2 && value.every(isCount) && isIndex(value[0]);
+}
+
+function isIndex(value: unknown): boolean {
+  return isCount(value) && (value as number) < SHARDS;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -25,6 +25,12 @@ export class Routing {
     return this.#places[shard];
   }
 
+  /** The other node that is said to have it open. */
+  nodeOf(shard: number): string | undefined {
+    const place = this.#places[shard];
+    return place.is === "there" ? place.node : undefined;
+  }
+
   onChange(listener: RouteListener): void {
     this.#listeners.push(listener);
   }

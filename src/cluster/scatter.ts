@@ -1,31 +1,33 @@
 /**
- * Queries over all nodes: each answers for the shards that it has open, and the answers are merged. A shard that nobody answers for makes the result
- * partial, which the caller is told; nothing is left out silently.
+ * Queries over all nodes: each answers for the shards that it has open, and the answers are merged. What nobody answered for is mostly on its way to
+ * another node, which is asked when it is said to have it. A shard that nobody answers for in time makes the result partial, which the caller is told;
+ * nothing is left out silently.
+ *
+ * Also shards that nobody owns are waited for until the deadline: mostly they are claimed and opened before it, and who is refused asks again anyway.
  */
-import { Buffer } from "node:buffer";
-import { type LocalTails, shorten, shortenStretches } from "../actors/local-tails.ts";
+import type { LocalTails } from "../actors/local-tails.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
-import { type EntityRecord, fullRecord } from "../picture/record.ts";
+import { fullRecord } from "../picture/record.ts";
 import type { StretchPage, StretchQuery, TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
+import { cutRecords, cutStretches, cutTail } from "./cut-answer.ts";
+import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
 /** How long other nodes may take. */
 const DEADLINE_MS = 2_000;
-/** Records of one answer, as JSON in UTF-8: beyond it the answer is cut, and says so. */
-const MAX_ANSWER_BYTES = 2 * 2 ** 20;
+/** Between two looks at who has what is left. Most hand-overs take less. */
+const PAUSE_MS = 50;
 /** Queries of other nodes and to other nodes that are under way. */
 const MAX_QUERIES = 1_000;
+const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 /** What all nodes say together. */
-export interface Gathered {
-  records: EntityRecord[];
-  distances?: number[];
-  more: boolean;
+export interface Gathered extends Merged {
   /** Shards that nobody answered for, ascending. */
   missing: number[];
 }
@@ -43,6 +45,8 @@ export interface ScatterOptions {
   open(): ReadonlyMap<number, number>;
   /** Incarnations of the other nodes. */
   others(): string[];
+  /** The one of them that is said to have a shard open. */
+  nodeOf(shard: number): string | undefined;
   /** What of tracks is in memory here. */
   tails: LocalTails;
   /** Drops what this node has in memory of an entity's events. Absent = it has none. */
@@ -54,16 +58,22 @@ export interface ScatterOptions {
 
 /** Queries that take many slices of the loop, or wait for others. */
 type LaterQuery = Extract<EntityQuery, { is: "then" | "during" | "forget" }>;
+/** What shards answer. */
+type Question = Exclude<EntityQuery, { is: "forget" }>;
 
-interface Pending {
-  waiting: Set<string>;
-  answers: Answer[];
-  done(): void;
+/** A question to other nodes. */
+interface Asking {
+  readonly n: number;
+  /** Asked, and not answered. */
+  readonly waiting: Set<string>;
+  readonly take: (answer: Answer) => void;
+  /** Called when one was taken. */
+  taken(): void;
 }
 
 export class Scatter implements EntityQueries, TrackTails {
   readonly #options: ScatterOptions;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, Asking>();
   #n = 0;
   readonly stats = { malformed: 0 };
 
@@ -94,7 +104,7 @@ export class Scatter implements EntityQueries, TrackTails {
     const tails = answers.map(({ segments = [] }) => segments.map(asSent));
     const end = (tail: Segment[]) => tail.at(-1)?.points.at(-1)?.t ?? -Infinity;
     const segments = tails.reduce((most, tail) => (end(tail) > end(most) ? tail : most), []);
-    return { segments, missing: missing.filter((shard) => shard === shardOf(id)) };
+    return { segments, missing };
   }
 
   async during(
@@ -110,8 +120,14 @@ export class Scatter implements EntityQueries, TrackTails {
 
   /** Drops what nodes have in memory of an entity's events. @returns whether all of them have. */
   async forget(id: string): Promise<boolean> {
-    const { silent } = await this.#ask({ is: "forget", id });
-    return !silent;
+    const { others, forget } = this.#options;
+    const asking = this.#begin(() => {});
+    if (asking === undefined) return false;
+    this.#tell(asking, others(), { is: "forget", id });
+    await this.#wait(asking, DEADLINE_MS, () => asking.waiting.size === 0);
+    this.#pending.delete(asking.n);
+    await forget?.(id);
+    return asking.waiting.size === 0;
   }
 
   /** A message of another node, whatever is in it. */
@@ -128,26 +144,26 @@ export class Scatter implements EntityQueries, TrackTails {
       else send(this.answer(query));
       return;
     }
-    const pending = this.#pending.get(message.n);
-    if (pending === undefined || !pending.waiting.delete(from)) return;
-    pending.answers.push(message.answer);
-    if (pending.waiting.size === 0) pending.done();
+    const asking = this.#pending.get(message.n);
+    if (asking === undefined || !asking.waiting.delete(from)) return;
+    asking.take(message.answer);
+    asking.taken();
   }
 
   /** What this node has to say. */
   answer(query: Exclude<EntityQuery, LaterQuery>): Answer {
-    const { picture, open } = this.#options;
-    const shards = open();
+    const { picture } = this.#options;
+    const shards = this.#openOf(query);
     const only = (slot: number) => shards.has(picture.columns.shard.of(slot));
     const told: [number, number][] = [...shards];
     switch (query.is) {
       case "list": {
         const { slots, more } = queryBbox(picture, { ...query, only });
-        return { ...cut(picture, slots, more), shards: told };
+        return { ...cutRecords(picture, slots, more), shards: told };
       }
       case "near": {
         const { slots, distances } = queryNear(picture, { ...query, only });
-        const answer = cut(picture, slots, false);
+        const answer = cutRecords(picture, slots, false);
         return { ...answer, distances: distances.slice(0, answer.records.length), shards: told };
       }
       case "one": {
@@ -167,12 +183,13 @@ export class Scatter implements EntityQueries, TrackTails {
 
   /** As `answer`; a look at all that is in memory takes many slices of the loop. */
   async #later(query: LaterQuery): Promise<Answer> {
-    const { tails, open, forget } = this.#options;
+    const { tails, forget } = this.#options;
     if (query.is === "forget") {
       await forget?.(query.id);
       return { records: [], more: false, shards: [] };
     }
-    const before = new Map(open());
+    const open = () => this.#openOf(query);
+    const before = open();
     const isOpen = (shard: number) => open().has(shard);
     const said =
       query.is === "then"
@@ -184,71 +201,97 @@ export class Scatter implements EntityQueries, TrackTails {
     return { records: [], more: false, shards, ...said };
   }
 
-  async #gather(
-    query: EntityQuery,
-    merge: (answers: readonly Answer[]) => Omit<Gathered, "missing">,
-  ): Promise<Gathered> {
+  /** What is open here of the shards that are asked for. */
+  #openOf({ shards }: Question): ReadonlyMap<number, number> {
+    const open = this.#options.open();
+    if (shards === undefined) return open;
+    const wanted = new Set(shards);
+    return new Map([...open].filter(([shard]) => wanted.has(shard)));
+  }
+
+  async #gather(query: Question, merge: (answers: readonly Answer[]) => Merged): Promise<Gathered> {
     const { answers, missing } = await this.#ask(query);
     return { ...merge(answers), missing };
   }
 
-  /** `silent`: a node has not answered. */
-  async #ask(query: EntityQuery): Promise<{ answers: Answer[]; missing: number[]; silent: boolean }> {
-    const { clock, send } = this.#options;
-    const all = this.#options.others();
-    const others = this.#pending.size < MAX_QUERIES ? all : [];
+  /** @returns `missing`: shards that nobody answered for, ascending. */
+  async #ask(query: Question): Promise<{ answers: Answer[]; missing: number[] }> {
+    const { clock, others, open, nodeOf } = this.#options;
+    const end = clock.monotonic() + DEADLINE_MS;
     const answers: Answer[] = [];
-    if (others.length > 0) {
-      const n = ++this.#n;
-      await new Promise<void>((resolve) => {
-        const cancel = clock.schedule(DEADLINE_MS, () => done());
-        const done = () => {
-          cancel();
-          this.#pending.delete(n);
-          resolve();
-        };
-        this.#pending.set(n, { waiting: new Set(others), answers, done });
-        for (const node of others) send(node, { is: "query", n, query });
-      });
+    const left = new Set(shardsOf(query));
+    const take = (answer: Answer) => {
+      answers.push(answer);
+      for (const [shard] of answer.shards) left.delete(shard);
+    };
+    const ofLeft = () => (left.size === SHARDS ? query : { ...query, shards: [...left] });
+    const answerHere = async () => {
+      const here = open();
+      if (![...left].some((shard) => here.has(shard))) return;
+      const asked = ofLeft();
+      take(isLater(asked) ? await this.#later(asked) : this.answer(asked));
+    };
+    const asking = this.#begin(take);
+    try {
+      if (asking !== undefined) this.#tell(asking, others(), ofLeft());
+      await answerHere();
+      for (let rest = DEADLINE_MS; asking !== undefined && left.size > 0 && rest > 0; ) {
+        await this.#wait(asking, Math.min(PAUSE_MS, rest), () => left.size === 0);
+        // What has come to this node or another meanwhile. Who has not answered yet may still, and is not asked twice.
+        await answerHere();
+        const nodes = new Set([...left].map(nodeOf).filter((node) => node !== undefined));
+        for (const node of asking.waiting) nodes.delete(node);
+        this.#tell(asking, nodes, ofLeft());
+        rest = end - clock.monotonic();
+      }
+    } finally {
+      if (asking !== undefined) this.#pending.delete(asking.n);
     }
-    // Last, so that a shard that came here while the others were asked is not missed.
-    const silent = answers.length < all.length;
-    answers.push(isLater(query) ? await this.#later(query) : this.answer(query));
-    const told = new Set(answers.flatMap(({ shards }) => shards.map(([shard]) => shard)));
-    const missing: number[] = [];
-    for (let shard = 0; shard < SHARDS; shard++) if (!told.has(shard)) missing.push(shard);
-    return { answers, missing, silent };
+    return { answers, missing: [...left] };
   }
+
+  /** Something to ask other nodes. `undefined`: too much is asked already. */
+  #begin(take: (answer: Answer) => void): Asking | undefined {
+    if (this.#pending.size >= MAX_QUERIES) return undefined;
+    const asking: Asking = { n: ++this.#n, waiting: new Set(), take, taken: () => {} };
+    this.#pending.set(asking.n, asking);
+    return asking;
+  }
+
+  #tell({ n, waiting }: Asking, nodes: Iterable<string>, query: EntityQuery): void {
+    for (const node of nodes) {
+      waiting.add(node);
+      this.#options.send(node, { is: "query", n, query });
+    }
+  }
+
+  /** Until it is done, which answers may change; so long at most. */
+  #wait(asking: Asking, ms: number, isDone: () => boolean): Promise<void> {
+    if (isDone()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        asking.taken = () => {};
+        resolve();
+      };
+      const cancel = this.#options.clock.schedule(ms, done);
+      asking.taken = () => {
+        if (isDone()) done();
+      };
+    });
+  }
+}
+
+/** Those that must be asked. */
+function shardsOf(query: Question): readonly number[] {
+  if (query.is === "one" || query.is === "tail") return [shardOf(query.id)];
+  if (query.is === "during" && query.ids !== undefined)
+    return [...new Set(query.ids.map(shardOf))].sort((a, b) => a - b);
+  return ALL_SHARDS;
 }
 
 function isLater(query: EntityQuery): query is LaterQuery {
   return query.is === "then" || query.is === "during" || query.is === "forget";
-}
-
-/** As many stretches as a message holds. */
-function cutStretches(page: StretchPage): StretchPage {
-  const end = endOfMessage(page.stretches, 0);
-  if (end >= 0) shortenStretches(page, Math.max(1, end));
-  return page;
-}
-
-/** As many records as a message holds. */
-function cutTail(page: TailPage): TailPage {
-  const end = endOfMessage(
-    page.records,
-    page.elsewhere.reduce((sum, id) => sum + 3 * id.length + 3, 0),
-  );
-  if (end >= 0) shorten(page, Math.max(1, end));
-  return page;
-}
-
-/** The first item that a message has no room for, −1 if it has for all. @param bytes what else is in it */
-function endOfMessage(items: readonly object[], bytes: number): number {
-  let sum = bytes;
-  return items.findIndex((item) => {
-    sum += Buffer.byteLength(JSON.stringify(item)) + 1;
-    return sum > MAX_ANSWER_BYTES;
-  });
 }
 
 /** What JSON makes of unknown numbers, undone. */
@@ -261,70 +304,4 @@ function asSent<S extends Segment>(segment: S): S {
     course: known(point.course),
   }));
   return { ...segment, points };
-}
-
-/** As many records as an answer holds. */
-function cut(
-  picture: Picture,
-  slots: readonly number[],
-  more: boolean,
-): { records: EntityRecord[]; more: boolean } {
-  const records: EntityRecord[] = [];
-  let bytes = 0;
-  for (const slot of slots) {
-    const record = fullRecord(picture, slot);
-    // Once more than needed, 1 µs for a usual record: an estimate would have to take each character for six bytes.
-    bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
-    if (bytes > MAX_ANSWER_BYTES && records.length > 0) return { records, more: true };
-    records.push(record);
-  }
-  return { records, more };
-}
-
-/** In order of id, up to where every answer goes. */
-function mergeById(answers: readonly Answer[], limit: number): Omit<Gathered, "missing"> {
-  const byId = new Map<string, EntityRecord>();
-  let end: string | undefined;
-  for (const { records, more } of answers) {
-    for (const record of records) keepNewer(byId, record);
-    const last = records.at(-1)?.id;
-    if (more && last !== undefined && (end === undefined || last < end)) end = last;
-  }
-  const all = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const within = end === undefined ? all : all.filter(({ id }) => id <= end);
-  return { records: within.slice(0, limit), more: end !== undefined || within.length > limit };
-}
-
-function mergeByDistance(answers: readonly Answer[], k: number): Omit<Gathered, "missing"> {
-  const byId = new Map<string, EntityRecord>();
-  const metres = new Map<EntityRecord, number>();
-  let end = Infinity;
-  for (const { records, distances = [], more } of answers) {
-    for (const [i, record] of records.entries()) {
-      metres.set(record, distances[i]);
-      keepNewer(byId, record);
-    }
-    if (more) end = Math.min(end, distances.at(-1) ?? Infinity);
-  }
-  const found = [...byId.values()]
-    .map((record) => ({ record, distance: metres.get(record)! }))
-    .filter(({ distance }) => distance <= end)
-    .sort((a, b) => a.distance - b.distance || (a.record.id < b.record.id ? -1 : 1))
-    .slice(0, k);
-  return {
-    records: found.map(({ record }) => record),
-    distances: found.map(({ distance }) => distance),
-    more: end !== Infinity,
-  };
-}
-
-/** While a shard is handed over, two nodes may answer for it. */
-function keepNewer(byId: Map<string, EntityRecord>, record: EntityRecord): void {
-  const known = byId.get(record.id);
-  if (
-    known === undefined ||
-    record.epoch > known.epoch ||
-    (record.epoch === known.epoch && record.seq > known.seq)
-  )
-    byId.set(record.id, record);
 }

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import t from "tap";
-import { EntityTable } from "../../src/actors/entity-table.ts";
-import { LocalTails } from "../../src/actors/local-tails.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
@@ -11,77 +9,7 @@ import { queryBbox, queryNear } from "../../src/picture/query.ts";
 import { fullRecord } from "../../src/picture/record.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fc } from "../support/seeded.ts";
-
-interface Place {
-  id: string;
-  lon: number;
-  lat: number;
-  kind: string;
-  /** Bytes of its attributes. */
-  weight: number;
-}
-
-/** Adds an entity; `seq` tells versions apart. */
-function add(picture: Picture, { id, lon, lat, kind, weight }: Place, seq = 1): void {
-  const slot = picture.add(id, shardOf(id));
-  const { columns } = picture;
-  columns.kind.set(slot, columns.kinds.number(kind));
-  columns.epoch.set(slot, 1);
-  columns.seq.set(slot, seq);
-  if (weight > 0) columns.attributes.set(slot, JSON.stringify({ text: "x".repeat(weight) }));
-  picture.place(slot, lon, lat);
-}
-
-/** Of entities without tracks. */
-function tailsOf(picture: Picture, clock: FakeClock): LocalTails {
-  return new LocalTails(new EntityTable(picture), clock);
-}
-
-/** Nodes that share the shards: shard s is open at node s mod count. Each also shows all other entities, as mirrors. */
-function cluster(count: number, places: readonly Place[]) {
-  const clock = new FakeClock();
-  const silent = new Set<string>();
-  const closed = new Set<number>();
-  /** By node and id. */
-  const forgotten: string[] = [];
-  const scatters: Scatter[] = [];
-  for (let node = 0; node < count; node++) {
-    const picture = new Picture();
-    for (const place of places) add(picture, place, shardOf(place.id) % count === node ? 2 : 1);
-    const open = () =>
-      new Map(
-        Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]).filter(
-          ([shard]) => shard % count === node && !closed.has(shard),
-        ),
-      );
-    scatters.push(
-      new Scatter({
-        picture,
-        tails: tailsOf(picture, clock),
-        open,
-        clock,
-        forget: (id) =>
-          new Promise((resolve) => {
-            clock.schedule(5, () => resolve(void forgotten.push(`${node} ${id}`)));
-          }),
-        others: () =>
-          Array.from({ length: count }, (_, other) => `${other}`).filter((other) => other !== `${node}`),
-        send: (to, message) => {
-          if (silent.has(to)) return;
-          const text = JSON.stringify(message);
-          clock.schedule(1, () => scatters[Number(to)].heard(`${node}`, JSON.parse(text)));
-        },
-      }),
-    );
-  }
-  const whole = new Picture();
-  for (const place of places) add(whole, place, 2);
-  const settled = async <T>(promise: Promise<T>): Promise<T> => {
-    await clock.advance(5_000);
-    return promise;
-  };
-  return { scatters, whole, silent, closed, forgotten, settled, clock };
-}
+import { add, cluster, tailsOf } from "./query-cluster.ts";
 
 const places = fc.uniqueArray(
   fc.record({
@@ -210,38 +138,45 @@ t.test("[Q3] what nobody answers for is told as missing", async (t) => {
 });
 
 t.test("[Q4] of two answers for one shard the newer record counts", async (t) => {
-  const clock = new FakeClock();
-  const old = new Picture();
-  const now = new Picture();
   const place = { id: "e1", lon: 25, lat: 60, kind: "truck", weight: 0 };
-  add(old, place, 9);
-  add(now, place, 3);
-  now.columns.epoch.set(now.find("e1"), 2);
-  const all = () => new Map(Array.from({ length: SHARDS }, (_, shard): [number, number] => [shard, 1]));
-  const other = new Scatter({
-    picture: old,
-    tails: tailsOf(old, clock),
-    open: all,
-    clock,
-    others: () => [],
-    send: () => {},
-  });
-  const scatter: Scatter = new Scatter({
-    picture: now,
-    tails: tailsOf(now, clock),
-    open: all,
-    clock,
-    others: () => ["old"],
-    send: (_, message) => {
-      if (message.is === "query" && message.query.is === "list")
-        scatter.heard("old", { is: "answer", n: message.n, answer: other.answer(message.query) });
-    },
-  });
-  const { records } = await scatter.list({ limit: 10 });
-  t.strictSame(
-    records.map(({ epoch, seq }) => [epoch, seq]),
-    [[2, 3]],
-  );
+  for (const order of [
+    ["old", "now"],
+    ["now", "old"],
+  ]) {
+    const clock = new FakeClock();
+    /** Has all shards but one, so that both answers are waited for. */
+    const node = (without: number, epoch: number, seq: number) => {
+      const picture = new Picture();
+      add(picture, place, seq);
+      picture.columns.epoch.set(picture.find("e1"), epoch);
+      const shards = Array.from({ length: SHARDS }, (_, shard) => shard).filter((shard) => shard !== without);
+      return new Scatter({
+        ...{ picture, tails: tailsOf(picture, clock), clock },
+        open: () => new Map(shards.map((shard) => [shard, epoch])),
+        others: () => [],
+        nodeOf: () => undefined,
+        send: () => {},
+      });
+    };
+    const [one, other] = [0, 1].map((n) => (n === shardOf("e1") ? 2 : n));
+    const nodes = { old: node(one, 1, 9), now: node(other, 2, 3) };
+    const picture = new Picture();
+    const scatter: Scatter = new Scatter({
+      ...{ picture, tails: tailsOf(picture, clock), clock },
+      open: () => new Map(),
+      others: () => order,
+      nodeOf: () => undefined,
+      send: (to, { n, ...message }) => {
+        if (message.is !== "query" || message.query.is !== "list") return;
+        const answer = nodes[to as "old" | "now"].answer(message.query);
+        clock.schedule(1, () => scatter.heard(to, { is: "answer", n, answer }));
+      },
+    });
+    const asked = scatter.list({ limit: 10 });
+    await clock.advance(10);
+    const { records, missing } = await asked;
+    t.strictSame([records.map(({ epoch, seq }) => [epoch, seq]), missing], [[[2, 3]], []]);
+  }
 });
 
 t.test("[EV35] all nodes forget an entity, or it is told that some have not", async (t) => {
@@ -286,6 +221,9 @@ t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => 
       { ...list, bbox: [1, 2, 3] },
       { ...list, bbox: [1, 2, 3, null] },
       { ...list, after: 1 },
+      { ...list, shards: 1 },
+      { ...list, shards: [SHARDS] },
+      { ...list, shards: Array(SHARDS + 1).fill(1) },
     ].map((query) => ({ is: "query", n: 1, query })),
     ...[
       null,

@@ -9,7 +9,7 @@ import { Picture } from "../../src/picture/picture.ts";
 import { roundDegrees } from "../../src/picture/record.ts";
 import { History } from "../../src/tracks/history.ts";
 import { compareIds } from "../../src/tracks/id-order.ts";
-import type { TrackStore } from "../../src/tracks/ports.ts";
+import type { ThenRecord, TrackStore } from "../../src/tracks/ports.ts";
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -53,19 +53,22 @@ function tableOf(seconds: number, has: (id: string) => boolean): EntityTable {
   return table;
 }
 
-/** Each shard is open in one node. */
-function clustered(seconds: number, closed: readonly number[]) {
+/** Each shard is open in one node. @param moves more than one node may have it */
+function clustered(seconds: number, closed: readonly number[], moves = false) {
   const clock = new FakeClock();
   const scatters: Scatter[] = [];
+  /** By shard, with epochs of 1; undefined = nobody. */
+  const owners = Array.from({ length: SHARDS }, (_, shard): number | undefined =>
+    closed.includes(shard) ? undefined : shard % NODES,
+  );
   for (let node = 0; node < NODES; node++) {
-    const table = tableOf(seconds, (id) => shardOf(id) % NODES === node);
-    const shards = Array.from({ length: SHARDS }, (_, shard) => shard).filter(
-      (shard) => shard % NODES === node,
-    );
-    const open = new Map(shards.filter((shard) => !closed.includes(shard)).map((shard) => [shard, 1]));
+    const table = tableOf(seconds, (id) => moves || shardOf(id) % NODES === node);
+    const open = () =>
+      new Map(owners.flatMap((owner, shard) => (owner === node ? [[shard, 1] as const] : [])));
     scatters.push(
       new Scatter({
-        ...{ picture: table.picture, tails: new LocalTails(table, clock), clock, open: () => open },
+        ...{ picture: table.picture, tails: new LocalTails(table, clock), clock, open },
+        nodeOf: (shard) => (owners[shard] === undefined ? undefined : `${owners[shard]}`),
         others: () => ["0", "1", "2"].filter((other) => other !== `${node}`),
         send: (to, message) => {
           const text = JSON.stringify(message);
@@ -74,11 +77,12 @@ function clustered(seconds: number, closed: readonly number[]) {
       }),
     );
   }
-  return { clock, history: new History(NO_ROWS, scatters[0]) };
+  return { clock, owners, history: new History(NO_ROWS, scatters[0]) };
 }
 
-async function answered<T>(clock: FakeClock, answer: Promise<T>): Promise<T> {
-  for (let i = 0; i < 5; i++) await clock.advance(1);
+/** @param ms as long as the other nodes may take, by default what they take. */
+async function answered<T>(clock: FakeClock, answer: Promise<T>, ms = 5): Promise<T> {
+  await clock.advance(ms);
   return answer;
 }
 
@@ -150,11 +154,58 @@ t.test("[TR15] [TR22] what was, over all nodes, is what one node with everything
 
 t.test("[TR15] shards that nobody answers for are missing", async (t) => {
   const { clock, history } = clustered(10, [shardOf("a")]);
-  const found = await answered(clock, history.at({ t: START + 5_000, limit: 100 }));
+  const found = await answered(clock, history.at({ t: START + 5_000, limit: 100 }), 2_000);
   t.strictSame(found.missing, [shardOf("a")]);
   t.equal(found.records.length, IDS.length - 1);
   const way = history.of({ id: "a", from: -Infinity, to: Infinity });
-  t.strictSame(await answered(clock, way.next()), { done: true, value: { missing: [shardOf("a")] } });
+  const told = await answered(clock, way.next(), 2_000);
+  t.strictSame(told, { done: true, value: { missing: [shardOf("a")] } });
+});
+
+t.test("[TR15, Q7] what was is told whole also while shards change hands", async (t) => {
+  const table = tableOf(200, () => true);
+  const alone = new History(NO_ROWS, new LocalTails(table, new FakeClock()).alone);
+  const { clock, owners, history } = clustered(200, [], true);
+  /** All entities' shards are handed over to the next node, each with another pause. */
+  const moving = <T>(ask: () => Promise<T>): Promise<T> => {
+    for (const [i, shard] of IDS.map(shardOf).entries()) {
+      const next = ((owners[shard] ?? 0) + 1) % NODES;
+      owners[shard] = undefined;
+      clock.schedule(i * 30, () => {
+        owners[shard] = next;
+      });
+    }
+    return answered(clock, ask(), 1_000);
+  };
+  const records = (found: { records: ThenRecord[] }) =>
+    found.records.map((one) => ({ ...one, epoch: 0, seq: 0 }));
+  for (const limit of [3, 100]) {
+    const query = { t: START + 100_500, limit };
+    const found = await moving(() => history.at(query));
+    t.strictSame(found.missing, []);
+    t.strictSame(records(found), records(await alone.at(query)));
+  }
+  const ways = async (from: History, ids: readonly string[] | undefined) => {
+    const query = { from: START + 50_000, to: START + 150_000, ids };
+    const found: Stretch[] = [];
+    const { missing } = await from.during(query, (page) => {
+      found.push(...page);
+      return query.to;
+    });
+    t.strictSame(missing, []);
+    return found.sort((a, b) => compareIds(a.id, b.id) || a.first - b.first);
+  };
+  t.strictSame(await moving(() => ways(history, undefined)), await ways(alone, undefined));
+  const way = async (from: History) => {
+    const found: Segment[] = [];
+    for await (const segment of from.of({ id: "e5", from: -Infinity, to: Infinity })) found.push(segment);
+    return found;
+  };
+  t.strictSame(await moving(() => way(history)), await way(alone));
+  owners[shardOf("a")] = undefined;
+  const others = IDS.filter((id) => id !== "a");
+  const playback = await answered(clock, ways(history, others));
+  t.strictSame(playback, await ways(alone, others), "what is missing concerns only those who ask for it");
 });
 
 t.test(
@@ -207,6 +258,6 @@ t.test(
     );
     const broken = clustered(10, [shardOf("a")]);
     const during = broken.history.during({ from: START, to: START + 5_000 }, () => START + 5_000);
-    t.strictSame(await answered(broken.clock, during), { missing: [shardOf("a")] });
+    t.strictSame(await answered(broken.clock, during, 2_000), { missing: [shardOf("a")] });
   },
 );
