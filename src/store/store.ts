@@ -98,17 +98,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (databaseUrl === undefined) {
     const folder = await lockFolder(dataDir, clock);
     opened.defer(() => folder.release());
-    embedded = await EmbeddedDatabase.open(folder.database).catch((error: Error) => {
+    embedded = await EmbeddedDatabase.open(folder).catch((error: Error) => {
       throw new StoreStartError(
         "cannot-open",
         `the database in ${folder.database} cannot be opened: ${error.message}`,
-        {
-          cause: error,
-        },
+        { cause: error },
       );
     });
     const database = embedded;
     opened.defer(() => database.close());
+    folder.onLost((why) => database.lose(why));
     orm = await openOrm({ embedded }, "work");
     opened.defer(() => orm.close());
     await prepareDatabase(orm, databaseUrl);

@@ -8,8 +8,9 @@
 import { Duplex } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { MAX_WAITING_UNITS } from "../../limits.ts";
+import type { LockedFolder } from "./folder.ts";
 import { leavesTransactionOpen, queryUnit, UnitReader, withOneReady } from "./units.ts";
-import type { FromWorker, ToWorker } from "./worker.ts";
+import type { FromWorker, ToWorker, WorkerData } from "./worker.ts";
 
 interface Waiting {
   client: Client;
@@ -41,15 +42,16 @@ export class EmbeddedDatabase {
   }
 
   /** Opens the database of a folder, which is made if it is missing. @throws what PGlite says if it cannot. */
-  static open(folder: string): Promise<EmbeddedDatabase> {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
+  static open({ database, lock }: Pick<LockedFolder, "database" | "lock">): Promise<EmbeddedDatabase> {
+    const workerData: WorkerData = { folder: database, lock };
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
     return new Promise((resolve, reject) => {
       worker.once("error", reject);
       worker.once("message", (message: FromWorker) => {
         worker.off("error", reject);
         if (message.is === "ready") resolve(new EmbeddedDatabase(worker));
         else {
-          reject(new Error(message.is === "failed" ? message.message : `unexpected ${message.is}`));
+          reject(new Error("message" in message ? message.message : `unexpected ${message.is}`));
           void worker.terminate();
         }
       });
@@ -59,6 +61,12 @@ export class EmbeddedDatabase {
   /** Calls `died` if the database ends without having been closed. */
   onDeath(died: (error: Error) => void): void {
     this.#onDeath = died;
+  }
+
+  /** Ends it at once, in the middle of whatever it does: its folder is another process's. */
+  lose(why: string): void {
+    this.#die(new Error(`${why}: nothing more is written to this data folder`));
+    void this.#worker.terminate();
   }
 
   /** A connection, as `pg` wants it of its `stream` option. */
@@ -76,6 +84,8 @@ export class EmbeddedDatabase {
     }
     await new Promise<void>((resolve) => {
       this.#closed = resolve;
+      // If its folder is lost meanwhile there is nothing to close.
+      this.#worker.once("exit", () => resolve());
       this.#die(new Error("the embedded database is closed"));
       this.#post({ is: "close" });
     });
@@ -126,7 +136,8 @@ export class EmbeddedDatabase {
     } else if (message.is === "crashed") {
       // The engine has one process: after a crash there is nothing left to ask.
       this.#die(new Error(`the embedded database crashed: ${message.message}`));
-    } else if (message.is === "closed") this.#closed?.();
+    } else if (message.is === "lost") this.lose(message.message);
+    else if (message.is === "closed") this.#closed?.();
   }
 
   #take(id: number): Waiting {

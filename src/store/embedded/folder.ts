@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join, resolve } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { StoreStartError } from "../errors.ts";
-import { isHere, takeLock } from "./lock-file.ts";
+import { type HeldLock, isHere, takeLock } from "./lock-file.ts";
 
 /** Changes with what reads the files: PGlite 0.5 is PostgreSQL 18. */
 const FORMAT = "pglite 0.5, postgresql 18";
@@ -14,6 +14,10 @@ const FORMAT = "pglite 0.5, postgresql 18";
 export interface LockedFolder {
   /** Where the database's files are. */
   database: string;
+  /** For as long as it is held the database may be written. */
+  lock: HeldLock;
+  /** Calls `lost`, with a sentence, once another process has the folder. */
+  onLost(lost: (why: string) => void): void;
   /** The database is there and migrated. */
   complete(): void;
   release(): void;
@@ -38,7 +42,8 @@ export async function lockFolder(dataDir: string, clock: Clock): Promise<LockedF
     // A first start that was killed: nothing was ever acknowledged.
     if (existsSync(unfinished)) rmSync(database, { recursive: true, force: true });
     if (!existsSync(database)) writeFileSync(unfinished, "");
-    return { database, complete: () => rmSync(unfinished, { force: true }), release: lock.release };
+    const { held, onLost, release } = lock;
+    return { database, lock: held, onLost, complete: () => rmSync(unfinished, { force: true }), release };
   } catch (error) {
     lock.release();
     throw error;

@@ -6,6 +6,11 @@
  * lock, so that one is watched for a while. To replace one whose holder is dead a process must first hold the right to replace this very
  * holder, which is a lock file too. Loser: renaming the stale file away first; of two processes that both found it stale, the slower one renames
  * away what the faster one has just made.
+ *
+ * A holder that cannot be looked for may be frozen (a paused container) and go on later, at any instruction. So who took over from such a one
+ * waits for `ENTER_MS` before it does anything, and a holder looks at its lock again before each write if its last look was `BELIEF_MS` ago: what it
+ * writes after that look it writes before the other begins. What remains is a process that is frozen between that look and the call of the system
+ * that follows it, some microseconds, or a whole machine whose monotonic clock stands still with it: then one such call may come late.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -22,15 +27,34 @@ export interface Holder {
 }
 
 /** What became of the wish for a lock. */
-export type Locked = { is: "held"; holder: Holder } | { is: "taken"; release(): void };
+export type Locked = { is: "held"; holder: Holder } | Taken;
+
+export interface Taken {
+  is: "taken";
+  held: HeldLock;
+  /** Calls `lost`, with a sentence, once it is seen that another has the lock; at once if it was. */
+  onLost(lost: (why: string) => void): void;
+  release(): void;
+}
+
+/** A lock that was taken, as any thread can look at it. */
+export interface HeldLock {
+  path: string;
+  /** Of the file; it never changes. */
+  content: string;
+}
 
 const ATTEMPTS = 10;
 /** A file is written at once after it was made; one that stays empty for so long was left by a process that died in between. */
 const WRITING_MS = 200;
 const TOUCH_MS = 1_000;
-/** A lock that is not touched for so long has no holder any more; a busy one may miss a few. */
+/** A lock that is not touched for so long has no holder any more, or one that looks again before it writes; a busy one may miss a few. */
 const STILL_MS = 5_000;
 const LOOK_MS = 250;
+/** Who has seen so lately that the lock is its own acts on it. */
+export const BELIEF_MS = 1_000;
+/** Who took over a lock of one that may be frozen waits for so long: that one must not believe any more, nor any of its clocks be slower by half. */
+const ENTER_MS = 2 * BELIEF_MS;
 
 /** Nonces of the locks that this process holds. */
 const ours = new Set<string>();
@@ -55,7 +79,11 @@ export async function takeLock(path: string, clock: Clock): Promise<Locked> {
       // Whoever had the right before has replaced the holder already.
       if (readHolder(path)?.nonce === holder.nonce) {
         replace(path, mine);
-        return taken(path, mine, clock);
+        const lock = taken(path, mine, clock);
+        if (isHere(holder)) return lock;
+        await new Promise<void>((resolve) => clock.schedule(ENTER_MS, resolve));
+        if (lossOf(lock.held) === undefined) return lock;
+        lock.release();
       }
     } finally {
       right.release();
@@ -63,11 +91,16 @@ export async function takeLock(path: string, clock: Clock): Promise<Locked> {
   }
 }
 
-function taken(path: string, mine: Holder, clock: Clock): Locked {
+function taken(path: string, mine: Holder, clock: Clock): Taken {
   ours.add(mine.nonce);
+  const held = { path, content: JSON.stringify(mine) };
+  let why: string | undefined;
+  let lost = (_why: string) => {};
   let cancel = () => {};
   const plan = () => {
     cancel = clock.schedule(TOUCH_MS, () => {
+      why = lossOf(held);
+      if (why !== undefined) return lost(why);
       touch(path, clock.now());
       plan();
     });
@@ -75,13 +108,28 @@ function taken(path: string, mine: Holder, clock: Clock): Locked {
   plan();
   return {
     is: "taken",
+    held,
+    onLost(call) {
+      lost = call;
+      if (why !== undefined) call(why);
+    },
     release() {
       cancel();
       ours.delete(mine.nonce);
       // A process that was frozen for long may find that another has taken over.
-      if (readHolder(path)?.nonce === mine.nonce) rmSync(path, { force: true });
+      if (lossOf(held) === undefined) rmSync(path, { force: true });
     },
   };
+}
+
+/** Why a lock is not its holder's any more; `undefined` = it is. It was written before it was held, so what is not whole is another's. */
+export function lossOf({ path, content }: HeldLock): string | undefined {
+  try {
+    return readFileSync(path, "utf8") === content ? undefined : `another process has taken over ${path}`;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? `${path} is gone` : `${path} cannot be read: ${message}`;
+  }
 }
 
 function create(path: string, mine: Holder): boolean {
@@ -122,7 +170,7 @@ function touch(path: string, now: number): void {
   try {
     utimesSync(path, now / 1_000, now / 1_000);
   } catch {
-    // Who removed it by hand wants it gone.
+    // The next look says what became of it.
   }
 }
 

@@ -1,13 +1,16 @@
 import pg from "pg";
 import t from "tap";
+import { systemClock } from "../../../src/clock.ts";
 import { MAX_UNIT_BYTES } from "../../../src/limits.ts";
 import { EmbeddedDatabase } from "../../../src/store/embedded/bridge.ts";
+import { lockFolder } from "../../../src/store/embedded/folder.ts";
 import { queryUnit, UnitReader } from "../../../src/store/embedded/units.ts";
 import { UnitTooLarge } from "../../../src/store/errors.ts";
 import { madeDataDir } from "../../support/data-dir.ts";
 
 t.test("clients of the embedded database", async (t) => {
-  const folder = `${await madeDataDir(t)}/pg`;
+  const folder = await lockFolder(await madeDataDir(t), systemClock);
+  t.teardown(() => folder.release());
   const database = await EmbeddedDatabase.open(folder);
   t.teardown(() => database.close());
 

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
 import { systemClock } from "../../../src/clock.ts";
-import { type Locked, takeLock } from "../../../src/store/embedded/lock-file.ts";
+import { type Locked, type Taken, takeLock } from "../../../src/store/embedded/lock-file.ts";
 import { bootId } from "../../../src/store/process-identity.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { NODE } from "../../support/node-program.ts";
@@ -82,8 +82,10 @@ t.test("[D22] a lock of a process that cannot be looked for", async (t) => {
       await clock.advance(4_500);
       t.equal(still.locked, undefined, "it is watched");
       await clock.advance(1_000);
-      t.equal(still.locked?.is, "taken", "it stood still");
-      t.notMatch(readFileSync(path, "utf8"), /theirs/);
+      t.notMatch(readFileSync(path, "utf8"), /theirs/, "it stood still");
+      t.equal(still.locked, undefined, "its holder may go on before it looks again");
+      await clock.advance(2_000);
+      t.equal(still.locked?.is, "taken");
       release(still.locked);
 
       const touched = want(pid, elsewhere);
@@ -120,6 +122,54 @@ t.test(
     t.equal(clock.pending, 0);
   },
 );
+
+t.test("[D50] a holder whose lock is another's, or gone, is told once, and leaves it alone", async (t) => {
+  const path = join(await temporaryFolder(t), "lock");
+  const theirs = JSON.stringify({ pid: 1, bootId: "another", started: "1", nonce: "theirs" });
+  for (const [found, told] of [
+    [theirs, /another process has taken over/],
+    [theirs.slice(0, 20), /another process has taken over/],
+    [undefined, /is gone/],
+  ] as const) {
+    const clock = new FakeClock();
+    const locked = (await takeLock(path, clock)) as Taken;
+    const heard: string[] = [];
+    locked.onLost((why) => heard.push(why));
+    await clock.advance(3_000);
+    t.same(heard, []);
+    rmSync(path);
+    if (found !== undefined) {
+      writeFileSync(path, found);
+      utimesSync(path, 1, 1);
+    }
+    await clock.advance(5_000);
+    t.match(heard, [told]);
+    t.equal(heard.length, 1);
+    locked.onLost((why) => heard.push(why));
+    t.equal(heard.length, 2, "also who asks later");
+    locked.release();
+    t.equal(clock.pending, 0);
+    if (found === undefined) t.notOk(existsSync(path));
+    else t.equal(statSync(path).mtimeMs, 1_000, "it is not touched");
+    rmSync(path, { force: true });
+  }
+});
+
+t.test("[D50] who has taken over and loses the lock before it was used has not got it", async (t) => {
+  const path = join(await temporaryFolder(t), "lock");
+  const clock = new FakeClock();
+  const left = (nonce: string) =>
+    writeFileSync(path, JSON.stringify({ pid: 1, bootId: "another", started: "1", nonce }));
+  left("frozen");
+  const wanted = takeLock(path, clock);
+  while (/frozen/.test(readFileSync(path, "utf8"))) await clock.advance(250);
+  left("another");
+  for (let ms = 0; ms < 4_000; ms += 250) {
+    await clock.advance(250);
+    utimesSync(path, clock.now() / 1_000, clock.now() / 1_000);
+  }
+  t.match(await wanted, { is: "held", holder: { nonce: "another" } });
+});
 
 function release(locked: Locked | undefined): void {
   if (locked?.is === "taken") locked.release();
