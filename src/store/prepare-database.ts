@@ -41,16 +41,22 @@ export async function prepareDatabase(
 }
 
 async function checkServer(context: StoreContext, where: string): Promise<void> {
-  const [server] = await select<{ number: number }>(
+  const [server] = await select<{ number: number; readOnly: string }>(
     context,
-    "SELECT current_setting('server_version_num')::int AS number",
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('transaction_read_only') AS "readOnly"`,
   ).catch((error: Error) => cannotConnect(where, error));
-  const { number } = server!;
+  const { number, readOnly } = server!;
   if (number < OLDEST_SERVER) {
     const found = Math.floor(number / 10_000);
     throw new StoreStartError(
       "version-too-old",
       `${where} runs PostgreSQL ${found}, Muster needs 15 or newer`,
+    );
+  }
+  if (readOnly === "on") {
+    throw new StoreStartError(
+      "read-only",
+      `${where} takes no changes: it is a standby, or set to read only. Give the URL of the one that does (with several hosts: a proxy that finds it)`,
     );
   }
 }
@@ -154,9 +160,13 @@ async function select<R extends QueryResultRow>(context: StoreContext, sql: stri
   return rows;
 }
 
+/** A password may also be a parameter, as may that of a key. */
 function withoutPassword(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   if (url.password !== "") url.password = "***";
+  for (const name of [...url.searchParams.keys()]) {
+    if (/password/i.test(name)) url.searchParams.set(name, "***");
+  }
   return url.href;
 }
 
