@@ -203,7 +203,8 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
     );
     await node.stop();
     const again = await startAgain(start, log, () => stopping);
-    if (again === undefined) return 0;
+    // To be stopped, and stopped already.
+    if (again === undefined) break;
     node = again;
     tellServing(node, log);
     outcome = await Promise.race([ended.promise, evicted.promise]);
@@ -213,7 +214,7 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
   const clean = await node.stop();
   if (clean) log.info("stopped");
   else log.warn("stopped; work that was never acknowledged could not be committed");
-  return outcome;
+  return outcome === EVICTED ? 0 : outcome;
 }
 
 /** A start that hangs, on a database that is silent in the middle of a migration for one, must not make the process deaf to signals. */
