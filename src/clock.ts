@@ -34,3 +34,6 @@ export const systemClock: Clock = {
   },
   yield: (run) => void setImmediate(run),
 };
+
+/** Ends a process that is done and that something still keeps after `ms`. */
+export const endProcessWithin = (ms: number): void => void setTimeout(() => process.exit(), ms).unref();

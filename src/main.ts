@@ -7,7 +7,7 @@ import { connect } from "../client/connection.ts";
 import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
 import { DataFolderError, readAdminToken } from "./auth/admin-token.ts";
-import { systemClock } from "./clock.ts";
+import { endProcessWithin, systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
 import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
 import type { Node } from "./node.ts";
@@ -59,6 +59,9 @@ const MISUSED = 2;
 class UsageError extends Error {
   override name = "UsageError";
 }
+class StartGivenUp extends Error {
+  override name = "StartGivenUp";
+}
 class ConfigError extends Error {
   override name = "ConfigError";
 }
@@ -66,6 +69,7 @@ class ConfigError extends Error {
 /** What says in its message all that there is to know. */
 const EXPECTED = [
   ConfigError,
+  StartGivenUp,
   DataFolderError,
   StoreStartError,
   BusStartError,
@@ -135,6 +139,11 @@ function parse<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[]
   }
 }
 
+/** A start that a signal finds under way gets so long: for another node's lease and a recovery; with the stop it stays below what supervisors wait. */
+const START_GRACE_MS = 15_000;
+/** What a silent server never closes keeps a process that is done for so long. */
+const LINGER_MS = 500;
+
 const EVICTED = "evicted";
 /** Between two tries to join anew. */
 const REJOIN_MS = 1_000;
@@ -161,7 +170,7 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
   const start = (): Promise<Node> => {
     evicted = Promise.withResolvers();
     const { resolve } = evicted;
-    return startNode({
+    const starting = startNode({
       config,
       log,
       onEvicted: () => resolve(EVICTED),
@@ -170,6 +179,7 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
         ended.resolve(FAILED);
       },
     });
+    return orGivenUp(starting, ended.promise);
   };
   let node = await start().catch((error: NodeJS.ErrnoException) => {
     if (error.code === "EADDRINUSE") {
@@ -193,7 +203,8 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
     );
     await node.stop();
     const again = await startAgain(start, log, () => stopping);
-    if (again === undefined) return 0;
+    // To be stopped, and stopped already.
+    if (again === undefined) break;
     node = again;
     tellServing(node, log);
     outcome = await Promise.race([ended.promise, evicted.promise]);
@@ -203,7 +214,31 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
   const clean = await node.stop();
   if (clean) log.info("stopped");
   else log.warn("stopped; work that was never acknowledged could not be committed");
-  return outcome;
+  return outcome === EVICTED ? 0 : outcome;
+}
+
+/** A start that hangs, on a database that is silent in the middle of a migration for one, must not make the process deaf to signals. */
+async function orGivenUp(starting: Promise<Node>, ended: Promise<unknown>): Promise<Node> {
+  let done = false;
+  let cancel = () => {};
+  const late = ended.then(
+    () =>
+      new Promise<never>((_, reject) => {
+        const giveUp = () =>
+          reject(
+            new StartGivenUp(
+              `the start was not complete ${START_GRACE_MS / 1_000} s after the signal: given up`,
+            ),
+          );
+        if (!done) cancel = systemClock.schedule(START_GRACE_MS, giveUp);
+      }),
+  );
+  try {
+    return await Promise.race([starting, late]);
+  } finally {
+    done = true;
+    cancel();
+  }
 }
 
 /** Tries until it succeeds, or until the process is to stop. */
@@ -216,6 +251,7 @@ async function startAgain(
     try {
       return await start();
     } catch (error) {
+      if (error instanceof StartGivenUp) throw error;
       log.warn(
         { reason: error instanceof Error ? error.message : String(error) },
         "the node could not join anew",
@@ -314,3 +350,4 @@ async function printToken(args: string[], loadedConfig: () => Config): Promise<n
 }
 
 process.exitCode = await main(process.argv.slice(2));
+endProcessWithin(LINGER_MS);

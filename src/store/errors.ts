@@ -19,6 +19,7 @@ export type StoreStartCode =
   | "cannot-open"
   | "cannot-connect"
   | "version-too-old"
+  | "read-only"
   | "no-postgis"
   | "in-use-by-another-node"
   | "another-cluster"

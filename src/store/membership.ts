@@ -11,7 +11,7 @@ import type { PoolClient } from "pg";
 import { LEASE_MS } from "../cluster/ports.ts";
 import { lockEra } from "./era.ts";
 import { StoreStartError } from "./errors.ts";
-import { bootId, isRunning } from "./process-identity.ts";
+import { bootId, isOfThisBoot, isRunning } from "./process-identity.ts";
 import { inTransaction, type StoreContext } from "./session.ts";
 
 export const LEASE_SECONDS = LEASE_MS / 1_000;
@@ -131,7 +131,7 @@ const ours = new Set<string>();
 
 /** Whether it ran on this machine and its process is gone. */
 function isDead(other: Other): boolean {
-  if (ours.has(other.incarnation) || other.boot_id !== bootId()) return false;
+  if (ours.has(other.incarnation) || !isOfThisBoot(other.boot_id)) return false;
   return other.pid === process.pid || !isRunning(other.pid);
 }
 

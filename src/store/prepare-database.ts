@@ -1,26 +1,51 @@
 /** Brings a database to what this program needs, or says in a sentence why it cannot. */
-import { DatabaseError } from "pg";
+import { DatabaseError, type Pool, type QueryResultRow } from "pg";
+import { StoreAway } from "../actors/ports.ts";
 import { SHARDS } from "../limits.ts";
-import { StoreStartError } from "./errors.ts";
-import { Cluster } from "./model/cluster.ts";
+import { asStoreError, StoreStartError } from "./errors.ts";
 import { MIGRATIONS, type Orm } from "./orm.ts";
+import { inTime, type StoreContext, withClient } from "./session.ts";
 
 const OLDEST_SERVER = 150_000;
 const OLDEST_POSTGIS = [3, 3] as const;
 /** Names an advisory lock; chosen at random. */
 const PREPARING = 7_262_901_137;
+/** Whether the others are done. */
+const LOOK_AGAIN_MS = 100;
 
-/** @param databaseUrl of a server; absent = embedded. @throws StoreStartError */
-export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | undefined): Promise<void> {
+/**
+ * Everything but what is made once (the extension, the schema) has the deadline of the context; what is made may take as long as it needs.
+ * @param databaseUrl of a server; absent = embedded. @throws StoreStartError, StoreAway
+ */
+export async function prepareDatabase(
+  orm: Orm["orm"],
+  context: StoreContext,
+  databaseUrl: string | undefined,
+): Promise<void> {
   const where = databaseUrl === undefined ? "the embedded database" : withoutPassword(databaseUrl);
-  const version = await pool
-    .query<{ number: number }>("SELECT current_setting('server_version_num')::int AS number")
-    .catch((error: Error) => {
-      throw new StoreStartError("cannot-connect", `cannot connect to ${where}: ${reason(error)}`, {
+  await checkServer(context, where);
+  // The embedded database has one connection, and one process.
+  await using _alone = databaseUrl === undefined ? undefined : await waitForTurn(context, where);
+  if (!(await hasPostgis(context))) await makePostgis(context.pool, where);
+  if (databaseUrl !== undefined) await checkPostgisVersion(context, where);
+  if (await isBehind(context)) {
+    try {
+      await orm.migrator.up();
+    } catch (error) {
+      throw new StoreStartError("cannot-open", `${where} could not be migrated: ${reason(error as Error)}`, {
         cause: error,
       });
-    });
-  const { number } = version.rows[0]!;
+    }
+  }
+  await checkCluster(context);
+}
+
+async function checkServer(context: StoreContext, where: string): Promise<void> {
+  const [server] = await select<{ number: number; readOnly: string }>(
+    context,
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('transaction_read_only') AS "readOnly"`,
+  ).catch((error: Error) => cannotConnect(where, error));
+  const { number, readOnly } = server!;
   if (number < OLDEST_SERVER) {
     const found = Math.floor(number / 10_000);
     throw new StoreStartError(
@@ -28,46 +53,48 @@ export async function prepareDatabase({ orm, pool }: Orm, databaseUrl: string | 
       `${where} runs PostgreSQL ${found}, Muster needs 15 or newer`,
     );
   }
-  // The embedded database has one connection, and one process.
-  await using _alone = databaseUrl === undefined ? undefined : await waitForTurn(pool, where);
-  await makePostgis(pool, where);
-  if (databaseUrl !== undefined) await checkPostgisVersion(pool, where);
-  await checkSchema(pool);
-  try {
-    await orm.migrator.up();
-  } catch (error) {
-    throw new StoreStartError("cannot-open", `${where} could not be migrated: ${reason(error as Error)}`, {
-      cause: error,
-    });
+  if (readOnly === "on") {
+    throw new StoreStartError(
+      "read-only",
+      `${where} takes no changes: it is a standby, or set to read only. Give the URL of the one that does (with several hosts: a proxy that finds it)`,
+    );
   }
-  await checkCluster(orm);
 }
 
 /**
  * Nodes that start at once prepare the database one after the other: neither CREATE EXTENSION IF NOT EXISTS nor the migrator is safe against
- * itself. Who dies meanwhile loses the lock with its connection.
+ * itself. Who dies meanwhile loses the lock with its connection. It is asked for again and again, as a statement that waits for it cannot be told from
+ * a server that is silent.
  */
-async function waitForTurn(pool: Orm["pool"], where: string): Promise<AsyncDisposable> {
+async function waitForTurn(context: StoreContext, where: string): Promise<AsyncDisposable> {
+  const { pool, clock } = context;
+  const client = await pool.connect().catch((error: Error) => cannotConnect(where, error));
+  // The connection is ended, not given back: that lets go of the lock whatever happened on it.
+  const turn = { [Symbol.asyncDispose]: async () => client.release(true) };
   try {
-    const client = await pool.connect();
-    try {
-      await client.query("SELECT pg_advisory_lock($1)", [PREPARING]);
-    } catch (error) {
-      client.release(true);
-      throw error;
+    for (;;) {
+      const asked = client.query<{ mine: boolean }>("SELECT pg_try_advisory_lock($1) AS mine", [PREPARING]);
+      const { rows } = await inTime(context, asked);
+      if (rows[0]!.mine) return turn;
+      await new Promise<void>((resolve) => clock.schedule(LOOK_AGAIN_MS, resolve));
     }
-    // The connection is ended, not given back: that lets go of the lock whatever happened on it.
-    return { [Symbol.asyncDispose]: async () => client.release(true) };
   } catch (error) {
-    throw new StoreStartError("cannot-connect", `cannot connect to ${where}: ${reason(error as Error)}`, {
-      cause: error,
-    });
+    client.release(true);
+    return cannotConnect(where, error as Error);
   }
 }
 
+function cannotConnect(where: string, error: Error): never {
+  const cause = error instanceof StoreAway && error.cause instanceof Error ? error.cause : error;
+  throw new StoreStartError("cannot-connect", `cannot connect to ${where}: ${reason(cause)}`, { cause });
+}
+
 /** What the nodes of a database agree on must be what this program does. */
-async function checkCluster(orm: Orm["orm"]): Promise<void> {
-  const cluster = await orm.em.fork().findOne(Cluster, { name: "muster" });
+async function checkCluster(context: StoreContext): Promise<void> {
+  const [cluster] = await select<{ shards: number; hash: string; protocol: number }>(
+    context,
+    "SELECT * FROM cluster WHERE name = 'muster'",
+  );
   if (cluster?.shards === SHARDS && cluster.hash === "fnv-1a-32" && cluster.protocol === 1) return;
   throw new StoreStartError(
     "another-cluster",
@@ -75,10 +102,16 @@ async function checkCluster(orm: Orm["orm"]): Promise<void> {
   );
 }
 
-async function makePostgis(pool: Orm["pool"], where: string): Promise<void> {
+async function hasPostgis(context: StoreContext): Promise<boolean> {
+  return (await select(context, "SELECT FROM pg_extension WHERE extname = 'postgis'")).length > 0;
+}
+
+async function makePostgis(pool: Pool, where: string): Promise<void> {
   try {
     await pool.query("CREATE EXTENSION IF NOT EXISTS postgis");
   } catch (error) {
+    const known = asStoreError(error);
+    if (known instanceof StoreAway) throw known;
     const detail = error instanceof DatabaseError ? error.message : String(error);
     throw new StoreStartError(
       "no-postgis",
@@ -89,24 +122,28 @@ async function makePostgis(pool: Orm["pool"], where: string): Promise<void> {
 }
 
 /** The embedded database's comes with this program; to ask for it would load the library before anything needs it. */
-async function checkPostgisVersion(pool: Orm["pool"], where: string): Promise<void> {
-  const { rows } = await pool.query<{ version: string }>("SELECT postgis_lib_version() AS version");
-  const [major = 0, minor = 0] = rows[0]!.version.split(".").map(Number);
+async function checkPostgisVersion(context: StoreContext, where: string): Promise<void> {
+  const [{ version } = { version: "" }] = await select<{ version: string }>(
+    context,
+    "SELECT postgis_lib_version() AS version",
+  );
+  const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major < OLDEST_POSTGIS[0] || (major === OLDEST_POSTGIS[0] && minor < OLDEST_POSTGIS[1])) {
     throw new StoreStartError(
       "version-too-old",
-      `${where} has PostGIS ${rows[0]!.version}, Muster needs 3.3 or newer`,
+      `${where} has PostGIS ${version}, Muster needs 3.3 or newer`,
     );
   }
 }
 
-/** A schema that a newer program made must not be touched by an older one. */
-async function checkSchema(pool: Orm["pool"]): Promise<void> {
-  const table = await pool.query<{ there: boolean }>(
+/** Whether migrations are missing. A schema that a newer program made must not be touched by an older one. */
+async function isBehind(context: StoreContext): Promise<boolean> {
+  const [table] = await select<{ there: boolean }>(
+    context,
     "SELECT to_regclass('mikro_orm_migrations') IS NOT NULL AS there",
   );
-  if (!table.rows[0]!.there) return;
-  const { rows } = await pool.query<{ name: string }>("SELECT name FROM mikro_orm_migrations ORDER BY id");
+  if (!table!.there) return true;
+  const rows = await select<{ name: string }>(context, "SELECT name FROM mikro_orm_migrations ORDER BY id");
   const known = new Set(MIGRATIONS.map((migration) => migration.migrationName));
   const unknown = rows.find((row) => !known.has(row.name));
   if (unknown !== undefined) {
@@ -115,11 +152,21 @@ async function checkSchema(pool: Orm["pool"]): Promise<void> {
       `the database was migrated by a newer Muster (${unknown.name}): use that one`,
     );
   }
+  return rows.length < MIGRATIONS.length;
 }
 
+async function select<R extends QueryResultRow>(context: StoreContext, sql: string): Promise<R[]> {
+  const { rows } = await withClient(context, (client) => client.query<R>(sql));
+  return rows;
+}
+
+/** A password may also be a parameter, as may that of a key. */
 function withoutPassword(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   if (url.password !== "") url.password = "***";
+  for (const name of [...url.searchParams.keys()]) {
+    if (/password/i.test(name)) url.searchParams.set(name, "***");
+  }
   return url.href;
 }
 

@@ -15,6 +15,11 @@ export function bootId(): string {
   }
 }
 
+/** Whether what was noted at another start was noted on this boot, so that its process can be looked for. */
+export function isOfThisBoot(noted: string): boolean {
+  return noted !== UNKNOWN_BOOT && noted === bootId();
+}
+
 /** Whether there is a process with this id. */
 export function isRunning(pid: number): boolean {
   try {

@@ -19,22 +19,16 @@ export async function withClient<T>(
   context: StoreContext,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
-  const { pool, clock, deadlineMs } = context;
+  const { pool } = context;
   let client: PoolClient;
   try {
     client = await pool.connect();
   } catch (error) {
     throw asConnectError(error);
   }
-  let cancel = () => {};
-  const late = new Promise<never>((_, reject) => {
-    cancel = clock.schedule(deadlineMs, () =>
-      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
-    );
-  });
   let broken = true;
   try {
-    const result = await Promise.race([work(client), late]);
+    const result = await inTime(context, work(client));
     broken = false;
     return result;
   } catch (error) {
@@ -42,8 +36,22 @@ export async function withClient<T>(
     broken = known instanceof StoreAway;
     throw known;
   } finally {
-    cancel();
     client.release(broken);
+  }
+}
+
+/** Waits for `done`, and no longer than the deadline. What is late then ends by itself. @throws StoreAway */
+export async function inTime<T>({ clock, deadlineMs }: StoreContext, done: Promise<T>): Promise<T> {
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.schedule(deadlineMs, () =>
+      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
+    );
+  });
+  try {
+    return await Promise.race([done, late]);
+  } finally {
+    cancel();
   }
 }
 
@@ -51,25 +59,11 @@ export async function withClient<T>(
  * As `withClient`, but the deadline counts from the call: also a connection that is not to be had is not waited for any longer. What is under
  * way then ends by itself. @throws StoreAway
  */
-export async function withinDeadline<T>(
+export function withinDeadline<T>(
   context: StoreContext,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
-  const { clock, deadlineMs } = context;
-  let cancel = () => {};
-  const late = new Promise<never>((_, reject) => {
-    cancel = clock.schedule(deadlineMs, () =>
-      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
-    );
-  });
-  const done = withClient(context, work);
-  // Nobody waits for it once it is late.
-  done.catch(() => {});
-  try {
-    return await Promise.race([done, late]);
-  } finally {
-    cancel();
-  }
+  return inTime(context, withClient(context, work));
 }
 
 /** Runs `work` in a transaction on one connection; only that connection may be used within. */

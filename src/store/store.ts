@@ -95,6 +95,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await using opened = new AsyncDisposableStack();
   let embedded: EmbeddedDatabase | undefined;
   let orm: Orm;
+  let context: StoreContext;
   if (databaseUrl === undefined) {
     const folder = await lockFolder(dataDir, clock);
     opened.defer(() => folder.release());
@@ -110,16 +111,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     folder.onLost((why) => database.lose(why));
     orm = await openOrm({ embedded }, "work");
     opened.defer(() => orm.close());
-    await prepareDatabase(orm, databaseUrl);
+    context = { pool: orm.pool, clock, deadlineMs: EMBEDDED_DEADLINE_MS };
+    await prepareDatabase(orm.orm, context, databaseUrl);
     folder.complete();
   } else {
     mkdirSync(dataDir, { recursive: true });
-    await migrateServer(databaseUrl);
+    await migrateServer(databaseUrl, clock);
     orm = await openOrm({ url: databaseUrl }, "work");
     opened.defer(() => orm.close());
+    context = { pool: orm.pool, clock, deadlineMs: SERVER_DEADLINE_MS };
   }
-  const deadlineMs = embedded === undefined ? SERVER_DEADLINE_MS : EMBEDDED_DEADLINE_MS;
-  const context: StoreContext = { pool: orm.pool, clock, deadlineMs };
   const membership = await join(context, {
     url: options.url,
     version: VERSION,
@@ -150,13 +151,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return store;
 }
 
-/** In a pool of its own, whose statements may take as long as they need. */
-async function migrateServer(databaseUrl: string): Promise<void> {
-  const orm = await openOrm({ url: databaseUrl }, "migration");
+/** In a pool of its own, on whose statements the server sets no limit. */
+export async function migrateServer(databaseUrl: string, clock: Clock): Promise<void> {
+  const { orm, pool, close } = await openOrm({ url: databaseUrl }, "migration");
   try {
-    await prepareDatabase(orm, databaseUrl);
+    await prepareDatabase(orm, { pool, clock, deadlineMs: SERVER_DEADLINE_MS }, databaseUrl);
   } finally {
-    await orm.close();
+    await close();
   }
 }
 

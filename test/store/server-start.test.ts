@@ -1,7 +1,9 @@
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import t from "tap";
 import type { StoreStartCode } from "../../src/store/errors.ts";
 import { LEASE_SECONDS } from "../../src/store/membership.ts";
-import { bootId } from "../../src/store/process-identity.ts";
+import { bootId, UNKNOWN_BOOT } from "../../src/store/process-identity.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
@@ -39,6 +41,28 @@ t.test("a server", async (t) => {
       );
     },
   );
+
+  await t.test("[D14] a password that is a parameter of the URL is not shown either", async (t) => {
+    const nowhere =
+      "postgresql://someone@127.0.0.1:1/muster?password=secret&sslpassword=secret&application_name=x";
+    await t.rejects(open({ dataDir, databaseUrl: nowhere }), {
+      code: "cannot-connect",
+      message: /muster\?password=\*\*\*&sslpassword=\*\*\*&application_name=x: /,
+    });
+  });
+
+  await t.test("[D14] a database that takes no changes is refused with a sentence of its own", async (t) => {
+    const name = new URL(url).pathname.slice(1);
+    await execute(url, `ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    await t.rejects(
+      open({ dataDir, databaseUrl: url }),
+      refused("read-only", /takes no changes: it is a standby, or set to read only/),
+    );
+    await execute(
+      url,
+      `BEGIN READ WRITE; ALTER DATABASE ${name} RESET default_transaction_read_only; COMMIT`,
+    );
+  });
 
   await t.test("[D14] a user who may not create PostGIS is told what to do", async (t) => {
     await execute(url, "DROP EXTENSION postgis");
@@ -106,6 +130,38 @@ t.test("a server", async (t) => {
       await store.close();
     },
   );
+
+  await t.test("[D19] where boots cannot be told apart, nobody's process is taken for gone", async (t) => {
+    const { readFileSync } = fs;
+    const restore = () => {
+      fs.readFileSync = readFileSync;
+      syncBuiltinESMExports();
+    };
+    t.teardown(restore);
+    // As on macOS, which has no /proc.
+    fs.readFileSync = ((...args: Parameters<typeof readFileSync>) => {
+      if (String(args[0]).startsWith("/proc/")) throw new Error("no such file");
+      return readFileSync(...args);
+    }) as typeof readFileSync;
+    syncBuiltinESMExports();
+    t.equal(bootId(), UNKNOWN_BOOT);
+    const other = await pretend({ pid: NOBODY, bootId: bootId(), lease: "1 hour" });
+    const renewed = setInterval(() => {
+      void execute(
+        url,
+        "UPDATE node SET lease_until = lease_until + interval '1 second' WHERE incarnation = $1",
+        [other],
+      );
+    }, 200);
+    t.teardown(() => clearInterval(renewed));
+    await t.rejects(
+      open({ dataDir, databaseUrl: url }),
+      refused("in-use-by-another-node", /in use by the node at http:\/\/elsewhere/),
+    );
+    clearInterval(renewed);
+    t.same(await execute(url, "SELECT down FROM fence WHERE incarnation = $1", [other]), [{ down: false }]);
+    await execute(url, "UPDATE fence SET down = true WHERE incarnation = $1", [other]);
+  });
 
   await t.test("[D18] a node that was evicted is told, and writes nothing any more", async (t) => {
     const store = await open({ dataDir, databaseUrl: url });

@@ -9,6 +9,8 @@ export class CutProxy {
   readonly #sockets = new Set<Socket>();
   /** `pass` = as if it were not there; `refuse` = connections end at once; `silent` = bytes are taken and nothing comes back. */
   mode: "pass" | "refuse" | "silent" = "pass";
+  /** Goes silent when a client says something with this in it. */
+  silentAt: string | undefined;
 
   private constructor(target: URL) {
     this.#target = target;
@@ -53,6 +55,7 @@ export class CutProxy {
       });
     }
     client.on("data", (chunk) => {
+      if (this.silentAt !== undefined && chunk.includes(this.silentAt)) this.mode = "silent";
       if (this.mode !== "silent") server.write(chunk);
     });
     server.on("data", (chunk) => {

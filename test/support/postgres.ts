@@ -4,8 +4,8 @@ import { chownSync, mkdtempSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
-import { openOrm } from "../../src/store/orm.ts";
-import { prepareDatabase } from "../../src/store/prepare-database.ts";
+import { systemClock } from "../../src/clock.ts";
+import { migrateServer } from "../../src/store/store.ts";
 import { madeOnce } from "./made-once.ts";
 import {
   execute,
@@ -152,9 +152,7 @@ async function original(bin: string, user: { uid: number; gid: number } | undefi
       await execute(server.url("postgres"), `CREATE DATABASE ${WITH_POSTGIS}`);
       await execute(server.url(WITH_POSTGIS), "CREATE EXTENSION postgis");
       await execute(server.url("postgres"), `CREATE DATABASE ${MIGRATED} TEMPLATE ${WITH_POSTGIS}`);
-      const url = server.url(MIGRATED);
-      const orm = await openOrm({ url }, "migration");
-      await prepareDatabase(orm, url).finally(() => orm.close());
+      await migrateServer(server.url(MIGRATED), systemClock);
     } finally {
       await server.stop();
     }

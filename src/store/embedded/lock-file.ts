@@ -15,7 +15,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../clock.ts";
-import { bootId, isRunning, startOf, UNKNOWN_BOOT } from "../process-identity.ts";
+import { bootId, isOfThisBoot, isRunning, startOf } from "../process-identity.ts";
 
 export interface Holder {
   pid: number;
@@ -191,7 +191,7 @@ function touchedAt(path: string): number | undefined {
 
 /** Whether its process can be looked for from here; nobody's needs no look. */
 export function isHere(holder: Holder): boolean {
-  return holder.pid === 0 || (holder.bootId === bootId() && holder.bootId !== UNKNOWN_BOOT);
+  return holder.pid === 0 || isOfThisBoot(holder.bootId);
 }
 
 function isAlive(holder: Holder): boolean {
