@@ -12,9 +12,16 @@ import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
 import { fullRecord } from "../picture/record.ts";
-import type { StretchPage, StretchQuery, TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
+import type {
+  StretchPage,
+  StretchQuery,
+  TailPage,
+  TailQuery,
+  ThenQuery,
+  TrackTails,
+} from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
-import { cutRecords, cutStretches, cutTail } from "./cut-answer.ts";
+import { cutRecords, cutStretches, cutTail, cutWay } from "./cut-answer.ts";
 import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
@@ -98,13 +105,19 @@ export class Scatter implements EntityQueries, TrackTails {
     return { pages: answers.flatMap(({ page }) => page ?? []), missing };
   }
 
-  async of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }> {
-    const { answers, missing } = await this.#ask({ is: "tail", id, known });
-    // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
-    const tails = answers.map(({ segments = [] }) => segments.map(asSent));
-    const end = (tail: Segment[]) => tail.at(-1)?.points.at(-1)?.t ?? -Infinity;
-    const segments = tails.reduce((most, tail) => (end(tail) > end(most) ? tail : most), []);
-    return { segments, missing };
+  async of({ id, known, ...bounds }: TailQuery): Promise<{ segments: Segment[]; missing: number[] }> {
+    const [from, to, after] = [bounds.from, bounds.to, bounds.after].map(unlessInfinite);
+    const told: Segment[] = [];
+    // The newest first: what is oldest becomes rows first, so that what has become some meanwhile is not missed.
+    for (let before: number | undefined; ; before = told[0].points[0].t) {
+      const { answers, missing } = await this.#ask({ is: "tail", id, known, from, to, after, before });
+      // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
+      const end = ({ segments }: Answer) => segments?.at(-1)?.points.at(-1)?.t ?? -Infinity;
+      const [most] = answers.sort((a, b) => end(b) - end(a) || 0);
+      const segments = (most?.segments ?? []).filter(({ points }) => points[0].t < (before ?? Infinity));
+      told.unshift(...segments.map(asSent));
+      if (missing.length > 0 || !most.more || segments.length === 0) return { segments: told, missing };
+    }
   }
 
   async during(
@@ -140,8 +153,12 @@ export class Scatter implements EntityQueries, TrackTails {
     if (message.is === "query") {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
+      // The way of an entity is cut only on its way to others: it is made anew for each piece.
       if (isLater(query)) void this.#later(query).then(send);
-      else send(this.answer(query));
+      else if (query.is === "tail") {
+        const answer = this.answer(query);
+        send({ ...answer, ...cutWay(answer.segments!, query) });
+      } else send(this.answer(query));
       return;
     }
     const asking = this.#pending.get(message.n);
@@ -292,6 +309,11 @@ function shardsOf(query: Question): readonly number[] {
 
 function isLater(query: EntityQuery): query is LaterQuery {
   return query.is === "then" || query.is === "during" || query.is === "forget";
+}
+
+/** JSON has no infinite numbers. */
+function unlessInfinite(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined;
 }
 
 /** What JSON makes of unknown numbers, undone. */

@@ -58,7 +58,7 @@ export class History {
    * @param after only segments that begin after this, Unix ms. @throws StoreAway
    */
   async *of(query: TrackQuery, after = -Infinity): AsyncGenerator<Segment, { missing: number[] }> {
-    const { segments, missing } = await this.#tails.of(query.id, query.known);
+    const { segments, missing } = await this.#tails.of({ ...query, after });
     const tail = segments
       .map((segment) => asKnown(segment, query.known))
       .filter((segment) => segment !== undefined)

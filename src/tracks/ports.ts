@@ -46,6 +46,12 @@ export interface TrackQuery {
   known?: number;
 }
 
+/** What is asked of those who have an entity's way in memory. */
+export interface TailQuery extends TrackQuery {
+  /** Only segments that begin after this, Unix ms; −∞ = all. */
+  after: number;
+}
+
 /** All that entities did in a stretch of time. */
 export interface StretchQuery {
   /** Unix ms, both ends included. */
@@ -74,8 +80,11 @@ export interface TrackStore {
 /** What all owners have in memory. */
 export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
-  /** Of one entity as it was known then, by ascending time; of an open segment what there is. @param known Unix ms */
-  of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }>;
+  /**
+   * Of one entity as it was known then, by ascending time; of an open segment what there is. What is not asked for is there too, but may have no
+   * more than when and where it begins and ends: what is in memory takes the place of rows.
+   */
+  of(query: TailQuery): Promise<{ segments: Segment[]; missing: number[] }>;
   /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
   during(
     query: StretchQuery & { after?: string; limit: number },

@@ -221,6 +221,8 @@ t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => 
       { ...list, bbox: [1, 2, 3] },
       { ...list, bbox: [1, 2, 3, null] },
       { ...list, after: 1 },
+      { is: "tail", id: "e7", before: "1" },
+      { is: "tail", id: "e7", to: null },
       { ...list, shards: 1 },
       { ...list, shards: [SHARDS] },
       { ...list, shards: Array(SHARDS + 1).fill(1) },
