@@ -22,6 +22,7 @@ import type {
 } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
 import { cutRecords, cutStretches, cutTail, cutWay } from "./cut-answer.ts";
+import type { MemberLog } from "./member.ts";
 import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
@@ -31,6 +32,8 @@ const DEADLINE_MS = 2_000;
 const PAUSE_MS = 50;
 /** Queries of other nodes and to other nodes that are under way. */
 const MAX_QUERIES = 1_000;
+/** Between two lines of the log about what failed: its cause is mostly in all questions of its kind. */
+const LOG_FAILURES_MS = 1_000;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 /** What all nodes say together. */
@@ -61,6 +64,7 @@ export interface ScatterOptions {
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
+  log: Pick<MemberLog, "warn">;
 }
 
 /** Queries that take many slices of the loop, or wait for others. */
@@ -82,7 +86,9 @@ export class Scatter implements EntityQueries, TrackTails {
   readonly #options: ScatterOptions;
   readonly #pending = new Map<number, Asking>();
   #n = 0;
-  readonly stats = { malformed: 0 };
+  /** Monotonic ms. */
+  #loggedAt = -Infinity;
+  readonly stats = { malformed: 0, failed: 0 };
 
   constructor(options: ScatterOptions) {
     this.#options = options;
@@ -154,7 +160,10 @@ export class Scatter implements EntityQueries, TrackTails {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
       // The way of an entity is cut only on its way to others: it is made anew for each piece.
-      if (isLater(query)) void this.#later(query).then(send);
+      if (isLater(query))
+        this.#later(query)
+          .then(send)
+          .catch((err) => this.#failed(err));
       else if (query.is === "tail") {
         const answer = this.answer(query);
         send({ ...answer, ...cutWay(answer.segments!, query) });
@@ -165,6 +174,19 @@ export class Scatter implements EntityQueries, TrackTails {
     if (asking === undefined || !asking.waiting.delete(from)) return;
     asking.take(message.answer);
     asking.taken();
+  }
+
+  /** A question of another node is lost, as the bus may lose any. */
+  #failed(err: unknown): void {
+    const { clock, log } = this.#options;
+    this.stats.failed += 1;
+    const now = clock.monotonic();
+    if (now - this.#loggedAt < LOG_FAILURES_MS) return;
+    this.#loggedAt = now;
+    log.warn(
+      { err, failures: this.stats.failed },
+      "a question of another node could not be answered and is lost",
+    );
   }
 
   /** What this node has to say. */

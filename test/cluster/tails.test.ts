@@ -72,6 +72,7 @@ function clustered(seconds: number, closed: readonly number[], has = isOwner) {
       new Map(owners.flatMap((owner, shard) => (owner === node ? [[shard, 1] as const] : [])));
     scatters.push(
       new Scatter({
+        log: { warn: () => {} },
         ...{ picture: table.picture, tails: new LocalTails(table, clock), clock, open },
         nodeOf: (shard) => (owners[shard] === undefined ? undefined : `${owners[shard]}`),
         others: () => ["0", "1", "2"].filter((other) => other !== `${node}`),
@@ -260,6 +261,7 @@ t.test("[Q8] of a way that is told in pieces nothing is missing that becomes a r
   const all = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 1]));
   const node = (self: number, scatters: Scatter[]): Scatter =>
     new Scatter({
+      log: { warn: () => {} },
       ...{ picture: table.picture, clock, others: () => [`${1 - self}`], nodeOf: () => undefined },
       tails: { of } as unknown as LocalTails,
       open: () => (self === 0 ? new Map() : all),
