@@ -57,7 +57,7 @@ export class LocalTails {
     const missing = () => this.#table.shards.map(({ index }) => index).filter((index) => !isOpen(index));
     return {
       at: async (query) => ({ pages: [await this.at(query, isOpen)], missing: missing() }),
-      of: async (id, known) => ({
+      of: async ({ id, known }) => ({
         segments: this.of(id, known),
         missing: missing().filter((shard) => shard === shardOf(id)),
       }),

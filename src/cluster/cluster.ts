@@ -163,6 +163,7 @@ export class Cluster {
         // A node that stands still may have been evicted already.
         open: () => (this.member.lease.open ? this.member.ledger.mine("open") : NO_SHARDS),
         others: () => this.#others(),
+        log: this.#options.log,
         nodeOf: (shard) => this.routing.nodeOf(shard),
         send: (node, message) => this.#publishControl(inboxOf(name, node), CONTROL.query, message),
       }),

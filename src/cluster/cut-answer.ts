@@ -4,6 +4,8 @@ import { shorten, shortenStretches } from "../actors/local-tails.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type EntityRecord, fullRecord } from "../picture/record.ts";
 import type { StretchPage, TailPage } from "../tracks/ports.ts";
+import type { Segment } from "../tracks/segment.ts";
+import type { TailBounds } from "./query-message.ts";
 
 /** Of what is told in one answer, as JSON in UTF-8. */
 const MAX_ANSWER_BYTES = 2 * 2 ** 20;
@@ -41,6 +43,30 @@ export function cutTail(page: TailPage): TailPage {
   );
   if (end >= 0) shorten(page, Math.max(1, end));
   return page;
+}
+
+/** Of a way what is asked for, and as much of it as a message holds: the newest, and all that begins at the same time. */
+export function cutWay(
+  way: readonly Segment[],
+  { from = -Infinity, to = Infinity, after = -Infinity, before = Infinity }: TailBounds,
+): { segments: Segment[]; more: boolean } {
+  const isAsked = ({ points }: Segment) =>
+    points[0].t <= to && points[0].t > after && points.at(-1)!.t >= from;
+  const segments = way
+    .filter(({ points }) => points[0].t < before)
+    .map((segment) => (isAsked(segment) ? segment : outline(segment)));
+  const end = endOfMessage(segments.toReversed(), 0);
+  if (end < 0) return { segments, more: false };
+  let begin = segments.length - Math.max(1, end);
+  while (begin > 0 && segments[begin - 1].points[0].t === segments[begin].points[0].t) begin -= 1;
+  return { segments: segments.slice(begin), more: begin > 0 };
+}
+
+/** Of a segment when and where it begins and ends. */
+function outline(segment: Segment): Segment {
+  const { points } = segment;
+  const ends = points.length > 2 ? [points[0], points.at(-1)!] : points;
+  return { ...segment, attributes: "", labels: [], fences: [], points: ends };
 }
 
 /** The first item that a message has no room for, −1 if it has for all. @param bytes what else is in it */

@@ -15,11 +15,22 @@ export type EntityQuery = {
   | { is: "one"; id: string }
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
-  | { is: "tail"; id: string; known?: number }
+  | ({ is: "tail"; id: string; known?: number } & TailBounds)
   | ({ is: "during"; after?: string; limit: number } & StretchQuery)
   /** Not a question: the events of an entity are deleted, nothing of them may stay in memory. */
   | { is: "forget"; id: string }
 );
+
+/** Of an entity's way, Unix ms; absent = without end. */
+export interface TailBounds {
+  /** Beyond these, both included, only when and where segments begin and end is told. */
+  from?: number;
+  to?: number;
+  /** So are those that do not begin after this. */
+  after?: number;
+  /** Only segments that begin before this. */
+  before?: number;
+}
 
 /** What one node says. */
 export interface Answer {
@@ -27,7 +38,7 @@ export interface Answer {
   records: EntityRecord[];
   /** Metres, of `near`; one for each record. */
   distances?: number[];
-  /** There are others beyond the last record. */
+  /** There are others beyond the last record; of `tail`, before the first segment. */
   more: boolean;
   /** Shards it answered for, with their epochs. */
   shards: [number, number][];
@@ -57,7 +68,11 @@ function isQuery(value: unknown): boolean {
   const { is, shards, id, bbox, limit, after, lon, lat, radius, k, kinds, states, known } = value;
   if (shards !== undefined && !(isListOf(shards, isIndex) && shards.length <= SHARDS)) return false;
   const isKnown = known === undefined || isNumber(known);
-  if (is === "tail") return typeof id === "string" && isKnown;
+  if (is === "tail") {
+    const bounds = [value.from, value.to, after, value.before];
+    const fits = bounds.every((bound) => bound === undefined || isNumber(bound));
+    return typeof id === "string" && isKnown && fits;
+  }
   if (is === "one" || is === "forget") return typeof id === "string";
   if (is === "during") return isStretchQuery(value);
   if (!isNames(kinds) || !isNames(states)) return false;

@@ -12,9 +12,17 @@ import { SHARDS } from "../limits.ts";
 import type { Picture } from "../picture/picture.ts";
 import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
 import { fullRecord } from "../picture/record.ts";
-import type { StretchPage, StretchQuery, TailPage, ThenQuery, TrackTails } from "../tracks/ports.ts";
+import type {
+  StretchPage,
+  StretchQuery,
+  TailPage,
+  TailQuery,
+  ThenQuery,
+  TrackTails,
+} from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
-import { cutRecords, cutStretches, cutTail } from "./cut-answer.ts";
+import { cutRecords, cutStretches, cutTail, cutWay } from "./cut-answer.ts";
+import type { MemberLog } from "./member.ts";
 import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
 import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
 
@@ -24,6 +32,8 @@ const DEADLINE_MS = 2_000;
 const PAUSE_MS = 50;
 /** Queries of other nodes and to other nodes that are under way. */
 const MAX_QUERIES = 1_000;
+/** Between two lines of the log about what failed: its cause is mostly in all questions of its kind. */
+const LOG_FAILURES_MS = 1_000;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 /** What all nodes say together. */
@@ -54,6 +64,7 @@ export interface ScatterOptions {
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
+  log: Pick<MemberLog, "warn">;
 }
 
 /** Queries that take many slices of the loop, or wait for others. */
@@ -75,7 +86,9 @@ export class Scatter implements EntityQueries, TrackTails {
   readonly #options: ScatterOptions;
   readonly #pending = new Map<number, Asking>();
   #n = 0;
-  readonly stats = { malformed: 0 };
+  /** Monotonic ms. */
+  #loggedAt = -Infinity;
+  readonly stats = { malformed: 0, failed: 0 };
 
   constructor(options: ScatterOptions) {
     this.#options = options;
@@ -98,13 +111,19 @@ export class Scatter implements EntityQueries, TrackTails {
     return { pages: answers.flatMap(({ page }) => page ?? []), missing };
   }
 
-  async of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }> {
-    const { answers, missing } = await this.#ask({ is: "tail", id, known });
-    // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
-    const tails = answers.map(({ segments = [] }) => segments.map(asSent));
-    const end = (tail: Segment[]) => tail.at(-1)?.points.at(-1)?.t ?? -Infinity;
-    const segments = tails.reduce((most, tail) => (end(tail) > end(most) ? tail : most), []);
-    return { segments, missing };
+  async of({ id, known, ...bounds }: TailQuery): Promise<{ segments: Segment[]; missing: number[] }> {
+    const [from, to, after] = [bounds.from, bounds.to, bounds.after].map(unlessInfinite);
+    const told: Segment[] = [];
+    // The newest first: what is oldest becomes rows first, so that what has become some meanwhile is not missed.
+    for (let before: number | undefined; ; before = told[0].points[0].t) {
+      const { answers, missing } = await this.#ask({ is: "tail", id, known, from, to, after, before });
+      // While its shard is handed over two nodes may answer: the one that has more of it, has all of it.
+      const end = ({ segments }: Answer) => segments?.at(-1)?.points.at(-1)?.t ?? -Infinity;
+      const [most] = answers.sort((a, b) => end(b) - end(a) || 0);
+      const segments = (most?.segments ?? []).filter(({ points }) => points[0].t < (before ?? Infinity));
+      told.unshift(...segments.map(asSent));
+      if (missing.length > 0 || !most.more || segments.length === 0) return { segments: told, missing };
+    }
   }
 
   async during(
@@ -140,14 +159,34 @@ export class Scatter implements EntityQueries, TrackTails {
     if (message.is === "query") {
       const { n, query } = message;
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
-      if (isLater(query)) void this.#later(query).then(send);
-      else send(this.answer(query));
+      // The way of an entity is cut only on its way to others: it is made anew for each piece.
+      if (isLater(query))
+        this.#later(query)
+          .then(send)
+          .catch((err) => this.#failed(err));
+      else if (query.is === "tail") {
+        const answer = this.answer(query);
+        send({ ...answer, ...cutWay(answer.segments!, query) });
+      } else send(this.answer(query));
       return;
     }
     const asking = this.#pending.get(message.n);
     if (asking === undefined || !asking.waiting.delete(from)) return;
     asking.take(message.answer);
     asking.taken();
+  }
+
+  /** A question of another node is lost, as the bus may lose any. */
+  #failed(err: unknown): void {
+    const { clock, log } = this.#options;
+    this.stats.failed += 1;
+    const now = clock.monotonic();
+    if (now - this.#loggedAt < LOG_FAILURES_MS) return;
+    this.#loggedAt = now;
+    log.warn(
+      { err, failures: this.stats.failed },
+      "a question of another node could not be answered and is lost",
+    );
   }
 
   /** What this node has to say. */
@@ -292,6 +331,11 @@ function shardsOf(query: Question): readonly number[] {
 
 function isLater(query: EntityQuery): query is LaterQuery {
   return query.is === "then" || query.is === "during" || query.is === "forget";
+}
+
+/** JSON has no infinite numbers. */
+function unlessInfinite(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined;
 }
 
 /** What JSON makes of unknown numbers, undone. */

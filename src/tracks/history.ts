@@ -92,7 +92,7 @@ export class History {
   /** As `of`, of each version also what was not known yet. */
   async *#counting(query: TrackQuery, after: number): AsyncGenerator<Segment, { missing: number[] }> {
     const { from, to } = query;
-    const { segments, missing } = await this.#tails.of(query.id, query.known);
+    const { segments, missing } = await this.#tails.of({ ...query, after });
     // Whatever is asked for: a row may be the hold that what goes on elsewhere takes the place of.
     const begun = new Set(segments.map(({ points }) => points[0].t));
     const [first] = segments;

@@ -46,6 +46,12 @@ export interface TrackQuery {
   known?: number;
 }
 
+/** What is asked of those who have an entity's way in memory. */
+export interface TailQuery extends TrackQuery {
+  /** Only segments that begin after this, Unix ms; −∞ = all. */
+  after: number;
+}
+
 /** All that entities did in a stretch of time. */
 export interface StretchQuery {
   /** Unix ms, both ends included. */
@@ -75,10 +81,10 @@ export interface TrackStore {
 export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
   /**
-   * Of one entity the versions that were known then, by ascending time; what is open as the hold that it will be if nothing more is heard.
-   * @param known Unix ms
+   * Of one entity the versions that were known then, by ascending time; what is open as the hold that it will be if nothing more is heard. What is not
+   * asked for is there too, but may have no more than when and where it begins and ends: what is in memory takes the place of rows.
    */
-  of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }>;
+  of(query: TailQuery): Promise<{ segments: Segment[]; missing: number[] }>;
   /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
   during(
     query: StretchQuery & { after?: string; limit: number },

@@ -33,8 +33,12 @@ export function tailsOf(picture: Picture, clock: FakeClock): LocalTails {
   return new LocalTails(new EntityTable(picture), clock);
 }
 
-/** Shard s is open at node s mod count, under epoch 1, until it is moved. Each node also shows all other entities, as mirrors. */
-export function cluster(count: number, places: readonly Place[]) {
+const brokenTails = {
+  at: () => Promise.reject(new Error("broken")),
+} as unknown as LocalTails;
+
+/** Shard s is open at node s mod count, under epoch 1, until it is moved. Each node also shows all other entities, as mirrors. @param broken a node that cannot read its tails */
+export function cluster(count: number, places: readonly Place[], broken?: number) {
   const clock = new FakeClock();
   const silent = new Set<string>();
   /** Shards that nobody has open. */
@@ -44,6 +48,7 @@ export function cluster(count: number, places: readonly Place[]) {
   const forgotten: string[] = [];
   /** Questions, in order. */
   const asked: { to: string; message: Extract<QueryMessage, { is: "query" }> }[] = [];
+  const logged: object[] = [];
   const pictures: Picture[] = [];
   const scatters: Scatter[] = [];
   for (let node = 0; node < count; node++) {
@@ -54,12 +59,13 @@ export function cluster(count: number, places: readonly Place[]) {
     scatters.push(
       new Scatter({
         picture,
-        tails: tailsOf(picture, clock),
+        tails: broken === node ? brokenTails : tailsOf(picture, clock),
         open: () =>
           new Map(
             owners.map(({ epoch }, shard) => [shard, epoch] as const).filter(([shard]) => isOpen(shard)),
           ),
         clock,
+        log: { warn: (details) => logged.push({ node, ...details }) },
         forget: (id) =>
           new Promise((resolve) => {
             clock.schedule(5, () => resolve(void forgotten.push(`${node} ${id}`)));
@@ -98,5 +104,5 @@ export function cluster(count: number, places: readonly Place[]) {
     await clock.advance(5_000);
     return promise;
   };
-  return { scatters, whole, silent, closed, asked, forgotten, move, settled, clock };
+  return { scatters, whole, silent, closed, asked, logged, forgotten, move, settled, clock };
 }

@@ -151,6 +151,7 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
       picture.columns.epoch.set(picture.find("e1"), epoch);
       const shards = Array.from({ length: SHARDS }, (_, shard) => shard).filter((shard) => shard !== without);
       return new Scatter({
+        log: { warn: () => {} },
         ...{ picture, tails: tailsOf(picture, clock), clock },
         open: () => new Map(shards.map((shard) => [shard, epoch])),
         others: () => [],
@@ -162,6 +163,7 @@ t.test("[Q4] of two answers for one shard the newer record counts", async (t) =>
     const nodes = { old: node(one, 1, 9), now: node(other, 2, 3) };
     const picture = new Picture();
     const scatter: Scatter = new Scatter({
+      log: { warn: () => {} },
       ...{ picture, tails: tailsOf(picture, clock), clock },
       open: () => new Map(),
       others: () => order,
@@ -221,6 +223,8 @@ t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => 
       { ...list, bbox: [1, 2, 3] },
       { ...list, bbox: [1, 2, 3, null] },
       { ...list, after: 1 },
+      { is: "tail", id: "e7", before: "1" },
+      { is: "tail", id: "e7", to: null },
       { ...list, shards: 1 },
       { ...list, shards: [SHARDS] },
       { ...list, shards: Array(SHARDS + 1).fill(1) },
@@ -245,4 +249,21 @@ t.test("[Q6] what is neither a question nor an answer is dropped", async (t) => 
   t.equal(scatter.stats.malformed, bodies.length);
   const { missing } = await settled(asked);
   t.equal(missing.length, SHARDS / 2, "like a node that said nothing");
+});
+
+t.test("[Q9] a question that a node fails to answer is lost, and nothing else", async (t) => {
+  const { scatters, settled, logged, clock } = cluster(2, [], 1);
+  const query = { t: clock.now(), limit: 1 };
+  const odd = Array.from({ length: SHARDS / 2 }, (_, i) => 2 * i + 1);
+  const both = [scatters[0].at(query), scatters[0].at(query)];
+  t.strictSame(
+    (await settled(Promise.all(both))).map(({ missing }) => missing),
+    [odd, odd],
+  );
+  t.strictSame(scatters[1].stats, { malformed: 0, failed: 2 });
+  t.match(logged, [{ node: 1, err: { message: "broken" }, failures: 1 }]);
+  t.equal(logged.length, 1, "once a second at most");
+  const refused = t.rejects(scatters[1].at(query), { message: "broken" });
+  await settled(refused);
+  t.strictSame((await settled(scatters[1].list({ limit: 1 }))).missing, []);
 });

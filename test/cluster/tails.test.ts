@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import t from "tap";
 import { EntityTable } from "../../src/actors/entity-table.ts";
 import { LocalTails } from "../../src/actors/local-tails.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { Scatter } from "../../src/cluster/scatter.ts";
-import { SHARDS } from "../../src/limits.ts";
+import { MAX_BUS_MESSAGE_BYTES, SHARDS } from "../../src/limits.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { roundDegrees } from "../../src/picture/record.ts";
 import { History } from "../../src/tracks/history.ts";
 import { compareIds } from "../../src/tracks/id-order.ts";
-import type { ThenRecord, TrackStore } from "../../src/tracks/ports.ts";
+import type { ThenRecord, TrackQuery, TrackStore } from "../../src/tracks/ports.ts";
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -53,37 +54,57 @@ function tableOf(seconds: number, has: (id: string) => boolean): EntityTable {
   return table;
 }
 
-/** Each shard is open in one node. @param moves more than one node may have it */
-function clustered(seconds: number, closed: readonly number[], moves = false) {
+const isOwner = (id: string, node: number) => shardOf(id) % NODES === node;
+
+/** Each shard is open in one node. @param has who is in a node's memory */
+function clustered(seconds: number, closed: readonly number[], has = isOwner) {
   const clock = new FakeClock();
   const scatters: Scatter[] = [];
+  /** Of the messages. */
+  const longest = { bytes: 0 };
   /** By shard, with epochs of 1; undefined = nobody. */
   const owners = Array.from({ length: SHARDS }, (_, shard): number | undefined =>
     closed.includes(shard) ? undefined : shard % NODES,
   );
   for (let node = 0; node < NODES; node++) {
-    const table = tableOf(seconds, (id) => moves || shardOf(id) % NODES === node);
+    const table = tableOf(seconds, (id) => has(id, node));
     const open = () =>
       new Map(owners.flatMap((owner, shard) => (owner === node ? [[shard, 1] as const] : [])));
     scatters.push(
       new Scatter({
+        log: { warn: () => {} },
         ...{ picture: table.picture, tails: new LocalTails(table, clock), clock, open },
         nodeOf: (shard) => (owners[shard] === undefined ? undefined : `${owners[shard]}`),
         others: () => ["0", "1", "2"].filter((other) => other !== `${node}`),
         send: (to, message) => {
           const text = JSON.stringify(message);
+          longest.bytes = Math.max(longest.bytes, Buffer.byteLength(text));
+          // As the cluster has it.
+          if (Buffer.byteLength(text) > MAX_BUS_MESSAGE_BYTES) return;
           clock.schedule(1, () => scatters[Number(to)].heard(`${node}`, JSON.parse(text)));
         },
       }),
     );
   }
-  return { clock, owners, history: new History(NO_ROWS, scatters[0]) };
+  const histories = scatters.map((scatter) => new History(NO_ROWS, scatter));
+  return { clock, owners, longest, histories, history: histories[0] };
 }
 
 /** @param ms as long as the other nodes may take, by default what they take. */
 async function answered<T>(clock: FakeClock, answer: Promise<T>, ms = 5): Promise<T> {
   await clock.advance(ms);
   return answer;
+}
+
+/** @param count segments, at most */
+async function wayOf(from: History, query: TrackQuery, after?: number, count = Infinity): Promise<Segment[]> {
+  const found: Segment[] = [];
+  const way = from.of(query, after);
+  for (let next = await way.next(); ; next = await way.next()) {
+    if (next.done) assert.deepEqual(next.value, { missing: [] });
+    if (next.done || found.length === count) return found;
+    found.push(next.value);
+  }
 }
 
 const query = fc.record(
@@ -139,11 +160,7 @@ t.test("[TR15] [TR22] what was, over all nodes, is what one node with everything
     { numRuns: 100 },
   );
   for (const id of IDS) {
-    const way = async (from: History) => {
-      const found: Segment[] = [];
-      for await (const segment of from.of({ id, from: -Infinity, to: Infinity })) found.push(segment);
-      return found;
-    };
+    const way = (from: History) => wayOf(from, { id, from: -Infinity, to: Infinity });
     const segments = await answered(clock, way(history));
     t.ok(segments.length > 3);
     t.strictSame(segments, await way(alone));
@@ -165,7 +182,7 @@ t.test("[TR15] shards that nobody answers for are missing", async (t) => {
 t.test("[TR15, Q7] what was is told whole also while shards change hands", async (t) => {
   const table = tableOf(200, () => true);
   const alone = new History(NO_ROWS, new LocalTails(table, new FakeClock()).alone);
-  const { clock, owners, history } = clustered(200, [], true);
+  const { clock, owners, history } = clustered(200, [], () => true);
   /** All entities' shards are handed over to the next node, each with another pause. */
   const moving = <T>(ask: () => Promise<T>): Promise<T> => {
     for (const [i, shard] of IDS.map(shardOf).entries()) {
@@ -196,16 +213,84 @@ t.test("[TR15, Q7] what was is told whole also while shards change hands", async
     return found.sort((a, b) => compareIds(a.id, b.id) || a.first - b.first);
   };
   t.strictSame(await moving(() => ways(history, undefined)), await ways(alone, undefined));
-  const way = async (from: History) => {
-    const found: Segment[] = [];
-    for await (const segment of from.of({ id: "e5", from: -Infinity, to: Infinity })) found.push(segment);
-    return found;
-  };
+  const way = (from: History) => wayOf(from, { id: "e5", from: -Infinity, to: Infinity });
   t.strictSame(await moving(() => way(history)), await way(alone));
   owners[shardOf("a")] = undefined;
   const others = IDS.filter((id) => id !== "a");
   const playback = await answered(clock, ways(history, others));
   t.strictSame(playback, await ways(alone, others), "what is missing concerns only those who ask for it");
+});
+
+t.test("[Q8] a way that is too long for a message is told whole, and alike by all nodes", async (t) => {
+  const seconds = 40_000;
+  const { clock, histories, longest } = clustered(
+    seconds,
+    [],
+    (id, node) => id === "e5" && isOwner(id, node),
+  );
+  const alone = new History(
+    NO_ROWS,
+    new LocalTails(
+      tableOf(seconds, (id) => id === "e5"),
+      new FakeClock(),
+    ).alone,
+  );
+  const asked = async (query: Partial<TrackQuery>, after?: number, count?: number) => {
+    const all = { id: "e5", from: -Infinity, to: Infinity, ...query };
+    const expected = await wayOf(alone, all, after, count);
+    longest.bytes = 0;
+    for (const history of histories) {
+      const found = await answered(clock, wayOf(history, all, after, count), 100);
+      t.equal(found.length, expected.length);
+      assert.deepEqual(found, expected);
+    }
+    return expected.length;
+  };
+  t.ok((await asked({})) > 700);
+  t.ok(longest.bytes > 2_000_000 && longest.bytes < 2.2e6, `${longest.bytes} bytes in pieces`);
+  const noon = START + 20_000_500;
+  t.equal(await asked({ from: noon, to: noon }), 1);
+  t.ok(longest.bytes < 1_000_000, `${longest.bytes} bytes, for an instant`);
+  t.equal(await asked({ from: noon, to: noon + 60_000, known: noon + 30_000 }), 1);
+  t.equal(await asked({}, noon, 3), 3);
+  t.equal(await asked({ to: START - 1 }), 0);
+});
+
+t.test("[Q8] of a way that is told in pieces nothing is missing that becomes a row meanwhile", async (t) => {
+  const table = tableOf(60_000, (id) => id === "e5");
+  const way = new LocalTails(table, new FakeClock()).of("e5");
+  const clock = new FakeClock();
+  let rows = 0;
+  const of = () => {
+    const told = way.slice(rows);
+    rows += 50;
+    return told;
+  };
+  const all = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 1]));
+  const node = (self: number, scatters: Scatter[]): Scatter =>
+    new Scatter({
+      log: { warn: () => {} },
+      ...{ picture: table.picture, clock, others: () => [`${1 - self}`], nodeOf: () => undefined },
+      tails: { of } as unknown as LocalTails,
+      open: () => (self === 0 ? new Map() : all),
+      send: (to, message) => {
+        clock.schedule(1, () => scatters[Number(to)].heard(`${self}`, JSON.parse(JSON.stringify(message))));
+      },
+    });
+  const scatters: Scatter[] = [];
+  scatters.push(node(0, scatters), node(1, scatters));
+  const store: TrackStore = {
+    ...NO_ROWS,
+    of: async ({ after, limit }) =>
+      way
+        .slice(0, rows)
+        .filter(({ points }) => points[0].t > after)
+        .slice(0, limit),
+  };
+  const query = { id: "e5", from: -Infinity, to: Infinity };
+  const found = await answered(clock, wayOf(new History(store, scatters[0]), query), 100);
+  t.ok(rows > 100, "in pieces");
+  assert.deepEqual(found, way);
 });
 
 t.test(
