@@ -1,4 +1,4 @@
-import type { ConnectionState } from "../client/connection.ts";
+import type { ConnectionState } from "../client/connection-state.ts";
 import type { ViewState } from "../client/view.ts";
 import { formatAge } from "./details.ts";
 

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import t from "tap";
-import type { ConnectionState } from "../../client/connection.ts";
+import type { ConnectionState } from "../../client/connection-state.ts";
 import { ProblemError } from "../../client/errors.ts";
 import type { Entity } from "../../client/replica.ts";
 import type { ViewState } from "../../client/view.ts";
@@ -301,7 +301,7 @@ t.test("[W6] the lamp is green only if what is shown is live and durable", async
     [open, "stale", false, "stale", "Stale: catching up"],
     [open, "failed", false, "closed", "The node refused the view"],
     [
-      { name: "waiting", attempt: 1, delayMs: 5, reason: "gone" },
+      { name: "waiting", attempt: 1, delayMs: 5, code: 1001, reason: "gone" },
       "stale",
       false,
       "reconnecting",
