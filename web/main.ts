@@ -4,6 +4,7 @@ import "./playback.css";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { type Connection, connect } from "../client/connection.ts";
 import { FRESH_MS } from "../client/freshness.ts";
+import { PlaybackView } from "../client/playback-view.ts";
 import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
 import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
@@ -20,8 +21,10 @@ import { createMap } from "./map.ts";
 import { PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
+import { connectRetry } from "./retry.ts";
 import { type Found, Selection } from "./selection.ts";
 import { Shown } from "./shown.ts";
+import { SignOffs } from "./sign-off.ts";
 import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
@@ -93,6 +96,7 @@ async function start(): Promise<void> {
 
   followMap(map, shown);
   showStatus(connection, shown);
+  connectRetry(connection);
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
   showCluster(connection);
@@ -102,16 +106,10 @@ async function start(): Promise<void> {
     changed: () => renderPanels(),
     found: (entity) => centre(map, entity),
   });
+  const signOffs = new SignOffs((id) => connection.command(id, "sign-off"), renderPanels);
   const panel = new DetailsPanel({
     close: () => select(undefined),
-    signOff: async () => {
-      try {
-        const result = await connection.command(selection.id!, "sign-off");
-        return result.accepted ? undefined : result.detail;
-      } catch (error) {
-        return (error as Error).message;
-      }
-    },
+    signOff: () => void signOffs.ask(selection.id!),
     show: () => {
       if (selection.entity !== undefined) centre(map, selection.entity);
     },
@@ -123,10 +121,12 @@ async function start(): Promise<void> {
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
     const details = selection.details();
-    if (details !== undefined) panel.render(details, Date.now());
+    if (details === undefined) return;
+    panel.render(details, Date.now(), signOffs.told(details.id, connection.state.name));
   }
 
   function select(id: string | undefined, focus = true): void {
+    if (selection.id !== undefined && selection.id !== id) signOffs.read(selection.id);
     selection.select(id);
     picture.selected = id;
     writeAddress("entity", id);
@@ -169,6 +169,7 @@ async function start(): Promise<void> {
     if (id !== "") select(id);
   });
   setInterval(renderPanels, PANEL_MS);
+  connection.on("state", renderPanels);
   shown.on("state", renderPanels);
   shown.on("view", renderPanels);
   shown.on("asked", renderPanels);
@@ -214,7 +215,8 @@ function showStatus(connection: Connection, shown: Shown): void {
   const show = () => {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
-    renderStatus(statusOf(connection.state, view.state, databaseAway, old, !view.isLive));
+    const past = view instanceof PlaybackView ? view.playback : undefined;
+    renderStatus(statusOf(connection.state, view.state, databaseAway, old, past));
     const { state } = connection;
     renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
@@ -222,6 +224,7 @@ function showStatus(connection: Connection, shown: Shown): void {
   connection.on("state", show);
   shown.on("state", show);
   shown.on("view", show);
+  shown.on("asked", show);
   connection.on("heartbeat", ({ stale }) => {
     databaseAway = stale;
     show();
