@@ -12,13 +12,14 @@ import { hasPosition, readAddress, readMoment, takeToken, writeAddress } from ".
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
 import { DetailsPanel } from "./details.ts";
+import { renderFenceName } from "./fence-name.ts";
 import { watchFences } from "./fence-watch.ts";
-import type { FenceFeature } from "./fences.ts";
+import { type FenceFeature, fencesAt } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { freeMiddle } from "./free-part.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
-import { PictureLayer } from "./picture-layer.ts";
+import { type Picked, PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
 import { connectRetry } from "./retry.ts";
@@ -100,7 +101,7 @@ async function start(): Promise<void> {
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
   showCluster(connection);
-  showFences(map, picture);
+  showFences(map, picture, shown);
 
   const selection = new Selection(shown, rest, {
     changed: () => renderPanels(),
@@ -139,6 +140,10 @@ async function start(): Promise<void> {
     panel.open(focus);
   }
 
+  function pointAt(picked: Picked | undefined, point: { x: number; y: number }): void {
+    renderFenceName(picked !== undefined && "fence" in picked ? picked.fence : undefined, point);
+  }
+
   if (selected !== undefined) {
     selection.select(selected, found);
     picture.selected = selected;
@@ -152,11 +157,16 @@ async function start(): Promise<void> {
       map.easeTo({ center: picked.cluster, zoom: map.getZoom() + CLUSTER_ZOOM });
       return;
     }
-    select(picked?.id);
+    pointAt(picked, point);
+    select(picked !== undefined && "id" in picked ? picked.id : undefined);
   });
   map.on("mousemove", ({ point }) => {
-    map.getCanvas().style.cursor = picture.pick(point.x, point.y) === undefined ? "" : "pointer";
+    const picked = picture.pick(point.x, point.y);
+    map.getCanvas().style.cursor = picked === undefined || "fence" in picked ? "" : "pointer";
+    pointAt(picked, point);
   });
+  for (const end of ["mouseout", "movestart"] as const)
+    map.on(end, () => renderFenceName(undefined, { x: 0, y: 0 }));
   addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && selection.id !== undefined) select(undefined);
   });
@@ -242,16 +252,29 @@ function showCluster(connection: Connection): void {
   });
 }
 
-function showFences(map: MapLibreMap, picture: PictureLayer): void {
+/** What was shows no fence that was made later. */
+function showFences(map: MapLibreMap, picture: PictureLayer, shown: Shown): void {
+  let all: readonly FenceFeature[] = [];
+  let drawn: readonly FenceFeature[] = [];
+  const draw = () => {
+    const fences = fencesAt(all, shown.view.isLive ? undefined : shown.view.time);
+    if (fences.length === drawn.length && fences.every((fence, i) => fence === drawn[i])) return;
+    picture.fences = globalThis.muster.fences = drawn = fences;
+  };
   const look = watchFences({
-    ask: () => rest.fences(mapBbox(map)),
+    ask: (known) => rest.fences(mapBbox(map), known),
     show(fences) {
-      picture.fences = globalThis.muster.fences = fences;
+      all = fences;
+      draw();
     },
     isSeen: () => !document.hidden,
     every: (ms, run) => setInterval(run, ms),
   });
   map.on("moveend", look);
+  document.addEventListener("visibilitychange", look);
+  shown.on("view", draw);
+  shown.on("asked", draw);
+  shown.on("change", draw);
 }
 
 start().catch((error) => {
