@@ -15,6 +15,7 @@ import { backoff } from "./backoff.ts";
 import { type ClientClock, deviceClock } from "./clock.ts";
 import { CommandQueue, type CommandResult } from "./command-queue.ts";
 import type { ConnectOptions, Protocol } from "./connect-options.ts";
+import type { ConnectionEvents, ConnectionState } from "./connection-state.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError } from "./errors.ts";
 import type { EventOptions, EventStream } from "./event-stream.ts";
@@ -35,23 +36,6 @@ const MISSED_HEARTBEATS = 3;
 const GOOD_CONNECTION_MS = 10_000;
 
 const SUBPROTOCOLS = { binary: PROTOCOL_BINARY, json: PROTOCOL_JSON } as const;
-
-/**
- * `connecting`: a socket is being opened. `open`: it is. `waiting`: the last one failed, another will be tried.
- * `closed`: for good, by `close()` or by a close code that says so.
- */
-export type ConnectionState =
-  | { name: "connecting"; attempt: number }
-  | { name: "open" }
-  | { name: "waiting"; attempt: number; delayMs: number; reason: string }
-  | { name: "closed"; code: number; reason: string };
-
-export interface ConnectionEvents {
-  state: ConnectionState;
-  /** The server refused a message, or sent one that is not the protocol. */
-  problem: Error;
-  heartbeat: Heartbeat;
-}
 
 /**
  * Opens the feed of a node and keeps it open until `close()`.
@@ -208,6 +192,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
   }
 
+  /** Tries at once instead of after the wait: for a user who asks, a network that is back. No-op unless it is `waiting`; the next wait is as long as it would be. */
+  retryNow(): void {
+    if (this.#state.name !== "waiting") return;
+    this.#cancelTimer?.();
+    this.#open();
+  }
+
   /** Closes for good. Reports and commands that wait for their answer are rejected: await them first. */
   close(): void {
     if (this.#state.name === "closed") return;
@@ -268,8 +259,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     const delayMs = backoff(this.#attempt, this.#minMs, this.#maxMs, this.#random());
     this.#attempt++;
     this.#cancelTimer = this.#clock.schedule(delayMs, () => this.#open());
-    const why = reason || `the connection broke (${code})`;
-    this.#become({ name: "waiting", attempt: this.#attempt, delayMs, reason: why }, () => {
+    const why = reason || "the connection broke";
+    this.#become({ name: "waiting", attempt: this.#attempt, delayMs, code, reason: why }, () => {
       this.#reports.lost();
       this.#commands.lost();
       for (const view of this.#views) view.lost();

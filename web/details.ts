@@ -1,6 +1,7 @@
 import type { Change, Entity } from "../client/replica.ts";
 import { colourOf, css } from "./palette.ts";
 import { localText, utcText } from "./played-time.ts";
+import type { SignOffTold } from "./sign-off.ts";
 
 /** `5 s`, `3 min`, `2 h`, `4 d`: the largest whole unit. A time ahead of this clock is 0 s. */
 export function formatAge(ms: number): string {
@@ -90,8 +91,8 @@ export function canSignOff({ state, liveness }: Entity): boolean {
 
 export interface DetailsActions {
   close(): void;
-  /** Asks the selected entity to sign off. @returns why it does not, if it does not. */
-  signOff(): Promise<string | undefined>;
+  /** Asks the selected entity to sign off. */
+  signOff(): void;
   /** Moves the map to the entity. */
   show(): void;
 }
@@ -107,17 +108,21 @@ export class DetailsPanel {
   readonly #list = document.createElement("dl");
   readonly #show = button("Show on the map", "show");
   readonly #signOff = button("Sign off", "sign-off");
+  readonly #signOffNote = document.createElement("p");
 
   constructor(actions: DetailsActions) {
     const close = button("Close", "close");
     close.setAttribute("aria-label", "Close the details");
     close.addEventListener("click", actions.close);
     this.#show.addEventListener("click", actions.show);
-    this.#signOff.addEventListener("click", async () => {
-      this.#signOff.disabled = true;
-      this.#signOff.title = (await actions.signOff()) ?? "";
-      this.#signOff.disabled = false;
+    // `disabled` would take the focus from it.
+    this.#signOff.addEventListener("click", () => {
+      if (this.#signOff.ariaDisabled !== "true") actions.signOff();
     });
+    this.#signOffNote.className = "sign-off-note";
+    this.#signOffNote.id = "sign-off-note";
+    this.#signOffNote.role = "status";
+    this.#signOff.setAttribute("aria-describedby", this.#signOffNote.id);
     this.#swatch.className = "swatch";
     this.#kind.className = "kind";
     this.#moment.className = "moment";
@@ -125,7 +130,8 @@ export class DetailsPanel {
     this.#title.tabIndex = -1;
     const header = document.createElement("header");
     header.append(this.#title, close);
-    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#list, this.#show, this.#signOff);
+    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#list);
+    this.#panel.append(this.#show, this.#signOff, this.#signOffNote);
   }
 
   /** @param focus for keyboards and screen readers, when it was opened by its user */
@@ -138,8 +144,8 @@ export class DetailsPanel {
     this.#panel.hidden = true;
   }
 
-  /** What is told of now may be asked something; what was may not. @param now Unix ms */
-  render(details: Details, now: number): void {
+  /** What is told of now may be asked something; what was may not. @param now Unix ms. @param signOff what became of the last one */
+  render(details: Details, now: number, signOff: SignOffTold): void {
     const { at } = details;
     const isPast = at !== undefined;
     this.#panel.dataset.mode = isPast ? "past" : "live";
@@ -150,16 +156,26 @@ export class DetailsPanel {
       setText(this.#note, details.reason);
       this.#list.replaceChildren();
       this.#show.hidden = true;
-      this.#signOff.hidden = true;
+      this.#renderSignOff(undefined);
       return;
     }
     const { entity, inView, gone } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
     setText(this.#note, noteOf(entity, inView, gone, isPast));
-    this.#signOff.hidden = isPast || !canSignOff(entity);
+    this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, at ?? now, isPast));
+  }
+
+  /** @param told absent = there is nothing to be asked */
+  #renderSignOff(told: SignOffTold | undefined): void {
+    // Else the focus would fall out of the panel.
+    if (told === undefined && document.activeElement === this.#signOff)
+      this.#title.focus({ preventScroll: true });
+    this.#signOff.hidden = told === undefined;
+    this.#signOff.ariaDisabled = String(told?.canBeAsked === false);
+    setText(this.#signOffNote, told?.text ?? "");
   }
 
   #renderFields(fields: readonly [string, string][]): void {

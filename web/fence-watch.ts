@@ -1,31 +1,36 @@
 /** Keeps the fences that are shown as the node has them. */
 import type { FenceFeature } from "./fences.ts";
 
-/** Fences that somebody changes are drawn so soon. */
-const FENCES_MS = 30_000;
+/** Fences that somebody changes are drawn so soon. Where nothing changes, an answer is its head. */
+const FENCES_MS = 5_000;
+
+/** Fences, and what says whether others are the same. */
+export interface FenceList {
+  tag: string | null;
+  fences: readonly FenceFeature[];
+}
 
 export interface FenceWatchOptions {
-  /** Those in the box of the map. */
-  ask(): Promise<readonly FenceFeature[]>;
-  /** Told only of others than before; at first there are none. */
+  /** Those in the box of the map. @param known the tag of those that are shown @returns undefined if they are the same */
+  ask(known: string | null): Promise<FenceList | undefined>;
+  /** Told only of others than before. */
   show(fences: readonly FenceFeature[]): void;
   /** Whether the page is seen: else nothing is asked. */
   isSeen(): boolean;
   every(ms: number, run: () => void): void;
 }
 
-/** @returns asks at once: for when the map rests. */
+/** @returns asks at once: for when the map rests, or the page is seen again. */
 export function watchFences({ ask, show, isSeen, every }: FenceWatchOptions): () => void {
   let asked = 0;
-  let shown = "[]";
+  let shown: string | null = null;
   const look = async () => {
     if (!isSeen()) return;
     const mine = ++asked;
-    const fences = await ask();
-    const text = JSON.stringify(fences);
-    if (mine !== asked || text === shown) return;
-    shown = text;
-    show(fences);
+    const list = await ask(shown);
+    if (mine !== asked || list === undefined) return;
+    shown = list.tag;
+    show(list.fences);
   };
   const lookAgain = () => void look().catch((error) => console.debug(error));
   every(FENCES_MS, lookAgain);

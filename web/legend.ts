@@ -1,3 +1,4 @@
+import { PlaybackView } from "../client/playback-view.ts";
 import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
 import { countClusters } from "./clusters.ts";
@@ -22,12 +23,23 @@ export function countKinds(
   return rest === 0 ? sorted : [...sorted.slice(0, limit), { kind: undefined, count: rest }];
 }
 
-/** @param entities those in the box of the view */
-export function renderLegend(entities: readonly Entity[], { clusters, bbox }: View): void {
+/** How many are in the box of the view; undefined while nobody knows: what is not there yet, or cannot be told, is not none. */
+export function countInView(entities: readonly Entity[], view: View): number | undefined {
+  const { clusters, bbox } = view;
   const total = entities.length + (bbox === undefined ? 0 : countClusters(clusters, bbox));
+  if (total > 0) return total;
+  const playback = view instanceof PlaybackView ? view.playback : undefined;
+  const isTold = playback === undefined || !["loading", "crowded", "unavailable"].includes(playback);
+  return isTold && view.state !== "loading" && view.state !== "failed" ? 0 : undefined;
+}
+
+/** @param entities those in the box of the view */
+export function renderLegend(entities: readonly Entity[], view: View): void {
+  const { clusters } = view;
+  const total = countInView(entities, view);
   const count = document.querySelector<HTMLOutputElement>("#count")!;
-  count.value = total.toLocaleString();
-  count.dataset.count = String(total);
+  count.value = total?.toLocaleString() ?? "–";
+  count.dataset.count = String(total ?? "");
   document.querySelector<HTMLElement>("#clustered")!.hidden = clusters.length === 0;
   const lines = countKinds(entities).map(({ kind, count }) => {
     const line = document.createElement("li");

@@ -4,6 +4,7 @@ import "./playback.css";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { type Connection, connect } from "../client/connection.ts";
 import { FRESH_MS } from "../client/freshness.ts";
+import { PlaybackView } from "../client/playback-view.ts";
 import type { Entity } from "../client/replica.ts";
 import type { View } from "../client/view.ts";
 import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
@@ -11,17 +12,20 @@ import { hasPosition, readAddress, readMoment, takeToken, writeAddress } from ".
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
 import { DetailsPanel } from "./details.ts";
+import { renderFenceName } from "./fence-name.ts";
 import { watchFences } from "./fence-watch.ts";
-import type { FenceFeature } from "./fences.ts";
+import { type FenceFeature, fencesAt } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { freeMiddle } from "./free-part.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
-import { PictureLayer } from "./picture-layer.ts";
+import { type Picked, PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
 import { Rest, Unauthorized } from "./rest.ts";
+import { connectRetry } from "./retry.ts";
 import { type Found, Selection } from "./selection.ts";
 import { Shown } from "./shown.ts";
+import { SignOffs } from "./sign-off.ts";
 import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
@@ -93,25 +97,20 @@ async function start(): Promise<void> {
 
   followMap(map, shown);
   showStatus(connection, shown);
+  connectRetry(connection);
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
   showCluster(connection);
-  showFences(map, picture);
+  showFences(map, picture, shown);
 
   const selection = new Selection(shown, rest, {
     changed: () => renderPanels(),
     found: (entity) => centre(map, entity),
   });
+  const signOffs = new SignOffs((id) => connection.command(id, "sign-off"), renderPanels);
   const panel = new DetailsPanel({
     close: () => select(undefined),
-    signOff: async () => {
-      try {
-        const result = await connection.command(selection.id!, "sign-off");
-        return result.accepted ? undefined : result.detail;
-      } catch (error) {
-        return (error as Error).message;
-      }
-    },
+    signOff: () => void signOffs.ask(selection.id!),
     show: () => {
       if (selection.entity !== undefined) centre(map, selection.entity);
     },
@@ -124,10 +123,12 @@ async function start(): Promise<void> {
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
     const now = Date.now();
     const details = selection.details(now);
-    if (details !== undefined) panel.render(details, now);
+    if (details === undefined) return;
+    panel.render(details, now, signOffs.told(details.id, connection.state.name));
   }
 
   function select(id: string | undefined, focus = true): void {
+    if (selection.id !== undefined && selection.id !== id) signOffs.read(selection.id);
     selection.select(id);
     picture.selected = id;
     writeAddress("entity", id);
@@ -138,6 +139,10 @@ async function start(): Promise<void> {
     }
     renderPanels();
     panel.open(focus);
+  }
+
+  function pointAt(picked: Picked | undefined, point: { x: number; y: number }): void {
+    renderFenceName(picked !== undefined && "fence" in picked ? picked.fence : undefined, point);
   }
 
   if (selected !== undefined) {
@@ -153,11 +158,16 @@ async function start(): Promise<void> {
       map.easeTo({ center: picked.cluster, zoom: map.getZoom() + CLUSTER_ZOOM });
       return;
     }
-    select(picked?.id);
+    pointAt(picked, point);
+    select(picked !== undefined && "id" in picked ? picked.id : undefined);
   });
   map.on("mousemove", ({ point }) => {
-    map.getCanvas().style.cursor = picture.pick(point.x, point.y) === undefined ? "" : "pointer";
+    const picked = picture.pick(point.x, point.y);
+    map.getCanvas().style.cursor = picked === undefined || "fence" in picked ? "" : "pointer";
+    pointAt(picked, point);
   });
+  for (const end of ["mouseout", "movestart"] as const)
+    map.on(end, () => renderFenceName(undefined, { x: 0, y: 0 }));
   addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && selection.id !== undefined) select(undefined);
   });
@@ -170,6 +180,7 @@ async function start(): Promise<void> {
     if (id !== "") select(id);
   });
   setInterval(renderPanels, PANEL_MS);
+  connection.on("state", renderPanels);
   shown.on("state", renderPanels);
   shown.on("view", renderPanels);
   shown.on("asked", renderPanels);
@@ -215,7 +226,8 @@ function showStatus(connection: Connection, shown: Shown): void {
   const show = () => {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
-    renderStatus(statusOf(connection.state, view.state, databaseAway, old, !view.isLive));
+    const past = view instanceof PlaybackView ? view.playback : undefined;
+    renderStatus(statusOf(connection.state, view.state, databaseAway, old, past));
     const { state } = connection;
     renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
@@ -223,6 +235,7 @@ function showStatus(connection: Connection, shown: Shown): void {
   connection.on("state", show);
   shown.on("state", show);
   shown.on("view", show);
+  shown.on("asked", show);
   connection.on("heartbeat", ({ stale }) => {
     databaseAway = stale;
     show();
@@ -240,16 +253,29 @@ function showCluster(connection: Connection): void {
   });
 }
 
-function showFences(map: MapLibreMap, picture: PictureLayer): void {
+/** What was shows no fence that was made later. */
+function showFences(map: MapLibreMap, picture: PictureLayer, shown: Shown): void {
+  let all: readonly FenceFeature[] = [];
+  let drawn: readonly FenceFeature[] = [];
+  const draw = () => {
+    const fences = fencesAt(all, shown.view.isLive ? undefined : shown.view.time);
+    if (fences.length === drawn.length && fences.every((fence, i) => fence === drawn[i])) return;
+    picture.fences = globalThis.muster.fences = drawn = fences;
+  };
   const look = watchFences({
-    ask: () => rest.fences(mapBbox(map)),
+    ask: (known) => rest.fences(mapBbox(map), known),
     show(fences) {
-      picture.fences = globalThis.muster.fences = fences;
+      all = fences;
+      draw();
     },
     isSeen: () => !document.hidden,
     every: (ms, run) => setInterval(run, ms),
   });
   map.on("moveend", look);
+  document.addEventListener("visibilitychange", look);
+  shown.on("view", draw);
+  shown.on("asked", draw);
+  shown.on("change", draw);
 }
 
 start().catch((error) => {

@@ -4,7 +4,7 @@ import type { Connection } from "../client/connection.ts";
 import type { Entity } from "../client/replica.ts";
 import type { ClusterCell } from "../src/transport/feed/protocol.ts";
 import type { Theme } from "./basemap.ts";
-import { type FenceFeature, fenceLayers, type Outlines, outlinesOf } from "./fences.ts";
+import { type FenceFeature, fenceLayers, type Outlines, outlinesOf, PICKABLE_FENCES } from "./fences.ts";
 import { drawIcons, type IconAtlas } from "./icons.ts";
 import { layersOf, type Mark, markOf, PICKABLE } from "./layers.ts";
 import { Motion } from "./motion.ts";
@@ -17,14 +17,14 @@ const FRAME_MS = 33;
 /** A finger and a mouse are not exact. */
 const PICK_RADIUS_PX = 8;
 
-/** What is under a pointer: an entity, or a cluster around a place. */
-export type Picked = { id: string } | { cluster: [lon: number, lat: number] };
+/** What is under a pointer: an entity, a cluster around a place, or the outline or the name of a fence. */
+export type Picked = { id: string } | { cluster: [lon: number, lat: number] } | { fence: string };
 
 /** Draws the replica of the view that is shown on a map: again when it has changed, and while something moves. */
 export class PictureLayer {
   readonly #map: MapLibreMap;
   readonly #shown: Shown;
-  readonly #overlay = new MapLibreOverlay({ layers: [] });
+  readonly #overlay = new MapLibreOverlay({ layers: [], onLoad: () => this.#leaveKeysToMap() });
   #icons: IconAtlas;
   #motion: Motion;
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -85,8 +85,15 @@ export class PictureLayer {
       | Mark
       | ClusterCell
       | undefined;
-    if (found === undefined) return undefined;
+    if (found === undefined) return this.#pickFence(x, y);
     return "id" in found ? { id: found.id } : { cluster: [found[0], found[1]] };
+  }
+
+  /** Only where there is nothing else: an outline may be nearer than what is at it. */
+  #pickFence(x: number, y: number): Picked | undefined {
+    if (this.#outlines === undefined) return undefined;
+    const found = this.#overlay.pickObject({ x, y, radius: PICK_RADIUS_PX, layerIds: PICKABLE_FENCES });
+    return found?.object && { fence: found.object.name };
   }
 
   /** Draws with the next frame of the screen. */
@@ -116,10 +123,16 @@ export class PictureLayer {
     }
     const { clusters } = this.#shown.view;
     const { icons, theme, zoom } = { icons: this.#icons, theme: this.#theme, zoom: this.#map.getZoom() };
-    const below = this.#outlines === undefined ? [] : fenceLayers(this.#outlines, theme);
+    const below = this.#outlines === undefined ? [] : fenceLayers(this.#outlines, theme, zoom);
     const layers = [...below, ...layersOf({ marks, selected, clusters, theme, icons, zoom })];
     this.#overlay.setProps({ layers });
     if (moving) this.redraw();
+  }
+
+  /** The canvas above the map takes no keys, and would be a stop without a name. */
+  #leaveKeysToMap(): void {
+    const canvas = this.#map.getContainer().querySelector<HTMLElement>("#deckgl-overlay");
+    if (canvas !== null) canvas.tabIndex = -1;
   }
 
   get #smooth(): boolean {

@@ -3,6 +3,7 @@ import type { Connection } from "../client/connection.ts";
 import { readMoment, writeAddress } from "./address.ts";
 import {
   DEFAULT_SPAN_MS,
+  type Emptiness,
   localText,
   playbackNote,
   SLIDER_STEPS,
@@ -55,7 +56,11 @@ export class PlaybackControl {
       const { past } = shown;
       if (past !== undefined && past.speed > 0) past.play(Number(this.#speed.value));
     });
-    this.#span.addEventListener("change", () => this.#show());
+    // Only then: what stands at the left end falls behind it by itself, and the slider would change under the hand.
+    this.#span.addEventListener("change", () => {
+      this.#fitSpan(shown.past?.time ?? this.#now, this.#spanMs);
+      this.#show();
+    });
     shown.on("asked", () => this.#asked());
     shown.on("refused", ({ message }) => {
       this.#refusal = `The past cannot be shown: ${message}`;
@@ -64,7 +69,7 @@ export class PlaybackControl {
     setInterval(() => this.#show(), SHOW_MS);
     const at = readMoment(this.#now);
     if (at !== undefined) {
-      this.#span.value = String(spanFor(at, this.#now));
+      this.#fitSpan(at);
       shown.showPast(at);
     }
     this.#show();
@@ -75,6 +80,10 @@ export class PlaybackControl {
   }
   get #spanMs(): number {
     return Number(this.#span.value);
+  }
+
+  #fitSpan(t: number, least?: number): void {
+    this.#span.value = String(spanFor(t, this.#now, least));
   }
 
   /** What is dragged stands. */
@@ -131,6 +140,15 @@ export class PlaybackControl {
     this.#show();
   }
 
+  /** Of what is there whole. */
+  get #empty(): Emptiness | undefined {
+    const { past, view } = this.#shown;
+    if (past === undefined || view !== past || view.state !== "live") return undefined;
+    if (view.clusters.length > 0 || view.inBox().length > 0) return undefined;
+    const { where, kinds } = view.filter;
+    return where === undefined && kinds === undefined ? "all" : "filtered";
+  }
+
   #show(): void {
     const { past } = this.#shown;
     const now = this.#now;
@@ -141,13 +159,11 @@ export class PlaybackControl {
     this.#play.disabled = past === undefined;
     this.#play.dataset.does = isPlaying ? "pause" : "play";
     this.#play.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    const spanMs = spanFor(t, now, this.#spanMs);
-    if (spanMs !== this.#spanMs) this.#span.value = String(spanMs);
-    if (!this.#dragging) this.#slider.value = String(stepAt(t, spanMs, now));
+    if (!this.#dragging) this.#slider.value = String(stepAt(t, this.#spanMs, now));
     this.#slider.setAttribute("aria-valuetext", past === undefined ? "now, live" : utcText(t));
     write("#played-utc", utcText(t));
     write("#played-local", localText(t));
-    write("#playback-note", past === undefined ? this.#refusal : playbackNote(past.playback));
+    write("#playback-note", past === undefined ? this.#refusal : playbackNote(past.playback, this.#empty));
     const isPassing = this.#dragging || past?.playback === "loading";
     if (isPassing || performance.now() - this.#addressAt < ADDRESS_MS) return;
     this.#addressAt = performance.now();

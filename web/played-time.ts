@@ -4,7 +4,8 @@ import type { PlaybackState } from "../src/transport/feed/protocol.ts";
 export const HOUR_MS = 3_600_000;
 /** How far back the slider may reach. */
 export const SPANS_MS = [HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS, 30 * 24 * HOUR_MS] as const;
-export const DEFAULT_SPAN_MS = 24 * HOUR_MS;
+/** The shortest: a node that was started just now has nothing else. */
+export const DEFAULT_SPAN_MS = HOUR_MS;
 /** Places on the slider: of a day one a minute. */
 export const SLIDER_STEPS = 1_440;
 
@@ -32,13 +33,17 @@ export function stepAt(t: number, spanMs: number, now: number): number {
   return Math.max(0, Math.min(SLIDER_STEPS, step));
 }
 
-/** The shortest span, but not shorter than `least`, that reaches back to a time; the longest if none does. */
+/** The shortest span, but not shorter than `least`, that reaches back to a time, to within a place on the slider; the longest if none does. */
 export function spanFor(t: number, now: number, least: number = DEFAULT_SPAN_MS): number {
-  return SPANS_MS.find((span) => span >= least && now - t <= span) ?? SPANS_MS.at(-1)!;
+  const reaches = (span: number) => now - t <= span + span / SLIDER_STEPS;
+  return SPANS_MS.find((span) => span >= least && reaches(span)) ?? SPANS_MS.at(-1)!;
 }
 
-/** What is to be said beside the time; empty = nothing. */
-export function playbackNote(state: PlaybackState): string {
+/** What a view of what was shows: nothing of all, or nothing of what a filter lets pass. */
+export type Emptiness = "all" | "filtered";
+
+/** What is to be said beside the time; empty = nothing. @param empty absent = something is shown, or it is not known yet */
+export function playbackNote(state: PlaybackState, empty?: Emptiness): string {
   switch (state) {
     case "loading":
       return "Reading history";
@@ -49,7 +54,10 @@ export function playbackNote(state: PlaybackState): string {
     case "playing":
     case "paused":
     case "present":
-      return "";
+      if (empty === undefined) return "";
+      return empty === "all"
+        ? "Nothing was recorded here then"
+        : "Nothing that passes the filter was here then";
     default:
       return state satisfies never;
   }

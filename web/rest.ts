@@ -1,6 +1,7 @@
 import type { Entity } from "../client/replica.ts";
 import type { ClusterStatus } from "../src/cluster/status.ts";
 import type { Bbox } from "../src/transport/feed/protocol.ts";
+import type { FenceList } from "./fence-watch.ts";
 import type { FenceFeature } from "./fences.ts";
 
 /** A question that is asked again and again is not waited for any longer. */
@@ -51,10 +52,17 @@ export class Rest {
     return (await response.json()) as ClusterStatus;
   }
 
-  /** Up to 1,000 fences in a box, the first by name. @throws {Unauthorized | Error} */
-  async fences(bbox: Bbox): Promise<FenceFeature[]> {
+  /** Up to 1,000 fences in a box, the first by name; undefined if they are those with the tag that is `known`. @throws {Unauthorized | Error} */
+  async fences(bbox: Bbox, known: string | null): Promise<FenceList | undefined> {
     const response = await this.#get(`/v1/fences?limit=1000&bbox=${bbox}`);
-    return ((await response.json()) as { features: FenceFeature[] }).features;
+    const tag = response.headers.get("etag");
+    if (tag !== null && tag === known) {
+      // From the browser's own store: to read it would cost more than to ask.
+      await response.body?.cancel();
+      return undefined;
+    }
+    const { features } = (await response.json()) as { features: FenceFeature[] };
+    return { tag, fences: features };
   }
 
   async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {

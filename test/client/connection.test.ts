@@ -1,6 +1,7 @@
 import t from "tap";
 import { backoff } from "../../client/backoff.ts";
-import { type ConnectionState, connect } from "../../client/connection.ts";
+import { connect } from "../../client/connection.ts";
+import type { ConnectionState } from "../../client/connection-state.ts";
 import { CLOSE_CODES } from "../../src/transport/feed/protocol.ts";
 import { script } from "./scripted.ts";
 
@@ -56,7 +57,7 @@ t.test("[K2] the state goes connecting, open, waiting, connecting, open, closed"
   t.strictSame(states, [
     { name: "connecting", attempt: 0 },
     { name: "open" },
-    { name: "waiting", attempt: 1, delayMs: 50, reason: "the connection broke (1006)" },
+    { name: "waiting", attempt: 1, delayMs: 50, code: 1006, reason: "the connection broke" },
     { name: "connecting", attempt: 1 },
     { name: "open" },
     { name: "closed", code: 1000, reason: "closed by the client" },
@@ -103,6 +104,28 @@ t.test("[K3] failures in a row wait longer; a connection that lived 10 s starts 
   t.strictSame(delays, [50, 100, 200, 400, 50]);
   t.equal(sockets.length, 5);
   connection.close();
+});
+
+t.test("[K41] retryNow tries at once, once, and does not shorten the waits that follow", async (t) => {
+  const { options, sockets, clock, last } = script();
+  const connection = connect("ws://node", options);
+  connection.retryNow();
+  t.equal(sockets.length, 1, "it is trying");
+  last().break();
+  connection.retryNow();
+  t.strictSame([connection.state, sockets.length], [{ name: "connecting", attempt: 1 }, 2]);
+  clock.advance(50);
+  t.equal(sockets.length, 2, "the wait is over");
+  last().break();
+  t.match(connection.state, { name: "waiting", attempt: 2, delayMs: 100 });
+  clock.advance(100);
+  t.equal(sockets.length, 3);
+  last().open();
+  connection.retryNow();
+  t.strictSame([connection.state.name, sockets.length], ["open", 3]);
+  connection.close();
+  connection.retryNow();
+  t.strictSame([sockets.length, clock.pending], [3, 0]);
 });
 
 t.test("[K4] close codes decide whether it connects again", async (t) => {

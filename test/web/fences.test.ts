@@ -1,79 +1,116 @@
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
-import { watchFences } from "../../web/fence-watch.ts";
-import { type FenceFeature, outlinesOf } from "../../web/fences.ts";
+import { type FenceList, watchFences } from "../../web/fence-watch.ts";
+import { type FenceFeature, fencesAt, outlinesOf } from "../../web/fences.ts";
+
+type Geometry = FenceFeature["geometry"];
+const MADE = "2024-06-06T08:00:00.000Z";
+const fence = (id: string, geometry: Geometry, properties: FenceFeature["properties"]): FenceFeature => ({
+  ...{ id, version: 1, changedAt: MADE, geometry, properties },
+});
+const ring = (lon: number): [number, number][] => [
+  [lon, 0],
+  [lon + 1, 0],
+  [lon, 1],
+  [lon, 0],
+];
 
 t.test("[W19] fences are drawn by their shape, at their true size", async (t) => {
-  const ring = (lon: number): [number, number][] => [
-    [lon, 0],
-    [lon + 1, 0],
-    [lon, 1],
-    [lon, 0],
-  ];
   const line: [number, number][] = [
     [1, 2],
     [3, 4],
   ];
-  const fence = (geometry: FenceFeature["geometry"], radius?: number): FenceFeature => ({
-    id: geometry.type,
-    geometry,
-    properties: radius === undefined ? null : { radius },
-  });
   const fences = [
-    fence({ type: "Polygon", coordinates: [ring(0), ring(10)] }),
-    fence({ type: "MultiPolygon", coordinates: [[ring(20)], [ring(30), ring(40)]] }),
-    fence({ type: "Point", coordinates: [1, 2] }, 500),
-    fence({ type: "LineString", coordinates: line }, 20),
+    fence("a", { type: "Polygon", coordinates: [ring(0), ring(10)] }, null),
+    fence("b", { type: "MultiPolygon", coordinates: [[ring(20)], [ring(30), ring(40)]] }, { title: " " }),
+    fence("c", { type: "Point", coordinates: [1, 2] }, { radius: 500, title: "Harbour" }),
+    fence("d", { type: "LineString", coordinates: line }, { radius: 20 }),
   ];
-  t.strictSame(outlinesOf(fences), {
-    rings: [0, 10, 20, 30, 40].map(ring),
-    circles: [{ centre: [1, 2], radius: 500 }],
-    corridors: [{ line, radius: 20 }],
-  });
+  const { rings, circles, corridors } = outlinesOf(fences);
+  t.strictSame(
+    rings.map(({ name, ring }) => [name, ring]),
+    [
+      ["a", ring(0)],
+      ["a", ring(10)],
+      ["b", ring(20)],
+      ["b", ring(30)],
+      ["b", ring(40)],
+    ],
+  );
+  t.strictSame(circles, [{ name: "Harbour", centre: [1, 2], radius: 500 }]);
+  t.strictSame(corridors, [{ name: "d", line, radius: 20 }]);
+});
+
+t.test("[W26] a fence has its name above it once it is wide enough on the map", async (t) => {
+  const circle = (id: string, radius: number) =>
+    fence(id, { type: "Point", coordinates: [10, 0] }, { radius, title: id });
+  const { labelsAt } = outlinesOf([
+    circle("small", 500),
+    fence("area", { type: "Polygon", coordinates: [ring(0)] }, null),
+    circle("large", 50_000),
+  ]);
+  const names = (zoom: number) =>
+    labelsAt(zoom)
+      .map(({ name }) => name)
+      .sort();
+  t.strictSame([1, 5.5, 12].map(names), [[], ["area", "large"], ["area", "large", "small"]]);
+  t.equal(labelsAt(5.6), labelsAt(5.5), "nothing is laid out anew while they are the same");
+  t.strictSame(labelsAt(5.5).find(({ name }) => name === "area")?.place, [0, 1], "its northernmost place");
+  const [, north] = labelsAt(5.5).find(({ name }) => name === "large")!.place;
+  t.ok(Math.abs(north - 0.449) < 0.001, `${north}`);
+});
+
+t.test("[W26] what was shows no fence that was made later", async (t) => {
+  const made = Date.parse(MADE);
+  const one = fence("a", { type: "Point", coordinates: [1, 2] }, { radius: 1 });
+  const changed = { ...one, id: "b", version: 2 };
+  const at = (time?: number) => fencesAt([one, changed], time).map(({ id }) => id);
+  t.strictSame([at(), at(made), at(made - 1)], [["a", "b"], ["a", "b"], ["b"]]);
 });
 
 t.test(
-  "[W19] fences are asked for each 30 s, and drawn if they are others; an answer that was overtaken is not",
+  "[W19] fences are asked for each 5 s, and drawn if they are others; an answer that was overtaken is not",
   async (t) => {
-    const at = (lon: number): FenceFeature => ({
-      id: String(lon),
-      geometry: { type: "Point", coordinates: [lon, 0] },
-      properties: { radius: 1 },
-    });
-    const answers: ((fences: FenceFeature[]) => void)[] = [];
+    const at = (lon: number) => fence(String(lon), { type: "Point", coordinates: [lon, 0] }, { radius: 1 });
+    const answers: ((list: FenceList | undefined) => void)[] = [];
+    const known: (string | null)[] = [];
     const shown: string[][] = [];
     let isSeen = true;
     let timer = { ms: Infinity, run: () => {} };
     const look = watchFences({
-      ask: () => new Promise((resolve) => answers.push(resolve)),
+      ask: (tag) => {
+        known.push(tag);
+        return new Promise((resolve) => answers.push(resolve));
+      },
       show: (fences) => shown.push(fences.map(({ id }) => id)),
       isSeen: () => isSeen,
       every: (ms, run) => {
         timer = { ms, run };
       },
     });
-    t.equal(timer.ms, 30_000);
-    const answer = async (...fences: FenceFeature[]) => {
-      answers.shift()!(fences);
+    t.equal(timer.ms, 5_000);
+    const answer = async (tag: string, ...fences: FenceFeature[]) => {
+      answers.shift()!({ tag, fences });
       await turn();
     };
-    await answer();
-    t.same(shown, [], "there are none");
+    await answer("none");
     timer.run();
-    await answer(at(1));
+    await answer("one", at(1));
     timer.run();
-    await answer(at(1));
-    t.same(shown, [["1"]], "drawn once");
+    answers.shift()!(undefined);
+    await turn();
+    t.same(shown, [[], ["1"]], "drawn once");
+    t.same(known, [null, "none", "one"]);
     look();
     timer.run();
     const [first, second] = [answers.shift()!, answers.shift()!];
-    second([at(3)]);
-    first([at(2)]);
+    second({ tag: "three", fences: [at(3)] });
+    first({ tag: "two", fences: [at(2)] });
     await turn();
-    t.same(shown.slice(1), [["3"]]);
+    t.same(shown.slice(2), [["3"]]);
     timer.run();
-    await answer();
-    t.same(shown.slice(2), [[]], "removed");
+    await answer("none");
+    t.same(shown.slice(3), [[]], "removed");
     isSeen = false;
     timer.run();
     t.same(answers, [], "nobody sees them");

@@ -4,17 +4,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import t from "tap";
-import type { ConnectionState } from "../../client/connection.ts";
 import { ProblemError } from "../../client/errors.ts";
 import type { Entity } from "../../client/replica.ts";
-import type { ViewState } from "../../client/view.ts";
 import { whyBuild } from "../../web/build.ts";
 import { clusterRadius, clusterText, countClusters } from "../../web/clusters.ts";
 import { filterProblem } from "../../web/filter-field.ts";
 import { countKinds } from "../../web/legend.ts";
 import { type Foresee, Motion } from "../../web/motion.ts";
 import { colourIndex, colourOf, PALETTE } from "../../web/palette.ts";
-import { ageText, statusOf } from "../../web/status.ts";
 import { symbolOf } from "../../web/symbol.ts";
 import { bboxOf, extentOf } from "../../web/viewport.ts";
 import { full } from "../client/scripted.ts";
@@ -236,48 +233,6 @@ t.test("[W12] a refused filter is told in the server's words, with the place of 
   t.equal(filterProblem(new ProblemError({ ...problem, position: 14 })), "unexpected end (at character 15)");
   t.equal(filterProblem(new ProblemError(problem)), "unexpected end");
   t.equal(filterProblem(new Error("the view is closed")), "the view is closed");
-});
-
-t.test("[W13] the age of the picture is told in words, with the server's lag", async (t) => {
-  const rows: [age: number, lag: number, text: string][] = [
-    [NaN, NaN, ""],
-    [340, 12.4, "as of 0.3 s ago, lag 12 ms"],
-    [-5, 0, "as of 0.0 s ago, lag 0 ms"],
-    [9_960, 3, "as of 10 s ago, lag 3 ms"],
-    [125_000, NaN, "as of 2 min ago"],
-  ];
-  for (const [age, lag, text] of rows) t.equal(ageText(age, lag), text);
-});
-
-t.test("[W6] the lamp is green only if what is shown is live and durable", async (t) => {
-  const open: ConnectionState = { name: "open" };
-  const rows: [ConnectionState, ViewState | undefined, boolean, string, string][] = [
-    [{ name: "connecting", attempt: 0 }, "loading", false, "connecting", "Connecting"],
-    [open, "loading", false, "connecting", "Loading"],
-    [open, "live", false, "live", "Live"],
-    [open, "live", true, "stale", "Stale: the database is away"],
-    [open, "stale", false, "stale", "Stale: catching up"],
-    [open, "failed", false, "closed", "The node refused the view"],
-    [
-      { name: "waiting", attempt: 1, delayMs: 5, reason: "gone" },
-      "stale",
-      false,
-      "reconnecting",
-      "Reconnecting: gone",
-    ],
-    [{ name: "connecting", attempt: 2 }, "stale", true, "reconnecting", "Reconnecting"],
-    [{ name: "closed", code: 4401, reason: "no token" }, "closed", false, "closed", "Closed: no token"],
-  ];
-  for (const [connection, view, away, name, text] of rows) {
-    t.strictSame(statusOf(connection, view, away, false), { name, text });
-  }
-});
-
-t.test("[W6] a picture that nothing is heard of is stale", async (t) => {
-  t.strictSame(statusOf({ name: "open" }, "live", false, true), {
-    name: "stale",
-    text: "Stale: nothing is heard",
-  });
 });
 
 t.test("[W7] the legend counts kinds, the most frequent first, and sums up the rest", async (t) => {

@@ -1,0 +1,46 @@
+import t from "tap";
+import type { CommandResult } from "../../client/command-queue.ts";
+import { SignOffs } from "../../web/sign-off.ts";
+
+t.test("[W23] a sign-off belongs to the entity that was asked, and is told until it was read", async (t) => {
+  const answers: { id: string; resolve(result: CommandResult): void; reject(error: Error): void }[] = [];
+  let changes = 0;
+  const signOffs = new SignOffs(
+    (id) => new Promise((resolve, reject) => answers.push({ id, resolve, reject })),
+    () => changes++,
+  );
+  const nothing = { canBeAsked: true, text: "" };
+  t.strictSame(signOffs.told("a", "open"), nothing);
+  const asked = signOffs.ask("a");
+  t.strictSame(signOffs.told("a", "open"), { canBeAsked: false, text: "Signing off …" });
+  t.match(signOffs.told("a", "waiting"), { canBeAsked: false, text: /waits for the connection/ });
+  t.strictSame(signOffs.told("b", "open"), nothing, "another one can be asked meanwhile");
+  const detail = "it is under way";
+  answers[0].resolve({ id: "1", accepted: false, type: "refused", detail } as unknown as CommandResult);
+  await asked;
+  t.equal(changes, 2);
+  t.strictSame(signOffs.told("a", "open"), { canBeAsked: true, text: `Not signed off: ${detail}` });
+  t.strictSame(signOffs.told("b", "open"), nothing);
+  signOffs.read("a");
+  t.strictSame(signOffs.told("a", "open"), nothing, "it was read");
+
+  const failed = signOffs.ask("b");
+  answers[1].reject(new Error("the connection is closed"));
+  await failed;
+  t.equal(signOffs.told("b", "open").text, "Not signed off: the connection is closed");
+  const done = signOffs.ask("b");
+  t.equal(signOffs.told("b", "open").text, "Signing off …", "what was before is not told any more");
+  answers[2].resolve({ id: "3", accepted: true, state: "offline" });
+  await done;
+  t.strictSame(signOffs.told("b", "open"), nothing);
+  t.strictSame(
+    answers.map(({ id }) => id),
+    ["a", "b", "b"],
+  );
+});
+
+t.test("[W23] without a connection nobody is asked to sign off, and the panel says why", async (t) => {
+  const signOffs = new SignOffs(async () => t.fail() as never, t.fail);
+  for (const connection of ["connecting", "waiting", "closed"] as const)
+    t.match(signOffs.told("a", connection), { canBeAsked: false, text: /^Without a connection/ });
+});
