@@ -71,7 +71,7 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
   get state(): EventStreamState {
     return this.#state;
   }
-  /** Where to go on, also in another process: after the last event that was taken. Undefined before the server's first answer. */
+  /** Where to go on, also in another process: after the last event that was taken, or `start`. Undefined before the server's first answer. */
   get cursor(): string | undefined {
     return this.#taken;
   }

@@ -141,6 +141,23 @@ for (const server of ["ws", "uws"] as const) {
   });
 }
 
+t.test(
+  "[EV37] who has got nothing from start yet goes on from start, also if something was dropped",
+  async (t) => {
+    const made = await rig(t);
+    const { pool } = made.store.context;
+    const stream = await openStream(made, {}, "?after=start&type=none");
+    const { id } = await stream.next();
+    await stream.close();
+    await pool.query("UPDATE event_floor SET era = 1, xid = '1', id = 9");
+    await made.writer.write(["a"]);
+    const again = await openStream(made, { "last-event-id": id! });
+    t.same(numbersOf([await again.event()]), [1]);
+    await again.close();
+    t.same(numbersOf((await pageOf(await made.get(`/v1/events?after=${id}`))).events), [1]);
+  },
+);
+
 t.test("[EV9] a stream that nothing passes tells how far it has come", async (t) => {
   const made = await rig(t);
   const stream = await openStream(made, {}, "?type=none");

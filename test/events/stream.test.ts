@@ -35,7 +35,7 @@ t.test(
     const text = await new Response(stream).text();
     t.same(
       text.split("\n").filter((line) => line !== ""),
-      ["retry: 1000", "id: 0-0-0", "id: 1-5-1", "id: 1-10-1"],
+      ["retry: 1000", "id: start", "id: 1-5-1", "id: 1-10-1"],
     );
   },
 );

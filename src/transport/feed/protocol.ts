@@ -241,7 +241,7 @@ export interface Clusters extends Made {
   op: "clusters";
   cells: ClusterCell[];
 }
-/** The answer to a subscription to events, and now and then: all events up to this cursor that pass have come. */
+/** The answer to a subscription to events, and now and then: all events up to this cursor that pass have come. `start` = none was read yet. */
 export interface EventsReply {
   op: "events";
   events: string;

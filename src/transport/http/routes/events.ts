@@ -58,7 +58,7 @@ const Page = z
 const answers = {
   200: {
     description:
-      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor, `Last-Event-ID` goes on after one.",
+      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor (`start` until something was read), `Last-Event-ID` goes on after one.",
     content: { "application/json": { schema: Page }, [SSE]: { schema: { type: "string" as const } } },
   },
   default: PROBLEM_RESPONSE,
