@@ -118,7 +118,10 @@ export function webhooksRoutes(
       204: { description: "It is gone." },
     }),
     describe("rotateWebhookSecret", "post", "/v1/webhooks/{id}/secret", "Give a webhook another secret", {
-      200: jsonAnswer(RotatedSchema, "The new one."),
+      200: jsonAnswer(
+        RotatedSchema,
+        "The new one, which signs from now on. Asked for again before `previousUntil`, as after a lost answer, it is replaced and signs nothing any more, while the secret of before keeps its time. To end that at once too, remove the webhook and make it anew.",
+      ),
     }),
     describe(
       "listDeadLetters",
@@ -206,8 +209,8 @@ export function webhooksRoutes(
     `${one}/secret`,
     answered(async (id) => {
       const secret = newSecret();
-      const previousUntil = clock.now() + WEBHOOK_ROTATION_MS;
-      if (!(await store.rotate(id, secret, previousUntil))) return unknown(id);
+      const previousUntil = await store.rotate(id, secret, clock.now() + WEBHOOK_ROTATION_MS);
+      if (previousUntil === undefined) return unknown(id);
       changed();
       const answer = { secret: secretText(secret), previousUntil: isoText(previousUntil) };
       return Response.json(answer, { headers: NO_STORE });
