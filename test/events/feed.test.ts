@@ -127,7 +127,7 @@ t.test("[EV13] what a feed refuses about events says so, and the connection goes
   t.equal(failing.state, "failed");
 });
 
-t.test("[EV37] a stream of the SDK that has got nothing from start goes on from start", async (t) => {
+t.test("[EV41] a stream of the SDK that has got nothing from start goes on from start", async (t) => {
   const made = await rig(t);
   const connection = connected(t, made);
   const stream = connection.events({ after: "start" });

@@ -5,7 +5,7 @@ import { openEmbedded, openOnPostgres } from "../events/rig.ts";
 const DAY_MS = 86_400_000;
 
 for (const [name, openStore] of Object.entries({ server: openOnPostgres, embedded: openEmbedded })) {
-  t.test(`[EV38] a repeated rotation keeps the secret that the receiver has (${name})`, async (t) => {
+  t.test(`[EV42] a repeated rotation keeps the secret that the receiver has (${name})`, async (t) => {
     const store = await openStore(t);
     t.teardown(() => store.close());
     const { webhooks } = store;
