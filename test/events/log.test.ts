@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
@@ -87,6 +88,36 @@ t.test("[EV2] a cursor does not skip what commits late; `id > last` does", async
   t.equal(new Set(seen.map((event) => event.cursor.id)).size, 60, "and none came twice");
   t.ok(isAscending(seen.map((event) => event.cursor)));
 });
+
+t.test(
+  "[EV44] who begins now gets what was committed while an older transaction was under way",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+    t.teardown(() => store.close());
+    const [holder, writer] = [await connected(t, url), await connected(t, url)];
+    const id = randomUUID();
+    await holder.query("BEGIN");
+    await holder.query("SELECT pg_current_xact_id()");
+    await insert(writer, "before");
+    await store.webhooks.create({
+      id,
+      url: "http://127.0.0.1:9/",
+      enabled: true,
+      secret: "AAAA",
+      createdAt: 0,
+    });
+    const now = positionOf("now", await store.eventLog.moment());
+    const ofWebhook = (await store.webhooks.statuses(id))[0]!.cursor;
+    await insert(writer, "after");
+    await holder.query("ROLLBACK");
+    for (const cursor of [now, ofWebhook])
+      t.same(
+        (await readAll(store.eventLog, cursor, 10)).map(({ subject }) => subject),
+        ["before", "after"],
+      );
+  },
+);
 
 t.test("[EV60] a cursor survives a crash of the server, which gives ids of transactions again", async (t) => {
   const { url, crash, start } = await stoppableDatabase();

@@ -22,7 +22,7 @@ t.test(
         if (read === 12) follower.close();
         clock.pass(1_000);
         const next = { era: 1, xid: ++read, id: 1 };
-        return { events: [unwanted(next)], next, more: true, end: next, bound: next, floor: START };
+        return { events: [unwanted(next)], next, more: true, horizon: next, bound: next, floor: START };
       },
     });
     const stream = eventStream({

@@ -30,7 +30,7 @@ const RETRY = { headers: { "retry-after": "1" } };
 const Query = z.strictObject({
   after: z.string().max(MAX_CURSOR_LENGTH).optional().openapi({
     description:
-      "Only events after this: a cursor (`cursor` of a page, `id` of an event), `start` (the oldest kept; the default of a page) or `now` (the default of a stream).",
+      "Only events after this: a cursor (`cursor` of a page, `id` of an event), `start` (the oldest kept; the default of a page) or `now` (the default of a stream; what was committed just before may come too, if an older transaction is under way on the database's server).",
   }),
   limit: wholeText(1, MAX_EVENT_PAGE)
     .default(DEFAULT_LIST_LIMIT)

@@ -100,7 +100,12 @@ export function webhooksRoutes(
       "post",
       "/v1/webhooks",
       "Send events to an address, from now on",
-      { 201: jsonAnswer(CreatedSchema, "With its secret.") },
+      {
+        201: jsonAnswer(
+          CreatedSchema,
+          "With its secret. Events that were committed before may come too, if an older transaction is under way on the database's server; none that is committed later is missing.",
+        ),
+      },
       { body: body(Create) },
     ),
     describe("getWebhook", "get", "/v1/webhooks/{id}", "One webhook", {
