@@ -11,7 +11,7 @@ const RETRY_MS = 1_000;
 const UNAVAILABLE = "urn:muster:problem:unavailable";
 
 export interface EventOptions {
-  /** A cursor (`cursor` of a stream, `id` of an event), `start` = the oldest event that is kept, or `now`, which is the default. */
+  /** A cursor (`cursor` of a stream, `id` of an event), `start` = the oldest event that is kept, or `now`, which is the default (what was committed just before may come too). */
   after?: string;
   /** Only these types. */
   types?: string[];
@@ -71,7 +71,7 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
   get state(): EventStreamState {
     return this.#state;
   }
-  /** Where to go on, also in another process: after the last event that was taken. Undefined before the server's first answer. */
+  /** Where to go on, also in another process: after the last event that was taken, or `start`. Undefined before the server's first answer. */
   get cursor(): string | undefined {
     return this.#taken;
   }

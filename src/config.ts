@@ -4,7 +4,11 @@ import { z } from "zod";
 import { MIN_TOKEN_LENGTH } from "./auth/admin-token.ts";
 import { SERVER_CHOICES, type ServerChoice } from "./transport/server/server.ts";
 
-const DAY_MS = 86_400_000;
+/** What can stand behind a duration, in ms. */
+const UNITS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+type Unit = keyof typeof UNITS;
+const UNIT_NAMES = Object.keys(UNITS);
+const DURATION = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${UNIT_NAMES.join("|")})?$`);
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -43,7 +47,8 @@ export interface ConfigError {
 }
 
 interface VariableInfo {
-  unit?: string;
+  /** Of a duration: what a number alone is in. */
+  unit?: Unit;
   text: string;
 }
 /** What `--help` and the README say about each variable. */
@@ -54,14 +59,30 @@ function described<S extends z.ZodType>(schema: S, about: VariableInfo): S {
   return schema;
 }
 
-const number = (low: number, high: number) =>
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?$/, "must be a number")
-    .transform(Number)
-    .pipe(z.number().min(low, `must be at least ${low}`).max(high, `must be at most ${high}`));
-const seconds = (byDefault: number, text: string) =>
-  described(number(1, 31_536_000).default(byDefault), { unit: "s", text });
+/** Read into ms; the bounds and the default are in `unit`. */
+const duration = (unit: Unit, [low, high]: readonly [number, number], byDefault: number, text: string) =>
+  described(
+    z
+      .string()
+      .regex(
+        DURATION,
+        `must be a number with its unit (${UNIT_NAMES.join(", ")}), as ${byDefault} ${unit}; alone it is in ${unit}`,
+      )
+      .transform((text) => {
+        const [, number, given] = DURATION.exec(text)!;
+        return Math.round(Number(number) * UNITS[(given as Unit | undefined) ?? unit]);
+      })
+      .pipe(
+        z
+          .number()
+          .min(low * UNITS[unit], `must be at least ${low} ${unit}`)
+          .max(high * UNITS[unit], `must be at most ${high} ${unit}`),
+      )
+      .default(byDefault * UNITS[unit]),
+    { unit, text },
+  );
+const SECONDS = [1, 31_536_000] as const;
+const DAYS = [1, 36_525] as const;
 
 const hasProtocol = (protocol: RegExp) => (text: string) => protocol.test(URL.parse(text)?.protocol ?? "");
 
@@ -131,21 +152,22 @@ const Environment = z.object({
     z.enum(SERVER_CHOICES, `must be one of ${SERVER_CHOICES.join(", ")}`).default("auto"),
     { text: "Web server: uws (uWebSockets.js), ws (Node.js's own), or auto: uws where it loads, else ws." },
   ),
-  MUSTER_MAX_CLOCK_SKEW: described(number(0, 86_400).default(60), {
-    unit: "s",
-    text: "A report's time may be so far in the future; beyond, the report is refused.",
-  }),
-  MUSTER_MAX_REPORT_AGE: described(number(1, 36_525).default(15 * 365), {
-    unit: "d",
-    text: "A report may be so old. The default lets recordings play and refuses GPS week roll-overs (19.6 years).",
-  }),
-  MUSTER_STALE_AFTER: seconds(300, "An entity that was not reported for so long is stale …"),
-  MUSTER_LOST_AFTER: seconds(1_800, "… lost …"),
-  MUSTER_EXPIRED_AFTER: seconds(86_400, "… and expired: it leaves the views."),
-  MUSTER_RETENTION: described(number(1, 36_525).default(30), {
-    unit: "d",
-    text: "Events and tracks are kept for so long.",
-  }),
+  MUSTER_MAX_CLOCK_SKEW: duration(
+    "s",
+    [0, 86_400],
+    60,
+    "A report's time may be so far in the future; beyond, the report is refused.",
+  ),
+  MUSTER_MAX_REPORT_AGE: duration(
+    "d",
+    DAYS,
+    15 * 365,
+    "A report may be so old. The default lets recordings play and refuses GPS week roll-overs (19.6 years).",
+  ),
+  MUSTER_STALE_AFTER: duration("s", SECONDS, 300, "An entity that was not reported for so long is stale …"),
+  MUSTER_LOST_AFTER: duration("s", SECONDS, 1_800, "… lost …"),
+  MUSTER_EXPIRED_AFTER: duration("s", SECONDS, 86_400, "… and expired: it leaves the views."),
+  MUSTER_RETENTION: duration("d", DAYS, 30, "Events and tracks are kept for so long."),
   MUSTER_WEBHOOK_PRIVATE: described(z.enum(["true", "false"], "must be true or false").default("false"), {
     text: "Whether webhooks may go to private, local and reserved addresses.",
   }),
@@ -157,17 +179,18 @@ export interface Variable {
   name: string;
   /** As it would be written; empty = none. */
   default: string;
-  /** `s` or `d`; empty where there is none. */
-  unit: string;
+  /** What a number alone is in; empty where there is none. */
+  unit: Unit | "";
   text: string;
 }
 
 /** Every variable, in the order in which to read about them. */
 export function describeConfig(): Variable[] {
   return Object.entries(Environment.shape).map(([name, schema]) => {
-    const { unit = "", text } = info.get(schema)!;
+    const { unit, text } = info.get(schema)!;
     const byDefault: unknown = schema instanceof z.ZodDefault ? schema.def.defaultValue : "";
-    return { name, default: String(byDefault), unit, text };
+    const shown = unit === undefined ? byDefault : Number(byDefault) / UNITS[unit];
+    return { name, default: String(shown), unit: unit ?? "", text };
   });
 }
 
@@ -201,7 +224,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     const earlier = i > 0 ? (sound(ages[i - 1]) as number | undefined) : undefined;
     const later = sound(name) as number | undefined;
     if (earlier !== undefined && later !== undefined && earlier >= later)
-      mistakes.push(`${name} (${later} s) must be longer than ${ages[i - 1]} (${earlier} s).`);
+      mistakes.push(
+        `${name} (${later / 1_000} s) must be longer than ${ages[i - 1]} (${earlier / 1_000} s).`,
+      );
   }
   if (mistakes.length > 0 || !parsed.success) return { mistakes };
 
@@ -217,12 +242,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     adminToken: value.MUSTER_ADMIN_TOKEN,
     logLevel: value.LOG_LEVEL,
     server: value.MUSTER_SERVER,
-    maxClockSkewMs: value.MUSTER_MAX_CLOCK_SKEW * 1_000,
-    maxReportAgeMs: value.MUSTER_MAX_REPORT_AGE * DAY_MS,
-    staleAfterMs: value.MUSTER_STALE_AFTER * 1_000,
-    lostAfterMs: value.MUSTER_LOST_AFTER * 1_000,
-    expiredAfterMs: value.MUSTER_EXPIRED_AFTER * 1_000,
-    retentionMs: value.MUSTER_RETENTION * DAY_MS,
+    maxClockSkewMs: value.MUSTER_MAX_CLOCK_SKEW,
+    maxReportAgeMs: value.MUSTER_MAX_REPORT_AGE,
+    staleAfterMs: value.MUSTER_STALE_AFTER,
+    lostAfterMs: value.MUSTER_LOST_AFTER,
+    expiredAfterMs: value.MUSTER_EXPIRED_AFTER,
+    retentionMs: value.MUSTER_RETENTION,
     webhookPrivate: value.MUSTER_WEBHOOK_PRIVATE === "true",
   };
 }

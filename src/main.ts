@@ -40,7 +40,7 @@ Examples
   npm run -s muster -- replay data/ais-helsinki/helsinki.ndjson --speed 20
   curl -H "Authorization: Bearer $(npm run -s muster token)" "http://127.0.0.1:8080/v1/entities?bbox=24,59,26,61"
 
-Environment
+Environment (durations: a number with ms, s, min, h or d)
 `;
 
 /** Read by V8 whenever it decides about garbage; `docs/decisions/0015-garbage.md` says what each is for. */

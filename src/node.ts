@@ -13,6 +13,7 @@ import { TRACKED } from "./actors/machine/tracked.ts";
 import { replayedTooMuch } from "./actors/ownership.ts";
 import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
 import type { Recovered } from "./actors/recovery.ts";
+import { closedAmong } from "./actors/shard.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { TrackSource } from "./actors/track-source.ts";
 import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
@@ -282,6 +283,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     webhooks: webhooks?.routes,
     ...held.routes,
     cluster: cluster?.queries,
+    closedShards: () => closedAmong(system.table.shards),
     history,
     clusterStatus: () =>
       cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl, VERSION),

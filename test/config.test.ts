@@ -71,6 +71,21 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
   });
 });
 
+t.test("[C2] durations are written as their defaults are shown, and in other units", async (t) => {
+  for (const { name, default: preset, unit } of describeConfig())
+    if (unit !== "") t.strictSame(loadConfig({ [name]: `${preset} ${unit}` }), loadConfig({}), name);
+  const retention = (text: string) => (loadConfig({ MUSTER_RETENTION: text }) as Config).retentionMs;
+  t.equal(retention("2 d"), 172_800_000);
+  t.equal(retention("36h"), 129_600_000);
+  t.equal(retention("1.5"), 129_600_000);
+  t.equal((loadConfig({ MUSTER_STALE_AFTER: "2 min" }) as Config).staleAfterMs, 120_000);
+  t.equal((loadConfig({ MUSTER_MAX_CLOCK_SKEW: "1500 ms" }) as Config).maxClockSkewMs, 1_500);
+  t.strictSame(mistakes({ MUSTER_RETENTION: "2 days" }), [
+    "MUSTER_RETENTION must be a number with its unit (ms, s, min, h, d), as 30 d; alone it is in d.",
+  ]);
+  t.strictSame(mistakes({ MUSTER_RETENTION: "23 h" }), ["MUSTER_RETENTION must be at least 1 d."]);
+});
+
 t.test("[C3] every mistake is named at once", async (t) => {
   const found = mistakes({
     PORT: "eighty",

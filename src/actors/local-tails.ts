@@ -21,7 +21,7 @@ import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import { segmentOf } from "../tracks/tracks.ts";
 import type { EntityTable } from "./entity-table.ts";
-import type { Shard } from "./shard.ts";
+import { closedAmong, type Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 
 /** Entities looked at between two looks at the clock. */
@@ -54,7 +54,7 @@ export class LocalTails {
   /** For a node that has all shards. */
   get alone(): TrackTails {
     const isOpen = (shard: number) => this.#table.shards[shard].status !== "closed";
-    const missing = () => this.#table.shards.map(({ index }) => index).filter((index) => !isOpen(index));
+    const missing = () => closedAmong(this.#table.shards);
     return {
       at: async (query) => ({ pages: [await this.at(query, isOpen)], missing: missing() }),
       of: async ({ id, known }) => ({

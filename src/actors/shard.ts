@@ -87,3 +87,8 @@ export class Shard {
     this.identities = undefined;
   }
 }
+
+/** Numbers of those that are not in memory, or not whole, ascending. */
+export function closedAmong(shards: readonly Shard[]): number[] {
+  return shards.filter(({ status }) => status === "closed").map(({ index }) => index);
+}

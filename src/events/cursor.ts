@@ -11,14 +11,15 @@ export interface Cursor {
   readonly id: number;
 }
 
-/** Before all events. */
+/** Before all events: the place of who has read none, told as `start`. Numbers would be a place before what was dropped since, and be refused. */
 export const START: Cursor = { era: 0, xid: 0, id: 0 };
 
 const TEXT = /^(\d{1,10})-(\d{1,16})-(\d{1,16})$/;
 const MAX_ERA = 2 ** 31 - 1;
 
-export function cursorText({ era, xid, id }: Cursor): string {
-  return `${era}-${xid}-${id}`;
+export function cursorText(cursor: Cursor): string {
+  const { era, xid, id } = cursor;
+  return compareCursors(cursor, START) === 0 ? "start" : `${era}-${xid}-${id}`;
 }
 
 /** @returns `undefined` if it is no cursor. */

@@ -27,6 +27,16 @@ SELECT ?::uuid, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM cluster`;
 
 const GO_ON = "UPDATE webhook_delivery SET paused_until = NULL WHERE webhook = ?::uuid";
 
+/**
+ * A rotation that is under way may have been answered to nobody: then the receiver has only the secret of before it, which keeps its time.
+ * Inputs: webhook, secret, until when that of before signs, Unix ms.
+ */
+const ROTATE = `
+UPDATE webhook SET secret = $2,
+  previous_secret = CASE WHEN previous_until > clock_timestamp() THEN previous_secret ELSE secret END,
+  previous_until = CASE WHEN previous_until > clock_timestamp() THEN previous_until ELSE to_timestamp($3::float8 / 1000) END
+WHERE id = $1 RETURNING extract(epoch FROM previous_until)::float8 * 1000 AS until`;
+
 export class StoredWebhooks implements WebhookStore, DeliveryStore {
   readonly #context: StoreContext;
   readonly #orm: MikroORM;
@@ -74,15 +84,10 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
     );
   }
 
-  rotate(id: string, secret: string, previousUntil: number): Promise<boolean> {
-    return this.#configure(async (em) => {
-      const found = await em.findOne(Webhook, { id });
-      if (found === null) return false;
-      found.previousSecret = found.secret;
-      found.previousUntil = new Date(previousUntil);
-      found.secret = secret;
-      await em.flush();
-      return true;
+  rotate(id: string, secret: string, previousUntil: number): Promise<number | undefined> {
+    return withClient(this.#context, async (client) => {
+      const { rows } = await client.query<{ until: number }>(ROTATE, [id, secret, previousUntil]);
+      return rows[0]?.until;
     });
   }
 

@@ -61,8 +61,11 @@ export interface WebhookStore {
   statuses(id?: string): Promise<WebhookStatus[]>;
   /** Another address, or being enabled again, ends a pause. @returns false if there is none. */
   change(id: string, change: WebhookChange): Promise<boolean>;
-  /** The secret of before signs too, until then (Unix ms). @returns false if there is none. */
-  rotate(id: string, secret: string, previousUntil: number): Promise<boolean>;
+  /**
+   * The secret of before signs too, until then. While one of before does so already, it is kept with its time, and the newest is replaced.
+   * @returns until when it signs, Unix ms; `undefined` if there is no such webhook.
+   */
+  rotate(id: string, secret: string, previousUntil: number): Promise<number | undefined>;
   remove(id: string): Promise<boolean>;
   deadLetters(id: string, after: Cursor, limit: number): Promise<Letter[]>;
   /** Tries dead letters again: the given ones, else the oldest `limit`. @returns how many. */

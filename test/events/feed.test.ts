@@ -127,6 +127,17 @@ t.test("[EV13] what a feed refuses about events says so, and the connection goes
   t.equal(failing.state, "failed");
 });
 
+t.test("[EV41] a stream of the SDK that has got nothing from start goes on from start", async (t) => {
+  const made = await rig(t);
+  const connection = connected(t, made);
+  const stream = connection.events({ after: "start" });
+  await live(stream);
+  await made.store.context.pool.query("UPDATE event_floor SET era = 1, xid = '1', id = 9");
+  t.equal(stream.cursor, "start");
+  await made.writer.write(["a"]);
+  t.same(await take(connection.events({ after: stream.cursor }), 1), [1]);
+});
+
 t.test("[EV9] a subscription that nothing passes tells how far it has come", async (t) => {
   const made = await rig(t);
   const stream = connected(t, made).events({ types: ["none"] });

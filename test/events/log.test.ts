@@ -1,15 +1,18 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import t, { type Test } from "tap";
 import { StoreAway } from "../../src/actors/ports.ts";
-import { type Cursor, compareCursors, START } from "../../src/events/cursor.ts";
-import type { EventLog, LoggedEvent } from "../../src/events/ports.ts";
+import { type Cursor, compareCursors, cursorText, START } from "../../src/events/cursor.ts";
+import type { EventLog, LoggedEvent, Moment } from "../../src/events/ports.ts";
+import { type CursorError, positionOf } from "../../src/events/position.ts";
 import { MAX_EVENT_ROWS } from "../../src/limits.ts";
 import { MOMENT_AND_LAST, PAGE } from "../../src/store/read-events.ts";
 import type { Store } from "../../src/store/store.ts";
 import { batchOf, committed, open, rows } from "../store/fixture.ts";
+import { madeDataDir } from "../support/data-dir.ts";
 import { otherServerDatabase, stoppableDatabase, testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
 import { temporaryFolder } from "../support/serve.ts";
@@ -86,6 +89,36 @@ t.test("[EV2] a cursor does not skip what commits late; `id > last` does", async
   t.ok(isAscending(seen.map((event) => event.cursor)));
 });
 
+t.test(
+  "[EV44] who begins now gets what was committed while an older transaction was under way",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+    t.teardown(() => store.close());
+    const [holder, writer] = [await connected(t, url), await connected(t, url)];
+    const id = randomUUID();
+    await holder.query("BEGIN");
+    await holder.query("SELECT pg_current_xact_id()");
+    await insert(writer, "before");
+    await store.webhooks.create({
+      id,
+      url: "http://127.0.0.1:9/",
+      enabled: true,
+      secret: "AAAA",
+      createdAt: 0,
+    });
+    const now = positionOf("now", await store.eventLog.moment());
+    const ofWebhook = (await store.webhooks.statuses(id))[0]!.cursor;
+    await insert(writer, "after");
+    await holder.query("ROLLBACK");
+    for (const cursor of [now, ofWebhook])
+      t.same(
+        (await readAll(store.eventLog, cursor, 10)).map(({ subject }) => subject),
+        ["before", "after"],
+      );
+  },
+);
+
 t.test("[EV60] a cursor survives a crash of the server, which gives ids of transactions again", async (t) => {
   const { url, crash, start } = await stoppableDatabase();
   const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
@@ -136,7 +169,7 @@ t.test("[EV3] a cursor survives a dump and its restore into another server", asy
   await committed(after, batchOf(1, again, { 1: "x" }, eventsOf(4, ["a"])));
   const [newest] = await rows<{ xid: number }>(
     after,
-    "SELECT max(xid)::text::int AS xid FROM event WHERE era > 1",
+    `SELECT max(xid)::text::int AS xid FROM event WHERE era > ${passed.next.era}`,
   );
   t.ok(newest!.xid < passed.next.xid, "the new server's transactions are numbered lower");
   t.same(textsOf(await readAll(after.eventLog, passed.next, 10)), ["3a", "4a"]);
@@ -151,6 +184,43 @@ t.test("[EV3] a cursor survives a dump and its restore into another server", asy
     "once",
   );
 });
+
+/** As one that was never started: the copies that tests use were. */
+async function newEmbedded(t: Test): Promise<Store> {
+  const dataDir = await madeDataDir(t);
+  const started = await open({ dataDir });
+  await started.context.pool.query("UPDATE cluster SET server = '', era = 1");
+  await started.context.pool.query("UPDATE event_floor SET era = 0");
+  await started.close();
+  return open({ dataDir });
+}
+
+for (const [kind, openStore] of Object.entries({ postgresql: openOnPostgres, embedded: newEmbedded })) {
+  t.test(`[EV43] each database has ids of its own, and refuses cursors of another (${kind})`, async (t) => {
+    const moments: Moment[] = [];
+    for (let i = 0; i < 2; i++) {
+      const store = await openStore(t);
+      moments.push(await store.eventLog.moment());
+      await store.close();
+    }
+    moments.sort((a, b) => a.end.era - b.end.era);
+    const [low, high] = moments.map(({ end }) => end);
+    t.ok(low!.era >= 1 && low!.era < high!.era);
+    t.ok(high!.era < Date.now() / 60_000, "an era after a restore is higher");
+    t.equal(refusal(high!, moments[0]!), "bad-cursor");
+    t.equal(refusal(low!, moments[1]!), "cursor-gone", "nothing of it is here");
+    t.equal(refusal(low!, moments[0]!), undefined);
+  });
+}
+
+function refusal(cursor: Cursor, moment: Moment): CursorError["type"] | undefined {
+  try {
+    positionOf(cursorText(cursor), moment);
+    return undefined;
+  } catch (error) {
+    return (error as CursorError).type;
+  }
+}
 
 t.test("[EV3] when the era rises, nodes of the one before cannot write any more", async (t) => {
   const { url } = await testDatabase(t);
@@ -187,15 +257,15 @@ t.test(
       );
       await pool.query(
         `INSERT INTO event (recorded_at, era, shard, type, subject, time, data)
-       SELECT '${day!.lower} 12:00+00', 1, 1, 't', 's' || i % 100, now(), '{}' FROM generate_series(1, 1000) AS i`,
+       SELECT '${day!.lower} 12:00+00', era, 1, 't', 's' || i % 100, now(), '{}' FROM cluster, generate_series(1, 1000) AS i`,
       );
     }
     await pool.query("ANALYZE event");
-    const [middle] = await rows<{ xid: string; id: string }>(
+    const [middle] = await rows<{ era: string; xid: string; id: string }>(
       store,
-      "SELECT xid::text, id::text FROM event ORDER BY era, xid, id OFFSET 15000 LIMIT 1",
+      "SELECT era::text, xid::text, id::text FROM event ORDER BY era, xid, id OFFSET 15000 LIMIT 1",
     );
-    const values = ["1", `'${middle!.xid}'`, middle!.id, "200"];
+    const values = [middle!.era, `'${middle!.xid}'`, middle!.id, "200"];
     const page = PAGE.replace(/\$(\d)/g, (_, n) => values[Number(n) - 1]!);
     for (const text of [page, MOMENT_AND_LAST]) {
       const [explained] = await rows<{ "QUERY PLAN": [{ Plan: Plan }] }>(
@@ -283,7 +353,7 @@ async function connected(t: Test, url: string): Promise<pg.Client> {
 
 async function insert(client: pg.Client, subject: string): Promise<void> {
   await client.query(
-    "INSERT INTO event (era, shard, type, subject, time, data) VALUES (1, 1, 't', $1, now(), '{}')",
+    "INSERT INTO event (era, shard, type, subject, time, data) SELECT era, 1, 't', $1, now(), '{}' FROM cluster",
     [subject],
   );
 }

@@ -1,5 +1,5 @@
 import t from "tap";
-import { MAX_JSON_BODY_BYTES } from "../../src/limits.ts";
+import { MAX_JSON_BODY_BYTES, MAX_LINE_BYTES } from "../../src/limits.ts";
 import { jsonFault, jsonFaultAt } from "../../src/transport/ingest/json-fault.ts";
 import { LineSplitter } from "../../src/transport/ingest/ndjson.ts";
 import { fc } from "../support/seeded.ts";
@@ -115,12 +115,29 @@ t.test("[I19] a fault in JSON is told with its place", async (t) => {
   for (const [text, at] of table) t.equal(jsonFaultAt(text), at, text);
   t.equal(jsonFault('[\n {"a": NaN}]'), 'Not JSON at character 9 (line 2, column 8): "NaN}]".');
   t.equal(jsonFault("[1"), "The JSON ends too early, at character 2.");
+  t.equal(jsonFaultAt("[".repeat(MAX_LINE_BYTES)), MAX_LINE_BYTES);
+});
+
+t.test("[I19] of a large text the place of the fault is looked for in its beginning", async (t) => {
+  const beyond = "Not JSON; no fault in the first 65536 characters, farther on it is not looked for.";
   for (const part of ["x", "\\n", "\\u00e4", "ä", "🚢", "\\\\"]) {
     const large = part.repeat(MAX_JSON_BODY_BYTES / part.length);
-    t.equal(jsonFaultAt(`["${large}`), 1, `large texts too: a string of ${part}`);
-    t.equal(jsonFaultAt(`{"${large}": "${large}"}}`), 2 * large.length + 8, "and names");
+    for (const text of [`["${large}`, `{"${large}": "${large}"}}`, `[x"${large}`])
+      t.equal(jsonFaultAt(text), text.startsWith("[x") ? 1 : undefined, `strings of ${part}`);
+    const near = part.repeat(Math.floor(MAX_LINE_BYTES / part.length) - 8);
+    t.equal(jsonFaultAt(`["${near}", x, "${large}`), near.length + 5);
   }
-  t.equal(jsonFaultAt("[".repeat(1_000_000)), 1_000_000);
+  // Each took 0.2 to 0.9 s: a tenth of a second is far from that on any machine.
+  for (const part of ["[", "1,", "\n", '"a",', '{"a":']) {
+    const text = `[${part.repeat(MAX_JSON_BODY_BYTES / part.length)}x`;
+    let least = Infinity;
+    for (let i = 0; i < 3; i++) {
+      const began = performance.now();
+      t.equal(jsonFault(text), beyond, JSON.stringify(part));
+      least = Math.min(least, performance.now() - began);
+    }
+    t.ok(least < 100, `${least.toFixed(1)} ms`);
+  }
 });
 
 t.test("[I19] whatever is JSON has no fault, whatever is not has one within the text", async () => {
@@ -136,7 +153,7 @@ t.test("[I19] whatever is JSON has no fault, whatever is not has one within the 
         JSON.parse(text);
         return jsonFaultAt(text) === text.length;
       } catch {
-        return jsonFaultAt(text) <= text.length;
+        return jsonFaultAt(text)! <= text.length;
       }
     }),
     { numRuns: 2_000 },

@@ -7,9 +7,15 @@ import { systemClock } from "../../src/clock.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { type NodeStore, startNode } from "../../src/node.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import { problemOf } from "../http/fixture.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { stoppableDatabase } from "../support/postgres.ts";
 import { serve, TOKEN, temporaryFolder } from "../support/serve.ts";
+
+interface EntityList {
+  features: { id: string }[];
+  missingShards?: number;
+}
 
 /** A whole node, on a port of its own, over a store in memory that can go away. */
 async function nodeInMemory(t: Test, env: Record<string, string> = {}, clock = systemClock) {
@@ -100,6 +106,40 @@ t.test("[N9] the database goes away and comes back", async (t) => {
   t.equal((await post([report("late")])).status, 200);
   t.same(failures, []);
   feed.close();
+});
+
+t.test("[H41] what is being loaded again is not told as being nowhere", async (t) => {
+  const { memory, node, get, headers } = await nodeInMemory(t);
+  const post = (id: string) =>
+    fetch(`${node.url}/v1/reports`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify([{ id, t: new Date().toISOString(), lon: 1, lat: 2 }]),
+    });
+  const ids = async (query: string) => {
+    const list = (await (await get(`/v1/entities?${query}`)).json()) as EntityList;
+    return [list.features.map(({ id }) => id), list.missingShards];
+  };
+  await post("a");
+  await post("b");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  memory.claimGate = promise;
+  memory.fenced = true;
+  const refused = post("a");
+  while ((await get("/v1/entities/a")).status === 200) await sleep(5);
+  for (const path of ["a", "?kind=vessel", "?near=1,2"]) {
+    const response = await get(`/v1/entities${path.startsWith("?") ? "" : "/"}${path}`);
+    t.equal(response.headers.get("retry-after"), "1");
+    t.same(await problemOf(response), ["unavailable", 503], path);
+  }
+  t.same(await ids("partial=true"), [["b"], 1]);
+  t.same(await ids("partial=true&near=1,2"), [["b"], 1]);
+  t.equal((await get("/v1/entities/b")).status, 200);
+  t.equal((await get("/v1/entities/nobody")).status, 404);
+  resolve();
+  await refused;
+  while ((await get("/v1/entities/a")).status !== 200) await sleep(5);
+  t.same(await ids(""), [["a", "b"], undefined]);
 });
 
 t.test("[N9] a stop while the database is away ends in time and acknowledges nothing", async (t) => {

@@ -7,6 +7,7 @@ export function schemaFingerprint(): string {
   const migrations = new URL("../../migrations/", import.meta.url);
   for (const name of readdirSync(migrations).sort())
     hash.update(name).update(readFileSync(new URL(name, migrations)));
-  hash.update(readFileSync(new URL("../../package-lock.json", import.meta.url)));
+  for (const path of ["../../package-lock.json", "../../src/store/era.ts"])
+    hash.update(readFileSync(new URL(path, import.meta.url)));
   return hash.digest("hex").slice(0, 16);
 }

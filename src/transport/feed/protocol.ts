@@ -78,7 +78,7 @@ export interface SubscribeEvents {
   op: "subscribe";
   /** Chosen by the client, 1 … 64 characters, unique among its connection's. */
   events: string;
-  /** A cursor; `start` = the oldest event that is kept; `now`, which is the default. */
+  /** A cursor; `start` = the oldest event that is kept; `now`, which is the default (what was committed just before may come too). */
   after?: string;
   /** Only events of these types; 1 … 64 of them. Absent = all. */
   types?: string[];
@@ -241,7 +241,7 @@ export interface Clusters extends Made {
   op: "clusters";
   cells: ClusterCell[];
 }
-/** The answer to a subscription to events, and now and then: all events up to this cursor that pass have come. */
+/** The answer to a subscription to events, and now and then: all events up to this cursor that pass have come. `start` = none was read yet. */
 export interface EventsReply {
   op: "events";
   events: string;

@@ -37,8 +37,10 @@ export interface AppOptions {
   /** Makes ids for commands that have none. */
   newId(): string;
   picture: Picture;
-  /** Queries over all nodes of a cluster; absent = this node has everything. */
+  /** Queries over all nodes of a cluster; absent = this node has everything, but for `closedShards`. */
   cluster?: EntityQueries;
+  /** What this node is loading (again) now. Absent = nothing ever. */
+  closedShards?(): readonly number[];
   /** The log of events; absent = the node has none, and no routes for it. */
   events?: EventAccess;
   /** Absent = none, and no routes for them. */
@@ -99,7 +101,8 @@ export function createApp(options: AppOptions): App {
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
   const postReports = createPostReports(options.ingest, picture, clock, bodies);
   reportsRoute(app, postReports);
-  entitiesRoutes(app, picture, clock, options.cluster, options.history);
+  const { closedShards = () => [] } = options;
+  entitiesRoutes(app, { picture, clock, cluster: options.cluster, closedShards, history: options.history });
   tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
   deletionsRoute(app, options.commands, options.newId);

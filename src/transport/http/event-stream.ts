@@ -25,7 +25,8 @@ export interface EventStreamOptions {
 export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
   const { follower, test, encoder, clock, ended } = options;
   const bytes = new TextEncoder();
-  let first = true;
+  /** When the client was last told where it is, by the monotonic clock. */
+  let toldAt: number | undefined;
   const arrival = new Arrival<LoggedEvent[] | undefined>(clock);
   const end = () => {
     follower.close();
@@ -35,27 +36,30 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if (first) {
-          first = false;
-          controller.enqueue(bytes.encode(`retry: ${RETRY_MS}\n${position()}`));
-          return;
-        }
+        const tell = (text: string) => {
+          toldAt = clock.monotonic();
+          controller.enqueue(bytes.encode(text));
+        };
+        if (toldAt === undefined) return tell(`retry: ${RETRY_MS}\n${position()}`);
         for (;;) {
+          // Not begun anew by what does not pass: a client that is told nothing would scan all of it again.
+          const left = Math.max(0, toldAt + HEARTBEAT_MS - clock.monotonic());
           const came = await arrival
-            .take(() => follower.next(), HEARTBEAT_MS)
+            .take(() => follower.next(), left)
             .catch((error: unknown) => {
               // The client finds out why when it connects again with its cursor.
               if (error instanceof CursorError) return { value: undefined };
               end();
               throw error;
             });
-          if (came === undefined) return controller.enqueue(bytes.encode(position()));
+          if (came === undefined) return tell(position());
           if (came.value === undefined) {
             end();
             return controller.close();
           }
           const text = came.value.filter(test).map((event) => messageOf(event, encoder));
-          if (text.length > 0) return controller.enqueue(bytes.encode(text.join("")));
+          if (text.length > 0) return tell(text.join(""));
+          if (clock.monotonic() - toldAt >= HEARTBEAT_MS) return tell(position());
         }
       },
       cancel: end,

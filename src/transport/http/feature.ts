@@ -30,19 +30,21 @@ export interface Slice {
 /**
  * A FeatureCollection as a response, made slice by slice while it is sent, so that a long list neither blocks the loop
  * nor lies in memory. What is in it is known at its end only, which is why `numberReturned` comes last.
- * @param kept headers that say how long it may be kept.
+ * @param kept headers that say how long it may be kept. @param missing shards of which nothing is in it.
  */
 export function slicedCollection(
   clock: Clock,
   next: () => Slice,
   links: readonly Link[],
   kept: Record<string, string> = NO_STORE,
+  missing: readonly number[] = [],
 ): Response {
   let returned = 0;
   const text = ({ features }: Slice) =>
     features.map((feature) => (returned++ === 0 ? "" : ",") + JSON.stringify(feature)).join("");
   const head = `{"type":"FeatureCollection","timeStamp":"${new Date(clock.now()).toISOString()}","features":[`;
-  const tail = () => `],"numberReturned":${returned},"links":${JSON.stringify(links)}}`;
+  const partial = missing.length === 0 ? "" : `"missingShards":${missing.length},`;
+  const tail = () => `],"numberReturned":${returned},${partial}"links":${JSON.stringify(links)}}`;
   const headers = { "content-type": GEOJSON, ...kept };
   const first = next();
   if (first.last) return new Response(head + text(first) + tail(), { headers });
@@ -118,10 +120,10 @@ function roundedDistance(metres: number): number {
 export function collectionResponse(
   picture: Picture,
   clock: Clock,
-  found: { slots: readonly number[]; distances?: readonly number[] },
+  found: { slots: readonly number[]; distances?: readonly number[]; missing: readonly number[] },
   links: readonly Link[],
 ): Response {
-  const { slots, distances } = found;
+  const { slots, distances, missing } = found;
   const ids = slots.map((slot) => picture.columns.id[slot]);
   let at = 0;
   const slice = () => {
@@ -136,5 +138,5 @@ export function collectionResponse(
     }
     return { features, last: at >= slots.length };
   };
-  return slicedCollection(clock, slice, links);
+  return slicedCollection(clock, slice, links, NO_STORE, missing);
 }

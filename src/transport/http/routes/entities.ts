@@ -85,7 +85,7 @@ const Query = z
       .openapi({ description: "The id after which to go on; the link `next` has it." }),
     partial: z.enum(["true", "false"]).default("false").openapi({
       description:
-        "In a cluster: `true` = answer without the shards that cannot be reached now, and count them in `missingShards`; else that is a 503.",
+        "`true` = answer without the shards that cannot be reached now, or that are being loaded again, and count them in `missingShards`; else that is a 503.",
     }),
   })
   .superRefine((query, context) => {
@@ -150,14 +150,19 @@ const oneRoute = createRoute({
   },
 });
 
-/** @param cluster asks all nodes; absent = this node has everything. @param history absent = this node keeps none. */
-export function entitiesRoutes(
-  app: OpenAPIHono,
-  picture: Picture,
-  clock: Clock,
-  cluster: EntityQueries | undefined,
-  history: History | undefined,
-): void {
+export interface EntitiesOptions {
+  picture: Picture;
+  clock: Clock;
+  /** Asks all nodes; absent = this node has everything … */
+  cluster: EntityQueries | undefined;
+  /** … but these shards, which it is loading (again). */
+  closedShards(): readonly number[];
+  /** Absent = this node keeps none. */
+  history: History | undefined;
+}
+
+export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void {
+  const { picture, clock, cluster, closedShards, history } = options;
   app.openAPIRegistry.registerPath(listRoute);
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
@@ -165,9 +170,7 @@ export function entitiesRoutes(
     if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime } = parsed.data;
     if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime }, url);
-    return cluster === undefined
-      ? list(picture, clock, parsed.data, url)
-      : gather(cluster, clock, parsed.data, url);
+    return cluster === undefined ? list(options, parsed.data, url) : gather(cluster, clock, parsed.data, url);
   });
 
   app.openAPIRegistry.registerPath(oneRoute);
@@ -184,6 +187,8 @@ export function entitiesRoutes(
     if (id instanceof Response) return id;
     let feature: Feature | undefined;
     if (cluster === undefined) {
+      const missing = closedShards();
+      if (missing.includes(shardOf(id))) return unreached(missing);
       const slot = picture.find(id);
       if (slot !== -1) feature = featureOf(picture, slot);
     } else {
@@ -217,16 +222,22 @@ async function gather(cluster: EntityQueries, clock: Clock, query: Query, url: U
   return gatheredResponse(clock, found, links);
 }
 
-function list(picture: Picture, clock: Clock, query: Query, url: URL): Response {
+function list({ picture, clock, closedShards }: EntitiesOptions, query: Query, url: URL): Response {
   const { kind: kinds, state: states, limit } = query;
+  const missing = closedShards();
+  if (missing.length > 0 && query.partial === "false") return unreached(missing);
+  const { shard } = picture.columns;
+  // What is loaded of them may be of before.
+  const only = missing.length === 0 ? undefined : (slot: number) => !missing.includes(shard.of(slot));
   const links: Link[] = [link("self", url.pathname, url.searchParams)];
   if (query.near !== undefined) {
     const [lon, lat] = query.near;
     const k = Math.min(query.k ?? limit, MAX_LIST_LIMIT);
-    const found = queryNear(picture, { lon, lat, radius: query.radius, k, kinds, states });
-    return collectionResponse(picture, clock, found, links);
+    const found = queryNear(picture, { lon, lat, radius: query.radius, k, kinds, states, only });
+    return collectionResponse(picture, clock, { ...found, missing }, links);
   }
-  const { slots, more } = queryBbox(picture, { bbox: query.bbox, kinds, states, limit, after: query.after });
+  const wanted = { bbox: query.bbox, kinds, states, limit, after: query.after, only };
+  const { slots, more } = queryBbox(picture, wanted);
   if (more) links.push(nextLink(url, picture.columns.id[slots.at(-1)!]!));
-  return collectionResponse(picture, clock, { slots }, links);
+  return collectionResponse(picture, clock, { slots, missing }, links);
 }

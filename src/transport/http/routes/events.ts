@@ -30,7 +30,7 @@ const RETRY = { headers: { "retry-after": "1" } };
 const Query = z.strictObject({
   after: z.string().max(MAX_CURSOR_LENGTH).optional().openapi({
     description:
-      "Only events after this: a cursor (`cursor` of a page, `id` of an event), `start` (the oldest kept; the default of a page) or `now` (the default of a stream).",
+      "Only events after this: a cursor (`cursor` of a page, `id` of an event), `start` (the oldest kept; the default of a page) or `now` (the default of a stream; what was committed just before may come too, if an older transaction is under way on the database's server).",
   }),
   limit: wholeText(1, MAX_EVENT_PAGE)
     .default(DEFAULT_LIST_LIMIT)
@@ -58,7 +58,7 @@ const Page = z
 const answers = {
   200: {
     description:
-      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor, `Last-Event-ID` goes on after one.",
+      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor (`start` until something was read), `Last-Event-ID` goes on after one.",
     content: { "application/json": { schema: Page }, [SSE]: { schema: { type: "string" as const } } },
   },
   default: PROBLEM_RESPONSE,

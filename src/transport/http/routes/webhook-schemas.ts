@@ -87,7 +87,7 @@ export const RotatedSchema = z
     secret,
     previousUntil: z
       .string()
-      .describe("Until then the secret of before signs too.")
+      .describe("Until then the secret of before the first of these rotations signs too.")
       .openapi({ format: "date-time" }),
   })
   .openapi("RotatedSecret");

@@ -100,7 +100,12 @@ export function webhooksRoutes(
       "post",
       "/v1/webhooks",
       "Send events to an address, from now on",
-      { 201: jsonAnswer(CreatedSchema, "With its secret.") },
+      {
+        201: jsonAnswer(
+          CreatedSchema,
+          "With its secret. Events that were committed before may come too, if an older transaction is under way on the database's server; none that is committed later is missing.",
+        ),
+      },
       { body: body(Create) },
     ),
     describe("getWebhook", "get", "/v1/webhooks/{id}", "One webhook", {
@@ -118,7 +123,10 @@ export function webhooksRoutes(
       204: { description: "It is gone." },
     }),
     describe("rotateWebhookSecret", "post", "/v1/webhooks/{id}/secret", "Give a webhook another secret", {
-      200: jsonAnswer(RotatedSchema, "The new one."),
+      200: jsonAnswer(
+        RotatedSchema,
+        "The new one, which signs from now on. Asked for again before `previousUntil`, as after a lost answer, it is replaced and signs nothing any more, while the secret of before keeps its time. To end that at once too, remove the webhook and make it anew.",
+      ),
     }),
     describe(
       "listDeadLetters",
@@ -206,8 +214,8 @@ export function webhooksRoutes(
     `${one}/secret`,
     answered(async (id) => {
       const secret = newSecret();
-      const previousUntil = clock.now() + WEBHOOK_ROTATION_MS;
-      if (!(await store.rotate(id, secret, previousUntil))) return unknown(id);
+      const previousUntil = await store.rotate(id, secret, clock.now() + WEBHOOK_ROTATION_MS);
+      if (previousUntil === undefined) return unknown(id);
       changed();
       const answer = { secret: secretText(secret), previousUntil: isoText(previousUntil) };
       return Response.json(answer, { headers: NO_STORE });
