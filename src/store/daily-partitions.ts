@@ -21,10 +21,14 @@ WHERE inhparent = '${table}'::regclass AND relname ~ '^${table}_\\d{8}$'
   AND to_date(right(relname, 8), 'YYYYMMDD') + 1 + $2::int <= (now() - make_interval(secs => $1::float8 / 1000)) AT TIME ZONE 'UTC'
 ORDER BY relname`;
 const CHECK_VIOLATION = "23514";
+/** A time-out of the statement. */
+const CANCELED = "57014";
 /** Another node made it between the look and the lock. */
 const THERE = new Set(["42P07", "23505"]);
 /** Making or dropping a partition locks the whole table. A backup may hold it for hours, and flushes must not queue up behind a lock that waits. */
 const LOCK_TIMEOUT_MS = 100;
+/** To make one PostgreSQL reads the whole default partition, and flushes wait meanwhile: a GB takes about a second. */
+const MAKE_TIMEOUT_MS = 1_000;
 
 /** A table with a partition for each day, and how it is kept. */
 export interface PartitionedTable {
@@ -44,6 +48,8 @@ export interface Dropped {
   locked: boolean;
 }
 
+type NotMade = "tooLate" | "locked" | "slow";
+
 interface Partition {
   name: string;
   lower: string;
@@ -52,32 +58,33 @@ interface Partition {
 
 /**
  * Makes the partitions of a table that are missing: of today, so many days before, and the next days.
- * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; and those
- * that cannot be made now because someone else holds the table.
+ * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; those
+ * that cannot be made now because someone else holds the table; and those for which there is too much in the default partition.
  */
 export async function makeDailyPartitions(
   context: StoreContext,
   table: string,
   daysBehind: number,
-): Promise<{ tooLate: string[]; locked: string[] }> {
+): Promise<Record<NotMade, string[]>> {
   const missing = await withClient(context, (client) =>
     client.query<Partition>(missingOf(table, daysBehind)),
   );
-  const failed = { tooLate: [] as string[], locked: [] as string[] };
+  const failed: Record<NotMade, string[]> = { tooLate: [], locked: [], slow: [] };
   for (const partition of missing.rows) {
-    const outcome = await inTransaction(context, (client) => make(client, table, partition));
+    // What is too much for one of them is for the next.
+    const outcome =
+      failed.slow.length > 0
+        ? "slow"
+        : await inTransaction(context, (client) => make(client, table, partition));
     if (outcome !== "made") failed[outcome].push(partition.name);
   }
   return failed;
 }
 
-async function make(
-  client: PoolClient,
-  table: string,
-  partition: Partition,
-): Promise<"made" | "tooLate" | "locked"> {
+async function make(client: PoolClient, table: string, partition: Partition): Promise<"made" | NotMade> {
   const { name, lower, upper } = partition;
   await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await client.query(`SET LOCAL statement_timeout = ${MAKE_TIMEOUT_MS}`);
   try {
     await client.query(
       `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM ('${lower} 00:00+00') TO ('${upper} 00:00+00')`,
@@ -86,6 +93,7 @@ async function make(
   } catch (error) {
     if (isLocked(error)) return "locked";
     if (error instanceof DatabaseError && error.code === CHECK_VIOLATION) return "tooLate";
+    if (error instanceof DatabaseError && error.code === CANCELED) return "slow";
     if (error instanceof DatabaseError && THERE.has(error.code ?? "")) return "made";
     throw error;
   }

@@ -60,6 +60,7 @@ export class PartitionUpkeep {
         await this.#make(table);
         await this.#dropOld(table);
       } catch (error) {
+        if (this.#stopped) return;
         const reason = error instanceof Error ? error.message : String(error);
         this.#log.warn({ reason }, `partitions of ${table.rows} could not be looked after`);
       }
@@ -67,12 +68,18 @@ export class PartitionUpkeep {
   }
 
   async #make({ name, rows, daysBehind }: PartitionedTable): Promise<void> {
-    const { tooLate, locked } = await makeDailyPartitions(this.#context, name, daysBehind);
+    const { tooLate, locked, slow } = await makeDailyPartitions(this.#context, name, daysBehind);
     this.#locked ||= locked.length > 0;
     if (locked.length > 0)
       this.#log.warn(
         { partitions: locked },
         `someone holds a lock on ${name}: its partitions are made later`,
+      );
+    // Each try holds flushes up: it is for the next look, not for a retry.
+    if (slow.length > 0)
+      this.#log.warn(
+        { partitions: slow },
+        `${name}_default is too large to be looked through: ${rows} of these days go there, and their partitions are made later if they can be`,
       );
     if (tooLate.length > 0)
       this.#log.warn(

@@ -67,3 +67,36 @@ t.test("[TR16] tracks that are too old are dropped, by day, and what a lock keep
   while (log.lines.length === 0) await sleep(20);
   t.match(log.lines, [{ level: "info", details: { partitions: [young] } }], "at a start too");
 });
+
+t.test("[TR16] no statement of the retention reads more than a part of the default partition", async (t) => {
+  const { url } = await testDatabase(t);
+  const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => store.close());
+  // All kept but the very last: what looks for so many old ones reads all of it.
+  await rowsOf(
+    store,
+    `INSERT INTO track (first, recorded, hold, entity, t_range, path, kind, state, attributes, labels)
+     SELECT first, CASE n WHEN 10000 THEN first ELSE now() END, false, 'e' || n, tstzrange(first, first + interval '1 minute'),
+       'SRID=4326;LINESTRING ZM (0 0 0 1, 1 1 0 61)', 'truck', 's', '{}', '{}'
+     FROM generate_series(1, 10000) AS n, (SELECT now() - interval '4000 days' AS first) AS day`,
+  );
+  const deletes: unknown[][] = [];
+  const { context } = store;
+  const connect = async () => {
+    const client = await context.pool.connect();
+    const query = (sql: string, values: unknown[] = []) => {
+      if (/DELETE FROM track_default/.test(sql))
+        deletes.push([`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values]);
+      return client.query(sql, values);
+    };
+    return { query, release: (broken: boolean) => client.release(broken) };
+  };
+  await dropOldTracks({ ...context, pool: { connect } as unknown as pg.Pool }, 10 * DAY_MS);
+  t.equal(await count(store, "track_default"), 9_999, "to the end");
+  t.ok(deletes.length > 1);
+  for (const [sql, values] of deletes) {
+    const [explained] = await rowsOf<{ "QUERY PLAN": unknown }>(store, sql as string, values as unknown[]);
+    const read = /"Rows Removed by Filter": (\d+)/.exec(JSON.stringify(explained, undefined, 1))?.[1];
+    t.ok(Number(read) < 9_000, `${read} rows`);
+  }
+});
