@@ -90,15 +90,21 @@ export class LocalTails {
     return page;
   }
 
-  /** Of an entity of an open shard: by ascending time, the open segment with what there is. @param known only what was known then, Unix ms */
+  /** Of an entity of an open shard: by ascending time. @param known only versions that were known then, Unix ms */
   of(id: string, known?: number): Segment[] {
     const shard = this.#table.shards[shardOf(id)];
     if (shard.status === "closed") return [];
     const kept = this.#keptOf(shard);
+    const log = this.#table.tracks.logs[shard.index];
     return [...this.#numbers(shard, [id])]
-      .flatMap((number) => this.#current(shard, number, kept, known))
-      .sort((a, b) => a.first - b.first)
-      .map(({ first: _, open: __, ...segment }) => segment);
+      .flatMap((number) =>
+        this.#current(shard, number, kept, known).map(({ first: _, open, ...segment }) =>
+          open
+            ? { ...segment, hold: true, points: held(segment.points, this.#until(log, shard, number)) }
+            : segment,
+        ),
+      )
+      .sort((a, b) => a.points[0].t - b.points[0].t);
   }
 
   /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */

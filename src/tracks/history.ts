@@ -12,7 +12,7 @@ import type {
 } from "./ports.ts";
 import type { Segment } from "./segment.ts";
 import { type Stretch, stretchOf } from "./stretch.ts";
-import { asKnown, recordThen } from "./then.ts";
+import { asKnown, asPassed, recordThen } from "./then.ts";
 
 const NO_VERSION = { epoch: 0, seq: 0 };
 
@@ -53,29 +53,64 @@ export class History {
     return { records, next: within.length > records.length ? records.at(-1)!.id : end, missing };
   }
 
+  /** What `at` tells of one entity. @returns `missing`: its shard, if nobody answered for it. @throws StoreAway */
+  async one(
+    id: string,
+    { t, known }: Pick<ThenQuery, "t" | "known">,
+  ): Promise<{ record?: ThenRecord; missing: number[] }> {
+    let then: Segment | undefined;
+    const found = this.#counting({ id, from: t, to: t, known }, -Infinity);
+    for (;;) {
+      const { done, value } = await found.next();
+      if (done) return { record: then && recordThen(then, { t, known, limit: 1 }, NO_VERSION), ...value };
+      // Where one segment goes on after another, the instant between them belongs to the later.
+      if (value.points[0].t <= t && t < value.points.at(-1)!.t) then = value;
+    }
+  }
+
   /**
    * The way of an entity, segment by segment, ascending; of each the version that counts.
    * @param after only segments that begin after this, Unix ms. @throws StoreAway
    */
   async *of(query: TrackQuery, after = -Infinity): AsyncGenerator<Segment, { missing: number[] }> {
+    const found = this.#counting(query, after);
+    let before: Segment | undefined;
+    for (;;) {
+      const { done, value } = await found.next();
+      if (done) {
+        if (before !== undefined) yield before;
+        return value;
+      }
+      const segment = asKnown(value, query.known);
+      if (segment === undefined) continue;
+      // What takes the place of a hold may be known a little later than what follows it.
+      if (before !== undefined) yield asPassed(before, segment.points[0].t);
+      before = segment;
+    }
+  }
+
+  /** As `of`, of each version also what was not known yet. */
+  async *#counting(query: TrackQuery, after: number): AsyncGenerator<Segment, { missing: number[] }> {
+    const { from, to } = query;
     const { segments, missing } = await this.#tails.of(query.id, query.known);
-    const tail = segments
-      .map((segment) => asKnown(segment, query.known))
-      .filter((segment) => segment !== undefined)
-      .filter(
-        ({ points }) => points[0].t <= query.to && points[0].t > after && points.at(-1)!.t >= query.from,
-      );
-    const begun = new Set(tail.map(({ points }) => points[0].t));
-    const first = tail[0]?.points[0].t ?? Infinity;
-    for (let from = after; ; ) {
-      const rows = await this.#store.of({ ...query, after: from, limit: MAX_TRACK_PAGE });
+    // Whatever is asked for: a row may be the hold that what goes on elsewhere takes the place of.
+    const begun = new Set(segments.map(({ points }) => points[0].t));
+    const [first] = segments;
+    const tail = segments.filter(
+      ({ points }) => points[0].t <= to && points[0].t > after && points.at(-1)!.t >= from,
+    );
+    for (let last = after; ; ) {
+      const rows = await this.#store.of({ ...query, after: last, limit: MAX_TRACK_PAGE });
       for (const row of rows) {
         const begin = row.points[0].t;
-        const segment = begun.has(begin) || begin > first ? undefined : asKnown(row, query.known);
-        if (segment !== undefined) yield segment;
+        // What follows what is in memory has become a row since. Who had the id before may be told there, too.
+        const isLater = first !== undefined && begin > first.points[0].t && row.recorded >= first.recorded;
+        if (begun.has(begin) || isLater) continue;
+        while (tail.length > 0 && tail[0].points[0].t < begin) yield tail.shift()!;
+        yield row;
       }
       if (rows.length < MAX_TRACK_PAGE) break;
-      from = rows.at(-1)!.points[0].t;
+      last = rows.at(-1)!.points[0].t;
     }
     yield* tail;
     return { missing };

@@ -63,7 +63,7 @@ export interface StretchPage {
 }
 
 export interface TrackStore {
-  /** Segments at an instant whose path may be in the box then, in order of id; `limit` at most. @throws StoreAway */
+  /** Segments at an instant whose path may be in the box then, in order of id, of one id the later first; `limit` at most. @throws StoreAway */
   at(query: ThenQuery): Promise<Segment[]>;
   /** Segments with a first point after `after`, by ascending time; `limit` at most. @throws StoreAway */
   of(query: TrackQuery & { after: number; limit: number }): Promise<Segment[]>;
@@ -74,7 +74,10 @@ export interface TrackStore {
 /** What all owners have in memory. */
 export interface TrackTails {
   at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }>;
-  /** Of one entity as it was known then, by ascending time; of an open segment what there is. @param known Unix ms */
+  /**
+   * Of one entity the versions that were known then, by ascending time; what is open as the hold that it will be if nothing more is heard.
+   * @param known Unix ms
+   */
   of(id: string, known?: number): Promise<{ segments: Segment[]; missing: number[] }>;
   /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
   during(

@@ -2,14 +2,29 @@
 import { isWithin } from "../picture/query.ts";
 import { heldAlt, isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../picture/record.ts";
 import type { ThenQuery, ThenRecord } from "./ports.ts";
-import { pointAt, type Segment } from "./segment.ts";
+import { held, pointAt, type Segment, type TrackPoint } from "./segment.ts";
 
-/** The segment without what was not known at `known`; `undefined` if nothing of it was. */
-export function asKnown<S extends Segment>(segment: S, known = Infinity): S | undefined {
-  const { points } = segment;
-  if (segment.recorded > known) return undefined;
-  if (points.at(-1)!.t <= known || segment.hold) return segment;
-  return { ...segment, points: points.filter(({ t }) => t <= known) };
+/** The segment as it was known at `known`: what came later had not come, and the entity was taken to be where it was last seen. `undefined` if nothing of it was. */
+export function asKnown(segment: Segment, known = Infinity): Segment | undefined {
+  const points = pointsKnown(segment, known);
+  if (points === undefined || points.length === segment.points.length) return points && segment;
+  return heldUntil(segment, points, known);
+}
+
+/** The segment without what is only expected at `now`: a hold has lasted until then. */
+export function asPassed(segment: Segment, now: number): Segment {
+  const { hold, points } = segment;
+  return hold && points.at(-1)!.t > now ? heldUntil(segment, points.slice(0, -1), now) : segment;
+}
+
+function heldUntil(segment: Segment, points: readonly TrackPoint[], until: number): Segment {
+  const hold = points.at(-1)!.t < until;
+  return { ...segment, hold, points: hold ? held(points, until) : points };
+}
+
+function pointsKnown({ recorded, points }: Segment, known: number): readonly TrackPoint[] | undefined {
+  if (recorded > known) return undefined;
+  return points.at(-1)!.t <= known ? points : points.filter(({ t }) => t <= known);
 }
 
 /** What the entity was, or `undefined` if the query does not ask for it. */
@@ -20,7 +35,7 @@ export function recordThen(
 ): ThenRecord | undefined {
   const { id, kind, state, attributes, labels, fences, recorded } = segment;
   if (query.kinds?.includes(kind) === false || query.states?.includes(state) === false) return undefined;
-  const points = asKnown(segment, query.known)?.points;
+  const points = pointsKnown(segment, query.known ?? Infinity);
   const point = points === undefined ? undefined : pointAt(points, query.t);
   if (point === undefined) return undefined;
   const { t, lon, lat, alt, speed, course } = point;

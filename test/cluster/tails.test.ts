@@ -100,7 +100,7 @@ const query = fc.record(
   { noNullPrototype: true },
 );
 
-t.test("[TR15] what was, over all nodes, is what one node with everything would tell", async (t) => {
+t.test("[TR15] [TR22] what was, over all nodes, is what one node with everything would tell", async (t) => {
   const seconds = 200;
   const { clock, history } = clustered(seconds, []);
   const alone = new History(
@@ -123,6 +123,14 @@ t.test("[TR15] what was, over all nodes, is what one node with everything would 
         records.map((record) => ({ ...record, epoch: 0, seq: 0 })),
       );
       assert.deepEqual(all.next === undefined, next === undefined);
+      // Of one the version is not told.
+      const [id] = IDS;
+      const listed = await alone.at({ t: asked.t, known: asked.known, limit: 100 });
+      const record = listed.records.find((one) => one.id === id);
+      assert.deepEqual(await answered(clock, history.one(id, asked)), {
+        record: record && { ...record, epoch: 0, seq: 0 },
+        missing: [],
+      });
     }),
     { numRuns: 100 },
   );

@@ -55,7 +55,8 @@ t.test(
         [
           ["", at(0), at(20)],
           ["harbour", at(20), at(40)],
-          ["", at(40), at(50)],
+          // Held until it would be stale.
+          ["", at(40), at(350)],
         ],
         where,
       );

@@ -18,7 +18,8 @@ t.test("[TR2] [TR11] [TR5] a track says where it was inside of a fence, also aft
   const expected = [
     { fences: [], times: [0, 10, 20] },
     { fences: ["harbour"], times: [20, 30, 40] },
-    { fences: [], times: [40, 50] },
+    // Held until it would be stale.
+    { fences: [], times: [40, 50, 400.05] },
   ];
   const segments = ({ system, clock }: typeof h) =>
     new LocalTails(system.table, clock).of("a").map(({ fences, points }) => ({

@@ -8,7 +8,7 @@ import { BUSY_FLUSH_INTERVAL_MS } from "../../src/limits.ts";
 import { correct } from "../../src/tracks/correct.ts";
 import { History } from "../../src/tracks/history.ts";
 import type { ThenRecord, TrackStore } from "../../src/tracks/ports.ts";
-import type { Segment } from "../../src/tracks/segment.ts";
+import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { Way } from "../../src/tracks/way.ts";
@@ -99,7 +99,7 @@ export class Past {
     return this.h.system.table.tracks.logs[shardOf("a")];
   }
 
-  get #history(): History {
+  get history(): History {
     const newest = (known: number) =>
       [...this.rows.values()].filter(
         (row) =>
@@ -113,8 +113,14 @@ export class Past {
       );
     const store: TrackStore = {
       at: async ({ t, known = Infinity }) =>
-        newest(known).filter(({ points }) => points[0].t <= t && t < points.at(-1)!.t),
-      of: async () => [],
+        newest(known)
+          .filter(({ points }) => points[0].t <= t && t < points.at(-1)!.t)
+          .sort((a, b) => b.points[0].t - a.points[0].t),
+      of: async ({ from, to, known = Infinity, after, limit }) =>
+        newest(known)
+          .filter(({ points }) => points[0].t > after && points[0].t <= to && points.at(-1)!.t >= from)
+          .sort((a, b) => a.points[0].t - b.points[0].t)
+          .slice(0, limit),
       during: async ({ from, to, after }) =>
         after !== undefined
           ? []
@@ -126,17 +132,41 @@ export class Past {
   /** What was, as `seen` tells it, or `undefined` if the entity was not there. */
   async at(seconds: number, known?: number) {
     const asked = { t: at(seconds), limit: 10, ...(known === undefined ? {} : { known: at(known) }) };
-    const { records } = await this.#history.at(asked);
+    const { records } = await this.history.at(asked);
     this.t.ok(records.length <= 1);
     const [record] = records;
     const { state, attributes, lon } = record ?? {};
     if (known === undefined) await this.#isPlayed(seconds, record);
+    await this.#isOne(asked, record);
     return record && { state, attributes, lon };
+  }
+
+  /** The answer about one, and its way, tell what the list does. */
+  async #isOne(asked: { t: number; known?: number }, record: ThenRecord | undefined): Promise<void> {
+    const { t, known } = asked;
+    const history = this.history;
+    const { record: one } = await history.one("a", asked);
+    const version = { epoch: 0, seq: 0 };
+    this.t.same(one, record && { ...record, ...version }, `one at ${t - START} ms, as known at ${known}`);
+    const way: Segment[] = [];
+    let end = -Infinity;
+    for await (const segment of history.of({ id: "a", from: t, to: Infinity, known })) {
+      this.t.ok(segment.points[0].t >= end, "no overlap");
+      end = segment.points.at(-1)!.t;
+      way.push(segment);
+    }
+    // Where what was known ends it is told as held until then.
+    const then = way.findLast(({ points }) => points[0].t <= t && (t < points.at(-1)!.t || t === known));
+    const place = then && pointAt(then.points, t)!;
+    this.t.ok(
+      place === undefined ? record === undefined : Math.abs(place.lon - record!.lon!) < 1e-6,
+      `its way goes there at ${t - START} ms, as known at ${known}`,
+    );
   }
 
   async #isPlayed(seconds: number, record: ThenRecord | undefined): Promise<void> {
     const stretches: Stretch[] = [];
-    await this.#history.during({ from: at(seconds), to: at(seconds) }, (page) => {
+    await this.history.during({ from: at(seconds), to: at(seconds) }, (page) => {
       stretches.push(...page);
       return at(seconds);
     });

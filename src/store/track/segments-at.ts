@@ -1,6 +1,6 @@
 /**
- * The segments at an instant, of each the version that counted, whose path's bounds meet a box; in order of id. Whether the entity was in the box then
- * is for the caller to say, who has to interpolate anyway.
+ * The segments at an instant, of each the version that counted, whose path's bounds meet a box; in order of id, of one id the later first. Whether the
+ * entity was in the box then is for the caller to say, who has to interpolate anyway.
  *
  * Inputs: t, known (Unix s), id after which to go on, kinds, states (null = all), limit; west, south, east, north with west ≤ east.
  *
@@ -19,7 +19,7 @@ WHERE t.t_range @> to_timestamp($1) AND t.first <= to_timestamp($1) AND t.first 
   AND ${newest("AND n.recorded <= to_timestamp($2)")}
   AND ($3::text IS NULL OR t.entity > $3) AND ($4::text[] IS NULL OR t.kind = ANY ($4)) AND ($5::text[] IS NULL OR t.state = ANY ($5))
   ${near}
-ORDER BY t.entity LIMIT $6`;
+ORDER BY t.entity, t.first DESC LIMIT $6`;
 
 const ANYWHERE = sql("");
 const IN_BOX = sql(NEAR);

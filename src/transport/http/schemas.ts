@@ -131,7 +131,11 @@ export const TrackSchema = z
           labels: z.array(z.string()),
           fences: z.array(z.string()).describe("Names of those that it was inside of, in order."),
           recorded: time().describe("When this was known."),
-          hold: z.boolean().describe("At the last position it was taken to be still, unheard of."),
+          hold: z
+            .boolean()
+            .describe(
+              "At the last position it was taken to be still, unheard of; up to now, if that may go on.",
+            ),
           times: z.array(time()).describe("Of each position."),
           speed: z.array(z.number().nullable()).describe("Metres per second, at each position."),
           course: z.array(z.number().nullable()).describe("Degrees from true north, at each position."),

@@ -4,8 +4,6 @@ import type { Clock } from "../../clock.ts";
 import type { Box } from "../../picture/cover.ts";
 import type { History } from "../../tracks/history.ts";
 import type { ThenRecord } from "../../tracks/ports.ts";
-import type { Segment } from "../../tracks/segment.ts";
-import { recordThen } from "../../tracks/then.ts";
 import { geoJson, type Link } from "./feature.ts";
 import { link, nextLink, unreached } from "./page.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -62,22 +60,14 @@ export async function oneThen(
 ): Promise<Response> {
   if (t > clock.now()) return inTheFuture();
   if (history === undefined) return withoutHistory();
-  // Where one segment goes on after another, the instant between them belongs to the later.
-  let last: Segment | undefined;
+  let found: Awaited<ReturnType<History["one"]>>;
   try {
-    const found = history.of({ id, from: t, to: t, known });
-    for (let next = await found.next(); ; next = await found.next()) {
-      if (!next.done) {
-        last = next.value;
-        continue;
-      }
-      if (next.value.missing.length > 0) return unreached(next.value.missing);
-      break;
-    }
+    found = await history.one(id, { t, known });
   } catch (error) {
     return historyAway(error);
   }
-  const record = last && recordThen(last, { t, known, limit: 1 }, { epoch: 0, seq: 0 });
+  const { record, missing } = found;
+  if (missing.length > 0) return unreached(missing);
   if (record === undefined)
     return problemResponse(
       "entity-not-found",

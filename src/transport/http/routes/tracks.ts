@@ -5,6 +5,7 @@ import { DEFAULT_TRACK_SEGMENTS, MAX_ID_LENGTH, MAX_TRACK_SEGMENTS } from "../..
 import { Apart } from "../../../tracks/apart.ts";
 import type { History } from "../../../tracks/history.ts";
 import type { Segment } from "../../../tracks/segment.ts";
+import { asPassed } from "../../../tracks/then.ts";
 import { clip, simplify } from "../../../tracks/thin.ts";
 import { parseTime } from "../../ingest/parse-time.ts";
 import { GEOJSON, type Link } from "../feature.ts";
@@ -116,7 +117,7 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
     // A line goes on at its first point, which may be anywhere in a segment; a segment after the one before.
     const from = every === undefined ? start : Math.max(start, after ?? -Infinity);
     const found = history.of({ id, from, to, known }, every === undefined ? after : undefined);
-    const shown = asAsked(found, query, from, to);
+    const shown = asAsked(found, query, from, to, clock.now());
     try {
       if (format === "ndjson") return await lines(shown, query);
       return await page(shown, query, { id, format, url, clock });
@@ -131,12 +132,13 @@ function accepted(accept: string): Format {
   return "geojson";
 }
 
-/** As asked for, without what is not within. */
+/** As asked for, without what is not within, or not yet. */
 async function* asAsked(
   found: Found,
   { every, simplify: metres }: Query,
   from: number,
   to: number,
+  now: number,
 ): AsyncGenerator<ShownSegment, { missing: number[] }> {
   const apart = every === undefined ? undefined : new Apart(every * 1_000);
   const simpler = (segment: Segment): Segment =>
@@ -152,9 +154,10 @@ async function* asAsked(
       }
       first = value.points[0].t;
       read += 1;
-      const points = clip(value.points, from, to);
+      const passed = asPassed(value, now);
+      const points = clip(passed.points, from, to);
       if (points.length === 0) continue;
-      const segment = { ...value, points };
+      const segment = { ...passed, points };
       for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
     }
   } finally {
