@@ -122,8 +122,9 @@ async function start(): Promise<void> {
     const inBox = view.inBox();
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
-    const details = selection.details();
-    if (details !== undefined) panel.render(details, Date.now());
+    const now = Date.now();
+    const details = selection.details(now);
+    if (details !== undefined) panel.render(details, now);
   }
 
   function select(id: string | undefined, focus = true): void {

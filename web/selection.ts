@@ -4,6 +4,8 @@ import type { Details, Gone } from "./details.ts";
 import type { Rest } from "./rest.ts";
 import type { Shown } from "./shown.ts";
 
+/** While time goes on each moment is another: so often it is asked about, at most. */
+const ASK_MS = 1_000;
 const LOOKING = "Looking it up …";
 const NOBODY = "There is no entity with this id.";
 const UNKNOWN_THEN =
@@ -26,7 +28,7 @@ export interface SelectionEvents {
 
 /**
  * What is in view is told by the view that is shown. What is not is looked up: as it is now once, as it was for each other moment that is shown, one
- * question at a time. What is known of another moment than the one shown is told with its own.
+ * question at a time, and one a second while the past plays. What is known of another moment than the one shown is told with its own.
  */
 export class Selection {
   readonly #shown: Pick<Shown, "view" | "past">;
@@ -36,6 +38,8 @@ export class Selection {
   #known: (Found & { inView: boolean; reason: string }) | undefined;
   /** The question that waits for its answer. */
   #question: object | undefined;
+  /** When the last question was asked, Unix ms. */
+  #askedAt = -Infinity;
   /** Why it left the live view, if it did. */
   #gone: Gone | undefined;
   #isSought = false;
@@ -59,6 +63,7 @@ export class Selection {
     this.#id = id;
     this.#known = found && { ...found, inView: false, reason: nothingOf(found.at) };
     this.#question = this.#gone = undefined;
+    this.#askedAt = -Infinity;
     this.#isSought = found === undefined;
   }
 
@@ -68,11 +73,11 @@ export class Selection {
     for (const [id, reason] of removed) if (id === this.#id) this.#gone = reason;
   }
 
-  /** What is to be told of it; undefined if none is selected. What is not known begins to be looked up. */
-  details(): Details | undefined {
+  /** What is to be told of it; undefined if none is selected. What is not known begins to be looked up. @param now Unix ms */
+  details(now: number): Details | undefined {
     const id = this.#id;
     if (id === undefined) return undefined;
-    this.#look(id);
+    this.#look(id, now);
     const at = this.#shown.past?.time;
     const known = this.#known;
     // What is now says nothing about what was, and the other way around.
@@ -83,7 +88,7 @@ export class Selection {
     return { id, at: known.at, entity, inView, gone: known.at === undefined ? this.#gone : undefined };
   }
 
-  #look(id: string): void {
+  #look(id: string, now: number): void {
     const { view, past } = this.#shown;
     const at = past?.time;
     // Until what was asked for is shown, the view tells of another moment.
@@ -98,7 +103,10 @@ export class Selection {
     }
     if (this.#known !== undefined) this.#known.inView = false;
     const isKnown = this.#known !== undefined && this.#known.at === at;
-    if (!isKnown && this.#question === undefined) void this.#ask(id, at);
+    const isSoon = past !== undefined && past.playback !== "paused" && now - this.#askedAt < ASK_MS;
+    if (isKnown || isSoon || this.#question !== undefined) return;
+    this.#askedAt = now;
+    void this.#ask(id, at);
   }
 
   async #ask(id: string, at: number | undefined): Promise<void> {

@@ -24,6 +24,7 @@ function made(t: Test) {
     fail(): Promise<void>;
   }[] = [];
   const found: string[] = [];
+  const clock = { now: 0 };
   const rest = {
     entity: (_id: string, at?: number) =>
       new Promise<Entity | undefined>((resolve, reject) => {
@@ -46,14 +47,14 @@ function made(t: Test) {
     found: ({ state }) => void found.push(state),
   });
   const tells = (expected: Partial<Details> | object, why: string) =>
-    t.match(selection.details(), expected, why);
-  return { shown, selection, questions, found, tells };
+    t.match(selection.details(clock.now), expected, why);
+  return { shown, selection, questions, found, tells, clock };
 }
 
 t.test(
   "[W21] what is not in view is told as it was at the time that is shown, and as it is at live",
   async (t) => {
-    const { shown, selection, questions, found, tells } = made(t);
+    const { shown, selection, questions, found, tells, clock } = made(t);
     selection.select("a", { entity: one("now") });
     tells({ at: undefined, entity: { state: "now" }, inView: false }, "live");
     t.equal(questions.length, 0, "it is known already");
@@ -64,9 +65,9 @@ t.test(
     t.equal(questions.length, 0, "it may be in view in a moment");
     shown.view = past;
     past.playback = "paused";
-    selection.details();
+    selection.details(clock.now);
     t.match(questions, [{ at: THEN }]);
-    selection.details();
+    selection.details(clock.now);
     t.equal(questions.length, 1, "it is asked for once");
     await questions[0].answer(one("then"));
     tells({ at: THEN, entity: { state: "then" }, inView: false }, "then");
@@ -80,14 +81,14 @@ t.test(
     );
 
     past.time += 1;
-    selection.details();
+    selection.details(clock.now);
     await questions[2].fail();
     tells({ reason: "It cannot be looked up: the node answered 503." }, "why not");
 
     shown.past = undefined;
     tells({ at: undefined, entity: undefined, reason: "Looking it up …" }, "not yet live");
     shown.view = viewOf(true);
-    selection.details();
+    selection.details(clock.now);
     t.match(questions[3], { at: undefined });
     await questions[3].answer(one("later"));
     tells({ at: undefined, entity: { state: "later" } }, "as it is");
@@ -96,7 +97,7 @@ t.test(
 );
 
 t.test("[W21] what is in view is told by the view, once that shows what was asked for", async (t) => {
-  const { shown, selection, questions, tells } = made(t);
+  const { shown, selection, questions, tells, clock } = made(t);
   shown.view.entities.set("a", one("now"));
   selection.select("a");
   tells({ at: undefined, entity: { state: "now" }, inView: true }, "live");
@@ -111,17 +112,18 @@ t.test("[W21] what is in view is told by the view, once that shows what was aske
   for (const playback of ["crowded", "unavailable"] as const) {
     past.playback = playback;
     past.time += 1;
-    selection.details();
+    clock.now += 1_000;
+    selection.details(clock.now);
     await questions.at(-1)!.answer(one(playback));
     tells({ at: past.time, entity: { state: playback }, inView: false }, "one can be told where all cannot");
   }
 });
 
 t.test("[W5] [W21] why an entity left the live view is not told of what it was", async (t) => {
-  const { shown, selection, tells } = made(t);
+  const { shown, selection, tells, clock } = made(t);
   shown.view.entities.set("a", one("now"));
   selection.select("a");
-  selection.details();
+  selection.details(clock.now);
   shown.view.entities.clear();
   selection.removed([
     ["b", "expired"],
@@ -131,17 +133,40 @@ t.test("[W5] [W21] why an entity left the live view is not told of what it was",
   const past = viewOf(false);
   past.entities.set("a", one("then"));
   shown.view = shown.past = past;
-  selection.details();
+  selection.details(clock.now);
   past.entities.clear();
   selection.removed([["a", "left"]]);
   tells({ at: THEN, inView: false, gone: undefined }, "then");
   t.match(noteOf(one("then"), false, undefined, true), /^Not in view, as it was outside/);
 });
 
-t.test("[W8] an answer about another one is not told, and only what was sought moves the map", async (t) => {
-  const { selection, questions, found, tells } = made(t);
+t.test("[W21] while the past plays what is not in view is asked about once a second", async (t) => {
+  const { shown, selection, questions, tells, clock } = made(t);
+  selection.select("a", { entity: one("now") });
+  const past = viewOf(false, THEN, "playing");
+  shown.view = shown.past = past;
+  for (let ms = 0; ms < 10_000; ms += 10) {
+    clock.now = ms;
+    past.time = THEN + ms;
+    selection.details(ms);
+    // Each answer is shown at once, so that it is looked up again.
+    await questions.at(-1)!.answer(ms < 5_000 ? one(`${ms}`) : undefined);
+    if (ms < 5_000) tells({ at: THEN + Math.floor(ms / 1_000) * 1_000, inView: false }, "of its own time");
+  }
+  t.equal(questions.length, 10);
+  past.playback = "paused";
+  selection.details(clock.now);
+  t.equal(questions.length, 11, "where it stands still it is asked for at once");
+  past.playback = "playing";
   selection.select("b");
-  selection.details();
+  selection.details(clock.now);
+  t.equal(questions.length, 12, "and of another one");
+});
+
+t.test("[W8] an answer about another one is not told, and only what was sought moves the map", async (t) => {
+  const { selection, questions, found, tells, clock } = made(t);
+  selection.select("b");
+  selection.details(clock.now);
   selection.select("a");
   tells({ id: "a", reason: "Looking it up …" }, "asked");
   await questions[0].answer(one("of b"));
@@ -150,7 +175,7 @@ t.test("[W8] an answer about another one is not told, and only what was sought m
   tells({ id: "a", entity: { state: "of a" } }, "answered");
   t.same(found, ["of a"]);
   selection.select(undefined);
-  t.equal(selection.details(), undefined);
+  t.equal(selection.details(clock.now), undefined);
 });
 
 t.test("[W21] the details say of which time they are", async (t) => {
