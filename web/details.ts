@@ -18,18 +18,19 @@ export function formatPlace(lon: number, lat: number): string {
   return `${part(lat, "N", "S")} ${part(lon, "E", "W")}`;
 }
 
-/** A clock may be so much behind; what is later is later. */
+/** A clock may be so much behind. */
 const MAX_AHEAD_MS = 60_000;
 
-/** Every field that an entity has, as name and text, in the order in which one asks. Times have ages in milliseconds at `now`. */
-export function fieldsOf(entity: Entity, now: number): [name: string, text: string][] {
+/** Every field that an entity has, as name and text, in the order in which one asks. Times have ages at `now`, Unix ms. @param isPast `now` is the moment that is shown */
+export function fieldsOf(entity: Entity, now: number, isPast = false): [name: string, text: string][] {
   const fields: [string, string][] = [];
   const add = (name: string, value: unknown, unit = "") => {
     if (value !== undefined) fields.push([name, `${value}${unit}`]);
   };
   const time = (value: string) => {
     const age = now - Date.parse(value);
-    // What was then may have become known later.
+    // What was then may have become known later. Now it is one of two clocks that is wrong.
+    if (isPast && age < 0) return `${formatAge(-age)} later, ${value}`;
     return age < -MAX_AHEAD_MS ? value : `${formatAge(age)} ago, ${value}`;
   };
   const placed = Number.isFinite(entity.lon) && Number.isFinite(entity.lat);
@@ -158,7 +159,7 @@ export class DetailsPanel {
     setText(this.#note, noteOf(entity, inView, gone, isPast));
     this.#signOff.hidden = isPast || !canSignOff(entity);
     this.#show.hidden = !Number.isFinite(entity.lon);
-    this.#renderFields(fieldsOf(entity, at ?? now));
+    this.#renderFields(fieldsOf(entity, at ?? now, isPast));
   }
 
   #renderFields(fields: readonly [string, string][]): void {

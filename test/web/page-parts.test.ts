@@ -10,7 +10,6 @@ import type { Entity } from "../../client/replica.ts";
 import type { ViewState } from "../../client/view.ts";
 import { whyBuild } from "../../web/build.ts";
 import { clusterRadius, clusterText, countClusters } from "../../web/clusters.ts";
-import { canSignOff, fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
 import { filterProblem } from "../../web/filter-field.ts";
 import { countKinds } from "../../web/legend.ts";
 import { type Foresee, Motion } from "../../web/motion.ts";
@@ -250,47 +249,6 @@ t.test("[W13] the age of the picture is told in words, with the server's lag", a
   for (const [age, lag, text] of rows) t.equal(ageText(age, lag), text);
 });
 
-t.test("[W5] the details name every field that there is, with its age, unit and attributes", async (t) => {
-  t.strictSame([-5_000, 59_999, 60_000, 3_599_999, 7_200_000, 200_000_000].map(formatAge), [
-    "0 s",
-    "59 s",
-    "1 min",
-    "59 min",
-    "2 h",
-    "2 d",
-  ]);
-  t.equal(formatPlace(-0.5, -33.123456), "33.12346° S 0.50000° W");
-  const now = Date.parse("2024-06-06T08:00:05.000Z");
-  const known = {
-    speed: 0,
-    course: 90,
-    alt: 12,
-    labels: ["x", "y"],
-    attributes: { name: "Aava", size: { l: 9 } },
-  };
-  t.strictSame(fieldsOf(entity(known), now), [
-    ["state", "online.moving"],
-    ["liveness", "live"],
-    ["observed", "5 s ago, 2024-06-06T08:00:00.000Z"],
-    ["received", "4 s ago, 2024-06-06T08:00:00.100Z"],
-    ["place", "59.70000° N 24.70000° E"],
-    ["speed", "0 m/s"],
-    ["course", "90°"],
-    ["alt", "12 m"],
-    ["labels", "x, y"],
-    ["name", "Aava"],
-    ["size", '{"l":9}'],
-    ["epoch, seq", "1, 1"],
-  ]);
-  const moved = fieldsOf(entity({ t: "2024-06-06T08:00:03.000Z", lon: Number.NaN }), now);
-  t.equal(
-    moved.some(([name]) => name === "received"),
-    false,
-    "a time of receipt before the observation is not shown",
-  );
-  t.strictSame(moved[3], ["place", "unknown"]);
-});
-
 t.test("[W6] the lamp is green only if what is shown is live and durable", async (t) => {
   const open: ConnectionState = { name: "open" };
   const rows: [ConnectionState, ViewState | undefined, boolean, string, string][] = [
@@ -320,22 +278,6 @@ t.test("[W6] a picture that nothing is heard of is stale", async (t) => {
     name: "stale",
     text: "Stale: nothing is heard",
   });
-});
-
-t.test("[W16] who is offline or has expired cannot sign off", async (t) => {
-  const one = entity({ state: "online.moving", liveness: "live" });
-  t.equal(canSignOff(one), true);
-  t.equal(canSignOff({ ...one, state: "offline" }), false);
-  t.equal(canSignOff({ ...one, liveness: "expired" }), false);
-});
-
-t.test("[W5] the details say why an entity is not in view", async (t) => {
-  t.equal(noteOf(entity({}), true, "left"), "", "it came back");
-  t.match(noteOf(entity({}), false, undefined), /^Not in view/);
-  t.match(noteOf(entity({}), false, "left"), /^Not in view/);
-  t.match(noteOf(entity({}), false, "expired"), /^Expired/);
-  t.match(noteOf(entity({ liveness: "expired" }), false, undefined), /^Expired/, "as it was looked up");
-  t.match(noteOf(entity({}), false, "deleted"), /^Deleted/);
 });
 
 t.test("[W7] the legend counts kinds, the most frequent first, and sums up the rest", async (t) => {
