@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
+import { roundDegrees } from "../picture/record.ts";
 import { current } from "../tracks/current.ts";
 import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
@@ -262,7 +263,7 @@ export class LocalTails {
   #replaces({ points, recorded }: Segment, { t, bbox }: ThenQuery): boolean {
     const [{ t: first, lon, lat }] = points;
     const { holdMs } = this.#table.tracks;
-    const within = bbox === undefined || isWithin(wrapLongitude(lon), lat, bbox);
+    const within = bbox === undefined || isWithin(roundDegrees(wrapLongitude(lon)), lat, bbox);
     return within && recorded - first >= holdMs && t < first + 2 * holdMs;
   }
 

@@ -38,7 +38,9 @@ export function recordThen(
   const points = pointsKnown(segment, query.known ?? Infinity);
   const point = points === undefined ? undefined : pointAt(points, query.t);
   if (point === undefined) return undefined;
-  const { t, lon, lat, alt, speed, course } = point;
+  const { t, alt, speed, course } = point;
+  // Beyond 180° it has another last bit, and would not be on an edge on which it was reported.
+  const [lon, lat] = [roundDegrees(point.lon), roundDegrees(point.lat)];
   if (query.bbox !== undefined && !isWithin(lon, lat, query.bbox)) return undefined;
   return {
     id,
@@ -47,8 +49,8 @@ export function recordThen(
     liveness: "live",
     t: isoTime(t),
     recorded: isoTime(recorded),
-    lon: roundDegrees(lon),
-    lat: roundDegrees(lat),
+    lon,
+    lat,
     ...(Number.isNaN(alt) ? {} : { alt: roundAlt(heldAlt(alt)) }),
     ...(Number.isNaN(speed) ? {} : { speed: roundMotion(speed) }),
     ...(Number.isNaN(course) ? {} : { course: roundDirection(course) }),

@@ -159,6 +159,20 @@ t.test("[TR7] [TR18] a late report is told before the segment that it falls into
   t.equal(await lone.lonAt(6), 20, "nor when it has ended");
 });
 
+t.test("[TR6] [TR11] on the edge of a box it is within, also after its way crossed 180°", async (t) => {
+  const lone = new Lone();
+  const lons = [179.9, -179.9, 179.8, -179.8, 179.3];
+  for (const [i, lon] of lons.entries()) {
+    lone.pass(i === 0 ? 0 : 1);
+    lone.report(i, lon);
+  }
+  for (const [i, lon] of lons.entries()) {
+    const at = START + 1_000 * i;
+    const { records } = await lone.history.at({ t: at, limit: 1, bbox: [lon, -1, lon, 1] });
+    t.match(records, [{ lon }]);
+  }
+});
+
 t.test("[TR12] [TR21] of what comes late it is told to a minute when it was known", async (t) => {
   const lone = new Lone();
   const [late, every] = [3_600, 4];
