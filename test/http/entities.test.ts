@@ -222,3 +222,33 @@ t.test("[Q5] shards that are missing are no silent gap", async (t) => {
   t.equal((await app.get("/v1/entities/a")).status, 200);
   t.strictSame(await problemOf(await app.get("/v1/entities/b")), ["unavailable", 503]);
 });
+
+t.test("[TR23] what was not yet was not known: known is not before datetime", async (t) => {
+  const app = harbour();
+  const told = async (path: string) =>
+    (await (await app.get(path)).json()) as { status: number; detail: string };
+  const known = "known=2026-01-02T00:00:00Z";
+  for (const [path, detail] of [
+    ["/v1/entities?datetime=2026-01-02T00:00:00.001Z", "known: must be datetime or later"],
+    ["/v1/entities/a?datetime=2026-01-02T00:00:00.001Z", "known: must be datetime or later"],
+    [
+      "/v1/entities/a/track?datetime=2026-01-02T00:00:00.001Z/..",
+      "known: must be the begin of datetime or later",
+    ],
+  ]) {
+    const problem = await told(`${path}&${known}`);
+    t.equal(problem.status, 400, path);
+    t.equal(problem.detail, `${detail}, not "2026-01-02T00:00:00Z"`);
+  }
+  // This node keeps no history, and says so only to what it would answer.
+  for (const path of [
+    "/v1/entities?datetime=2026-01-02T00:00:00Z",
+    "/v1/entities/a?datetime=2026-01-02T00:00:00Z",
+    "/v1/entities/a/track?datetime=2026-01-01T00:00:00Z/..",
+    "/v1/entities/a/track?datetime=../2026-01-03T00:00:00Z",
+  ])
+    t.match(await told(`${path}&${known}`), { detail: "This node keeps no history." }, path);
+  t.match(await told(`/v1/entities/a/track?${known}`), {
+    detail: "This node keeps no history.",
+  });
+});

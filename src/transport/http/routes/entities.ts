@@ -51,6 +51,7 @@ const moment = (description: string) =>
   instant.optional().openapi({ type: "string", format: "date-time", description });
 
 const NEEDS_DATETIME = { path: ["known"], message: "needs datetime" };
+const NOT_BEFORE = { path: ["known"], message: "must be datetime or later" };
 
 const Query = z
   .strictObject({
@@ -77,7 +78,7 @@ const Query = z
       .optional()
       .openapi({ type: "string", description: "Only these states, with commas between them." }),
     datetime: moment("Where everything was then, and what it was; not together with near."),
-    known: moment(`With datetime. ${KNOWN}`),
+    known: moment(`With datetime, not before it. ${KNOWN}`),
     limit: listLimit,
     after: storableText(MAX_ID_LENGTH)
       .optional()
@@ -99,18 +100,25 @@ const Query = z
       if (query.datetime !== undefined) refuse("datetime", "cannot be combined with near");
     }
   })
-  .refine(isKnownOfThen, NEEDS_DATETIME);
+  .refine(isKnownOfThen, NEEDS_DATETIME)
+  .refine(isKnownSince, NOT_BEFORE);
 type Query = z.output<typeof Query>;
 
 const OneQuery = z
   .strictObject({
     datetime: moment("What it was then, and where. Default: what it is now."),
-    known: moment(`With datetime. ${KNOWN}`),
+    known: moment(`With datetime, not before it. ${KNOWN}`),
   })
-  .refine(isKnownOfThen, NEEDS_DATETIME);
+  .refine(isKnownOfThen, NEEDS_DATETIME)
+  .refine(isKnownSince, NOT_BEFORE);
 
 function isKnownOfThen({ datetime, known }: { datetime?: number; known?: number }): boolean {
   return known === undefined || datetime !== undefined;
+}
+
+/** What was to come was not known. */
+function isKnownSince({ datetime, known }: { datetime?: number; known?: number }): boolean {
+  return known === undefined || datetime === undefined || known >= datetime;
 }
 
 const listRoute = createRoute({

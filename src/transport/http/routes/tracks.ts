@@ -30,36 +30,45 @@ const MAX_EVERY_S = 86_400;
 const FIRST_TIME = parseTime("0000-01-01T00:00:00+23:59");
 const LAST_TIME = parseTime("9999-12-31T23:59:59.999-23:59");
 
-const Query = z.strictObject({
-  datetime: interval.optional().openapi({
-    type: "string",
-    description: "from/to, RFC 3339; .. = without end. Default: all.",
-    example: "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
-  }),
-  known: instant.optional().openapi({ type: "string", format: "date-time", description: KNOWN }),
-  simplify: numberText(0, MAX_SIMPLIFY_METRES).optional().openapi({
-    type: "number",
-    description:
-      "Without points not farther than so many metres from the line. Each segment is a line of its own, with what the entity was meanwhile, so its first and last point stay; together with `every` those of the lines that it leaves.",
-  }),
-  every: numberText(0, MAX_EVERY_S).optional().openapi({
-    type: "number",
-    description:
-      "Points at least so many seconds from each other, over all segments and pages: the first point, then each that comes so long after the one kept before. A line goes on to the next point that is kept, over the ends of segments, and tells what the entity was at the line's begin; what it was in between is left out. It ends before a gap, where nothing is known; the last point of all is not kept for its own sake. A line that only one point is left of has that twice, as a line needs two positions.",
-  }),
-  limit: wholeText(1, MAX_TRACK_SEGMENTS).default(DEFAULT_TRACK_SEGMENTS).openapi({
-    type: "integer",
-    description: "Segments, at most. Not for NDJSON, which is sent as long as it is.",
-  }),
-  after: wholeTime()
-    .optional()
-    .openapi({ type: "string", description: "Where to go on; the link `next` has it." }),
-  f: z
-    .enum(["geojson", "mf-json", "ndjson"])
-    .optional()
-    .openapi({ description: "Format, if the header Accept does not say it." }),
-  partial: z.enum(["true", "false"]).default("false"),
-});
+const Query = z
+  .strictObject({
+    datetime: interval.optional().openapi({
+      type: "string",
+      description: "from/to, RFC 3339; .. = without end. Default: all.",
+      example: "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
+    }),
+    known: instant.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: `Not before the begin of datetime. ${KNOWN}`,
+    }),
+    simplify: numberText(0, MAX_SIMPLIFY_METRES).optional().openapi({
+      type: "number",
+      description:
+        "Without points not farther than so many metres from the line. Each segment is a line of its own, with what the entity was meanwhile, so its first and last point stay; together with `every` those of the lines that it leaves.",
+    }),
+    every: numberText(0, MAX_EVERY_S).optional().openapi({
+      type: "number",
+      description:
+        "Points at least so many seconds from each other, over all segments and pages: the first point, then each that comes so long after the one kept before. A line goes on to the next point that is kept, over the ends of segments, and tells what the entity was at the line's begin; what it was in between is left out. It ends before a gap, where nothing is known; the last point of all is not kept for its own sake. A line that only one point is left of has that twice, as a line needs two positions.",
+    }),
+    limit: wholeText(1, MAX_TRACK_SEGMENTS).default(DEFAULT_TRACK_SEGMENTS).openapi({
+      type: "integer",
+      description: "Segments, at most. Not for NDJSON, which is sent as long as it is.",
+    }),
+    after: wholeTime()
+      .optional()
+      .openapi({ type: "string", description: "Where to go on; the link `next` has it." }),
+    f: z
+      .enum(["geojson", "mf-json", "ndjson"])
+      .optional()
+      .openapi({ description: "Format, if the header Accept does not say it." }),
+    partial: z.enum(["true", "false"]).default("false"),
+  })
+  .refine(({ known = Infinity, datetime: [from] = [-Infinity] }) => known >= from, {
+    path: ["known"],
+    message: "must be the begin of datetime or later",
+  });
 type Query = z.output<typeof Query>;
 
 /** Unix ms as digits, of a time that can be written: PostgreSQL has none for others. */
