@@ -133,8 +133,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /**
-   * What the server's clock shows, Unix ms: estimated from when messages were made and came, so late by the shortest way of the
-   * last two minutes, and never ahead. The device's own time before the first message.
+   * What the server's clock shows, Unix ms: estimated from when messages were made and came, so late by the shortest way that one had lately and by
+   * 0.1 ms for each second since, and never ahead; except for at most an hour after the server's clock was set back. The device's own time before the
+   * first message.
    */
   serverNow(): number {
     return this.#serverClock.now();
@@ -216,6 +217,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #open(): void {
     const names = this.#offered.map((protocol) => SUBPROTOCOLS[protocol]);
+    this.#serverClock.restart();
     const socket = new this.#WebSocket(this.#url, names);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -235,7 +237,6 @@ export class Connection extends Emitter<ConnectionEvents> {
   #opened(): void {
     this.#openedAt = this.#clock.now();
     this.#heardAt = this.#openedAt;
-    this.#serverClock.restart();
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
       this.#events.opened();
