@@ -1,5 +1,6 @@
 import type { CommandMessage, DeleteMessage, Reply } from "../src/transport/feed/protocol.ts";
 import { CommandQueueFull } from "./errors.ts";
+import { messageText } from "./message-text.ts";
 
 /** Sent and not answered: what the server lets wait on a connection. */
 const MAX_IN_FLIGHT = 64;
@@ -12,7 +13,7 @@ export type CommandResult =
   | { id: string; accepted: false; type: Extract<Reply, { accepted: false }>["type"]; detail: string };
 
 interface Waiting {
-  message: CommandMessage | DeleteMessage;
+  text: string;
   sent: boolean;
   resolve(result: CommandResult): void;
   reject(error: Error): void;
@@ -34,11 +35,12 @@ export class CommandQueue {
     this.#transmit = transmit;
   }
 
-  /** Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`. */
-  add(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
-    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(new CommandQueueFull(MAX_WAITING));
+  /** Rejects with `CommandQueueFull`, `MessageNotSendable`, `ProblemError` or `ConnectionClosed`. */
+  async add(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
+    if (this.#waiting.size >= MAX_WAITING) throw new CommandQueueFull(MAX_WAITING);
+    const text = messageText(message);
     return new Promise((resolve, reject) => {
-      this.#waiting.set(message.n, { message, sent: false, resolve, reject });
+      this.#waiting.set(message.n, { text, sent: false, resolve, reject });
       this.#pump();
     });
   }
@@ -98,7 +100,7 @@ export class CommandQueue {
       if (waiting.sent) continue;
       waiting.sent = true;
       this.#inFlight++;
-      this.#transmit(JSON.stringify(waiting.message));
+      this.#transmit(waiting.text);
     }
   }
 }

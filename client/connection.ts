@@ -1,6 +1,5 @@
 import type { JsonObject } from "../src/actors/messages.ts";
 import type { CloudEvent } from "../src/events/cloud-event.ts";
-import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
   type CommandMessage,
@@ -20,6 +19,7 @@ import { ConnectionClosed, ProblemError } from "./errors.ts";
 import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
+import { messageText } from "./message-text.ts";
 import { newId } from "./new-id.ts";
 import { type PlaybackView, viewOf } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
@@ -105,13 +105,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     );
     const send = (message: object) => {
       if (this.#state.name !== "open") return false;
-      this.#socket?.send(JSON.stringify(message));
+      this.#socket?.send(messageText(message));
       return true;
     };
     this.#events = new EventStreams(this.#clock, send);
     this.#link = {
       clock: this.#clock,
-      send,
+      send: (message) => this.#subscriptions.send(message, send),
       name: (view) => this.#subscriptions.name(view),
       forget: (name) => this.#subscriptions.forget(name),
       serverNow: () => this.serverNow(),
@@ -146,8 +146,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   view(options: ViewOptions): View;
   view(options: ViewOptions | PlaybackOptions): View {
     const view = viewOf(this.#link, options);
-    if (this.#state.name === "closed") {
-      view.connectionClosed(new ConnectionClosed(this.#state.code, this.#state.reason));
+    if (this.#closed !== undefined) {
+      view.connectionClosed(this.#closed);
       return view;
     }
     this.#views.add(view);
@@ -163,9 +163,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * At most 8 on one connection.
    */
   events(options: EventOptions = {}, listener?: (event: CloudEvent) => void): EventStream {
-    const closed =
-      this.#state.name === "closed" ? new ConnectionClosed(this.#state.code, this.#state.reason) : undefined;
-    return this.#events.open(options, listener, closed);
+    return this.#events.open(options, listener, this.#closed);
   }
 
   /**
@@ -175,10 +173,8 @@ export class Connection extends Emitter<ConnectionEvents> {
    * Rejects with `ReportQueueFull`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
    */
   report(reports: readonly object[]): Promise<ReportResult> {
-    if (this.#state.name === "closed") {
-      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
-    }
-    return this.#reports.add(reports);
+    const closed = this.#closed;
+    return closed === undefined ? this.#reports.add(reports) : Promise.reject(closed);
   }
 
   /**
@@ -186,7 +182,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * what was not answered is asked again after a reconnect, under the same id, and not carried out twice.
    *
    * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again. Default: one that nobody else has
-   * Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`.
+   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `ProblemError` or `ConnectionClosed`.
    */
   command(
     entity: string,
@@ -205,8 +201,14 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #request(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
-    if (this.#state.name !== "closed") return this.#commands.add(message);
-    return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
+    const closed = this.#closed;
+    return closed === undefined ? this.#commands.add(message) : Promise.reject(closed);
+  }
+
+  /** Why it is closed for good, if it is. */
+  get #closed(): ConnectionClosed | undefined {
+    const state = this.#state;
+    return state.name === "closed" ? new ConnectionClosed(state.code, state.reason) : undefined;
   }
 
   /** Closes for good. Reports and commands that wait for their answer are rejected: await them first. */
@@ -300,7 +302,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   #receive(data: string | ArrayBuffer): void {
     this.#heardAt = this.#clock.now();
     if (typeof data !== "string") {
-      this.#receiveBinary(new DataView(data));
+      const problem = this.#subscriptions.receiveBinary(new DataView(data), (t) =>
+        this.#serverClock.observe(t),
+      );
+      if (problem !== undefined) this.emit("problem", problem);
       return;
     }
     let message: ServerMessage;
@@ -311,23 +316,6 @@ export class Connection extends Emitter<ConnectionEvents> {
       return;
     }
     this.#receiveMessage(message, data);
-  }
-
-  /** A frame of a view. If it cannot be read, the view lacks what was in it. */
-  #receiveBinary(view: DataView): void {
-    let head: FrameHead;
-    try {
-      head = readFrameHead(view);
-    } catch (error) {
-      if (!(error instanceof LayoutError)) throw error;
-      const hurt = this.#subscriptions.numbered(viewNumber(view));
-      if (hurt === undefined) this.emit("problem", error);
-      else hurt.resubscribe(error);
-      return;
-    }
-    const subscribed = this.#subscriptions.numbered(head.view);
-    if (subscribed?.isLive !== false) this.#serverClock.observe(head.t);
-    subscribed?.receiveBinary(view, head);
   }
 
   #receiveMessage(message: ServerMessage, text: string): void {

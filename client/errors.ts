@@ -21,6 +21,14 @@ export class ReportNotSendable extends Error {
   }
 }
 
+/** What a command, a view, a change of its filter or a stream of events asks is larger than a message may be (1 MiB), or is not JSON: nothing of it was sent. */
+export class MessageNotSendable extends Error {
+  override readonly name = "MessageNotSendable";
+  constructor(detail: string) {
+    super(`the message ${detail}`);
+  }
+}
+
 /** More commands wait for their reply than may: nothing of the call was taken. */
 export class CommandQueueFull extends Error {
   override readonly name = "CommandQueueFull";

@@ -169,13 +169,17 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
 
   /** @internal */
   receiveProblem(message: ErrorMessage): void {
-    const error = new ProblemError(message);
-    this.#forgetName();
-    if (message.type === UNAVAILABLE) {
-      this.#become("stale");
-      this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+    if (message.type !== UNAVAILABLE) {
+      this.refused(new ProblemError(message));
       return;
     }
+    this.#forgetName();
+    this.#become("stale");
+    this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+  }
+
+  /** @internal The server does not do, or cannot be told, what was asked. */
+  refused(error: Error): void {
     this.#end("failed", error);
     this.emit("problem", error);
   }
