@@ -72,7 +72,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #clock: ClientClock;
   readonly #random: () => number;
   readonly #reports: ReportQueue;
-  readonly #commands = new CommandQueue((message) => this.#socket?.send(message));
+  readonly #commands: CommandQueue;
   /** Of messages that are answered by their number. */
   #nextNumber = 1;
   readonly #views = new Set<View>();
@@ -103,6 +103,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       (message) => this.#socket?.send(message),
       () => this.#nextNumber++,
     );
+    this.#commands = new CommandQueue(this.#clock, (message) => this.#socket?.send(message));
     const send = (message: object) => {
       if (this.#state.name !== "open") return false;
       this.#socket?.send(messageText(message));
@@ -179,10 +180,11 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /**
    * Asks something of an entity: accepted or refused by its machine. Resolves when that is committed; while there is no connection it waits, and
-   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice.
+   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice. That ends 5 minutes after it was first sent,
+   * as the server does not remember it for ever: what has no connection then is rejected with `CommandOutcomeUnknown`, carried out or not.
    *
-   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again. Default: one that nobody else has
-   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `ProblemError` or `ConnectionClosed`.
+   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again, within 10 minutes of the first time. Default: one that nobody else has
+   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError` or `ConnectionClosed`.
    */
   command(
     entity: string,
@@ -200,7 +202,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#request({ op: "delete", n: this.#nextNumber++, id: entity, command: id, erase });
   }
 
-  #request(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
+  #request(message: (CommandMessage | DeleteMessage) & { command: string }): Promise<CommandResult> {
     const closed = this.#closed;
     return closed === undefined ? this.#commands.add(message) : Promise.reject(closed);
   }

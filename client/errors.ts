@@ -37,6 +37,22 @@ export class CommandQueueFull extends Error {
   }
 }
 
+/**
+ * A command, or a deletion, was sent, its connection was lost, and for 5 minutes no other could ask again: whether it was carried out is unknown. The
+ * server may have forgotten it soon, so asking again might carry it out twice: look at the entity first.
+ */
+export class CommandOutcomeUnknown extends Error {
+  override readonly name = "CommandOutcomeUnknown";
+  /** The command's own id. */
+  readonly id: string;
+  constructor(id: string) {
+    super(
+      `whether command ${id} was carried out is unknown: its connection was lost, and it is too late to ask again`,
+    );
+    this.id = id;
+  }
+}
+
 /** The connection is closed for good. Whether reports that were not acknowledged arrived is unknown. */
 export class ConnectionClosed extends Error {
   override readonly name = "ConnectionClosed";

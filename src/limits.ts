@@ -125,7 +125,7 @@ export const MAX_COMMAND_ID_LENGTH = 64;
 export const MAX_COMMAND_BODY_BYTES = 65_536;
 /** Commands that wait for their reply, per connection. */
 export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
-/** One that is sent again within this time is known: longer than any client tries. */
+/** One that is sent again within this time is known. The SDK sends none again after half of it; who asks by other means has to mind it. */
 export const COMMAND_MEMORY_MS = 600_000;
 /** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
 export const MAX_COMMANDS_PER_SHARD = 4_096;
