@@ -52,8 +52,9 @@ export const MAX_HANDLES_PER_CONNECTION = 200_000;
 export const MAX_HANDLE_TEXT = 8 * 2 ** 20;
 /** Feed messages with reports that wait for their commit, per connection. */
 export const MAX_PENDING_ACKS_PER_CONNECTION = 256;
-/** Messages that are not the protocol, per connection, before it is closed. */
+/** Messages that are not the protocol, per connection and minute, before it is closed: a program that has a mistake in it may be open for weeks. */
 export const MAX_BAD_MESSAGES_PER_CONNECTION = 100;
+export const BAD_MESSAGES_MS = 60_000;
 export const MAX_CONNECTIONS = 20_000;
 
 /** A socket with more than this unsent, beside one frame that was begun when it had room, is skipped this tick and gets a fresh snapshot when it has drained. */
