@@ -6,6 +6,8 @@
  *   JSON. So `+ - * / %` are registered for int with double, giving a double. `5 / 2` stays 2, as CEL says.
  * - Numbers of entities are `dyn`, not `double`, since they may be null: `entity.speed == null` must pass the type check.
  *   Everything else is typed, so that `entity.sped` or `entity.kind == 3` is refused with the definition.
+ * - `has(entity.speed)` is taken as `entity.speed != null`: by the letter a member that is null is there, which nobody expects who reads a record
+ *   without it. As a text, when it is parsed: so it costs nothing, and is a simple condition.
  * - Literals may mix types (`[1, 'a']`), as JSON does. Optional types are on: `event.?n.orValue(0)`.
  * - Refused because their cost has no bound: `matches` (a regular expression can take for ever), `cel.bind` (each one can double
  *   a value), and comprehensions inside one another. What anyone may ask for, in filters, is bounded further: `refuseCostly`.
@@ -37,6 +39,7 @@ const ENTITY_FIELDS = {
   fences: "list<string>",
   liveness: "string",
 };
+const ENTITY_MEMBERS: ReadonlyMap<string, string> = new Map(Object.entries(ENTITY_FIELDS));
 
 /** An expression that is refused. */
 export class ExpressionError extends Error {
@@ -100,15 +103,60 @@ export function parseBounded(environment: Environment, source: string): Parsed {
       MAX_EXPRESSION_LENGTH,
     );
   try {
-    const run = environment.parse(source);
-    refuseUnbounded(run.ast, false);
-    const checked = run.check();
-    if (!checked.valid) throw checked.error!;
-    return { type: checked.type!, ast: run.ast, run };
+    const written = check(environment, source);
+    const meant = withoutHas(written.ast, source);
+    return meant === source ? written : check(environment, meant);
   } catch (error) {
     if (!(error instanceof ParseError || error instanceof TypeFault)) throw error;
-    throw new ExpressionError(error.summary, error.range?.start ?? 0);
+    const ofEntity = error.code === "no_such_key" && isNode(error.node) && memberOf(error.node) !== undefined;
+    const message = ofEntity ? noMember(error.summary) : error.summary;
+    throw new ExpressionError(message, error.range?.start ?? 0);
   }
+}
+
+function check(environment: Environment, source: string): Parsed {
+  const run = environment.parse(source);
+  refuseUnbounded(run.ast, false);
+  const checked = run.check();
+  if (!checked.valid) throw checked.error!;
+  return { type: checked.type!, ast: run.ast, run };
+}
+
+/** The name of the member of `entity` that a node is. */
+function memberOf(node: ASTNode): string | undefined {
+  if (node.op !== "." && node.op !== "[]") return undefined;
+  const [owner, name] = node.args;
+  if (owner.op !== "id" || owner.args !== "entity") return undefined;
+  return typeof name === "string" ? name : String(name.args);
+}
+
+function noMember(what: string): string {
+  return `${what}: an entity has ${[...ENTITY_MEMBERS.keys()].join(", ")}`;
+}
+
+/** The text with `has()` of members of `entity` that may be null as a comparison. @throws ExpressionError for what is no member */
+function withoutHas(ast: ASTNode, source: string): string {
+  let text = source;
+  const replace = (node: ASTNode): void => {
+    // A variable of a loop that has the same name is none.
+    if (node.op === "rcall" && LOOPS.has(node.args[0]) && node.args[2][0].args === "entity") return;
+    // From the end, so that places before stay what they are.
+    if (node.op !== "call" || node.args[0] !== "has") {
+      for (const part of partsOf(node).reverse()) replace(part);
+      return;
+    }
+    const [member] = node.args[1];
+    const name = memberOf(member);
+    if (name === undefined) return;
+    const type = ENTITY_MEMBERS.get(name);
+    if (type === undefined)
+      throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
+    if (type !== "dyn") return;
+    const { start, end } = node.range;
+    text = `${text.slice(0, start)}(entity.${name} != null)${text.slice(end)}`;
+  };
+  replace(ast);
+  return text;
 }
 
 /** Parses a filter, which anyone may ask for. @param variable what it is about. @throws ExpressionError */
