@@ -171,7 +171,8 @@ export class Connection extends Emitter<ConnectionEvents> {
    * Reports, as `POST /v1/reports` takes them. Resolves after the commit of all that were accepted; while there is no
    * connection they wait, in order, and what was not acknowledged is sent again after a reconnect.
    *
-   * Rejects with `ReportQueueFull`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
+   * @param reports at most `maxUnacknowledged` of them (100,000): a call with more is never taken
+   * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
    */
   report(reports: readonly object[]): Promise<ReportResult> {
     const closed = this.#closed;

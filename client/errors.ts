@@ -10,6 +10,16 @@ export class ReportQueueFull extends Error {
   }
 }
 
+/** The call has more reports than `maxUnacknowledged`, so that it can never be taken: report them in several calls. Nothing of it was taken. */
+export class TooManyReports extends Error {
+  override readonly name = "TooManyReports";
+  constructor(count: number, limit: number) {
+    super(
+      `${count} reports are more than may ever wait for their acknowledgement, which are ${limit}: make several calls`,
+    );
+  }
+}
+
 /** One report is larger than a message may be, or is not JSON: nothing of the call was taken. */
 export class ReportNotSendable extends Error {
   override readonly name = "ReportNotSendable";
