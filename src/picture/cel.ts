@@ -95,8 +95,12 @@ export interface Parsed {
   readonly run: (variables: object) => unknown;
 }
 
-/** Parses, bounds and type-checks. @throws ExpressionError */
-export function parseBounded(environment: Environment, source: string): Parsed {
+/** Parses, bounds and type-checks. @param refuse looks at what is written, and throws ExpressionError for what may not be. @throws ExpressionError */
+export function parseBounded(
+  environment: Environment,
+  source: string,
+  refuse: (ast: ASTNode) => void = () => {},
+): Parsed {
   if (source.length > MAX_EXPRESSION_LENGTH)
     throw new ExpressionError(
       `an expression has at most ${MAX_EXPRESSION_LENGTH} characters, this one ${source.length}`,
@@ -104,6 +108,7 @@ export function parseBounded(environment: Environment, source: string): Parsed {
     );
   try {
     const written = check(environment, source);
+    refuse(written.ast);
     const meant = withoutHas(written.ast, source);
     return meant === source ? written : check(environment, meant);
   } catch (error) {
@@ -134,7 +139,7 @@ function noMember(what: string): string {
   return `${what}: an entity has ${[...ENTITY_MEMBERS.keys()].join(", ")}`;
 }
 
-/** The text with `has()` of members of `entity` that may be null as a comparison. @throws ExpressionError for what is no member */
+/** The text with `has()` of members of `entity` that may be null as a comparison. */
 function withoutHas(ast: ASTNode, source: string): string {
   let text = source;
   const replace = (node: ASTNode): void => {
@@ -145,13 +150,8 @@ function withoutHas(ast: ASTNode, source: string): string {
       for (const part of partsOf(node).reverse()) replace(part);
       return;
     }
-    const [member] = node.args[1];
-    const name = memberOf(member);
-    if (name === undefined) return;
-    const type = ENTITY_MEMBERS.get(name);
-    if (type === undefined)
-      throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
-    if (type !== "dyn") return;
+    const name = memberOf(node.args[1][0]);
+    if (name === undefined || ENTITY_MEMBERS.get(name) !== "dyn") return;
     const { start, end } = node.range;
     text = `${text.slice(0, start)}(entity.${name} != null)${text.slice(end)}`;
   };
@@ -161,8 +161,10 @@ function withoutHas(ast: ASTNode, source: string): string {
 
 /** Parses a filter, which anyone may ask for. @param variable what it is about. @throws ExpressionError */
 export function parseFilter(environment: Environment, source: string, variable: string): Parsed {
-  const parsed = parseBounded(environment, source);
-  refuseCostly(parsed.ast, variable);
+  const parsed = parseBounded(environment, source, (ast) => {
+    refuseCostly(ast, variable);
+    refuseUnknown(ast);
+  });
   if (parsed.type !== "bool" && parsed.type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
   return parsed;
@@ -181,6 +183,17 @@ export function isTrue({ run }: Pick<Parsed, "run">, variables: object): boolean
 /** Whether an expression failed for what it was asked of: a member that is not there, a text too long, one that is no JSON. What else is thrown is a fault of ours. */
 export function isFailure(error: unknown): error is Error {
   return error instanceof EvaluationError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
+/** Refuses `has()` of what is no member of an entity, as CEL refuses all else of it. Not in machines: there are some. */
+function refuseUnknown(node: ASTNode): void {
+  if (node.op === "call" && node.args[0] === "has") {
+    const [member] = node.args[1];
+    const name = memberOf(member);
+    if (name !== undefined && !ENTITY_MEMBERS.has(name))
+      throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
+  }
+  for (const part of partsOf(node)) refuseUnknown(part);
 }
 
 /** Macros that loop. */
