@@ -163,7 +163,7 @@ function withoutHas(ast: ASTNode, source: string): string {
 export function parseFilter(environment: Environment, source: string, variable: string): Parsed {
   const parsed = parseBounded(environment, source, (ast) => {
     refuseCostly(ast, variable);
-    refuseUnknown(ast);
+    refuseMistaken(ast);
   });
   if (parsed.type !== "bool" && parsed.type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
@@ -185,15 +185,27 @@ export function isFailure(error: unknown): error is Error {
   return error instanceof EvaluationError || error instanceof RangeError || error instanceof SyntaxError;
 }
 
-/** Refuses `has()` of what is no member of an entity, as CEL refuses all else of it. Not in machines: there are some. */
-function refuseUnknown(node: ASTNode): void {
+/**
+ * Refuses what CEL would take and can never be true: `has()` of what is no member of an entity, and its time, a number, compared with a text or a
+ * timestamp. Not in machines: there are some.
+ */
+function refuseMistaken(node: ASTNode): void {
   if (node.op === "call" && node.args[0] === "has") {
     const [member] = node.args[1];
     const name = memberOf(member);
     if (name !== undefined && !ENTITY_MEMBERS.has(name))
       throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
   }
-  for (const part of partsOf(node)) refuseUnknown(part);
+  const parts = partsOf(node);
+  if (COMPARISONS.has(node.op) && parts.some((part) => memberOf(part) === "t") && parts.some(isNoNumber))
+    throw new ExpressionError("entity.t is a number, in Unix ms", node.range.start);
+  for (const part of parts) refuseMistaken(part);
+}
+
+const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
+
+function isNoNumber(node: ASTNode): boolean {
+  return calledOf(node) === "timestamp" || (node.op === "value" && typeof node.args === "string");
 }
 
 /** Macros that loop. */

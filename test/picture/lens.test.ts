@@ -134,5 +134,12 @@ t.test("[F57] what is no member is refused, and told what there is", async (t) =
     name: "ExpressionError",
     position: 30,
   });
+  const time = "2026-01-01T00:00:00Z";
+  for (const where of [
+    `entity.t > timestamp('${time}')`,
+    `'${time}' <= entity.t`,
+    `entity['t'] == '${time}'`,
+  ])
+    t.throws(() => lensOf(new Picture(), { where }), { message: "entity.t is a number, in Unix ms" }, where);
   t.throws(() => lensOf(new Picture(), { where: "has(entity)" }), { message: /^has\(\) invalid argument/ });
 });
