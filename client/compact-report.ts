@@ -19,7 +19,8 @@ const MAX_NAME_LENGTH = 64;
 const PLAIN = /^[^\p{Cc}\p{Cs}]+$/u;
 
 /** @returns undefined if it must go as JSON */
-export function compact(report: object): CompactReport | undefined {
+export function compact(report: unknown): CompactReport | undefined {
+  if (typeof report !== "object" || report === null) return undefined;
   const prototype = Object.getPrototypeOf(report);
   if (prototype !== Object.prototype && prototype !== null) return undefined;
   const found: CompactReport = {

@@ -11,7 +11,7 @@ export interface ConnectOptions {
   WebSocket?: typeof WebSocket;
   /** Waits between attempts, in milliseconds: default 250 and 15,000. */
   reconnect?: { minMs?: number; maxMs?: number };
-  /** Reports that may wait for their acknowledgement, default 100,000. */
+  /** Reports that may wait for their acknowledgement, default 100,000. So no call may have more. */
   maxUnacknowledged?: number;
   clock?: ClientClock;
   /** Uniform in [0, 1). */

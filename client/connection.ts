@@ -1,6 +1,5 @@
 import type { JsonObject } from "../src/actors/messages.ts";
 import type { CloudEvent } from "../src/events/cloud-event.ts";
-import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import {
   CLOSE_CODES,
   type CommandMessage,
@@ -21,6 +20,7 @@ import { ConnectionClosed, ProblemError } from "./errors.ts";
 import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
+import { messageText } from "./message-text.ts";
 import { newId } from "./new-id.ts";
 import { type PlaybackView, viewOf } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
@@ -56,7 +56,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #clock: ClientClock;
   readonly #random: () => number;
   readonly #reports: ReportQueue;
-  readonly #commands = new CommandQueue((message) => this.#socket?.send(message));
+  readonly #commands: CommandQueue;
   /** Of messages that are answered by their number. */
   #nextNumber = 1;
   readonly #views = new Set<View>();
@@ -87,15 +87,16 @@ export class Connection extends Emitter<ConnectionEvents> {
       (message) => this.#socket?.send(message),
       () => this.#nextNumber++,
     );
+    this.#commands = new CommandQueue(this.#clock, (message) => this.#socket?.send(message));
     const send = (message: object) => {
       if (this.#state.name !== "open") return false;
-      this.#socket?.send(JSON.stringify(message));
+      this.#socket?.send(messageText(message));
       return true;
     };
     this.#events = new EventStreams(this.#clock, send);
     this.#link = {
       clock: this.#clock,
-      send,
+      send: (message) => this.#subscriptions.send(message, send),
       name: (view) => this.#subscriptions.name(view),
       forget: (name) => this.#subscriptions.forget(name),
       serverNow: () => this.serverNow(),
@@ -117,8 +118,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /**
-   * What the server's clock shows, Unix ms: estimated from when messages were made and came, so late by the shortest way of the
-   * last two minutes, and never ahead. The device's own time before the first message.
+   * What the server's clock shows, Unix ms: estimated from when messages were made and came, so late by the shortest way that one had lately and by
+   * 0.1 ms for each second since, and never ahead; except for at most an hour after the server's clock was set back. The device's own time before the
+   * first message.
    */
   serverNow(): number {
     return this.#serverClock.now();
@@ -129,8 +131,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   view(options: ViewOptions): View;
   view(options: ViewOptions | PlaybackOptions): View {
     const view = viewOf(this.#link, options);
-    if (this.#state.name === "closed") {
-      view.connectionClosed(new ConnectionClosed(this.#state.code, this.#state.reason));
+    if (this.#closed !== undefined) {
+      view.connectionClosed(this.#closed);
       return view;
     }
     this.#views.add(view);
@@ -146,30 +148,28 @@ export class Connection extends Emitter<ConnectionEvents> {
    * At most 8 on one connection.
    */
   events(options: EventOptions = {}, listener?: (event: CloudEvent) => void): EventStream {
-    const closed =
-      this.#state.name === "closed" ? new ConnectionClosed(this.#state.code, this.#state.reason) : undefined;
-    return this.#events.open(options, listener, closed);
+    return this.#events.open(options, listener, this.#closed);
   }
 
   /**
    * Reports, as `POST /v1/reports` takes them. Resolves after the commit of all that were accepted; while there is no
    * connection they wait, in order, and what was not acknowledged is sent again after a reconnect.
    *
-   * Rejects with `ReportQueueFull`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
+   * @param reports at most `maxUnacknowledged` of them (100,000): a call with more is never taken
+   * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
    */
   report(reports: readonly object[]): Promise<ReportResult> {
-    if (this.#state.name === "closed") {
-      return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
-    }
-    return this.#reports.add(reports);
+    const closed = this.#closed;
+    return closed === undefined ? this.#reports.add(reports) : Promise.reject(closed);
   }
 
   /**
    * Asks something of an entity: accepted or refused by its machine. Resolves when that is committed; while there is no connection it waits, and
-   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice.
+   * what was not answered is asked again after a reconnect, under the same id, and not carried out twice. That ends 5 minutes after it was first sent,
+   * as the server does not remember it for ever: what has no connection then is rejected with `CommandOutcomeUnknown`, carried out or not.
    *
-   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again. Default: one that nobody else has
-   * Rejects with `CommandQueueFull`, `ProblemError` or `ConnectionClosed`.
+   * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again, within 10 minutes of the first time. Default: one that nobody else has
+   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError` or `ConnectionClosed`.
    */
   command(
     entity: string,
@@ -187,9 +187,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#request({ op: "delete", n: this.#nextNumber++, id: entity, command: id, erase });
   }
 
-  #request(message: CommandMessage | DeleteMessage): Promise<CommandResult> {
-    if (this.#state.name !== "closed") return this.#commands.add(message);
-    return Promise.reject(new ConnectionClosed(this.#state.code, this.#state.reason));
+  #request(message: (CommandMessage | DeleteMessage) & { command: string }): Promise<CommandResult> {
+    const closed = this.#closed;
+    return closed === undefined ? this.#commands.add(message) : Promise.reject(closed);
+  }
+
+  /** Why it is closed for good, if it is. */
+  get #closed(): ConnectionClosed | undefined {
+    const state = this.#state;
+    return state.name === "closed" ? new ConnectionClosed(state.code, state.reason) : undefined;
   }
 
   /** Tries at once instead of after the wait: for a user who asks, a network that is back. No-op unless it is `waiting`; the next wait is as long as it would be. */
@@ -207,6 +213,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #open(): void {
     const names = this.#offered.map((protocol) => SUBPROTOCOLS[protocol]);
+    this.#serverClock.restart();
     const socket = new this.#WebSocket(this.#url, names);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -226,7 +233,6 @@ export class Connection extends Emitter<ConnectionEvents> {
   #opened(): void {
     this.#openedAt = this.#clock.now();
     this.#heardAt = this.#openedAt;
-    this.#serverClock.restart();
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
       this.#events.opened();
@@ -290,7 +296,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   #receive(data: string | ArrayBuffer): void {
     this.#heardAt = this.#clock.now();
     if (typeof data !== "string") {
-      this.#receiveBinary(new DataView(data));
+      const problem = this.#subscriptions.receiveBinary(new DataView(data), (t) =>
+        this.#serverClock.observe(t),
+      );
+      if (problem !== undefined) this.emit("problem", problem);
       return;
     }
     let message: ServerMessage;
@@ -301,23 +310,6 @@ export class Connection extends Emitter<ConnectionEvents> {
       return;
     }
     this.#receiveMessage(message, data);
-  }
-
-  /** A frame of a view. If it cannot be read, the view lacks what was in it. */
-  #receiveBinary(view: DataView): void {
-    let head: FrameHead;
-    try {
-      head = readFrameHead(view);
-    } catch (error) {
-      if (!(error instanceof LayoutError)) throw error;
-      const hurt = this.#subscriptions.numbered(viewNumber(view));
-      if (hurt === undefined) this.emit("problem", error);
-      else hurt.resubscribe(error);
-      return;
-    }
-    const subscribed = this.#subscriptions.numbered(head.view);
-    if (subscribed?.isLive !== false) this.#serverClock.observe(head.t);
-    subscribed?.receiveBinary(view, head);
   }
 
   #receiveMessage(message: ServerMessage, text: string): void {

@@ -10,6 +10,16 @@ export class ReportQueueFull extends Error {
   }
 }
 
+/** The call has more reports than `maxUnacknowledged`, so that it can never be taken: report them in several calls. Nothing of it was taken. */
+export class TooManyReports extends Error {
+  override readonly name = "TooManyReports";
+  constructor(count: number, limit: number) {
+    super(
+      `${count} reports are more than may ever wait for their acknowledgement, which are ${limit}: make several calls`,
+    );
+  }
+}
+
 /** One report is larger than a message may be, or is not JSON: nothing of the call was taken. */
 export class ReportNotSendable extends Error {
   override readonly name = "ReportNotSendable";
@@ -21,11 +31,35 @@ export class ReportNotSendable extends Error {
   }
 }
 
+/** What a command, a view, a change of its filter or a stream of events asks is larger than a message may be (1 MiB), or is not JSON: nothing of it was sent. */
+export class MessageNotSendable extends Error {
+  override readonly name = "MessageNotSendable";
+  constructor(detail: string) {
+    super(`the message ${detail}`);
+  }
+}
+
 /** More commands wait for their reply than may: nothing of the call was taken. */
 export class CommandQueueFull extends Error {
   override readonly name = "CommandQueueFull";
   constructor(limit: number) {
     super(`${limit} commands wait for their reply: ask again later`);
+  }
+}
+
+/**
+ * A command, or a deletion, was sent, its connection was lost, and for 5 minutes no other could ask again: whether it was carried out is unknown. The
+ * server may have forgotten it soon, so asking again might carry it out twice: look at the entity first.
+ */
+export class CommandOutcomeUnknown extends Error {
+  override readonly name = "CommandOutcomeUnknown";
+  /** The command's own id. */
+  readonly id: string;
+  constructor(id: string) {
+    super(
+      `whether command ${id} was carried out is unknown: its connection was lost, and it is too late to ask again`,
+    );
+    this.id = id;
   }
 }
 

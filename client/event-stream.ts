@@ -40,6 +40,12 @@ export interface EventLink {
   clock: ClientClock;
 }
 
+/** Who waits for the next event. */
+interface Taker {
+  resolve(result: IteratorResult<CloudEvent>): void;
+  reject(error: Error): void;
+}
+
 /**
  * The log of events from a place on, in order, without a gap, over any number of connections: after each loss it goes on after the last event
  * that came. Either a listener gets the events, or who iterates; then what is not taken is not asked for.
@@ -55,7 +61,7 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
   /** … and was taken. */
   #taken: string | undefined;
   #waiting: CloudEvent[] = [];
-  #takers: PromiseWithResolvers<IteratorResult<CloudEvent>>[] = [];
+  #takers: Taker[] = [];
   #paused = false;
   #error: Error | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -90,9 +96,7 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
     }
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#over) return Promise.resolve({ done: true, value: undefined });
-    const taker = Promise.withResolvers<IteratorResult<CloudEvent>>();
-    this.#takers.push(taker);
-    return taker.promise;
+    return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
   }
 
   return(): Promise<IteratorResult<CloudEvent>> {
@@ -169,13 +173,17 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
 
   /** @internal */
   receiveProblem(message: ErrorMessage): void {
-    const error = new ProblemError(message);
-    this.#forgetName();
-    if (message.type === UNAVAILABLE) {
-      this.#become("stale");
-      this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+    if (message.type !== UNAVAILABLE) {
+      this.refused(new ProblemError(message));
       return;
     }
+    this.#forgetName();
+    this.#become("stale");
+    this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+  }
+
+  /** @internal The server does not do, or cannot be told, what was asked. */
+  refused(error: Error): void {
     this.#end("failed", error);
     this.emit("problem", error);
   }

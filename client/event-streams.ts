@@ -8,6 +8,7 @@ import type {
 } from "../src/transport/feed/protocol.ts";
 import type { ClientClock } from "./clock.ts";
 import type { ConnectionClosed } from "./errors.ts";
+import { MessageNotSendable } from "./errors.ts";
 import { type EventLink, type EventOptions, EventStream } from "./event-stream.ts";
 
 /** The streams of events of one connection. Each subscription has a name of its own, so that what is late of an earlier one is told apart. */
@@ -17,11 +18,19 @@ export class EventStreams {
   readonly #link: EventLink;
   #last = 0;
 
-  /** @param send sends if the connection is open; false if it is not */
+  /** @param send sends if the connection is open; false if it is not; throws `MessageNotSendable` */
   constructor(clock: ClientClock, send: (message: SubscribeEvents | UnsubscribeEvents) => boolean) {
     this.#link = {
       clock,
-      send,
+      send: (message) => {
+        try {
+          return send(message);
+        } catch (error) {
+          if (!(error instanceof MessageNotSendable)) throw error;
+          this.#names.get(message.events)?.refused(error);
+          return true;
+        }
+      },
       name: (stream) => {
         const name = `e${++this.#last}`;
         this.#names.set(name, stream);

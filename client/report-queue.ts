@@ -1,5 +1,5 @@
 import type { Ack } from "../src/transport/feed/protocol.ts";
-import { ReportQueueFull } from "./errors.ts";
+import { ReportQueueFull, TooManyReports } from "./errors.ts";
 import { ReportEncoder } from "./report-encoder.ts";
 import { type Content, cutMessages } from "./report-messages.ts";
 
@@ -64,9 +64,10 @@ export class ReportQueue {
     return this.#reports;
   }
 
-  /** Rejects with `ReportQueueFull`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`. */
+  /** Rejects with `ReportQueueFull`, `TooManyReports`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`. */
   add(reports: readonly object[]): Promise<ReportResult> {
     if (reports.length === 0) return Promise.resolve({ accepted: 0, refused: [] });
+    if (reports.length > this.#limit) return Promise.reject(new TooManyReports(reports.length, this.#limit));
     if (this.#reports + reports.length > this.#limit) {
       return Promise.reject(new ReportQueueFull(this.#reports, this.#limit));
     }

@@ -1,5 +1,7 @@
+import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import type { ServerMessage } from "../src/transport/feed/protocol.ts";
-import type { View } from "./view.ts";
+import { MessageNotSendable } from "./errors.ts";
+import type { View, ViewLink } from "./view.ts";
 
 /** What names a view. */
 type ViewMessage = Extract<
@@ -65,7 +67,35 @@ export class Subscriptions {
     }
   }
 
-  numbered(number: number): View | undefined {
+  /** A frame of a view. If it cannot be read, the view lacks what was in it. @param observe takes the time of a frame of what is now, Unix ms @returns what is wrong, if that is of no view */
+  receiveBinary(frame: DataView, observe: (t: number) => void): LayoutError | undefined {
+    let head: FrameHead;
+    try {
+      head = readFrameHead(frame);
+    } catch (error) {
+      if (!(error instanceof LayoutError)) throw error;
+      const hurt = this.#numbered(viewNumber(frame));
+      hurt?.resubscribe(error);
+      return hurt === undefined ? error : undefined;
+    }
+    const view = this.#numbered(head.view);
+    if (view?.isLive !== false) observe(head.t);
+    view?.receiveBinary(frame, head);
+    return undefined;
+  }
+
+  /** Sends what a view asks. If that cannot be sent, it is refused as if the server had done so. @param send throws `MessageNotSendable` @returns false if there is no connection */
+  send(message: Parameters<ViewLink["send"]>[0], send: ViewLink["send"]): boolean {
+    try {
+      return send(message);
+    } catch (error) {
+      if (!(error instanceof MessageNotSendable)) throw error;
+      this.named(message.view)?.refused(error, true);
+      return true;
+    }
+  }
+
+  #numbered(number: number): View | undefined {
     const name = this.#names.get(number);
     return name === undefined ? undefined : this.#views.get(name);
   }

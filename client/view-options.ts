@@ -4,7 +4,17 @@ import type { Bbox, Rate, Subscribe, Tolerance } from "../src/transport/feed/pro
 export interface Filter {
   /** Only these kinds; 1 … 64 of them. */
   kinds?: readonly string[];
-  /** Only those for which this CEL expression over `entity` is true, e.g. `entity.speed > 5.0`. */
+  /**
+   * Only those for which this [CEL](https://cel.dev) expression over `entity` is true, e.g. `entity.speed > 5.0 && 'harbour' in entity.fences`; at
+   * most 1,024 characters. Its members are those of a record:
+   *
+   * - texts `id`, `kind`, `state`, `liveness` (`live`, `stale`, `lost`, `expired`);
+   * - numbers `t`, in Unix ms (`entity.t > 1780000000000`), `lon`, `lat`, `alt`, `speed`, `course`, `heading`, `accuracy`, which are `null` if
+   *   unknown: `has(entity.alt)`, `entity.alt == null`; an entity whose unknown number is compared by `<` or `>` is hidden;
+   * - `attributes`, a map: `has(entity.attributes.flag) && entity.attributes.flag == 'FI'`; `labels` and `fences`, lists of texts.
+   *
+   * Functions are those of CEL without `matches`, and those that make long texts and lists; there is no `now`.
+   */
   where?: string;
 }
 

@@ -315,12 +315,17 @@ export class View extends Emitter<ViewEvents> {
       this.emit("problem", error);
       return;
     }
+    this.refused(error, this.refuses(message));
+  }
+
+  /** @internal The server does not do, or cannot be told, what was asked. @param asked it is about what was asked last, if the server has the view */
+  refused(error: Error, asked: boolean): void {
     // Before the server's first answer to this subscription a problem means that there is none.
     const answered = this.#answered;
     // Unless it was the update that was refused: then the server has the view, and would go on sending.
     if (!answered && this.#updated) this.#link.send({ op: "unsubscribe", view: this.#name });
     if (!answered) this.#forgetName();
-    const ofFilter = (!answered || this.refuses(message)) && this.#filters.refused(error);
+    const ofFilter = (!answered || asked) && this.#filters.refused(error);
     if (!answered) {
       if (ofFilter) this.subscribe();
       else this.#end("failed", error);

@@ -52,8 +52,9 @@ export const MAX_HANDLES_PER_CONNECTION = 200_000;
 export const MAX_HANDLE_TEXT = 8 * 2 ** 20;
 /** Feed messages with reports that wait for their commit, per connection. */
 export const MAX_PENDING_ACKS_PER_CONNECTION = 256;
-/** Messages that are not the protocol, per connection, before it is closed. */
+/** Messages that are not the protocol, per connection and minute, before it is closed: a program that has a mistake in it may be open for weeks. */
 export const MAX_BAD_MESSAGES_PER_CONNECTION = 100;
+export const BAD_MESSAGES_MS = 60_000;
 export const MAX_CONNECTIONS = 20_000;
 
 /** A socket with more than this unsent, beside one frame that was begun when it had room, is skipped this tick and gets a fresh snapshot when it has drained. */
@@ -125,7 +126,7 @@ export const MAX_COMMAND_ID_LENGTH = 64;
 export const MAX_COMMAND_BODY_BYTES = 65_536;
 /** Commands that wait for their reply, per connection. */
 export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
-/** One that is sent again within this time is known: longer than any client tries. */
+/** One that is sent again within this time is known. The SDK sends none again after half of it; who asks by other means has to mind it. */
 export const COMMAND_MEMORY_MS = 600_000;
 /** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
 export const MAX_COMMANDS_PER_SHARD = 4_096;

@@ -6,6 +6,8 @@
  *   JSON. So `+ - * / %` are registered for int with double, giving a double. `5 / 2` stays 2, as CEL says.
  * - Numbers of entities are `dyn`, not `double`, since they may be null: `entity.speed == null` must pass the type check.
  *   Everything else is typed, so that `entity.sped` or `entity.kind == 3` is refused with the definition.
+ * - `has(entity.speed)` is taken as `entity.speed != null`: by the letter a member that is null is there, which nobody expects who reads a record
+ *   without it. As a text, when it is parsed: so it costs nothing, and is a simple condition.
  * - Literals may mix types (`[1, 'a']`), as JSON does. Optional types are on: `event.?n.orValue(0)`.
  * - Refused because their cost has no bound: `matches` (a regular expression can take for ever), `cel.bind` (each one can double
  *   a value), and comprehensions inside one another. What anyone may ask for, in filters, is bounded further: `refuseCostly`.
@@ -37,6 +39,7 @@ const ENTITY_FIELDS = {
   fences: "list<string>",
   liveness: "string",
 };
+const ENTITY_MEMBERS: ReadonlyMap<string, string> = new Map(Object.entries(ENTITY_FIELDS));
 
 /** An expression that is refused. */
 export class ExpressionError extends Error {
@@ -92,29 +95,76 @@ export interface Parsed {
   readonly run: (variables: object) => unknown;
 }
 
-/** Parses, bounds and type-checks. @throws ExpressionError */
-export function parseBounded(environment: Environment, source: string): Parsed {
+/** Parses, bounds and type-checks. @param refuse looks at what is written, and throws ExpressionError for what may not be. @throws ExpressionError */
+export function parseBounded(
+  environment: Environment,
+  source: string,
+  refuse: (ast: ASTNode) => void = () => {},
+): Parsed {
   if (source.length > MAX_EXPRESSION_LENGTH)
     throw new ExpressionError(
       `an expression has at most ${MAX_EXPRESSION_LENGTH} characters, this one ${source.length}`,
       MAX_EXPRESSION_LENGTH,
     );
   try {
-    const run = environment.parse(source);
-    refuseUnbounded(run.ast, false);
-    const checked = run.check();
-    if (!checked.valid) throw checked.error!;
-    return { type: checked.type!, ast: run.ast, run };
+    const written = check(environment, source);
+    refuse(written.ast);
+    const meant = withoutHas(written.ast, source);
+    return meant === source ? written : check(environment, meant);
   } catch (error) {
     if (!(error instanceof ParseError || error instanceof TypeFault)) throw error;
-    throw new ExpressionError(error.summary, error.range?.start ?? 0);
+    const ofEntity = error.code === "no_such_key" && isNode(error.node) && memberOf(error.node) !== undefined;
+    const message = ofEntity ? noMember(error.summary) : error.summary;
+    throw new ExpressionError(message, error.range?.start ?? 0);
   }
+}
+
+function check(environment: Environment, source: string): Parsed {
+  const run = environment.parse(source);
+  refuseUnbounded(run.ast, false);
+  const checked = run.check();
+  if (!checked.valid) throw checked.error!;
+  return { type: checked.type!, ast: run.ast, run };
+}
+
+/** The name of the member of `entity` that a node is. */
+function memberOf(node: ASTNode): string | undefined {
+  if (node.op !== "." && node.op !== "[]") return undefined;
+  const [owner, name] = node.args;
+  if (owner.op !== "id" || owner.args !== "entity") return undefined;
+  return typeof name === "string" ? name : String(name.args);
+}
+
+function noMember(what: string): string {
+  return `${what}: an entity has ${[...ENTITY_MEMBERS.keys()].join(", ")}`;
+}
+
+/** The text with `has()` of members of `entity` that may be null as a comparison. */
+function withoutHas(ast: ASTNode, source: string): string {
+  let text = source;
+  const replace = (node: ASTNode): void => {
+    // A variable of a loop that has the same name is none.
+    if (node.op === "rcall" && LOOPS.has(node.args[0]) && node.args[2][0].args === "entity") return;
+    // From the end, so that places before stay what they are.
+    if (node.op !== "call" || node.args[0] !== "has") {
+      for (const part of partsOf(node).reverse()) replace(part);
+      return;
+    }
+    const name = memberOf(node.args[1][0]);
+    if (name === undefined || ENTITY_MEMBERS.get(name) !== "dyn") return;
+    const { start, end } = node.range;
+    text = `${text.slice(0, start)}(entity.${name} != null)${text.slice(end)}`;
+  };
+  replace(ast);
+  return text;
 }
 
 /** Parses a filter, which anyone may ask for. @param variable what it is about. @throws ExpressionError */
 export function parseFilter(environment: Environment, source: string, variable: string): Parsed {
-  const parsed = parseBounded(environment, source);
-  refuseCostly(parsed.ast, variable);
+  const parsed = parseBounded(environment, source, (ast) => {
+    refuseCostly(ast, variable);
+    refuseMistaken(ast);
+  });
   if (parsed.type !== "bool" && parsed.type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
   return parsed;
@@ -133,6 +183,29 @@ export function isTrue({ run }: Pick<Parsed, "run">, variables: object): boolean
 /** Whether an expression failed for what it was asked of: a member that is not there, a text too long, one that is no JSON. What else is thrown is a fault of ours. */
 export function isFailure(error: unknown): error is Error {
   return error instanceof EvaluationError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
+/**
+ * Refuses what CEL would take and can never be true: `has()` of what is no member of an entity, and its time, a number, compared with a text or a
+ * timestamp. Not in machines: there are some.
+ */
+function refuseMistaken(node: ASTNode): void {
+  if (node.op === "call" && node.args[0] === "has") {
+    const [member] = node.args[1];
+    const name = memberOf(member);
+    if (name !== undefined && !ENTITY_MEMBERS.has(name))
+      throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
+  }
+  const parts = partsOf(node);
+  if (COMPARISONS.has(node.op) && parts.some((part) => memberOf(part) === "t") && parts.some(isNoNumber))
+    throw new ExpressionError("entity.t is a number, in Unix ms", node.range.start);
+  for (const part of parts) refuseMistaken(part);
+}
+
+const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
+
+function isNoNumber(node: ASTNode): boolean {
+  return calledOf(node) === "timestamp" || (node.op === "value" && typeof node.args === "string");
 }
 
 /** Macros that loop. */

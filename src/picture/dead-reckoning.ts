@@ -36,7 +36,13 @@ export function reckon(fix: Fix, t: number, maxAgeMs: number, into: { lon: numbe
   const lat = fix.lat + way * Math.cos(course * RADIANS);
   const lon = fix.lon + (way * Math.sin(course * RADIANS)) / Math.cos(fix.lat * RADIANS);
   into.lat = Math.min(90, Math.max(-90, lat));
-  into.lon = lon > 180 ? lon - 360 : lon < -180 ? lon + 360 : lon;
+  into.lon = lon > 180 || lon < -180 ? wrapped(lon) : lon;
+}
+
+/** However often it goes around: a speed may be absurd. */
+function wrapped(lon: number): number {
+  const rest = lon % 360;
+  return rest > 180 ? rest - 360 : rest < -180 ? rest + 360 : rest;
 }
 
 /** Metres between two places that are near each other: exact enough to compare with a tolerance. */

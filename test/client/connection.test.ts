@@ -106,7 +106,7 @@ t.test("[K3] failures in a row wait longer; a connection that lived 10 s starts 
   connection.close();
 });
 
-t.test("[K41] retryNow tries at once, once, and does not shorten the waits that follow", async (t) => {
+t.test("[K44] retryNow tries at once, once, and does not shorten the waits that follow", async (t) => {
   const { options, sockets, clock, last } = script();
   const connection = connect("ws://node", options);
   connection.retryNow();

@@ -63,6 +63,34 @@ t.test("[K18] beyond maxUnacknowledged a call is refused whole, and taken again 
   connection.close();
 });
 
+t.test("[K18] a call that can never be taken is told so", async (t) => {
+  const { options, last } = script();
+  const connection = connect("ws://node", { ...options, maxUnacknowledged: 3 });
+  last().open();
+  await t.rejects(connection.report(Array(4).fill({ id: "a" })), {
+    name: "TooManyReports",
+    message: /^4 reports are more than may ever wait .* 3: make several calls$/,
+  });
+  t.strictSame(last().take(), []);
+  connection.close();
+});
+
+t.test("[K20] what is no object goes to the server, which refuses it by its index", async (t) => {
+  const { options, last } = script();
+  const connection = connect("ws://node", options);
+  last().open("muster.v1.bin");
+  const result = connection.report([{ id: "a" }, null, 5, "x"] as never);
+  t.match(last().take(), [{ reports: [{ id: "a" }, null, 5, "x"] }]);
+  const refused = [{ index: 1, type: "invalid-report", detail: "D" }];
+  last().receive(ack(1, 1, refused));
+  t.strictSame(await result, { accepted: 1, refused });
+  await t.rejects(connection.report([{ id: "a" }, undefined] as never), {
+    name: "ReportNotSendable",
+    index: 1,
+  });
+  connection.close();
+});
+
 t.test("[K19] a large call becomes several messages, at most 128 in flight, and one result", async (t) => {
   const { options, last } = script();
   const connection = connect("ws://node", options);

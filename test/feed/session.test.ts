@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import t from "tap";
 import type { Ingest, IngestResult, Report } from "../../src/actors/messages.ts";
 import {
+  BAD_MESSAGES_MS,
   BASE_TICK_MS,
   HEARTBEAT_MS,
   MAX_BAD_MESSAGES_PER_CONNECTION,
@@ -161,6 +162,21 @@ t.test("[F13] too many messages that are not the protocol close the connection",
   t.equal(client.socket.closedWith, undefined, "an unknown view is not a bad message");
   client.send("no");
   t.equal(client.socket.closedWith, 4400);
+});
+
+t.test("[F13] they are counted anew each minute, so that a client may be open for weeks", async (t) => {
+  const { client, clock, feed } = start();
+  for (let minute = 0; minute < 5; minute++) {
+    for (let i = 0; i < MAX_BAD_MESSAGES_PER_CONNECTION; i++) client.send("no");
+    await clock.advance(BAD_MESSAGES_MS);
+    feed.tick();
+  }
+  t.equal(client.socket.closedWith, undefined);
+  for (let i = 0; i < MAX_BAD_MESSAGES_PER_CONNECTION; i++) client.send("no");
+  await clock.advance(BAD_MESSAGES_MS - 1);
+  feed.tick();
+  client.send("no");
+  t.equal(client.socket.closedWith, 4400, "and not sooner");
 });
 
 t.test("[F14] views have unique names, and a limit per connection", async (t) => {

@@ -70,6 +70,13 @@ t.test("[M6] numbers with and without a point may be compared and calculated wit
   }
 });
 
+t.test("[F57] in a guard has() is false for what is unknown of the entity", async (t) => {
+  t.ok(holds("has(entity.alt)", {}, { alt: 1 }));
+  t.ok(holds("!has(entity.alt) && has(entity.kind) && entity.alt == null"));
+  t.notOk(holds("has(entity.received)"), "what no entity has is false, as there are machines that ask it");
+  t.ok(holds("event.list.exists(entity, has(entity.alt))", { list: [{ alt: null }] }), "another variable");
+});
+
 t.test("[M7] a guard that fails does not hold", async (t) => {
   for (const guard of [
     "event.missing == 1",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import t from "tap";
-import { nearDistance, reckon } from "../../src/picture/dead-reckoning.ts";
+import { METRES_PER_DEGREE, nearDistance, reckon } from "../../src/picture/dead-reckoning.ts";
 import { distance } from "../../src/picture/sphere.ts";
 import { fc } from "../support/seeded.ts";
 
@@ -45,4 +45,21 @@ t.test("[P18] it stands where nothing is known, and after its greatest age", asy
   const east = at({ t: 0, lon: 179.9999, lat: 0, speed: 100, course: 90 }, 1_000);
   t.ok(east.lon < -179.999, "across 180°");
   t.ok(nearDistance(179.9999, 0, east.lon, 0) < 101);
+});
+
+t.test("[P18] whatever speed is reported, the place is one on the globe", async (t) => {
+  const round = 360 * METRES_PER_DEGREE;
+  const twice = at({ t: 0, lon: 170, lat: 0, speed: 2 * round + 20 * METRES_PER_DEGREE, course: 90 }, 1_000);
+  t.ok(Math.abs(twice.lon - -170) < 1e-6, `${twice.lon}`);
+  const west = at({ t: 0, lon: -170, lat: 0, speed: 2 * round + 20 * METRES_PER_DEGREE, course: 270 }, 1_000);
+  t.ok(Math.abs(west.lon - 170) < 1e-6, `${west.lon}`);
+  const lat = fc.double({ min: -90, max: 90, noNaN: true });
+  const speed = fc.double({ min: 0, max: 3.4e38, noNaN: true });
+  const course = fc.double({ min: 0, max: 359.99, noNaN: true });
+  fc.assert(
+    fc.property(lat, speed, course, (lat, speed, course) => {
+      const place = at({ t: 0, lon: 179, lat, speed, course }, 60_000);
+      assert.ok(Math.abs(place.lon) <= 180 && Math.abs(place.lat) <= 90, `${place.lon} ${place.lat}`);
+    }),
+  );
 });

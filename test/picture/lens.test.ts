@@ -90,3 +90,56 @@ t.test("[P17] and it is asked again only when that changed", async (t) => {
     t.equal(askedAfter(), 0);
   }
 });
+
+t.test(
+  "[F57] a filter sees the members of a record, null where it has none, and `has` tells that",
+  async (t) => {
+    const picture = new Picture();
+    const { columns } = picture;
+    for (const id of ["bare", "full"]) {
+      const slot = picture.add(id, 0);
+      columns.kind.set(slot, columns.kinds.number("ship"));
+      columns.t.set(slot, Date.UTC(2026, 0, 1));
+      picture.place(slot, 10, 50);
+    }
+    columns.attributes.set(0, JSON.stringify({ a: null }));
+    for (const name of ["alt", "speed", "course", "heading", "accuracy"] as const) columns[name].set(1, 3);
+    const passes = (where: string) => [0, 1].map((slot) => lensOf(picture, { where }).test(slot));
+    const bare = [true, false];
+    const full = [false, true];
+    for (const name of ["alt", "speed", "course", "heading", "accuracy"]) {
+      t.strictSame(passes(`has(entity.${name})`), full, name);
+      t.strictSame(passes(`!has( entity . ${name} )`), bare, name);
+      t.strictSame(passes(`entity.${name} == null`), bare);
+      t.strictSame(passes(`entity.${name} > 1`), full);
+      t.strictSame(passes(`entity.${name} <= 1`), [false, false]);
+    }
+    const both = [true, true];
+    t.strictSame(passes("has(entity.t) && has(entity.lon) && has(entity.id) && has(entity.labels)"), both);
+    t.strictSame(
+      passes("has(entity.speed) && 'x' == 'x' || has(entity.alt) ? has(entity.heading) : false"),
+      full,
+    );
+    t.strictSame(passes("has(entity.attributes.a)"), bare, "what an attribute says is told");
+    t.strictSame(passes("has(entity.attributes.b)"), [false, false]);
+    t.strictSame(passes("entity.t > 1600000000000 && entity.t < 1e15"), both, "Unix ms");
+  },
+);
+
+t.test("[F57] what is no member is refused, and told what there is", async (t) => {
+  const members = /^No such key: received: an entity has id, kind, state, t, lon, .*, liveness$/;
+  for (const where of ["entity.received == 1", "has(entity.received)", "entity['received'] == 1"])
+    t.throws(() => lensOf(new Picture(), { where }), { message: members, name: "ExpressionError" }, where);
+  t.throws(() => lensOf(new Picture(), { where: "has(entity.alt) && has(entity.sped)" }), {
+    name: "ExpressionError",
+    position: 30,
+  });
+  const time = "2026-01-01T00:00:00Z";
+  for (const where of [
+    `entity.t > timestamp('${time}')`,
+    `'${time}' <= entity.t`,
+    `entity['t'] == '${time}'`,
+  ])
+    t.throws(() => lensOf(new Picture(), { where }), { message: "entity.t is a number, in Unix ms" }, where);
+  t.throws(() => lensOf(new Picture(), { where: "has(entity)" }), { message: /^has\(\) invalid argument/ });
+});

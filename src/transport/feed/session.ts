@@ -6,6 +6,7 @@
  * - `closed`: nothing is sent any more.
  */
 import {
+  BAD_MESSAGES_MS,
   MAX_BAD_MESSAGES_PER_CONNECTION,
   MAX_UNSENT_BYTES,
   NO_PROGRESS_MS,
@@ -57,7 +58,9 @@ export class Session implements ViewSink {
   #state: SessionState = "open";
   /** What the frame that was last begun while there was room takes: it alone makes no socket slow, or one that is large would never get through. */
   #granted = 0;
+  /** Since then, monotonic ms. */
   #badMessages = 0;
+  #badMessagesSince: number;
   #writtenBefore = 0;
   #progressAt: number;
 
@@ -68,6 +71,7 @@ export class Session implements ViewSink {
     this.#sent = sent;
     this.heartbeatTick = tick;
     this.#progressAt = now;
+    this.#badMessagesSince = now;
   }
 
   get state(): SessionState {
@@ -91,6 +95,10 @@ export class Session implements ViewSink {
   /** Looks how the peer is reading. Once per base tick, before the views' turns. @param now monotonic ms. */
   look(now: number): void {
     if (this.#state === "closed") return;
+    if (now - this.#badMessagesSince >= BAD_MESSAGES_MS) {
+      this.#badMessagesSince = now;
+      this.#badMessages = 0;
+    }
     const { buffered, written } = this.socket;
     if (buffered === 0 || written !== this.#writtenBefore) {
       this.#writtenBefore = written;
