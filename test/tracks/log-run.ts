@@ -204,8 +204,7 @@ export class Run {
           // Its silence was noticed long before.
           if (this.#now - heard >= HOLD_MS) this.#do((tracks) => tracks.silent(SHARD, number, heard, before));
           const last = this.log.last(number);
-          const isOver = since !== undefined && since >= this.tracks.until(last, heard);
-          const isHeld = this.log.count(number) === 0 || isOver;
+          const isHeld = this.log.count(number) === 0;
           this.plain.get(number)!.changesAt(isHeld ? last : (since ?? last), step.state, isHeld);
           this.#do((tracks) => tracks.changes(SHARD, number, heard, before, since));
         }
