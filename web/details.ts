@@ -175,7 +175,11 @@ export class DetailsPanel {
       this.#title.focus({ preventScroll: true });
     this.#signOff.hidden = told === undefined;
     this.#signOff.ariaDisabled = String(told?.canBeAsked === false);
-    setText(this.#signOffNote, told?.text ?? "");
+    const text = told?.text ?? "";
+    if (this.#signOffNote.textContent === text) return;
+    this.#signOffNote.textContent = text;
+    // For who has just asked, on a small screen.
+    if (document.activeElement === this.#signOff) this.#signOffNote.scrollIntoView({ block: "nearest" });
   }
 
   #renderFields(fields: readonly [string, string][]): void {

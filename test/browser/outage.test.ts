@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { WebSocketRoute } from "playwright-core";
 import t from "tap";
-import { FRAME_SNAPSHOT } from "../../src/transport/feed/layout.ts";
+import { FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { full } from "../client/scripted.ts";
 import { encodeFrame } from "../feed/binary-frames.ts";
 import { servePage } from "./serve-page.ts";
@@ -12,6 +12,21 @@ const feature = (name: string) => {
   const { lon, lat, id, ...properties } = full(name, 24.7, 59.7);
   return { type: "Feature", id, geometry: { type: "Point", coordinates: [lon, lat] }, properties };
 };
+
+const offline = (): Full => ({
+  ...{
+    handle: 4,
+    id: "ship",
+    kind: "vessel",
+    state: "offline",
+    source: "",
+    attributes: "",
+    labels: "",
+    fences: "",
+  },
+  ...{ t: Date.now(), received: Date.now(), lon: 24.7, lat: 59.7, alt: NaN, accuracy: NaN },
+  ...{ speed: NaN, course: NaN, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 2 },
+});
 
 t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request", async (t) => {
   const url = await servePage(t, {
@@ -25,6 +40,21 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   });
   let isAway = false;
   let open: WebSocketRoute | undefined;
+  let shown = 0;
+  const show = (fulls: Full[]) => {
+    const n = ++shown;
+    const head = {
+      type: FRAME_SNAPSHOT,
+      first: true,
+      last: true,
+      view: 3,
+      n,
+      tick: n,
+      t: Date.now(),
+      lag: 0,
+    };
+    open?.send(Buffer.from(encodeFrame({ head, fulls })));
+  };
   const commands: { id: string; n: number }[] = [];
   await page.routeWebSocket(/\/v1\/feed/, (socket) => {
     if (isAway) return void socket.close({ code: 1001, reason: "the node is shutting down" });
@@ -35,17 +65,8 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
       if (message.op !== "subscribe") return;
       const { view } = message;
       socket.send(JSON.stringify({ op: "view", view, number: 3, cover: [[-180, -90, 180, 90]], filters: 0 }));
-      const head = {
-        type: FRAME_SNAPSHOT,
-        first: true,
-        last: true,
-        view: 3,
-        n: 1,
-        tick: 1,
-        t: Date.now(),
-        lag: 0,
-      };
-      socket.send(Buffer.from(encodeFrame({ head, fulls: [] })));
+      shown = 0;
+      show([]);
     });
   });
   const is = (state: string) => page.locator(`#status[data-state="${state}"]`).waitFor();
@@ -74,6 +95,27 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   await page.locator("#find-id").fill("ship");
   await page.keyboard.press("Enter");
   await note.getByText("Not signed off: it is under way").waitFor();
+  await page.setViewportSize({ width: 390, height: 640 });
+  await signOff.evaluate((element) => element.scrollIntoView({ block: "end" }));
+  await signOff.evaluate((element) => element.focus({ preventScroll: true }));
+  await page.keyboard.press("Enter");
+  await note.getByText("Signing off …").waitFor();
+  const bottoms = await page.evaluate(() =>
+    ["#sign-off-note", "#details"].map(
+      (selector) => document.querySelector(selector)!.getBoundingClientRect().bottom,
+    ),
+  );
+  t.ok(bottoms[0] <= bottoms[1], `${bottoms}: what is told of it is in sight`);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  open!.send(
+    JSON.stringify({ op: "reply", n: commands[1].n, command: "d", accepted: true, state: "offline" }),
+  );
+  show([offline()]);
+  await signOff.waitFor({ state: "hidden" });
+  t.equal(await page.evaluate(() => document.activeElement?.tagName), "H2", "the focus stays in the panel");
+  await page.locator("#find-id").fill("tug");
+  await page.keyboard.press("Enter");
+  await page.locator("#details h2", { hasText: "tug" }).waitFor();
 
   isAway = true;
   await open!.close({ code: 1001, reason: "the node is shutting down" });
@@ -81,8 +123,6 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   t.not(await lamp(), green, "what is not live is not green");
   t.equal(await signOff.getAttribute("aria-disabled"), "true");
   t.match(await signOff.evaluate((element) => getComputedStyle(element).cursor), "not-allowed");
-  await page.locator("#find-id").fill("tug");
-  await page.keyboard.press("Enter");
   await note.getByText(/^Without a connection/).waitFor();
   await signOff.dispatchEvent("click");
   await page.locator("#retry", { hasText: /^Trying again in [4-8] s/ }).waitFor();
@@ -96,7 +136,7 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   t.equal(await page.locator("#retry").isVisible(), false);
   t.not(await page.evaluate(() => document.activeElement?.tagName), "BODY", "the focus is in the page");
   t.equal(await lamp(), green);
-  t.equal(commands.length, 1, "nothing was kept for later");
+  t.equal(commands.length, 2, "nothing was kept for later");
 
   isAway = true;
   await open!.close({ code: 1001, reason: "the node is shutting down" });
@@ -105,4 +145,10 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   await page.evaluate(() => void dispatchEvent(new Event("online")));
   await page.locator("#retry").waitFor({ state: "hidden", timeout: 3_500 });
   await is("live");
+
+  isAway = true;
+  await page.setViewportSize({ width: 360, height: 740 });
+  await open!.close({ code: 1001, reason: "the node is shutting down" });
+  await page.locator("#retry button").waitFor();
+  await page.screenshot({ path: join(ARTIFACTS, "outage-phone.png") });
 });
