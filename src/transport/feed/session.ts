@@ -121,9 +121,9 @@ export class Session implements ViewSink {
     this.#sent.frames++;
     this.#sent.bytes += frame.length;
     this.#sent.updates += records;
-    if (!this.socket.send(frame, this.format.isBinary)) return;
-    room.giveBack();
-    this.#granted = 0;
+    if (this.socket.send(frame, this.format.isBinary)) room.giveBack();
+    // Whether its bytes may be changed says nothing of that: some servers copy what they have not sent.
+    if (this.socket.buffered === 0) this.#granted = 0;
   }
 
   sendMessage(message: ServerMessage): void {
