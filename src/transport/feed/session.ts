@@ -55,7 +55,7 @@ export class Session implements ViewSink {
   #replyBytes = 0;
   #countedUntil = 0;
   #state: SessionState = "open";
-  /** What the frame that was last begun while there was room takes: it alone makes no socket slow, or one that is large would never get through. */
+  /** What was last begun while there was room takes, frames that go on with it included: it alone makes no socket slow, or what is large would never get through. */
   #granted = 0;
   #badMessages = 0;
   #writtenBefore = 0;
@@ -115,9 +115,10 @@ export class Session implements ViewSink {
     for (const view of this.views.values()) view.restart();
   }
 
-  sendFrame(frame: Uint8Array, records: number): void {
+  sendFrame(frame: Uint8Array, records: number, goesOn = false): void {
     if (this.#state === "closed") return;
     if (this.#isNearlyTaken) this.#granted = frame.length;
+    else if (goesOn) this.#granted += frame.length;
     this.#sent.frames++;
     this.#sent.bytes += frame.length;
     this.#sent.updates += records;
