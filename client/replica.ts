@@ -52,6 +52,11 @@ export class Replica {
     return this.#clusters;
   }
 
+  /** Whether one that replaces all has come. */
+  get hasBegun(): boolean {
+    return this.#n !== -1;
+  }
+
   restart(): void {
     this.#n = -1;
   }

@@ -115,6 +115,10 @@ export class View extends Emitter<ViewEvents> {
   get stale(): boolean {
     return this.#state === "stale";
   }
+  /** @internal Whether a snapshot has begun and is not complete. */
+  get isFilling(): boolean {
+    return this.#state === "loading" && this.#replica.hasBegun;
+  }
   /** How what the view followed has gone, if it ended. */
   get endReason(): DepartureReason | undefined {
     return this.#endReason;
