@@ -192,20 +192,3 @@ t.test("[K6] frames that are not the protocol are problems, and the connection g
   t.equal(connection.state.name, "open");
   connection.close();
 });
-
-t.test("[K2] a listener that throws hides nothing from the others", async (t) => {
-  const { options, last } = script();
-  const connection = connect("ws://node", options);
-  let called = 0;
-  connection.on("heartbeat", () => {
-    throw new Error("mine");
-  });
-  const off = connection.on("heartbeat", () => called++);
-  last().open();
-  t.throws(() => last().receive(heartbeat), { message: "mine" });
-  t.equal(called, 1);
-  off();
-  t.throws(() => last().receive(heartbeat));
-  t.equal(called, 1, "a listener taken off is not called");
-  connection.close();
-});
