@@ -63,7 +63,7 @@ export interface ViewLink {
 export class View extends Emitter<ViewEvents> {
   /** Resolves when the first snapshot is complete; rejects if the view is refused, ends or is closed before. */
   readonly ready: Promise<void>;
-  readonly #replica = new Replica();
+  readonly #replica = new Replica((before, now) => this.#reckoner.stays(before, now));
   readonly #link: ViewLink;
   readonly #options: ViewOptions;
   readonly #filters: FilterChanges;
