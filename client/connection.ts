@@ -25,13 +25,16 @@ import { newId } from "./new-id.ts";
 import { type PlaybackView, viewOf } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
+import { Silence } from "./silence.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { View, ViewLink } from "./view.ts";
+import type { View } from "./view.ts";
+import type { ViewLink } from "./view-link.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
-/** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there. */
-const HEARTBEAT_MS = 5_000;
-const MISSED_HEARTBEATS = 3;
+/** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there … */
+const SILENCE_MS = 15_000;
+/** … unless it waits behind a long frame of a snapshot, on a slow line. */
+const LONG_SILENCE_MS = 60_000;
 /** A connection that lived so long was good: the next failure starts the back-off from its beginning. */
 const GOOD_CONNECTION_MS = 10_000;
 
@@ -67,9 +70,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   #state: ConnectionState = { name: "connecting", attempt: 0 };
   #socket: WebSocket | undefined;
   #attempt = 0;
-  #heardAt = 0;
   #openedAt = 0;
-  #cancelTimer: (() => void) | undefined;
+  readonly #silence: Silence;
+  #cancelReconnect: (() => void) | undefined;
 
   /** Connections are made by `connect`. */
   constructor(url: string, options: ConnectOptions) {
@@ -81,6 +84,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#maxMs = options.reconnect?.maxMs ?? 15_000;
     this.#clock = options.clock ?? deviceClock;
     this.#serverClock = new ServerClock(this.#clock);
+    this.#silence = new Silence(
+      this.#clock,
+      () => (this.#isFilling ? LONG_SILENCE_MS : SILENCE_MS),
+      (ms) => this.#lost(1006, `nothing was heard for ${ms / 1_000} s`),
+    );
     this.#random = options.random ?? Math.random;
     this.#reports = new ReportQueue(
       options.maxUnacknowledged ?? 100_000,
@@ -201,7 +209,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** Tries at once instead of after the wait: for a user who asks, a network that is back. No-op unless it is `waiting`; the next wait is as long as it would be. */
   retryNow(): void {
     if (this.#state.name !== "waiting") return;
-    this.#cancelTimer?.();
+    this.#cancelReconnect?.();
     this.#open();
   }
 
@@ -217,8 +225,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const socket = new this.#WebSocket(this.#url, names);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    this.#heardAt = this.#clock.now();
-    this.#watch();
+    this.#silence.start();
     // A socket that was given up may still call: it is not the current one any more.
     socket.onopen = () => this.#socket === socket && this.#opened();
     socket.onmessage = ({ data }) => {
@@ -232,7 +239,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #opened(): void {
     this.#openedAt = this.#clock.now();
-    this.#heardAt = this.#openedAt;
+    this.#silence.heard();
     this.#become({ name: "open" }, () => {
       for (const view of this.#views) view.subscribe();
       this.#events.opened();
@@ -241,16 +248,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     });
   }
 
-  /** One timer, looked at when due and not moved at each message. */
-  #watch(): void {
-    this.#cancelTimer?.();
-    const silence = this.#clock.now() - this.#heardAt;
-    const rest = HEARTBEAT_MS * MISSED_HEARTBEATS - silence;
-    if (rest > 0) {
-      this.#cancelTimer = this.#clock.schedule(rest, () => this.#watch());
-      return;
-    }
-    this.#lost(1006, `nothing was heard for ${MISSED_HEARTBEATS} heartbeats`);
+  get #isFilling(): boolean {
+    return this.#state.name === "open" && [...this.#views].some((view) => view.isFilling);
   }
 
   #lost(code: number, reason: string): void {
@@ -264,7 +263,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#drop();
     const delayMs = backoff(this.#attempt, this.#minMs, this.#maxMs, this.#random());
     this.#attempt++;
-    this.#cancelTimer = this.#clock.schedule(delayMs, () => this.#open());
+    this.#cancelReconnect = this.#clock.schedule(delayMs, () => this.#open());
     const why = reason || "the connection broke";
     this.#become({ name: "waiting", attempt: this.#attempt, delayMs, code, reason: why }, () => {
       this.#reports.lost();
@@ -288,13 +287,14 @@ export class Connection extends Emitter<ConnectionEvents> {
   #drop(): void {
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#silence.stop();
+    this.#cancelReconnect?.();
+    this.#cancelReconnect = undefined;
     socket?.close(1000);
   }
 
   #receive(data: string | ArrayBuffer): void {
-    this.#heardAt = this.#clock.now();
+    this.#silence.heard();
     if (typeof data !== "string") {
       const problem = this.#subscriptions.receiveBinary(new DataView(data), (t) =>
         this.#serverClock.observe(t),

@@ -20,18 +20,21 @@ export class Emitter<Events> {
     });
   }
 
-  /** All listeners are called even if one throws; the first error is thrown on. */
+  /** All listeners are called even if one throws. */
   protected emit<Name extends keyof Events>(name: Name, payload: Events[Name]): void {
     const listeners = this.#listeners.get(name);
     if (listeners === undefined) return;
-    const errors: unknown[] = [];
-    for (const listener of [...listeners]) {
-      try {
-        (listener as (payload: Events[Name]) => void)(payload);
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw errors[0];
+    for (const listener of [...listeners]) tell(listener as (payload: Events[Name]) => void, payload);
+  }
+}
+
+/** Calls a listener of the application. What it throws is uncaught, but later: whoever tells has more to do, and others to tell. */
+export function tell<Payload>(listener: (payload: Payload) => void, payload: Payload): void {
+  try {
+    listener(payload);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

@@ -1,7 +1,7 @@
 import type { CloudEvent } from "../src/events/cloud-event.ts";
 import type { ErrorMessage, SubscribeEvents, UnsubscribeEvents } from "../src/transport/feed/protocol.ts";
 import type { ClientClock } from "./clock.ts";
-import { Emitter } from "./emitter.ts";
+import { Emitter, tell } from "./emitter.ts";
 import { type ConnectionClosed, ProblemError } from "./errors.ts";
 
 /** Events that may wait for who iterates; more are asked for again when these are taken. */
@@ -155,7 +155,7 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
   receiveEvent(event: CloudEvent, cursor: string): void {
     if (this.#listener !== undefined) {
       this.#reach(cursor);
-      this.#listener(event);
+      tell(this.#listener, event);
       return;
     }
     this.#received = cursor;

@@ -1,6 +1,7 @@
 import type { ErrorMessage, Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
 import type { Entity } from "./replica.ts";
-import { View, type ViewLink } from "./view.ts";
+import { View } from "./view.ts";
+import type { ViewLink } from "./view-link.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 const MAX_SPEED = 3_600;

@@ -1,7 +1,8 @@
 import { type FrameHead, LayoutError, readFrameHead, viewNumber } from "../src/transport/feed/layout.ts";
 import type { ServerMessage } from "../src/transport/feed/protocol.ts";
 import { MessageNotSendable } from "./errors.ts";
-import type { View, ViewLink } from "./view.ts";
+import type { View } from "./view.ts";
+import type { ViewLink } from "./view-link.ts";
 
 /** What names a view. */
 type ViewMessage = Extract<

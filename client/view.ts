@@ -6,14 +6,12 @@ import type {
   ErrorMessage,
   Playback,
   PlaybackState,
-  Subscribe,
   Update,
   ViewFrame,
   ViewReply,
 } from "../src/transport/feed/protocol.ts";
 import { contains, isBox } from "./bbox.ts";
 import { BinaryFrames } from "./binary-frames.ts";
-import type { ClientClock } from "./clock.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionClosed, ProblemError, ViewEnded } from "./errors.ts";
 import { type FilterChange, FilterChanges } from "./filter-changes.ts";
@@ -21,6 +19,7 @@ import { FRESH_MS, Freshness } from "./freshness.ts";
 import { readJsonFrame } from "./json-frames.ts";
 import { Reckoner } from "./reckoner.ts";
 import { type Change, type Entity, type Frame, Gap, Replica } from "./replica.ts";
+import type { ViewLink } from "./view-link.ts";
 import { type Filter, subscribeMessage, type ViewOptions } from "./view-options.ts";
 
 /** A view that loses frames again and again subscribes again at most so often. */
@@ -43,18 +42,6 @@ export interface ViewEvents {
   problem: Error;
 }
 
-/** What a view needs of its connection. */
-export interface ViewLink {
-  /** Sends if the connection is open; false if it is not. */
-  send(message: Subscribe | Update | { op: "unsubscribe"; view: string }): boolean;
-  /** A name that this connection never used. */
-  name(view: View): string;
-  forget(name: string): void;
-  /** Unix ms. */
-  serverNow(): number;
-  clock: ClientClock;
-}
-
 /**
  * One window on the picture, with a local replica of what is in it. It outlives connections: after each reconnect it
  * subscribes again by itself. Each subscription has a name of its own, so that late frames of the one before are told
@@ -63,7 +50,7 @@ export interface ViewLink {
 export class View extends Emitter<ViewEvents> {
   /** Resolves when the first snapshot is complete; rejects if the view is refused, ends or is closed before. */
   readonly ready: Promise<void>;
-  readonly #replica = new Replica();
+  readonly #replica = new Replica((before, now) => this.#reckoner.stays(before, now));
   readonly #link: ViewLink;
   readonly #options: ViewOptions;
   readonly #filters: FilterChanges;
@@ -114,6 +101,10 @@ export class View extends Emitter<ViewEvents> {
   }
   get stale(): boolean {
     return this.#state === "stale";
+  }
+  /** @internal Whether a snapshot has begun and is not complete. */
+  get isFilling(): boolean {
+    return this.#state === "loading" && this.#replica.hasBegun;
   }
   /** How what the view followed has gone, if it ended. */
   get endReason(): DepartureReason | undefined {

@@ -63,8 +63,8 @@ export const SLOW_SOCKET_BYTES = 1 * 2 ** 20;
 export const NO_PROGRESS_MS = 30_000;
 /** Records in one part of a snapshot: about 128 KiB of JSON, so that a slow socket makes progress between parts. */
 export const SNAPSHOT_PART_RECORDS = 512;
-/** Bytes of one part, about: where records are larger, parts have fewer. */
-export const SNAPSHOT_PART_BYTES = 256 * 2 ** 10;
+/** Bytes of one part, about, where records are larger: 8 s of a line of 128 kbit/s, of which a client that waits 15 s for a message must not think that it is dead. */
+export const SNAPSHOT_PART_BYTES = 128 * 2 ** 10;
 /** Snapshot bytes per node and base tick: a reconnect storm must not starve the deltas. */
 export const SNAPSHOT_BYTES_PER_TICK = 16 * 2 ** 20;
 /** Records of one delta: 100,000 moves as JSON. A view for which it would be more starts again, with a snapshot in parts. */

@@ -1,13 +1,12 @@
 import { MapLibreOverlay } from "@deck.gl/maplibre";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import type { Connection } from "../client/connection.ts";
-import type { Entity } from "../client/replica.ts";
 import type { ClusterCell } from "../src/transport/feed/protocol.ts";
 import type { Theme } from "./basemap.ts";
 import { type FenceFeature, fenceLayers, type Outlines, outlinesOf, PICKABLE_FENCES } from "./fences.ts";
 import { drawIcons, type IconAtlas } from "./icons.ts";
 import { layersOf, type Mark, markOf, PICKABLE } from "./layers.ts";
-import { Motion } from "./motion.ts";
+import { Moving } from "./moving.ts";
 import type { Shown } from "./shown.ts";
 
 /** Entities beyond which nothing moves but by reports: moving each of them in each frame would take the whole frame. */
@@ -26,42 +25,25 @@ export class PictureLayer {
   readonly #shown: Shown;
   readonly #overlay = new MapLibreOverlay({ layers: [], onLoad: () => this.#leaveKeysToMap() });
   #icons: IconAtlas;
-  #motion: Motion;
+  readonly #moving: Moving;
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #theme: Theme;
   #selected: string | undefined;
   /** Absent = there are no fences. */
   #outlines: Outlines | undefined;
   #drawnAt = 0;
-  /** Server time − the time of frames of the screen, ms. */
-  #serverAhead = 0;
   #scheduled = false;
 
   constructor(map: MapLibreMap, connection: Connection, shown: Shown, theme: Theme) {
     this.#map = map;
     this.#shown = shown;
-    this.#motion = this.#newMotion();
+    this.#moving = new Moving(connection, shown, () => this.#smooth);
     this.#theme = theme;
     this.#icons = drawIcons(theme);
     map.addControl(this.#overlay);
     map.on("zoomend", () => this.redraw());
-    shown.on("view", () => {
-      this.#motion = this.#newMotion();
-      this.redraw();
-    });
-    shown.on("change", ({ added, updated, removed }) => {
-      const now = performance.now();
-      this.#serverAhead = connection.serverNow() - now;
-      const glide = this.#smooth;
-      for (const [id] of removed) this.#motion.remove(id);
-      for (const ids of [added, updated]) {
-        for (const id of ids) {
-          const entity = shown.view.entities.get(id);
-          if (entity !== undefined) this.#motion.told(entity, now, glide);
-        }
-      }
-      this.redraw();
-    });
+    shown.on("view", () => this.redraw());
+    shown.on("change", () => this.redraw());
   }
 
   set theme(theme: Theme) {
@@ -115,7 +97,7 @@ export class PictureLayer {
     const marks: Mark[] = [];
     let selected: Mark | undefined;
     for (const entity of this.#shown.view.entities.values()) {
-      const shown = smooth ? this.#motion.at(entity.id, now) : undefined;
+      const shown = smooth ? this.#moving.at(entity.id, now) : undefined;
       if (shown?.moving) moving = true;
       const mark = markOf(entity, shown?.position ?? [entity.lon, entity.lat]);
       marks.push(mark);
@@ -137,16 +119,5 @@ export class PictureLayer {
 
   get #smooth(): boolean {
     return !this.#calm.matches && this.#shown.view.entities.size <= MAX_MOVING;
-  }
-
-  #newMotion(): Motion {
-    return new Motion((entity, now, into) => this.#foresee(entity, now, into));
-  }
-
-  #foresee(entity: Entity, now: number, into: { lon: number; lat: number }): boolean {
-    const at = now + this.#serverAhead;
-    this.#shown.view.placeOf(entity, at, into);
-    if (into.lon === entity.lon && into.lat === entity.lat) return false;
-    return at < Date.parse(entity.t) + this.#shown.view.reckonMs;
   }
 }

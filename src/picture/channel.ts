@@ -216,8 +216,9 @@ export class Channel {
   /**
    * Gives full records of what is published in a cover, in ascending parts of the cover: about `limit` of them, more only
    * if a single cell holds more. For a view between two publications, so a record that fails now is withheld.
+   * @param isFull asked between two cells: whether what was written is enough
    */
-  grow(cover: Cover, limit: number, write: (slot: number) => void): Growth {
+  grow(cover: Cover, limit: number, write: (slot: number) => void, isFull = () => false): Growth {
     let records = 0;
     let published = 0;
     for (let i = 0; i < cover.length; i += 2) {
@@ -227,11 +228,17 @@ export class Channel {
         if (start > high) break;
         const end = Math.min(high, start - (start % BUCKET_KEYS) + BUCKET_KEYS - 1);
         const chunk = this.#collect(start, end);
+        chunk.sort();
+        const { keys, values } = chunk;
         const take =
           records + chunk.count <= limit ? chunk.count : cutAt(chunk, limit - records, records === 0);
-        for (let j = 0; j < take; j++) if (this.give(chunk.values[j], write)) records++;
+        for (let j = 0; j < take; j++) {
+          if ((j === 0 || keys[j] !== keys[j - 1]) && isFull())
+            return { records, published: published + j, end: keys[j] };
+          if (this.give(values[j], write)) records++;
+        }
         published += take;
-        if (take < chunk.count) return { records, published, end: chunk.keys[take] };
+        if (take < chunk.count) return { records, published, end: keys[take] };
         low = end + 1;
         if (records >= limit) return { records, published, end: low };
       }
@@ -344,7 +351,6 @@ export class Channel {
 
 /** How many records of a chunk fit into `room`, cut between two keys; `atLeastOneKey` even if that is more. Sorts the chunk. */
 function cutAt(chunk: RecordList, room: number, atLeastOneKey: boolean): number {
-  chunk.sort();
   const take = chunk.lowerBound(chunk.keys[room]);
   return take === 0 && atLeastOneKey ? chunk.lowerBound(chunk.keys[0] + 1) : take;
 }

@@ -226,3 +226,31 @@ t.test("[K32] a ship at 10 m/s to the east is 100 m further after 10 s, and stay
   t.equal(east(), 100);
   connection.close();
 });
+
+t.test("[K47] a report without a place does not put back what moves", async (t) => {
+  const motion = { speed: 20, course: 90 };
+  const told = (ms: number, lon: number, more: object) => full("a", lon, 0, { t: iso(ms), ...more });
+  const east = ({ view }: ReturnType<typeof opened>) =>
+    Math.round((view.placeOf(view.entities.get("a")!).lon - 25) * 111_195);
+  const run = (tolerance?: "10m") => {
+    const one = opened({ tolerance });
+    const { clock, last } = one;
+    last().receive(snapshot(1, 0, told(0, 25, motion)));
+    clock.advance(7_000);
+    const places = [east(one)];
+    const fuel = told(7_000, 25, { ...motion, attributes: { fuel: 71 } });
+    last().receive({ ...delta(2, 7_000), updates: [fuel] });
+    places.push(east(one));
+    clock.advance(1_000);
+    const { id, t: at, lon, lat } = told(8_000, 25, {});
+    last().receive({ ...delta(3, 8_000), updates: [{ id, t: at, lon, lat, ...motion, speed: 30 }] });
+    places.push(east(one));
+    clock.advance(1_000);
+    last().receive({ ...delta(4, 9_000), updates: [told(8_500, 25.001, motion)] });
+    places.push(east(one) - 111);
+    one.connection.close();
+    return places;
+  };
+  t.same(run(), [140, 140, 240, 10], "from its fix, at the speed that is known");
+  t.same(run("10m"), [140, 0, 0, 10], "as the server reckons");
+});

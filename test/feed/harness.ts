@@ -43,6 +43,8 @@ export class MemorySocket implements Socket {
   closedWith: number | undefined;
   closedBecause: string | undefined;
   pace: Pace = "fast";
+  /** Whether it keeps a copy of what it has not taken, so that it may be changed at once. */
+  copies = false;
   readonly #held: { bytes: Buffer; message: ServerMessage }[] = [];
   /** Of the first that is held, bytes. */
   #taken = 0;
@@ -72,12 +74,12 @@ export class MemorySocket implements Socket {
     if (this.pace === "stalled") {
       this.#held.push({ bytes, message });
       this.buffered += bytes.length;
-      return false;
+      return this.copies;
     }
     this.written += bytes.length;
     if (this.pace === "lazy" && message.op === "snapshot") this.buffered = SLOW_SOCKET_BYTES;
     this.#delivered(message);
-    return this.buffered === 0;
+    return this.copies || this.buffered === 0;
   }
 
   close(code: number, reason?: string): void {

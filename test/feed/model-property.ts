@@ -20,6 +20,7 @@ const arbitraries = [
     { weight: 1, arbitrary: crowdSteps },
   ),
   fc.constantFrom(1, 2, 512),
+  fc.constantFrom<number | undefined>(undefined, undefined, 300),
   fc.constantFrom(0, 4),
   fc.constantFrom<number | undefined>(undefined, undefined, undefined, 500),
   fc.constantFrom<number | undefined>(undefined, undefined, undefined, 300, 800),
@@ -28,11 +29,18 @@ const arbitraries = [
 function tryHistory(
   steps: readonly Step[],
   partRecords: number,
+  partBytes: number | undefined,
   privateViews: number,
   snapshotBytesPerTick?: number,
   maxDeltaBytes?: number,
 ): void {
-  const run = new History(picture, { partRecords, privateViews, snapshotBytesPerTick, maxDeltaBytes });
+  const run = new History(picture, {
+    partRecords,
+    partBytes,
+    privateViews,
+    snapshotBytesPerTick,
+    maxDeltaBytes,
+  });
   try {
     run.run(steps);
   } finally {

@@ -32,7 +32,7 @@ import { checkHeld } from "./model-tolerance.ts";
 
 export type HistoryOptions = Pick<
   FeedOptions,
-  "partRecords" | "privateViews" | "snapshotBytesPerTick" | "maxDeltaBytes"
+  "partRecords" | "partBytes" | "privateViews" | "snapshotBytesPerTick" | "maxDeltaBytes"
 >;
 
 /** One history: runs the steps, then rests, then compares. */
@@ -52,12 +52,16 @@ export class History {
   readonly #snapshotBytesPerTick: number;
   readonly #maxDeltaBytes: number;
   #snapshotBytes = 0;
+  /** The view of the last snapshot, if a part of it may take several frames. */
+  #partOf: Replica | undefined;
+  readonly #hasSmallParts: boolean;
   /** What a view was opened with beyond what its replica knows. */
   readonly #terms = new Map<Replica, { rate: number; tolerance: Tolerance | undefined; max: number }>();
 
   constructor(picture: Picture, options: HistoryOptions) {
     const { feed, errors, clock } = harness({ picture, ...options });
     this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
+    this.#hasSmallParts = options.partBytes !== undefined;
     this.#maxDeltaBytes = options.maxDeltaBytes ?? MAX_DELTA_BYTES;
     this.#picture = picture;
     this.#feed = feed;
@@ -138,6 +142,7 @@ export class History {
   #tick(): void {
     this.#clock.pass(100);
     this.#snapshotBytes = 0;
+    this.#partOf = undefined;
     for (const { socket } of this.#clients) if (socket.pace === "lazy") socket.resume("lazy");
     this.#feed.tick();
     this.#checkErrors();
@@ -287,7 +292,9 @@ export class History {
     const replica = client.replicas.get(message.view)!;
     const records = message.op === "snapshot" ? message.entities : message.updates;
     if (message.op === "snapshot") {
-      assert.ok(this.#snapshotBytes < this.#snapshotBytesPerTick, "snapshots of a tick have too many bytes");
+      const mayBegin = this.#snapshotBytes < this.#snapshotBytesPerTick || this.#partOf === replica;
+      assert.ok(mayBegin, "snapshots of a tick have too many bytes");
+      if (this.#hasSmallParts) this.#partOf = replica;
       this.#snapshotBytes += recordBytes(client, message, size);
     } else this.#checkSize(client, message, size);
     for (const record of records) {

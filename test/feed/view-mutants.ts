@@ -45,6 +45,18 @@ const views: FeedMutant[] = [
     to: "if (heldSlot !== undefined && !isSeen) {",
   },
   {
+    name: "a view of ids that was left out goes on where it was",
+    file: IDS_VIEW,
+    from: "    this.#given = 0;\n",
+    to: "",
+  },
+  {
+    name: "the cell before which a part ends for its bytes counts as sent",
+    file: "src/picture/channel.ts",
+    from: "published: published + j, end: keys[j] };",
+    to: "published: published + j, end: keys[j] + 1 };",
+  },
+  {
     name: "a view that follows stays where it was first",
     file: "src/transport/feed/follow.ts",
     from: "if (lon === this.#lon && lat === this.#lat) return undefined;",

@@ -231,7 +231,8 @@ t.test("[P10] growing gives each published record of a cover once, in parts", as
       cells,
       fc.tuple(edges, edges, edges, edges),
       fc.integer({ min: 1, max: 9 }),
-      (from, to, box, limit) => {
+      fc.integer({ min: 1, max: 9 }),
+      (from, to, box, limit, enough) => {
         const { picture, channel, channels } = bench;
         const slots = from.map(([x, y], i) => bench.add(`e${i}`, x, y));
         bench.publish();
@@ -252,11 +253,15 @@ t.test("[P10] growing gives each published record of a cover once, in parts", as
         let lacking = cover;
         for (let end = 0; end < KEYS_END; ) {
           const part: number[] = [];
-          const growth = channel.grow(lacking, limit, (slot) => part.push(slot));
+          const write = (slot: number) => void part.push(slot);
+          const growth = channel.grow(lacking, limit, write, () => part.length >= enough);
           assert.ok(growth.end > end);
           assert.equal(growth.records, part.length);
           const keys = new Set(part.map((slot) => publishedKey(slots.indexOf(slot))));
           assert.ok(part.length <= limit || keys.size === 1, "more than the limit only from one cell");
+          const last = Math.max(...keys);
+          const before = part.filter((slot) => publishedKey(slots.indexOf(slot)) < last).length;
+          assert.ok(before < enough, "what is enough is gone beyond by one cell only");
           assert.ok([...keys].every((key) => key >= end && key < growth.end));
           given.push(...part);
           end = growth.end;

@@ -1,6 +1,7 @@
 // Which view the page shows, with a scripted server.
 import t from "tap";
 import { connect } from "../../client/connection.ts";
+import { Moving } from "../../web/moving.ts";
 import { Shown } from "../../web/shown.ts";
 import { full, script } from "../client/scripted.ts";
 
@@ -69,5 +70,32 @@ t.test("[W18] a past that cannot go on gives way to the live view", async (t) =>
   await settled();
   t.equal(shown.view.isLive, true);
   t.same(heard, []);
+  connection.close();
+});
+
+t.test("[W18] live again, what moves goes on before it is told anew", async (t) => {
+  const { last, clock, shown, connection } = await opened();
+  const moving = new Moving(
+    connection,
+    shown,
+    () => true,
+    () => clock.time,
+  );
+  shown.showPast(THEN);
+  last().receive(playback("v2", "loading"), snapshot("v2"), playback("v2", "paused"));
+  await settled();
+  t.equal(moving.at("a", clock.time)!.moving, false, "what was stands");
+  shown.showLive();
+  const ship = full("a", 0.5, 0.5, { speed: 10, course: 90 });
+  last().receive({ ...snapshot("v3"), entities: [ship] });
+  await settled();
+  const [before, after] = [1_000, 3_000].map((ms) => moving.at("a", clock.time + ms)!);
+  t.ok(before.moving && after.moving);
+  t.ok(
+    after.position[0] > before.position[0] && before.position[0] > 0.5,
+    `${before.position} ${after.position}`,
+  );
+  const shouldBe = shown.view.placeOf(shown.view.entities.get("a")!, connection.serverNow() + 3_000);
+  t.same(after.position, [shouldBe.lon, shouldBe.lat]);
   connection.close();
 });

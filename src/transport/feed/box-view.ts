@@ -31,7 +31,7 @@ import {
   NOTHING,
 } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
-import type { EncodedLists, Publication } from "../../picture/tick.ts";
+import type { EncodedLists, Publication, TickTime } from "../../picture/tick.ts";
 import type { FrameName } from "./format.ts";
 import { clearParts, clearRanges, parts } from "./frame-parts.ts";
 import { PrivateRecords } from "./private-records.ts";
@@ -50,6 +50,8 @@ export interface BoxViewOptions {
   max: number;
   /** Records in one part of a snapshot, about. */
   partRecords: number;
+  /** Their bytes, about. Default SNAPSHOT_PART_BYTES. */
+  partBytes?: number;
   /** Of a delta's records, bytes. Default MAX_DELTA_BYTES. */
   maxDeltaBytes?: number;
   /** Is told of each new cover. */
@@ -60,9 +62,8 @@ export class BoxView implements View {
   readonly name: string;
   readonly #frameName: FrameName;
   readonly #sink: ViewSink;
-  readonly #mostPartRecords: number;
-  /** Fewer where records are large. */
-  #partRecords: number;
+  readonly #partRecords: number;
+  readonly #partBytes: number;
   readonly #max: number;
   readonly #maxDeltaBytes: number;
   readonly #interest: InterestSink | undefined;
@@ -92,14 +93,15 @@ export class BoxView implements View {
   #crowdedSerial = -1;
 
   constructor(sink: ViewSink, options: BoxViewOptions) {
-    const { name, number, bbox, max, partRecords, maxDeltaBytes = MAX_DELTA_BYTES, interest } = options;
+    const { name, number, bbox, max, maxDeltaBytes = MAX_DELTA_BYTES, interest } = options;
     this.name = name;
     this.#frameName = { json: JSON.stringify(name), number };
     this.#sink = sink;
     this.#bbox = bbox;
     this.#max = max;
     this.#maxDeltaBytes = maxDeltaBytes;
-    this.#partRecords = this.#mostPartRecords = partRecords;
+    this.#partRecords = options.partRecords;
+    this.#partBytes = options.partBytes ?? SNAPSHOT_PART_BYTES;
     this.#interest = interest;
   }
 
@@ -282,31 +284,38 @@ export class BoxView implements View {
     const { format } = this.#sink;
     clearParts();
     const { fulls } = parts;
-    const { end, published } = channel.grow(this.#lacking, this.#partRecords, (slot) => {
+    let bytes = 0;
+    const isFull = () => fulls.own.length >= this.#partBytes;
+    const write = (slot: number) => {
       if (this.#private?.take(slot) === false) return;
+      // A cell that holds more than a part is told at once, as covers have no less, but not in one frame.
+      if (isFull()) bytes += this.#sendPart(time, false, bytes > 0);
       format.full(slot, fulls.own);
       fulls.ownCount++;
-    });
-    const records = fulls.ownCount;
-    const bytes = fulls.size;
-    if (records > 0) {
-      const wanted = Math.floor((SNAPSHOT_PART_BYTES * records) / bytes);
-      this.#partRecords = Math.max(1, Math.min(this.#mostPartRecords, wanted));
-    }
+    };
+    const isEnough = () => bytes > 0 || isFull();
+    const { end, published } = channel.grow(this.#lacking, this.#partRecords, write, isEnough);
     const given = coverBefore(this.#lacking, end);
     this.#lacking = coverDifference(this.#lacking, given);
     // The same object, so that most views at rest have one cover and not two.
     this.#sent = this.#lacking.length === 0 ? this.#target : coverUnion(this.#sent, given);
     this.#held = this.#private?.held.size ?? this.#held + published;
-    const first = this.#state === "waiting";
-    const last = this.#state !== "live" && this.#lacking.length === 0;
+    return bytes + this.#sendPart(time, this.#lacking.length === 0, bytes > 0);
+  }
+
+  /** Sends the full records that were written. @returns their bytes */
+  #sendPart(time: TickTime, last: boolean, goesOn: boolean): number {
+    const { format } = this.#sink;
+    const { ownCount: records, size: bytes } = parts.fulls;
     if (this.#state !== "live") {
+      const first = this.#state === "waiting";
       this.#state = last ? "live" : "filling";
       const frame = format.snapshot(this.#frameName, ++this.#n, time, parts, first, last);
-      this.#sink.sendFrame(frame, records);
+      this.#sink.sendFrame(frame, records, goesOn);
     } else if (records > 0) {
-      this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+      this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records, goesOn);
     }
+    clearParts();
     return bytes;
   }
 

@@ -33,6 +33,8 @@ export interface FeedOptions extends BroadcastOptions {
   decodeReport: DecodeReport;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
+  /** Their bytes, about. Default SNAPSHOT_PART_BYTES. */
+  partBytes?: number;
   /** Of a delta's records, bytes. Default MAX_DELTA_BYTES. */
   maxDeltaBytes?: number;
   /** Is told what views look at: in a cluster. */

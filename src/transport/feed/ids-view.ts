@@ -1,10 +1,11 @@
 /**
  * A view of some entities, wherever they are. It has no cover: it knows which of them its client holds.
  *
- * - `waiting`: the next frame is a snapshot, in one part.
- * - `live`.
+ * It goes through its ids in their order: of the `given` first its client knows what is there. With none of them the next frame is a
+ * snapshot's `first`, with all it is live.
  */
 import { EXPIRED } from "../../actors/messages.ts";
+import { SNAPSHOT_PART_BYTES } from "../../limits.ts";
 import { HAS_PLACE } from "../../picture/columns.ts";
 import type { Lens } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
@@ -17,6 +18,9 @@ export interface IdsViewOptions {
   name: string;
   number: number;
   ids: readonly string[];
+  /** As in `BoxViewOptions`. */
+  partRecords: number;
+  partBytes?: number;
 }
 
 export class IdsView implements View {
@@ -29,26 +33,31 @@ export class IdsView implements View {
   readonly ids: readonly string[];
   /** Slots of what the client holds, by id. */
   readonly #held = new Map<string, number>();
-  #isLive = false;
+  readonly #partRecords: number;
+  readonly #partBytes: number;
+  #given = 0;
   #isTold = false;
   /** Changes of the filter. */
   #filters = 0;
   #n = 0;
 
-  constructor(sink: ViewSink, picture: Picture, { name, number, ids }: IdsViewOptions) {
+  constructor(sink: ViewSink, picture: Picture, options: IdsViewOptions) {
+    const { name, number, ids, partRecords, partBytes = SNAPSHOT_PART_BYTES } = options;
     this.name = name;
     this.#frameName = { json: JSON.stringify(name), number };
     this.#sink = sink;
     this.#picture = picture;
     this.ids = [...new Set(ids)];
+    this.#partRecords = partRecords;
+    this.#partBytes = partBytes;
   }
 
   get isGrowing(): boolean {
-    return !this.#isLive;
+    return this.#given < this.ids.length;
   }
 
   restart(): void {
-    this.#isLive = false;
+    this.#given = 0;
     this.#held.clear();
   }
 
@@ -61,12 +70,13 @@ export class IdsView implements View {
   turn(turn: Turn): void {
     if (!this.#isTold) this.#tell();
     const { publication, time } = turn;
-    if (!this.#isLive || publication === undefined) return;
+    if (publication === undefined || this.#given === 0) return;
     const { format } = this.#sink;
     const encoded = publication.encoded(format);
     clearParts();
     const { departures, moves, fulls } = parts;
-    for (const id of this.ids) {
+    for (let i = 0; i < this.#given; i++) {
+      const id = this.ids[i];
       const slot = this.#picture.find(id);
       const heldSlot = this.#held.get(id);
       const isSeen = slot !== -1 && turn.channel.isMember(slot) && this.filter?.test(slot) !== false;
@@ -94,7 +104,9 @@ export class IdsView implements View {
     const { format } = this.#sink;
     clearParts();
     const { fulls } = parts;
-    for (const id of this.ids) {
+    const first = this.#given === 0;
+    while (this.isGrowing && fulls.ownCount < this.#partRecords && fulls.own.length < this.#partBytes) {
+      const id = this.ids[this.#given++];
       const slot = this.#picture.find(id);
       if (slot === -1 || !channel.isMember(slot) || this.filter?.test(slot) === false) continue;
       channel.give(slot, () => {
@@ -103,9 +115,8 @@ export class IdsView implements View {
         fulls.ownCount++;
       });
     }
-    this.#isLive = true;
     const bytes = fulls.size;
-    const frame = format.snapshot(this.#frameName, ++this.#n, time, parts, true, true);
+    const frame = format.snapshot(this.#frameName, ++this.#n, time, parts, first, !this.isGrowing);
     this.#sink.sendFrame(frame, fulls.ownCount);
     return bytes;
   }

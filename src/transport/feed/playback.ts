@@ -98,7 +98,7 @@ export class Playback {
   #updates = 0;
 
   constructor(session: Session, options: PlaybackOptions) {
-    const { name, past, lens, bbox, ids, rate, clock, log } = options;
+    const { past, lens, bbox, ids, rate, clock, log } = options;
     const { picture } = past;
     this.session = session;
     this.#options = options;
@@ -110,14 +110,14 @@ export class Playback {
     const format = session.format.isBinary ? new BinaryFormat(picture) : new JsonFormat(picture);
     const sink: ViewSink = {
       format,
-      sendFrame: (frame, records) => session.sendFrame(frame, records),
+      sendFrame: (...frame) => session.sendFrame(...frame),
       sendMessage: (message) => session.sendMessage(message),
     };
     const number = session.nextViewNumber();
     this.view =
       ids === undefined
         ? new BoxView(sink, { ...options, number })
-        : new IdsView(sink, picture, { name, number, ids });
+        : new IdsView(sink, picture, { ...options, number, ids });
     if (bbox !== undefined) this.#region = regionFor(bbox);
     const joined = this.#broadcast.join(this.view, session, { lens, rate, tolerance: undefined });
     assert.ok(joined, "a picture with one view has a channel for it");

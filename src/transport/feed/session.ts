@@ -56,7 +56,7 @@ export class Session implements ViewSink {
   #replyBytes = 0;
   #countedUntil = 0;
   #state: SessionState = "open";
-  /** What the frame that was last begun while there was room takes: it alone makes no socket slow, or one that is large would never get through. */
+  /** What was last begun while there was room takes, frames that go on with it included: it alone makes no socket slow, or what is large would never get through. */
   #granted = 0;
   /** Since then, monotonic ms. */
   #badMessages = 0;
@@ -123,15 +123,16 @@ export class Session implements ViewSink {
     for (const view of this.views.values()) view.restart();
   }
 
-  sendFrame(frame: Uint8Array, records: number): void {
+  sendFrame(frame: Uint8Array, records: number, goesOn = false): void {
     if (this.#state === "closed") return;
     if (this.#isNearlyTaken) this.#granted = frame.length;
+    else if (goesOn) this.#granted += frame.length;
     this.#sent.frames++;
     this.#sent.bytes += frame.length;
     this.#sent.updates += records;
-    if (!this.socket.send(frame, this.format.isBinary)) return;
-    room.giveBack();
-    this.#granted = 0;
+    if (this.socket.send(frame, this.format.isBinary)) room.giveBack();
+    // Whether its bytes may be changed says nothing of that: some servers copy what they have not sent.
+    if (this.socket.buffered === 0) this.#granted = 0;
   }
 
   sendMessage(message: ServerMessage): void {

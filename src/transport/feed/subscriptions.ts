@@ -31,6 +31,8 @@ export interface SubscriptionsOptions {
   clock: Clock;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
+  /** Their bytes, about. Default SNAPSHOT_PART_BYTES. */
+  partBytes?: number;
   /** Of a delta's records, bytes. Default MAX_DELTA_BYTES. */
   maxDeltaBytes?: number;
   /** Is told what views look at: in a cluster. */
@@ -90,11 +92,13 @@ export class Subscriptions {
     session: Session,
     { view: name, bbox, ids, follow, max = DEFAULT_VIEW_ENTITIES }: Subscribe,
   ): { view: View; follow: Follow | undefined } | undefined {
-    const { picture, clock, partRecords = SNAPSHOT_PART_RECORDS, maxDeltaBytes, interest } = this.#options;
+    const { picture, clock, partRecords = SNAPSHOT_PART_RECORDS, partBytes } = this.#options;
+    const { maxDeltaBytes, interest } = this.#options;
     const number = session.nextViewNumber();
+    const part = { partRecords, partBytes };
     if (ids !== undefined)
-      return { view: new IdsView(session, picture, { name, number, ids }), follow: undefined };
-    const view = new BoxView(session, { name, number, bbox, max, partRecords, maxDeltaBytes, interest });
+      return { view: new IdsView(session, picture, { name, number, ids, ...part }), follow: undefined };
+    const view = new BoxView(session, { name, number, bbox, max, ...part, maxDeltaBytes, interest });
     if (bbox !== undefined) return { view, follow: undefined };
     const waitMs = interest === undefined ? 0 : FOLLOW_WAIT_MS;
     if (waitMs === 0 && picture.find(follow!.id) === -1) {

@@ -48,7 +48,7 @@ export interface InterestSink {
 /** What a view is sent through. */
 export interface ViewSink {
   readonly format: Format;
-  /** Sends a frame that holds so many records. */
-  sendFrame(frame: Uint8Array, records: number): void;
+  /** Sends a frame that holds so many records. @param goesOn with the one before: both or none fit */
+  sendFrame(frame: Uint8Array, records: number, goesOn?: boolean): void;
   sendMessage(message: ViewReply): void;
 }

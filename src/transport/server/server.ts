@@ -20,7 +20,7 @@ export interface Socket {
   /**
    * Sends one message. Never waits, never drops while open; the caller looks at `buffered` first. After close: nothing happens.
    * Text must be UTF-8.
-   * @returns whether `data` is no longer read, so that it may be changed; else it must not be until it is written.
+   * @returns whether `data` is no longer read, so that it may be changed; else it must not be until it is written. Of what is unsent `buffered` tells.
    */
   send(data: string | Uint8Array, binary: boolean): boolean;
   /** Starts the closing handshake; the socket is cut if the peer does not answer within the server's limit. */
