@@ -3,13 +3,14 @@
  * too old.
  */
 import { DatabaseError, type PoolClient } from "pg";
+import { StoreAway } from "../actors/ports.ts";
 import { isLocked } from "./errors.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
 const DAYS_AHEAD = 2;
 /** The days, UTC, by the clock of the database. */
 const missingOf = (table: string, daysBehind: number) => `
-SELECT name, lower::text, upper::text FROM (
+SELECT name, lower::text, upper::text, lower > (now() AT TIME ZONE 'UTC')::date + 1 AS ahead FROM (
   SELECT '${table}_' || to_char(day, 'YYYYMMDD') AS name, day::date AS lower, (day + interval '1 day')::date AS upper
   FROM generate_series((now() AT TIME ZONE 'UTC')::date - interval '${daysBehind} days',
     (now() AT TIME ZONE 'UTC')::date + interval '${DAYS_AHEAD} days', '1 day') AS day
@@ -20,6 +21,8 @@ SELECT relname AS name FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
 WHERE inhparent = '${table}'::regclass AND relname ~ '^${table}_\\d{8}$'
   AND to_date(right(relname, 8), 'YYYYMMDD') + 1 + $2::int <= (now() - make_interval(secs => $1::float8 / 1000)) AT TIME ZONE 'UTC'
 ORDER BY relname`;
+const leftOf = (table: string) =>
+  `SELECT conname AS name FROM pg_constraint WHERE conrelid = '${table}_default'::regclass AND conname ~ '^without_${table}_\\d{8}$'`;
 const CHECK_VIOLATION = "23514";
 /** A time-out of the statement. */
 const CANCELED = "57014";
@@ -30,9 +33,14 @@ const LOCK_TIMEOUT_MS = 100;
 /** To make one PostgreSQL reads the whole default partition, and flushes wait meanwhile: a GB takes about a second. */
 const MAKE_TIMEOUT_MS = 1_000;
 
+/** To prove that no row of the default partition is of a day: nobody waits for it. */
+const PROVE_TIMEOUT_MS = 600_000;
+
 /** A table with a partition for each day, and how it is kept. */
 export interface PartitionedTable {
   name: string;
+  /** The column of its days; never null. */
+  key: string;
   /** What its rows are, for the log. */
   rows: string;
   /** Days before today that have a partition. */
@@ -52,6 +60,8 @@ type NotMade = "tooLate" | "locked" | "slow";
 
 interface Partition {
   name: string;
+  /** So far ahead that nothing can be of it for a day: `MUSTER_MAX_CLOCK_SKEW` is a day at most. */
+  ahead: boolean;
   lower: string;
   upper: string;
 }
@@ -60,25 +70,86 @@ interface Partition {
  * Makes the partitions of a table that are missing: of today, so many days before, and the next days.
  * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; those
  * that cannot be made now because someone else holds the table; and those for which there is too much in the default partition.
+ * @param patient Those of them that are ahead are made all the same, which may take minutes.
  */
 export async function makeDailyPartitions(
   context: StoreContext,
-  table: string,
-  daysBehind: number,
+  table: Pick<PartitionedTable, "name" | "key" | "daysBehind">,
+  patient: boolean,
 ): Promise<Record<NotMade, string[]>> {
   const missing = await withClient(context, (client) =>
-    client.query<Partition>(missingOf(table, daysBehind)),
+    client.query<Partition>(missingOf(table.name, table.daysBehind)),
   );
   const failed: Record<NotMade, string[]> = { tooLate: [], locked: [], slow: [] };
+  failed.locked.push(...(await forgetConstraints(context, table.name)));
   for (const partition of missing.rows) {
     // What is too much for one of them is for the next.
-    const outcome =
-      failed.slow.length > 0
-        ? "slow"
-        : await inTransaction(context, (client) => make(client, table, partition));
+    let outcome: "made" | NotMade = "slow";
+    if (failed.slow.length === 0)
+      outcome = await inTransaction(context, (client) => make(client, table.name, partition));
+    if (outcome === "slow" && patient && partition.ahead)
+      outcome = await makeApart(context, table, partition);
     if (outcome !== "made") failed[outcome].push(partition.name);
   }
   return failed;
+}
+
+/**
+ * Makes a partition without reading the default one while others wait: a constraint that keeps the day out of it is proven beside them, and spares
+ * PostgreSQL the look. Meanwhile a row of that day would be refused, so it is for days that nothing can be of.
+ */
+async function makeApart(
+  context: StoreContext,
+  { name: table, key }: Pick<PartitionedTable, "name" | "key">,
+  partition: Partition,
+): Promise<"made" | NotMade> {
+  const { name, lower, upper } = partition;
+  const alter = `ALTER TABLE ${table}_default`;
+  const forget = `${alter} DROP CONSTRAINT IF EXISTS without_${name}`;
+  const add = `ADD CONSTRAINT without_${name} CHECK (${key} < '${lower} 00:00+00' OR ${key} >= '${upper} 00:00+00') NOT VALID`;
+  try {
+    await atOnce(context, `${forget}, ${add}`);
+    try {
+      await inTransaction({ ...context, deadlineMs: PROVE_TIMEOUT_MS }, async (client) => {
+        await client.query(`SET LOCAL statement_timeout = ${PROVE_TIMEOUT_MS}`);
+        await client.query(`${alter} VALIDATE CONSTRAINT without_${name}`);
+      });
+      return await inTransaction(context, (client) => make(client, table, partition));
+    } finally {
+      await atOnce(context, forget);
+    }
+  } catch (error) {
+    if (isHeld(error)) return "locked";
+    if (error instanceof DatabaseError && error.code === CHECK_VIOLATION) return "tooLate";
+    throw error;
+  }
+}
+
+/** Those that a node left which died in the middle would refuse rows when their day comes. @returns what a lock keeps */
+async function forgetConstraints(context: StoreContext, table: string): Promise<string[]> {
+  const left = await withClient(context, (client) => client.query<{ name: string }>(leftOf(table)));
+  const kept: string[] = [];
+  for (const { name } of left.rows) {
+    try {
+      await atOnce(context, `ALTER TABLE ${table}_default DROP CONSTRAINT IF EXISTS ${name}`);
+    } catch (error) {
+      if (!isHeld(error)) throw error;
+      kept.push(name);
+    }
+  }
+  return kept;
+}
+
+function atOnce(context: StoreContext, sql: string): Promise<void> {
+  return inTransaction(context, async (client) => {
+    await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await client.query(sql);
+  });
+}
+
+/** As `isLocked`, of what came out of a transaction. */
+function isHeld(error: unknown): boolean {
+  return error instanceof StoreAway && isLocked(error.cause);
 }
 
 async function make(client: PoolClient, table: string, partition: Partition): Promise<"made" | NotMade> {

@@ -47,6 +47,7 @@ async function raiseFloorTo(client: PoolClient, name: string): Promise<void> {
 /** Events are dated by the clock of the database when they are recorded: none is of yesterday. */
 export const EVENT_PARTITIONS: PartitionedTable = {
   name: "event",
+  key: "recorded_at",
   rows: "events",
   daysBehind: 0,
   dropOld: dropOldEvents,

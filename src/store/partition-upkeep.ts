@@ -31,7 +31,7 @@ export class PartitionUpkeep {
 
   /** Part of opening a store: makes the partitions that are missing. @throws StoreAway */
   async make(): Promise<void> {
-    for (const table of this.#tables) await this.#make(table);
+    for (const table of this.#tables) await this.#make(table, false);
   }
 
   start(): void {
@@ -57,7 +57,7 @@ export class PartitionUpkeep {
     this.#locked = false;
     for (const table of this.#tables) {
       try {
-        await this.#make(table);
+        await this.#make(table, true);
         await this.#dropOld(table);
       } catch (error) {
         if (this.#stopped) return;
@@ -67,15 +67,16 @@ export class PartitionUpkeep {
     }
   }
 
-  async #make({ name, rows, daysBehind }: PartitionedTable): Promise<void> {
-    const { tooLate, locked, slow } = await makeDailyPartitions(this.#context, name, daysBehind);
-    this.#locked ||= locked.length > 0;
+  async #make(table: PartitionedTable, patient: boolean): Promise<void> {
+    const { name, rows } = table;
+    const { tooLate, locked, slow } = await makeDailyPartitions(this.#context, table, patient);
+    this.#locked ||= locked.length > 0 || (slow.length > 0 && !patient);
     if (locked.length > 0)
       this.#log.warn(
         { partitions: locked },
         `someone holds a lock on ${name}: its partitions are made later`,
       );
-    // Each try holds flushes up: it is for the next look, not for a retry.
+    // Each try holds flushes up: after that of a start and the first with patience it is for the next look.
     if (slow.length > 0)
       this.#log.warn(
         { partitions: slow },

@@ -31,6 +31,7 @@ export async function dropOldTracks(context: StoreContext, retentionMs: number):
 /** Reports may come late; those that are later still are found in the default partition. */
 export const TRACK_PARTITIONS: PartitionedTable = {
   name: "track",
+  key: "first",
   rows: "tracks",
   daysBehind: 2,
   dropOld: dropOldTracks,
