@@ -55,12 +55,20 @@ export class HttpSender implements WebhookSender, Disposable {
       const request: ClientRequest = isTls
         ? httpsRequest(target, { ...options, agent: this.#https })
         : httpRequest(target, { ...options, agent: this.#http });
-      const cancel = clock.schedule(timeoutMs, () =>
-        request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
-      );
-      // Also an answer that never ends is cut then.
-      request.on("close", cancel);
+      // An answer that never ends is cut then too. Resolved here also, whether or not the request notices.
+      const cancel = clock.schedule(timeoutMs, () => {
+        resolve({ error: `no answer within ${timeoutMs} ms` });
+        request.destroy();
+      });
+      request.on("close", () => {
+        cancel();
+        resolve({ error: "the connection ended without an answer" });
+      });
       request.on("error", (error) => resolve({ error: error.message }));
+      request.on("upgrade", ({ statusCode }, socket) => {
+        resolve({ status: statusCode });
+        socket.destroy();
+      });
       request.on("response", (response) => {
         discard(response, request);
         const retryAfterMs = retryAfter(response.headers["retry-after"], clock.now());
