@@ -29,6 +29,8 @@ export interface EndpointOptions {
 export class Endpoint {
   readonly #options: EndpointOptions;
   #failuresInARow = 0;
+  /** Each is longer than the one before. */
+  #pausesInARow = 0;
   #pausedUntil = 0;
   #disabledReason: string | undefined;
 
@@ -36,7 +38,9 @@ export class Endpoint {
   constructor(options: EndpointOptions, pausedUntil = 0) {
     this.#options = options;
     this.#pausedUntil = pausedUntil;
-    if (pausedUntil > options.clock.now()) this.#failuresInARow = WEBHOOK_PAUSE_AFTER;
+    if (pausedUntil <= options.clock.now()) return;
+    this.#failuresInARow = WEBHOOK_PAUSE_AFTER;
+    this.#pausesInARow = 1;
   }
 
   /** Nothing is to be sent before, Unix ms. */
@@ -67,23 +71,26 @@ export class Endpoint {
       "user-agent": "Muster",
       ...signedHeaders(cursorText(event.cursor), clock.now(), body, secrets),
     };
+    const pauses = this.#pausesInARow;
     const { status, retryAfterMs, error } = await sender.send({ url, headers, body });
     if (status !== undefined && status >= 200 && status < 300) {
       this.#failuresInARow = 0;
+      this.#pausesInARow = 0;
       return undefined;
     }
-    this.#failed(retryAfterMs);
+    this.#failed(retryAfterMs, pauses);
     if (status === GONE) this.#disabledReason = "the endpoint answered 410: it is gone";
     return (error ?? `the endpoint answered ${status}`).slice(0, MAX_WEBHOOK_ERROR_LENGTH);
   }
 
-  #failed(retryAfterMs: number | undefined): void {
+  /** @param pauses as there were when the request began: one that was under way before the last pause says nothing new. */
+  #failed(retryAfterMs: number | undefined, pauses: number): void {
     const { clock, random } = this.#options;
-    const failures = ++this.#failuresInARow - WEBHOOK_PAUSE_AFTER + 1;
-    const asked = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
-    const own = failures > 0 ? backoff(failures, WEBHOOK_PAUSE_LONGEST_MS, random()) : 0;
+    let wait = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
+    if (++this.#failuresInARow >= WEBHOOK_PAUSE_AFTER && pauses === this.#pausesInARow)
+      wait = Math.max(wait, backoff(++this.#pausesInARow, WEBHOOK_PAUSE_LONGEST_MS, random()));
     // Requests that were under way together may be told different times.
-    this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + Math.max(asked, own));
+    this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + wait);
   }
 
   /** A letter after one more attempt that failed: when to try again, or that it is given up. */
