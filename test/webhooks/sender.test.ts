@@ -6,7 +6,8 @@ import { systemClock } from "../../src/clock.ts";
 import { HttpSender, type HttpSenderOptions, retryAfter } from "../../src/transport/webhooks/http-sender.ts";
 import { isPublicAddress } from "../../src/transport/webhooks/public-address.ts";
 import type { Outcome } from "../../src/webhooks/ports.ts";
-import { Receiver } from "./receiver.ts";
+import { type Answer, Receiver } from "./receiver.ts";
+import { until } from "./rig.ts";
 
 const request = (url: string) => ({ url, headers: {}, body: '{"subject":"a","data":{"n":1}}' });
 const sender = (options: Partial<HttpSenderOptions> = {}) =>
@@ -146,6 +147,57 @@ t.test("[EV37] whatever an endpoint answers with, an attempt ends within its tim
   t.match(await one.send(request(ended)), { error: String }, "no answer at all");
   using silent = sender({ allowPrivate: true, timeoutMs: 200, resolve: (() => {}) as never });
   t.match(await silent.send(request("http://silent.example/")), { error: /within 200 ms/ }, "a name");
+});
+
+t.test("[EV39] what an endpoint does after its status holds nothing up, and its status counts", async (t) => {
+  using one = sender({ allowPrivate: true, timeoutMs: 5_000 });
+  const dripped = Promise.withResolvers<void>();
+  const dripping = await raw(t, async (socket) => {
+    socket.once("close", () => dripped.resolve());
+    socket.write("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n");
+    while (!socket.destroyed) {
+      socket.write("x");
+      await sleep(20);
+    }
+  });
+  const begun = performance.now();
+  t.match(await one.send(request(dripping)), { status: 200 });
+  await dripped.promise;
+  const took = performance.now() - begun;
+  t.ok(took < 3_000, `${Math.round(took)} ms for an answer that does not end`);
+  const long = await raw(t, (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n${"x".repeat(200_000)}`);
+  });
+  t.match(await one.send(request(long)), { status: 200 }, "a long one");
+  const broken = await raw(t, (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno chunk", () =>
+      socket.resetAndDestroy(),
+    );
+  });
+  t.match(await one.send(request(broken)), { status: 200 }, "a broken one");
+  const connections = new Set<Socket>();
+  const short = await raw(t, (socket) => {
+    connections.add(socket);
+    const take = () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    take();
+    socket.on("data", take);
+  });
+  for (let i = 0; i < 5; i++) t.match(await one.send(request(short)), { status: 200 });
+  t.equal(connections.size, 1, "the connection of a short answer is used again");
+});
+
+t.test("[EV39] a webhook waits for no requests of others to the same host", async (t) => {
+  const receiver = await Receiver.start(t);
+  const { promise: released, resolve: release } = Promise.withResolvers<Answer>();
+  receiver.answer = ({ event }) => (event.subject === "slow" ? released : { status: 204 });
+  using one = sender({ allowPrivate: true, timeoutMs: 5_000 });
+  const slow = Array.from({ length: 20 }, () =>
+    one.send({ ...request(receiver.url), body: '{"subject":"slow","data":{}}' }),
+  );
+  await until(() => receiver.received.length === 20);
+  t.match(await one.send(request(receiver.url)), { status: 204 });
+  release({ status: 204 });
+  await Promise.all(slow);
 });
 
 t.test("[EV24] Retry-After is seconds or a date", async (t) => {
