@@ -31,7 +31,7 @@ export class WebhookWorker {
   readonly #options: DelivererOptions;
   readonly #stats: DeliveryStats;
   readonly #letters = new Letters();
-  #endpoint: Endpoint;
+  readonly #endpoint: Endpoint;
   #held: Held;
   #test: EventTest;
   #follower: Follower;
@@ -81,9 +81,7 @@ export class WebhookWorker {
 
   /** The lease is renewed, and this is how it is configured now. */
   renewed(held: Held, leaseEnd: number): void {
-    const { where, url } = this.#held.webhook;
-    if (held.webhook.where !== where) this.#test = eventTest(held.webhook);
-    if (held.webhook.url !== url) this.#endpoint = new Endpoint(this.#options);
+    if (held.webhook.where !== this.#held.webhook.where) this.#test = eventTest(held.webhook);
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#arrival.poke();
