@@ -47,7 +47,7 @@ export interface WebhookStatus {
 export interface Letter {
   event: LoggedEvent;
   attempts: number;
-  /** Unix ms; absent = it was not tried. */
+  /** From when on it was to be sent, Unix ms; absent = it was not tried. */
   failedSince?: number;
   /** Unix ms; absent = given up. */
   nextAt?: number;

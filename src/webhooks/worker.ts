@@ -16,6 +16,7 @@ import type { LoggedEvent } from "../events/ports.ts";
 import { CursorError } from "../events/position.ts";
 import {
   EVENT_RETRY_MS,
+  MAX_WEBHOOK_REFUSED,
   MAX_WEBHOOK_WAITING,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_REQUESTS,
@@ -26,6 +27,10 @@ import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Letters } from "./letters.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
+
+/** Failures of an event, 25 s from the first on: an endpoint that was away for a moment has not refused it. */
+const REFUSED_AFTER = 3;
+const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
 
 export class WebhookWorker {
   readonly #options: DelivererOptions;
@@ -42,8 +47,8 @@ export class WebhookWorker {
   #isSaved = true;
   /** Monotonic: until then this node holds the webhook. */
   #leaseEnd: number;
-  /** By which the letters were loaded; −1 = they must be. */
-  #loaded = -1;
+  /** By which the letters were loaded. */
+  #loaded: { redelivered: number; test: EventTest } | undefined;
   /** There are more than were loaded. */
   #hasMore = false;
   /** Subjects whose events are deleted: what is in hand of them is not sent or saved any more. */
@@ -117,15 +122,10 @@ export class WebhookWorker {
 
   async #turn(): Promise<void> {
     if (this.#forgotten.size > 0) this.#readAnew();
-    const { clock, deliveries } = this.#options;
-    const { webhook, redelivered } = this.#held;
-    if (this.#loaded !== redelivered || (this.#hasMore && this.#letters.size === 0)) {
-      const limit = 2 * MAX_WEBHOOK_WAITING;
-      const waiting = await deliveries.waiting(webhook.id, limit);
-      this.#letters.load(waiting.filter(({ event }) => !this.#forgotten.has(event.subject)));
-      this.#hasMore = waiting.length === limit;
-      this.#loaded = redelivered;
-    }
+    const { clock } = this.#options;
+    const isChanged =
+      this.#loaded?.redelivered !== this.#held.redelivered || this.#loaded.test !== this.#test;
+    if (isChanged || (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING)) await this.#load();
     if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
@@ -141,6 +141,21 @@ export class WebhookWorker {
     if (came?.value !== undefined) await this.#deliver(came.value);
   }
 
+  /** Takes what waits; what a filter that was changed does not pass any more is dropped. */
+  async #load(): Promise<void> {
+    const { webhook, redelivered } = this.#held;
+    const test = this.#test;
+    const limit = 2 * MAX_WEBHOOK_WAITING;
+    const waiting = await this.#options.deliveries.waiting(webhook.id, limit);
+    const kept = waiting.filter(({ event }) => !this.#forgotten.has(event.subject));
+    const dropped = kept.filter(({ event }) => !test(event));
+    this.#letters.load(kept.filter((letter) => !dropped.includes(letter)));
+    this.#hasMore = waiting.length === limit;
+    this.#loaded = { redelivered, test };
+    if (dropped.length === 0) return;
+    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor) });
+  }
+
   /** For how long requests may still be begun, ms. */
   #leaseLeft(): number {
     return this.#leaseEnd - WEBHOOK_TIMEOUT_MS - this.#options.clock.monotonic();
@@ -149,18 +164,19 @@ export class WebhookWorker {
   async #retry(due: readonly Letter[]): Promise<void> {
     const progress = this.#progress();
     const done: Cursor[] = [];
+    const taken: string[] = [];
     const changed: Letter[] = [];
     await Promise.all(
       due.map(async (letter) => {
         const error = await this.#send(letter.event, progress);
-        const { cursor } = letter.event;
-        if (error === undefined) done.push(cursor);
-        else changed.push(this.#endpoint.failed(letter, error));
+        if (error !== undefined) return changed.push(this.#endpoint.failed(letter, error));
+        done.push(letter.event.cursor);
+        taken.push(letter.event.subject);
       }),
     );
     await this.#save({ ...progress, done, letters: changed });
-    for (const { event } of due) this.#letters.shift(event.subject);
-    for (const letter of changed) this.#keep(letter);
+    for (const subject of taken) this.#letters.taken(subject);
+    for (const letter of changed) this.#failedAgain(letter);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -188,7 +204,17 @@ export class WebhookWorker {
   async #deliverSubject(events: readonly LoggedEvent[], progress: Progress): Promise<Letter[]> {
     const now = this.#options.clock.now();
     const untried = (event: LoggedEvent): Letter => ({ event, attempts: 0, nextAt: now });
-    if (this.#letters.has(events[0]!.subject)) return events.map(untried);
+    const { subject } = events[0]!;
+    if (this.#letters.has(subject)) {
+      const room = this.#letters.room(subject);
+      const tooMany = (event: LoggedEvent): Letter => ({
+        event,
+        attempts: 0,
+        failedSince: now,
+        error: TOO_MANY,
+      });
+      return [...events.slice(0, room).map(untried), ...events.slice(room).map(tooMany)];
+    }
     for (const [i, event] of events.entries()) {
       if (this.#forgotten.has(event.subject)) return [];
       const isHeld = this.#endpoint.isDoubtful || this.#leaseLeft() <= 0 || this.#stopped;
@@ -219,6 +245,15 @@ export class WebhookWorker {
     if (this.#forgotten.has(letter.event.subject)) return;
     if (letter.nextAt === undefined) this.#stats.dead++;
     else this.#letters.add(letter);
+  }
+
+  #failedAgain(letter: Letter): void {
+    const { event, attempts, failedSince } = letter;
+    this.#letters.failed(letter);
+    if (letter.nextAt === undefined) this.#stats.dead++;
+    // Others were taken while it failed: this is about the entity, not about the endpoint.
+    const isRefused = attempts >= REFUSED_AFTER && this.#endpoint.takenAt > failedSince!;
+    if (isRefused) this.#letters.refuse(event.subject);
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */

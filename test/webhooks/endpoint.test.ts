@@ -37,6 +37,18 @@ t.test("[EV23] [EV38] no pause is longer than 15 min, however it is scattered", 
   t.same(pauses.slice(-3), [900_000, 900_000, 900_000]);
 });
 
+t.test("[EV23] one entity that is refused again and again pauses nothing", async (t) => {
+  const { post, pause, answer } = endpoint(0.5);
+  for (let i = 0; i < 10; i++) {
+    for (const subject of "abcd") post(subject);
+    await answer({ status: 400 });
+    t.equal(pause(), 0);
+  }
+  post("e");
+  await answer({ status: 400 });
+  t.equal(pause(), 5_000);
+});
+
 /** One at a clock that stands still but for pauses; what is asked of it waits for `answer`. */
 function endpoint(random: number) {
   let now = 1_000;

@@ -97,7 +97,7 @@ export const DeadLettersSchema = z
       z.object({
         event: CloudEventSchema,
         attempts: z.int(),
-        failedSince: time("Of the first attempt."),
+        failedSince: time("From when on it was to be sent."),
         error: z.string().optional(),
       }),
     ),
