@@ -45,8 +45,14 @@ export const createSchema = (allowPrivate: boolean) =>
 export const changeSchema = (allowPrivate: boolean) =>
   z.strictObject({
     url: url(allowPrivate).optional(),
-    where: where.nullable().optional().describe("`null` = every event."),
-    enabled: z.boolean().optional(),
+    where: where
+      .nullable()
+      .optional()
+      .describe("`null` = every event. What waits and does not pass is dropped."),
+    enabled: z
+      .boolean()
+      .optional()
+      .describe("Enabled again, or with another `url`, it tries what waits at once."),
   });
 export const RedeliverSchema = z.strictObject({
   ids: z
