@@ -55,39 +55,51 @@ export class Letters {
     this.#refused.delete(subject);
   }
 
-  /** Takes out the oldest of a subject, which was taken. */
-  taken(subject: string): void {
-    this.#refused.delete(subject);
-    this.#shift(subject);
+  /** It is not forgotten. */
+  includes(letter: Letter): boolean {
+    return this.#indexOf(letter) >= 0;
   }
 
-  /** The oldest of a subject has failed once more. */
+  /** Takes out one that was delivered. */
+  taken(letter: Letter): void {
+    this.#refused.delete(letter.event.subject);
+    this.#remove(letter);
+  }
+
+  /** One has failed once more. */
   failed(letter: Letter): void {
-    const own = this.#bySubject.get(letter.event.subject);
-    if (own === undefined) return;
-    if (letter.nextAt === undefined) this.#shift(letter.event.subject);
-    else own[0] = letter;
+    if (letter.nextAt === undefined) this.#remove(letter);
+    else this.#bySubject.get(letter.event.subject)![this.#indexOf(letter)] = letter;
   }
 
-  /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. */
-  due(now: number, limit: number): Letter[] {
+  /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */
+  due(now: number, limit: number, busy: ReadonlyMap<string, unknown>): Letter[] {
     const due: Letter[] = [];
-    for (const [letter] of this.#bySubject.values()) if (letter!.nextAt! <= now) due.push(letter!);
-    return due.sort((a, b) => a.nextAt! - b.nextAt!).slice(0, limit);
+    for (const [subject, [letter]] of this.#bySubject)
+      if (letter!.nextAt! <= now && !busy.has(subject)) due.push(letter!);
+    return due.sort((a, b) => a.nextAt! - b.nextAt!).slice(0, Math.max(limit, 0));
   }
 
-  /** When the next is due, Unix ms; Infinity = none waits. */
-  get nextAt(): number {
+  /** When the next is due, Unix ms; Infinity = none waits. @param busy subjects that are left out. */
+  nextAt(busy: ReadonlyMap<string, unknown>): number {
     let next = Infinity;
-    for (const [letter] of this.#bySubject.values()) next = Math.min(next, letter!.nextAt!);
+    for (const [subject, [letter]] of this.#bySubject)
+      if (!busy.has(subject)) next = Math.min(next, letter!.nextAt!);
     return next;
   }
 
-  /** No-op if there is none any more. */
-  #shift(subject: string): void {
-    const own = this.#bySubject.get(subject);
-    if (own === undefined) return;
-    own.shift();
+  #indexOf({ event }: Letter): number {
+    const own = this.#bySubject.get(event.subject) ?? [];
+    return own.findIndex((one) => compareCursors(one.event.cursor, event.cursor) === 0);
+  }
+
+  /** No-op if it was forgotten. */
+  #remove(letter: Letter): void {
+    const { subject } = letter.event;
+    const index = this.#indexOf(letter);
+    if (index < 0) return;
+    const own = this.#bySubject.get(subject)!;
+    own.splice(index, 1);
     this.#size--;
     if (own.length === 0) this.forget(subject);
   }

@@ -1,9 +1,10 @@
 /**
  * Delivers the events of one webhook, as long as this node holds it: at least once, those of one subject in order.
  *
- * It takes what is next – letters that are due, else events from the log –, sends it, and saves what came of it before it takes more. An event that
- * fails becomes a letter, and so do the later ones of its subject, while other subjects go on. Too many failures in a row, or `Retry-After`,
- * pause the whole webhook; then one letter at a time tries whether it is there again.
+ * It sends letters that are due, and pages of events from the log. An event that fails becomes a letter, and so do the later ones of its subject,
+ * while other subjects go on. What is not answered soon becomes one too, while its request goes on: a page waits for no slow subject, and what came
+ * of it is saved before more is read. Too many failures, or `Retry-After`, pause the whole webhook; then one letter at a time tries whether it is
+ * there again.
  *
  * States: running ⇄ waiting (for events, for a letter to be due, for the end of a pause, for the lease to be renewed) → stopped.
  */
@@ -28,9 +29,27 @@ import { Endpoint } from "./endpoint.ts";
 import { Letters } from "./letters.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
+/** A page of events is waited for so long: what is not answered then becomes a letter, while others go on. */
+const PAGE_MS = 1_000;
 /** Failures of an event, 25 s from the first on: an endpoint that was away for a moment has not refused it. */
 const REFUSED_AFTER = 3;
 const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
+
+/** Events that are read together. */
+interface Page {
+  progress: Progress;
+  letters: Letter[];
+  /** By subject, what is left with the one that is being sent first. */
+  under: Map<string, Letter[]>;
+  /** It is saved: what comes of requests that are under way goes with their letters. */
+  isOver: boolean;
+}
+
+/** What came of a letter: an error, or it was taken. */
+interface Landed {
+  letter: Letter;
+  error: string | undefined;
+}
 
 export class WebhookWorker {
   readonly #options: DelivererOptions;
@@ -53,6 +72,10 @@ export class WebhookWorker {
   #hasMore = false;
   /** Subjects whose events are deleted: what is in hand of them is not sent or saved any more. */
   readonly #forgotten = new Set<string>();
+  /** Subjects that have a letter under way, none twice. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+  /** Not saved yet. */
+  readonly #landed: Landed[] = [];
   #saving: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
@@ -118,23 +141,32 @@ export class WebhookWorker {
         else throw error;
       }
     }
+    await Promise.all(this.#busy.values());
+    await this.#land().catch((error: unknown) => {
+      if (!(error instanceof StoreAway)) throw error;
+    });
   }
 
   async #turn(): Promise<void> {
     if (this.#forgotten.size > 0) this.#readAnew();
     const { clock } = this.#options;
+    if (this.#landed.length > 0) await this.#land();
     const isChanged =
       this.#loaded?.redelivered !== this.#held.redelivered || this.#loaded.test !== this.#test;
     if (isChanged || (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING)) await this.#load();
     if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
+    // From here on nothing is awaited before it is told of what lands.
+    if (this.#landed.length > 0) return;
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
     );
     if (pause > 0) return this.#sleep(pause);
-    const due = this.#letters.due(clock.now(), this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS);
-    if (due.length > 0) return this.#retry(due);
-    const untilDue = this.#letters.nextAt - clock.now();
+    const most = this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS;
+    const due = this.#letters.due(clock.now(), most - this.#busy.size, this.#busy);
+    for (const letter of due) this.#launch(letter);
+    if (this.#busy.size >= most) return this.#sleep(WEBHOOK_PAUSE_LONGEST_MS);
+    const untilDue = this.#letters.nextAt(this.#busy) - clock.now();
     if (this.#letters.size >= MAX_WEBHOOK_WAITING) return this.#sleep(untilDue);
     const wait = Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
     const came = await this.#arrival.take(() => this.#follower.next(), wait);
@@ -161,21 +193,34 @@ export class WebhookWorker {
     return this.#leaseEnd - WEBHOOK_TIMEOUT_MS - this.#options.clock.monotonic();
   }
 
-  async #retry(due: readonly Letter[]): Promise<void> {
+  #launch(letter: Letter): void {
+    const sent = this.#post(letter.event).then((error) => this.#arrive(letter, error));
+    this.#busy.set(letter.event.subject, sent);
+    sent.catch(this.#options.onFatal);
+  }
+
+  #arrive(letter: Letter, error: string | undefined): void {
+    this.#landed.push({ letter, error });
+    this.#arrival.poke();
+  }
+
+  /** Saves what came of letters. */
+  async #land(): Promise<void> {
+    const landed = this.#landed.splice(0);
     const progress = this.#progress();
-    const done: Cursor[] = [];
-    const taken: string[] = [];
+    const done: Letter[] = [];
     const changed: Letter[] = [];
-    await Promise.all(
-      due.map(async (letter) => {
-        const error = await this.#send(letter.event, progress);
-        if (error !== undefined) return changed.push(this.#endpoint.failed(letter, error));
-        done.push(letter.event.cursor);
-        taken.push(letter.event.subject);
-      }),
-    );
-    await this.#save({ ...progress, done, letters: changed });
-    for (const subject of taken) this.#letters.taken(subject);
+    for (const { letter, error } of landed) {
+      this.#busy.delete(letter.event.subject);
+      count(progress, error);
+      // Those of an erased entity are none any more.
+      if (!this.#letters.includes(letter)) continue;
+      if (error === undefined) done.push(letter);
+      else changed.push(this.#endpoint.failed(letter, error));
+    }
+    if (landed.length === 0) return;
+    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters: changed });
+    for (const letter of done) this.#letters.taken(letter);
     for (const letter of changed) this.#failedAgain(letter);
   }
 
@@ -187,54 +232,68 @@ export class WebhookWorker {
       this.#isSaved = false;
       return;
     }
-    const bySubject = Map.groupBy(wanted, ({ subject }) => subject);
-    const subjects = [...bySubject.values()];
-    const progress = this.#progress();
-    const letters: Letter[] = [];
+    const subjects = [...Map.groupBy(wanted, ({ subject }) => subject).values()];
+    const page: Page = { progress: this.#progress(), letters: [], under: new Map(), isOver: false };
     const work = async () => {
       for (let own = subjects.shift(); own !== undefined; own = subjects.shift())
-        letters.push(...(await this.#deliverSubject(own, progress)));
+        await this.#deliverSubject(own, page);
     };
-    await Promise.all(Array.from({ length: WEBHOOK_REQUESTS }, work));
-    await this.#save({ ...progress, cursor, letters });
+    const lanes = Promise.all(Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work));
+    await this.#soon(lanes);
+    page.isOver = true;
+    for (const subject of page.under.keys()) this.#busy.set(subject, lanes);
+    const begun = [...page.under.values()].flat();
+    const rest = subjects.splice(0).flatMap((own) => this.#behind(own));
+    const letters = [...page.letters, ...begun, ...rest];
+    await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
   }
 
-  /** @returns what could not be delivered: from the first that failed on. */
-  async #deliverSubject(events: readonly LoggedEvent[], progress: Progress): Promise<Letter[]> {
-    const now = this.#options.clock.now();
-    const untried = (event: LoggedEvent): Letter => ({ event, attempts: 0, nextAt: now });
+  /** Sends those of one subject, until one fails. */
+  async #deliverSubject(events: readonly LoggedEvent[], page: Page): Promise<void> {
     const { subject } = events[0]!;
-    if (this.#letters.has(subject)) {
-      const room = this.#letters.room(subject);
-      const tooMany = (event: LoggedEvent): Letter => ({
-        event,
-        attempts: 0,
-        failedSince: now,
-        error: TOO_MANY,
-      });
-      return [...events.slice(0, room).map(untried), ...events.slice(room).map(tooMany)];
-    }
+    const letters = this.#behind(events);
+    const isBehind = this.#letters.has(subject) || this.#busy.has(subject);
     for (const [i, event] of events.entries()) {
-      if (this.#forgotten.has(event.subject)) return [];
+      if (this.#forgotten.has(subject)) return;
       const isHeld = this.#endpoint.isDoubtful || this.#leaseLeft() <= 0 || this.#stopped;
-      if (isHeld) return events.slice(i).map(untried);
-      const error = await this.#send(event, progress);
-      if (error !== undefined)
-        return [this.#endpoint.failed(untried(event), error), ...events.slice(i + 1).map(untried)];
+      const left = letters.slice(i);
+      if (isBehind || isHeld) return void page.letters.push(...left);
+      page.under.set(subject, left);
+      const error = await this.#post(event);
+      if (page.isOver) return this.#arrive(left[0]!, error);
+      page.under.delete(subject);
+      count(page.progress, error);
+      if (error === undefined) continue;
+      return void page.letters.push(this.#endpoint.failed(left[0]!, error), ...left.slice(1));
     }
-    return [];
+  }
+
+  /** Letters of events that wait behind others of their subject; given up at once if too many do. */
+  #behind(events: readonly LoggedEvent[]): Letter[] {
+    const now = this.#options.clock.now();
+    const room = this.#letters.room(events[0]!.subject);
+    return events.map((event, i) =>
+      i < room
+        ? { event, attempts: 0, nextAt: now }
+        : { event, attempts: 0, failedSince: now, error: TOO_MANY },
+    );
   }
 
   /** @returns why it failed. */
-  async #send(event: LoggedEvent, progress: Progress): Promise<string | undefined> {
-    const error = await this.#endpoint.post(this.#held.webhook, event);
-    if (error === undefined) progress.delivered++;
-    else {
-      progress.failures++;
-      progress.error = error;
-    }
-    return error;
+  #post(event: LoggedEvent): Promise<string | undefined> {
+    return this.#endpoint.post(this.#held.webhook, event);
+  }
+
+  /** Waits for what is to be done soon, no longer. */
+  #soon(work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#options.clock.schedule(PAGE_MS, resolve);
+      work.then(() => {
+        cancel();
+        resolve();
+      }, reject);
+    });
   }
 
   #progress(): Progress {
@@ -308,5 +367,13 @@ export class WebhookWorker {
   #sleep(ms: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return this.#arrival.pause(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS));
+  }
+}
+
+function count(progress: Progress, error: string | undefined): void {
+  if (error === undefined) progress.delivered++;
+  else {
+    progress.failures++;
+    progress.error = error;
   }
 }
