@@ -372,8 +372,9 @@ export const WEBHOOK_RENEW_MS = 2_000;
 export const WEBHOOK_SAVE_MS = 5_000;
 /** Requests of one webhook at once, of different subjects. */
 export const WEBHOOK_REQUESTS = 8;
-/** Events of a webhook that wait to be tried again; beyond it no more are read. */
+/** Events of a webhook that wait to be tried again; beyond it no more are read. Of an entity that is refused while others are taken fewer may. */
 export const MAX_WEBHOOK_WAITING = 1_000;
+export const MAX_WEBHOOK_REFUSED = 100;
 /** After the first failure; four times as long after each more, up to the longest. */
 export const WEBHOOK_BACKOFF_MS = 5_000;
 export const WEBHOOK_BACKOFF_LONGEST_MS = 4 * 3_600_000;
@@ -381,7 +382,7 @@ export const WEBHOOK_BACKOFF_LONGEST_MS = 4 * 3_600_000;
 export const WEBHOOK_JITTER = 0.2;
 /** An event whose attempts fail for so long is given up. */
 export const WEBHOOK_GIVE_UP_MS = 24 * 3_600_000;
-/** After so many failures without a success the whole webhook pauses; then one request at a time tries whether it is there again. */
+/** After failures of so many entities without a success the whole webhook pauses; then one request at a time tries whether it is there again. */
 export const WEBHOOK_PAUSE_AFTER = 5;
 /** It is noticed within this time that an endpoint is there again. */
 export const WEBHOOK_PAUSE_LONGEST_MS = 15 * 60_000;

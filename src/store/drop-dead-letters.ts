@@ -1,5 +1,5 @@
 /**
- * Retention of dead letters, which hold whole events. They are dated by their first attempt, from which on they were tried for a day: so they can be
+ * Retention of dead letters, which hold whole events. They are dated by when they were to be sent, and given up a day after that: so they can be
  * tried again for as long as the events beside them are kept.
  *
  * Inputs: age in ms, number of rows.

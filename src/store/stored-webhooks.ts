@@ -25,7 +25,13 @@ const BEGIN = `
 INSERT INTO webhook_delivery (webhook, era, xid, id)
 SELECT ?::uuid, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM cluster`;
 
-const GO_ON = "UPDATE webhook_delivery SET paused_until = NULL WHERE webhook = ?::uuid";
+/** As if nothing had failed yet. Another generation, so that what was under way before saves nothing that it found out. */
+const BEGIN_ANEW = `
+WITH anew AS (
+  UPDATE webhook_delivery SET paused_until = NULL, generation = generation + 1 WHERE webhook = ?::uuid RETURNING webhook
+)
+UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM anew
+WHERE l.webhook = anew.webhook AND l.next_at IS NOT NULL`;
 
 /**
  * A rotation that is under way may have been answered to nobody: then the receiver has only the secret of before it, which keeps its time.
@@ -71,7 +77,7 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
         if (found === null) return false;
         const isOther = url !== undefined && url !== found.url;
         // Before the webhook itself is written: in the order in which who delivers it saves.
-        if (isOther || (enabled === true && !found.enabled)) await tx.execute(GO_ON, [id]);
+        if (isOther || (enabled === true && !found.enabled)) await tx.execute(BEGIN_ANEW, [id]);
         if (url !== undefined) found.url = url;
         if (where !== undefined) found.filter = where;
         if (enabled !== undefined) {

@@ -122,7 +122,10 @@ export class Deliverer {
 
   #end(id: string, worker: WebhookWorker): void {
     this.#workers.delete(id);
-    const ended = worker.stop().finally(() => this.#ending.delete(id));
+    const ended = worker.stop().finally(() => {
+      this.#ending.delete(id);
+      this.#wake();
+    });
     this.#ending.set(id, ended);
   }
 }

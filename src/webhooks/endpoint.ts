@@ -28,15 +28,19 @@ export interface EndpointOptions {
 
 export class Endpoint {
   readonly #options: EndpointOptions;
-  #failuresInARow = 0;
+  /** Subjects, since something was taken: one that is refused again and again tells nothing of others. */
+  readonly #failing = new Set<string>();
+  /** Each is longer than the one before; none = it is not in doubt. */
+  #pausesInARow = 0;
   #pausedUntil = 0;
+  #takenAt = 0;
   #disabledReason: string | undefined;
 
   /** @param pausedUntil as another node left it: nothing is sent before, then one request at a time until one is taken. */
   constructor(options: EndpointOptions, pausedUntil = 0) {
     this.#options = options;
     this.#pausedUntil = pausedUntil;
-    if (pausedUntil > options.clock.now()) this.#failuresInARow = WEBHOOK_PAUSE_AFTER;
+    if (pausedUntil > options.clock.now()) this.#pausesInARow = 1;
   }
 
   /** Nothing is to be sent before, Unix ms. */
@@ -44,10 +48,15 @@ export class Endpoint {
     return this.#pausedUntil;
   }
 
+  /** When it took something last, Unix ms. */
+  get takenAt(): number {
+    return this.#takenAt;
+  }
+
   /** It has failed so often that no more than one request at a time should try it, or said when to come again. */
   get isDoubtful(): boolean {
     return (
-      this.#failuresInARow >= WEBHOOK_PAUSE_AFTER ||
+      this.#pausesInARow > 0 ||
       this.#pausedUntil > this.#options.clock.now() ||
       this.#disabledReason !== undefined
     );
@@ -67,30 +76,37 @@ export class Endpoint {
       "user-agent": "Muster",
       ...signedHeaders(cursorText(event.cursor), clock.now(), body, secrets),
     };
+    const pauses = this.#pausesInARow;
     const { status, retryAfterMs, error } = await sender.send({ url, headers, body });
     if (status !== undefined && status >= 200 && status < 300) {
-      this.#failuresInARow = 0;
+      this.#failing.clear();
+      this.#pausesInARow = 0;
+      this.#takenAt = clock.now();
       return undefined;
     }
-    this.#failed(retryAfterMs);
+    this.#failed(event.subject, retryAfterMs, pauses);
     if (status === GONE) this.#disabledReason = "the endpoint answered 410: it is gone";
     return (error ?? `the endpoint answered ${status}`).slice(0, MAX_WEBHOOK_ERROR_LENGTH);
   }
 
-  #failed(retryAfterMs: number | undefined): void {
+  /** @param pauses as there were when the request began: one that was under way before the last pause says nothing new. */
+  #failed(subject: string, retryAfterMs: number | undefined, pauses: number): void {
     const { clock, random } = this.#options;
-    const failures = ++this.#failuresInARow - WEBHOOK_PAUSE_AFTER + 1;
-    const asked = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
-    const own = failures > 0 ? backoff(failures, WEBHOOK_PAUSE_LONGEST_MS, random()) : 0;
+    let wait = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
+    if (this.#pausesInARow === 0) this.#failing.add(subject);
+    const isDown = this.#pausesInARow > 0 || this.#failing.size >= WEBHOOK_PAUSE_AFTER;
+    if (isDown && pauses === this.#pausesInARow)
+      wait = Math.max(wait, backoff(++this.#pausesInARow, WEBHOOK_PAUSE_LONGEST_MS, random()));
     // Requests that were under way together may be told different times.
-    this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + Math.max(asked, own));
+    this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + wait);
   }
 
   /** A letter after one more attempt that failed: when to try again, or that it is given up. */
-  failed({ event, attempts, failedSince }: Letter, error: string): Letter {
+  failed({ event, attempts, failedSince, nextAt }: Letter, error: string): Letter {
     const { clock, random } = this.#options;
     const now = clock.now();
-    const since = failedSince ?? now;
+    // One that waited behind others for a day is not tried for another.
+    const since = failedSince ?? nextAt ?? now;
     const tried = { event, attempts: attempts + 1, failedSince: since, error };
     if (now - since >= WEBHOOK_GIVE_UP_MS) return tried;
     return { ...tried, nextAt: now + backoff(attempts + 1, WEBHOOK_BACKOFF_LONGEST_MS, random()) };

@@ -1,9 +1,12 @@
 /** The events of a webhook that wait to be tried again: by subject, in order, so that only the oldest of each subject is tried. */
 import { compareCursors } from "../events/cursor.ts";
+import { MAX_WEBHOOK_REFUSED } from "../limits.ts";
 import type { Letter } from "./ports.ts";
 
 export class Letters {
   readonly #bySubject = new Map<string, Letter[]>();
+  /** Subjects whose events fail while those of others are taken. */
+  readonly #refused = new Set<string>();
   #size = 0;
 
   /** Replaces all. */
@@ -11,6 +14,7 @@ export class Letters {
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
+    for (const subject of this.#refused) if (!this.has(subject)) this.#refused.delete(subject);
   }
 
   get size(): number {
@@ -19,6 +23,17 @@ export class Letters {
 
   has(subject: string): boolean {
     return this.#bySubject.has(subject);
+  }
+
+  /** How many more of a subject may wait. */
+  room(subject: string): number {
+    if (!this.#refused.has(subject)) return Infinity;
+    return Math.max(0, MAX_WEBHOOK_REFUSED - this.#bySubject.get(subject)!.length);
+  }
+
+  /** Its oldest fails again and again while others are taken: until one of it is taken, few may wait. */
+  refuse(subject: string): void {
+    if (this.has(subject)) this.#refused.add(subject);
   }
 
   add(letter: Letter): void {
@@ -37,32 +52,55 @@ export class Letters {
   forget(subject: string): void {
     this.#size -= this.#bySubject.get(subject)?.length ?? 0;
     this.#bySubject.delete(subject);
+    this.#refused.delete(subject);
   }
 
-  /** Takes out the oldest of a subject: it is delivered, or given up. No-op if there is none any more. */
-  shift(subject: string): void {
-    const own = this.#bySubject.get(subject);
-    if (own === undefined) return;
-    own.shift();
-    this.#size--;
-    if (own.length === 0) this.#bySubject.delete(subject);
+  /** It is not forgotten. */
+  includes(letter: Letter): boolean {
+    return this.#indexOf(letter) >= 0;
   }
 
-  /** The oldest letters of subjects that are due, `limit` at most. @param now Unix ms. */
-  due(now: number, limit: number): Letter[] {
+  /** Takes out one that was delivered. */
+  taken(letter: Letter): void {
+    this.#refused.delete(letter.event.subject);
+    this.#remove(letter);
+  }
+
+  /** One has failed once more. */
+  failed(letter: Letter): void {
+    if (letter.nextAt === undefined) this.#remove(letter);
+    else this.#bySubject.get(letter.event.subject)![this.#indexOf(letter)] = letter;
+  }
+
+  /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */
+  due(now: number, limit: number, busy: ReadonlyMap<string, unknown>): Letter[] {
     const due: Letter[] = [];
-    for (const [letter] of this.#bySubject.values()) {
-      if (letter!.nextAt! > now) continue;
-      due.push(letter!);
-      if (due.length === limit) break;
-    }
-    return due;
+    for (const [subject, [letter]] of this.#bySubject)
+      if (letter!.nextAt! <= now && !busy.has(subject)) due.push(letter!);
+    return due.sort((a, b) => a.nextAt! - b.nextAt!).slice(0, Math.max(limit, 0));
   }
 
-  /** When the next is due, Unix ms; Infinity = none waits. */
-  get nextAt(): number {
+  /** When the next is due, Unix ms; Infinity = none waits. @param busy subjects that are left out. */
+  nextAt(busy: ReadonlyMap<string, unknown>): number {
     let next = Infinity;
-    for (const [letter] of this.#bySubject.values()) next = Math.min(next, letter!.nextAt!);
+    for (const [subject, [letter]] of this.#bySubject)
+      if (!busy.has(subject)) next = Math.min(next, letter!.nextAt!);
     return next;
+  }
+
+  #indexOf({ event }: Letter): number {
+    const own = this.#bySubject.get(event.subject) ?? [];
+    return own.findIndex((one) => compareCursors(one.event.cursor, event.cursor) === 0);
+  }
+
+  /** No-op if it was forgotten. */
+  #remove(letter: Letter): void {
+    const { subject } = letter.event;
+    const index = this.#indexOf(letter);
+    if (index < 0) return;
+    const own = this.#bySubject.get(subject)!;
+    own.splice(index, 1);
+    this.#size--;
+    if (own.length === 0) this.forget(subject);
   }
 }

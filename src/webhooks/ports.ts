@@ -47,7 +47,7 @@ export interface WebhookStatus {
 export interface Letter {
   event: LoggedEvent;
   attempts: number;
-  /** Unix ms; absent = it was not tried. */
+  /** From when on it was to be sent, Unix ms; absent = it was not tried. */
   failedSince?: number;
   /** Unix ms; absent = given up. */
   nextAt?: number;
@@ -59,7 +59,7 @@ export interface WebhookStore {
   /** Begins with what happens from now on. @param secret base64 @returns false if there are `MAX_WEBHOOKS` */
   create(webhook: Omit<Webhook, "secrets" | "disabledReason"> & { secret: string }): Promise<boolean>;
   statuses(id?: string): Promise<WebhookStatus[]>;
-  /** Another address, or being enabled again, ends a pause. @returns false if there is none. */
+  /** With another address, or enabled again, it begins anew: without a pause, and what waits is due as if it had never failed. @returns false if there is none. */
   change(id: string, change: WebhookChange): Promise<boolean>;
   /**
    * The secret of before signs too, until then. While one of before does so already, it is kept with its time, and the newest is replaced.
@@ -75,7 +75,7 @@ export interface WebhookStore {
 /** What a node has to deliver. */
 export interface Held {
   webhook: Webhook;
-  /** Rises with each holder: what one of before saves is refused. */
+  /** Rises with each holder, and when it begins anew: what one of before saves is refused. */
   generation: number;
   cursor: Cursor;
   /** Rises when dead letters are to be tried again. */

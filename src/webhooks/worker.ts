@@ -1,9 +1,10 @@
 /**
  * Delivers the events of one webhook, as long as this node holds it: at least once, those of one subject in order.
  *
- * It takes what is next – letters that are due, else events from the log –, sends it, and saves what came of it before it takes more. An event that
- * fails becomes a letter, and so do the later ones of its subject, while other subjects go on. Too many failures in a row, or `Retry-After`,
- * pause the whole webhook; then one letter at a time tries whether it is there again.
+ * It sends letters that are due, and pages of events from the log. An event that fails becomes a letter, and so do the later ones of its subject,
+ * while other subjects go on. What is not answered soon becomes one too, while its request goes on: a page waits for no slow subject, and what came
+ * of it is saved before more is read. Too many failures, or `Retry-After`, pause the whole webhook; then one letter at a time tries whether it is
+ * there again.
  *
  * States: running ⇄ waiting (for events, for a letter to be due, for the end of a pause, for the lease to be renewed) → stopped.
  */
@@ -16,6 +17,7 @@ import type { LoggedEvent } from "../events/ports.ts";
 import { CursorError } from "../events/position.ts";
 import {
   EVENT_RETRY_MS,
+  MAX_WEBHOOK_REFUSED,
   MAX_WEBHOOK_WAITING,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_REQUESTS,
@@ -27,11 +29,33 @@ import { Endpoint } from "./endpoint.ts";
 import { Letters } from "./letters.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
+/** A page of events is waited for so long: what is not answered then becomes a letter, while others go on. */
+const PAGE_MS = 1_000;
+/** Failures of an event, 25 s from the first on: an endpoint that was away for a moment has not refused it. */
+const REFUSED_AFTER = 3;
+const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
+
+/** Events that are read together. */
+interface Page {
+  progress: Progress;
+  letters: Letter[];
+  /** By subject, what is left with the one that is being sent first. */
+  under: Map<string, Letter[]>;
+  /** It is saved: what comes of requests that are under way goes with their letters. */
+  isOver: boolean;
+}
+
+/** What came of a letter: an error, or it was taken. */
+interface Landed {
+  letter: Letter;
+  error: string | undefined;
+}
+
 export class WebhookWorker {
   readonly #options: DelivererOptions;
   readonly #stats: DeliveryStats;
   readonly #letters = new Letters();
-  #endpoint: Endpoint;
+  readonly #endpoint: Endpoint;
   #held: Held;
   #test: EventTest;
   #follower: Follower;
@@ -42,12 +66,16 @@ export class WebhookWorker {
   #isSaved = true;
   /** Monotonic: until then this node holds the webhook. */
   #leaseEnd: number;
-  /** By which the letters were loaded; −1 = they must be. */
-  #loaded = -1;
+  /** By which the letters were loaded. */
+  #loaded: { redelivered: number; test: EventTest } | undefined;
   /** There are more than were loaded. */
   #hasMore = false;
   /** Subjects whose events are deleted: what is in hand of them is not sent or saved any more. */
   readonly #forgotten = new Set<string>();
+  /** Subjects that have a letter under way, none twice. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+  /** Not saved yet. */
+  readonly #landed: Landed[] = [];
   #saving: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
@@ -81,9 +109,7 @@ export class WebhookWorker {
 
   /** The lease is renewed, and this is how it is configured now. */
   renewed(held: Held, leaseEnd: number): void {
-    const { where, url } = this.#held.webhook;
-    if (held.webhook.where !== where) this.#test = eventTest(held.webhook);
-    if (held.webhook.url !== url) this.#endpoint = new Endpoint(this.#options);
+    if (held.webhook.where !== this.#held.webhook.where) this.#test = eventTest(held.webhook);
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#arrival.poke();
@@ -115,32 +141,51 @@ export class WebhookWorker {
         else throw error;
       }
     }
+    await Promise.all(this.#busy.values());
+    await this.#land().catch((error: unknown) => {
+      if (!(error instanceof StoreAway)) throw error;
+    });
   }
 
   async #turn(): Promise<void> {
     if (this.#forgotten.size > 0) this.#readAnew();
-    const { clock, deliveries } = this.#options;
-    const { webhook, redelivered } = this.#held;
-    if (this.#loaded !== redelivered || (this.#hasMore && this.#letters.size === 0)) {
-      const limit = 2 * MAX_WEBHOOK_WAITING;
-      const waiting = await deliveries.waiting(webhook.id, limit);
-      this.#letters.load(waiting.filter(({ event }) => !this.#forgotten.has(event.subject)));
-      this.#hasMore = waiting.length === limit;
-      this.#loaded = redelivered;
-    }
+    const { clock } = this.#options;
+    if (this.#landed.length > 0) await this.#land();
+    const isChanged =
+      this.#loaded?.redelivered !== this.#held.redelivered || this.#loaded.test !== this.#test;
+    if (isChanged || (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING)) await this.#load();
     if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
+    // From here on nothing is awaited before it is told of what lands.
+    if (this.#landed.length > 0) return;
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
     );
     if (pause > 0) return this.#sleep(pause);
-    const due = this.#letters.due(clock.now(), this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS);
-    if (due.length > 0) return this.#retry(due);
-    const untilDue = this.#letters.nextAt - clock.now();
+    const most = this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS;
+    const due = this.#letters.due(clock.now(), most - this.#busy.size, this.#busy);
+    for (const letter of due) this.#launch(letter);
+    if (this.#busy.size >= most) return this.#sleep(WEBHOOK_PAUSE_LONGEST_MS);
+    const untilDue = this.#letters.nextAt(this.#busy) - clock.now();
     if (this.#letters.size >= MAX_WEBHOOK_WAITING) return this.#sleep(untilDue);
     const wait = Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
     const came = await this.#arrival.take(() => this.#follower.next(), wait);
     if (came?.value !== undefined) await this.#deliver(came.value);
+  }
+
+  /** Takes what waits; what a filter that was changed does not pass any more is dropped. */
+  async #load(): Promise<void> {
+    const { webhook, redelivered } = this.#held;
+    const test = this.#test;
+    const limit = 2 * MAX_WEBHOOK_WAITING;
+    const waiting = await this.#options.deliveries.waiting(webhook.id, limit);
+    const kept = waiting.filter(({ event }) => !this.#forgotten.has(event.subject));
+    const dropped = kept.filter(({ event }) => !test(event));
+    this.#letters.load(kept.filter((letter) => !dropped.includes(letter)));
+    this.#hasMore = waiting.length === limit;
+    this.#loaded = { redelivered, test };
+    if (dropped.length === 0) return;
+    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor) });
   }
 
   /** For how long requests may still be begun, ms. */
@@ -148,21 +193,35 @@ export class WebhookWorker {
     return this.#leaseEnd - WEBHOOK_TIMEOUT_MS - this.#options.clock.monotonic();
   }
 
-  async #retry(due: readonly Letter[]): Promise<void> {
+  #launch(letter: Letter): void {
+    const sent = this.#post(letter.event).then((error) => this.#arrive(letter, error));
+    this.#busy.set(letter.event.subject, sent);
+    sent.catch(this.#options.onFatal);
+  }
+
+  #arrive(letter: Letter, error: string | undefined): void {
+    this.#landed.push({ letter, error });
+    this.#arrival.poke();
+  }
+
+  /** Saves what came of letters. */
+  async #land(): Promise<void> {
+    const landed = this.#landed.splice(0);
     const progress = this.#progress();
-    const done: Cursor[] = [];
+    const done: Letter[] = [];
     const changed: Letter[] = [];
-    await Promise.all(
-      due.map(async (letter) => {
-        const error = await this.#send(letter.event, progress);
-        const { cursor } = letter.event;
-        if (error === undefined) done.push(cursor);
-        else changed.push(this.#endpoint.failed(letter, error));
-      }),
-    );
-    await this.#save({ ...progress, done, letters: changed });
-    for (const { event } of due) this.#letters.shift(event.subject);
-    for (const letter of changed) this.#keep(letter);
+    for (const { letter, error } of landed) {
+      this.#busy.delete(letter.event.subject);
+      count(progress, error);
+      // Those of an erased entity are none any more.
+      if (!this.#letters.includes(letter)) continue;
+      if (error === undefined) done.push(letter);
+      else changed.push(this.#endpoint.failed(letter, error));
+    }
+    if (landed.length === 0) return;
+    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters: changed });
+    for (const letter of done) this.#letters.taken(letter);
+    for (const letter of changed) this.#failedAgain(letter);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -173,44 +232,68 @@ export class WebhookWorker {
       this.#isSaved = false;
       return;
     }
-    const bySubject = Map.groupBy(wanted, ({ subject }) => subject);
-    const subjects = [...bySubject.values()];
-    const progress = this.#progress();
-    const letters: Letter[] = [];
+    const subjects = [...Map.groupBy(wanted, ({ subject }) => subject).values()];
+    const page: Page = { progress: this.#progress(), letters: [], under: new Map(), isOver: false };
     const work = async () => {
       for (let own = subjects.shift(); own !== undefined; own = subjects.shift())
-        letters.push(...(await this.#deliverSubject(own, progress)));
+        await this.#deliverSubject(own, page);
     };
-    await Promise.all(Array.from({ length: WEBHOOK_REQUESTS }, work));
-    await this.#save({ ...progress, cursor, letters });
+    const lanes = Promise.all(Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work));
+    await this.#soon(lanes);
+    page.isOver = true;
+    for (const subject of page.under.keys()) this.#busy.set(subject, lanes);
+    const begun = [...page.under.values()].flat();
+    const rest = subjects.splice(0).flatMap((own) => this.#behind(own));
+    const letters = [...page.letters, ...begun, ...rest];
+    await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
   }
 
-  /** @returns what could not be delivered: from the first that failed on. */
-  async #deliverSubject(events: readonly LoggedEvent[], progress: Progress): Promise<Letter[]> {
-    const now = this.#options.clock.now();
-    const untried = (event: LoggedEvent): Letter => ({ event, attempts: 0, nextAt: now });
-    if (this.#letters.has(events[0]!.subject)) return events.map(untried);
+  /** Sends those of one subject, until one fails. */
+  async #deliverSubject(events: readonly LoggedEvent[], page: Page): Promise<void> {
+    const { subject } = events[0]!;
+    const letters = this.#behind(events);
+    const isBehind = this.#letters.has(subject) || this.#busy.has(subject);
     for (const [i, event] of events.entries()) {
-      if (this.#forgotten.has(event.subject)) return [];
+      if (this.#forgotten.has(subject)) return;
       const isHeld = this.#endpoint.isDoubtful || this.#leaseLeft() <= 0 || this.#stopped;
-      if (isHeld) return events.slice(i).map(untried);
-      const error = await this.#send(event, progress);
-      if (error !== undefined)
-        return [this.#endpoint.failed(untried(event), error), ...events.slice(i + 1).map(untried)];
+      const left = letters.slice(i);
+      if (isBehind || isHeld) return void page.letters.push(...left);
+      page.under.set(subject, left);
+      const error = await this.#post(event);
+      if (page.isOver) return this.#arrive(left[0]!, error);
+      page.under.delete(subject);
+      count(page.progress, error);
+      if (error === undefined) continue;
+      return void page.letters.push(this.#endpoint.failed(left[0]!, error), ...left.slice(1));
     }
-    return [];
+  }
+
+  /** Letters of events that wait behind others of their subject; given up at once if too many do. */
+  #behind(events: readonly LoggedEvent[]): Letter[] {
+    const now = this.#options.clock.now();
+    const room = this.#letters.room(events[0]!.subject);
+    return events.map((event, i) =>
+      i < room
+        ? { event, attempts: 0, nextAt: now }
+        : { event, attempts: 0, failedSince: now, error: TOO_MANY },
+    );
   }
 
   /** @returns why it failed. */
-  async #send(event: LoggedEvent, progress: Progress): Promise<string | undefined> {
-    const error = await this.#endpoint.post(this.#held.webhook, event);
-    if (error === undefined) progress.delivered++;
-    else {
-      progress.failures++;
-      progress.error = error;
-    }
-    return error;
+  #post(event: LoggedEvent): Promise<string | undefined> {
+    return this.#endpoint.post(this.#held.webhook, event);
+  }
+
+  /** Waits for what is to be done soon, no longer. */
+  #soon(work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#options.clock.schedule(PAGE_MS, resolve);
+      work.then(() => {
+        cancel();
+        resolve();
+      }, reject);
+    });
   }
 
   #progress(): Progress {
@@ -221,6 +304,15 @@ export class WebhookWorker {
     if (this.#forgotten.has(letter.event.subject)) return;
     if (letter.nextAt === undefined) this.#stats.dead++;
     else this.#letters.add(letter);
+  }
+
+  #failedAgain(letter: Letter): void {
+    const { event, attempts, failedSince } = letter;
+    this.#letters.failed(letter);
+    if (letter.nextAt === undefined) this.#stats.dead++;
+    // Others were taken while it failed: this is about the entity, not about the endpoint.
+    const isRefused = attempts >= REFUSED_AFTER && this.#endpoint.takenAt > failedSince!;
+    if (isRefused) this.#letters.refuse(event.subject);
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */
@@ -275,5 +367,13 @@ export class WebhookWorker {
   #sleep(ms: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return this.#arrival.pause(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS));
+  }
+}
+
+function count(progress: Progress, error: string | undefined): void {
+  if (error === undefined) progress.delivered++;
+  else {
+    progress.failures++;
+    progress.error = error;
   }
 }

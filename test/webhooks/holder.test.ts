@@ -9,6 +9,8 @@ import { temporaryFolder } from "../support/serve.ts";
 import { Receiver } from "./receiver.ts";
 import { deliveryRig, until } from "./rig.ts";
 
+const HOUR_MS = 3_600_000;
+
 t.test(
   "[EV27] one node holds a webhook; another goes on when it gives up, or its lease runs out",
   async (t) => {
@@ -41,7 +43,7 @@ t.test(
 
 const STORES = { PostgreSQL: openOnPostgres, "the embedded database": openEmbedded };
 for (const [name, openStore] of Object.entries(STORES)) {
-  t.test(`[EV23] [EV24] another holder keeps to the pause: ${name}`, async (t) => {
+  t.test(`[EV23] [EV24] [EV40] another holder keeps to the pause: ${name}`, async (t) => {
     const receiver = await Receiver.start(t);
     const rig = await deliveryRig(t, await openStore(t));
     const id = await rig.hook(receiver.url);
@@ -71,6 +73,61 @@ for (const [name, openStore] of Object.entries(STORES)) {
     await until(() => receiver.taken.length === 2);
   });
 }
+
+for (const [name, openStore] of Object.entries(STORES)) {
+  t.test(`[EV40] with another address, or enabled again, all begins anew: ${name}`, async (t) => {
+    const receiver = await Receiver.start(t);
+    const mended = await Receiver.start(t);
+    const rig = await deliveryRig(t, await openStore(t));
+    const id = await rig.hook(receiver.url);
+    const { webhooks } = rig.store;
+    const [held] = await webhooks.hold("before", 0);
+    const event = { cursor: { era: 1, xid: 1, id: 1 }, type: "t", subject: "a", time: 1, data: { n: 1 } };
+    await webhooks.save(id, "before", held!.generation, {
+      ...{ cursor: held!.cursor, delivered: 0, failures: 0, gaps: 0, done: [] },
+      letters: [
+        { event, attempts: 9, failedSince: Date.now() - 25 * HOUR_MS, nextAt: Date.now() + 4 * HOUR_MS },
+      ],
+      pausedUntil: Date.now() + HOUR_MS,
+    });
+    const node = rig.node();
+    await until(() => node.waiting === 1);
+    await webhooks.change(id, { enabled: false });
+    await until(() => node.held === 0);
+    t.equal(receiver.received.length, 0);
+    receiver.answer = () => ({ status: 500 });
+    await webhooks.change(id, { enabled: true });
+    await until(() => receiver.received.length > 0);
+    await until(async () => (await rig.status(id)).failures > 0);
+    t.match(await rig.status(id), { waiting: 1, dead: 0 }, "the day that it was disabled does not count");
+
+    await webhooks.change(id, { url: mended.url });
+    const begun = Date.now();
+    await until(() => mended.taken.length === 1);
+    t.ok(Date.now() - begun < 3_000, "not only when it is due");
+    await until(async () => (await rig.status(id)).waiting === 0);
+  });
+}
+
+t.test("[EV40] what an address of before answers late changes nothing", async (t) => {
+  const receiver = await Receiver.start(t);
+  const mended = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  receiver.answer = async () => {
+    await answered;
+    return { status: 503, headers: { "retry-after": "3600" } };
+  };
+  rig.node();
+  await rig.writer.write(["a"]);
+  await until(() => receiver.received.length === 1);
+  await rig.store.webhooks.change(id, { url: mended.url });
+  answer();
+  await until(() => mended.taken.length === 1);
+  await until(async () => (await rig.status(id)).delivered === 1);
+  t.match(await rig.status(id), { waiting: 0, pausedUntil: undefined });
+});
 
 t.test("[EV28] a holder that was overtaken saves nothing", async (t) => {
   const { url } = await testDatabase(t);

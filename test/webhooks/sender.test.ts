@@ -1,9 +1,13 @@
 import type { lookup } from "node:dns";
-import t from "tap";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import t, { type Test } from "tap";
 import { systemClock } from "../../src/clock.ts";
 import { HttpSender, type HttpSenderOptions, retryAfter } from "../../src/transport/webhooks/http-sender.ts";
 import { isPublicAddress } from "../../src/transport/webhooks/public-address.ts";
-import { Receiver } from "./receiver.ts";
+import type { Outcome } from "../../src/webhooks/ports.ts";
+import { type Answer, Receiver } from "./receiver.ts";
+import { until } from "./rig.ts";
 
 const request = (url: string) => ({ url, headers: {}, body: '{"subject":"a","data":{"n":1}}' });
 const sender = (options: Partial<HttpSenderOptions> = {}) =>
@@ -115,6 +119,87 @@ t.test("[EV31] redirects are not followed, and what does not answer is given up"
   t.match(await one.send(request("http://no-such-name.invalid/")), { error: String });
 });
 
+t.test("[EV37] whatever an endpoint answers with, an attempt ends within its time", async (t) => {
+  const upgrade = "upgrade: x\r\nconnection: upgrade\r\n";
+  const answers: [string, string, object][] = [
+    ["another protocol", `HTTP/1.1 101 Switching Protocols\r\n${upgrade}\r\n`, { status: 101 }],
+    ["another protocol that has no name", "HTTP/1.1 101 Switching Protocols\r\n\r\n", {}],
+    ["a hint and no more", "HTTP/1.1 103 Early Hints\r\n\r\n", { error: /within 200 ms/ }],
+    ["half an answer", "HTTP/1.1 200 OK\r\ncontent-le", { error: /within 200 ms/ }],
+    ["nonsense", "SSH-2.0-x\r\n", { error: String }],
+  ];
+  for (const [name, bytes, expected] of answers) {
+    const url = await raw(t, (socket) => void socket.write(bytes));
+    using one = sender({ allowPrivate: true, timeoutMs: 200 });
+    const outcome = await Promise.race([one.send(request(url)), sleep(2_000, "never ends")]);
+    t.match(outcome, expected, name);
+    t.not((outcome as Outcome).status, 200, name);
+  }
+  const hints = await raw(t, async (socket) => {
+    while (!socket.destroyed) {
+      socket.write("HTTP/1.1 100 Continue\r\n\r\n");
+      await sleep(1);
+    }
+  });
+  using one = sender({ allowPrivate: true, timeoutMs: 200 });
+  t.match(await one.send(request(hints)), { error: /within 200 ms/ }, "hints without end");
+  const ended = await raw(t, (socket) => void socket.end());
+  t.match(await one.send(request(ended)), { error: String }, "no answer at all");
+  using silent = sender({ allowPrivate: true, timeoutMs: 200, resolve: (() => {}) as never });
+  t.match(await silent.send(request("http://silent.example/")), { error: /within 200 ms/ }, "a name");
+});
+
+t.test("[EV39] what an endpoint does after its status holds nothing up, and its status counts", async (t) => {
+  using one = sender({ allowPrivate: true, timeoutMs: 5_000 });
+  const dripped = Promise.withResolvers<void>();
+  const dripping = await raw(t, async (socket) => {
+    socket.once("close", () => dripped.resolve());
+    socket.write("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n");
+    while (!socket.destroyed) {
+      socket.write("x");
+      await sleep(20);
+    }
+  });
+  const begun = performance.now();
+  t.match(await one.send(request(dripping)), { status: 200 });
+  await dripped.promise;
+  const took = performance.now() - begun;
+  t.ok(took < 3_000, `${Math.round(took)} ms for an answer that does not end`);
+  const long = await raw(t, (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n${"x".repeat(200_000)}`);
+  });
+  t.match(await one.send(request(long)), { status: 200 }, "a long one");
+  const broken = await raw(t, (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno chunk", () =>
+      socket.resetAndDestroy(),
+    );
+  });
+  t.match(await one.send(request(broken)), { status: 200 }, "a broken one");
+  const connections = new Set<Socket>();
+  const short = await raw(t, (socket) => {
+    connections.add(socket);
+    const take = () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    take();
+    socket.on("data", take);
+  });
+  for (let i = 0; i < 5; i++) t.match(await one.send(request(short)), { status: 200 });
+  t.equal(connections.size, 1, "the connection of a short answer is used again");
+});
+
+t.test("[EV39] a webhook waits for no requests of others to the same host", async (t) => {
+  const receiver = await Receiver.start(t);
+  const { promise: released, resolve: release } = Promise.withResolvers<Answer>();
+  receiver.answer = ({ event }) => (event.subject === "slow" ? released : { status: 204 });
+  using one = sender({ allowPrivate: true, timeoutMs: 5_000 });
+  const slow = Array.from({ length: 20 }, () =>
+    one.send({ ...request(receiver.url), body: '{"subject":"slow","data":{}}' }),
+  );
+  await until(() => receiver.received.length === 20);
+  t.match(await one.send(request(receiver.url)), { status: 204 });
+  release({ status: 204 });
+  await Promise.all(slow);
+});
+
 t.test("[EV24] Retry-After is seconds or a date", async (t) => {
   const now = Date.UTC(2026, 0, 1);
   t.equal(retryAfter("120", now), 120_000);
@@ -123,3 +208,19 @@ t.test("[EV24] Retry-After is seconds or a date", async (t) => {
   t.equal(retryAfter("soon", now), undefined);
   t.equal(retryAfter(undefined, now), undefined);
 });
+
+/** What comes after a request is `answer`'s. @returns its URL. */
+async function raw(t: Test, answer: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("data", () => answer(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}

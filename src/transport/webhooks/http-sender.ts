@@ -12,12 +12,13 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "../../clock.ts";
-import { WEBHOOK_REQUESTS, WEBHOOK_TIMEOUT_MS } from "../../limits.ts";
+import { WEBHOOK_TIMEOUT_MS } from "../../limits.ts";
 import type { Outcome, OutgoingRequest, WebhookSender } from "../../webhooks/ports.ts";
 import { isPublicAddress } from "./public-address.ts";
 
-/** What an endpoint answers is of no interest; so much of it is read to use the connection again. */
+/** What an endpoint answers beside its status is of no interest; so much of it is read, for so long, to use the connection again. */
 const MAX_ANSWER_BYTES = 65_536;
+const MAX_ANSWER_MS = 500;
 const PRIVATE = "the address is private, local or reserved: set MUSTER_WEBHOOK_PRIVATE=true if it is meant";
 
 export interface HttpSenderOptions {
@@ -37,7 +38,8 @@ export class HttpSender implements WebhookSender, Disposable {
 
   constructor(options: HttpSenderOptions) {
     this.#options = options;
-    const agent = { keepAlive: true, maxSockets: WEBHOOK_REQUESTS, lookup: this.#lookup };
+    // Without a limit of sockets: each webhook has no more requests than its own at once, and none waits for those of others.
+    const agent = { keepAlive: true, lookup: this.#lookup };
     this.#http = new HttpAgent(agent);
     this.#https = new HttpsAgent(agent);
   }
@@ -55,16 +57,34 @@ export class HttpSender implements WebhookSender, Disposable {
       const request: ClientRequest = isTls
         ? httpsRequest(target, { ...options, agent: this.#https })
         : httpRequest(target, { ...options, agent: this.#http });
-      const cancel = clock.schedule(timeoutMs, () =>
-        request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
-      );
-      // Also an answer that never ends is cut then.
-      request.on("close", cancel);
-      request.on("error", (error) => resolve({ error: error.message }));
+      let outcome: Outcome = { error: "the connection ended without an answer" };
+      // Resolved here also, whether or not the request notices.
+      const cut = () => {
+        resolve(outcome);
+        request.destroy();
+      };
+      let cancel = clock.schedule(timeoutMs, () => {
+        outcome = { error: `no answer within ${timeoutMs} ms` };
+        cut();
+      });
+      request.on("close", () => {
+        cancel();
+        resolve(outcome);
+      });
+      request.on("error", ({ message }) => {
+        if (outcome.status === undefined) outcome = { error: message };
+        resolve(outcome);
+      });
+      request.on("upgrade", ({ statusCode }, socket) => {
+        resolve({ status: statusCode });
+        socket.destroy();
+      });
       request.on("response", (response) => {
-        discard(response, request);
-        const retryAfterMs = retryAfter(response.headers["retry-after"], clock.now());
-        resolve({ status: response.statusCode, retryAfterMs });
+        const { statusCode: status, headers } = response;
+        outcome = { status, retryAfterMs: retryAfter(headers["retry-after"], clock.now()) };
+        cancel();
+        cancel = clock.schedule(MAX_ANSWER_MS, cut);
+        discard(response, cut);
       });
       request.end(body);
     });
@@ -88,12 +108,12 @@ export class HttpSender implements WebhookSender, Disposable {
   };
 }
 
-function discard(response: IncomingMessage, request: ClientRequest): void {
+function discard(response: IncomingMessage, cut: () => void): void {
   let bytes = 0;
   response.on("error", () => {});
   response.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) request.destroy();
+    if (bytes > MAX_ANSWER_BYTES) cut();
   });
 }
 

@@ -45,8 +45,14 @@ export const createSchema = (allowPrivate: boolean) =>
 export const changeSchema = (allowPrivate: boolean) =>
   z.strictObject({
     url: url(allowPrivate).optional(),
-    where: where.nullable().optional().describe("`null` = every event."),
-    enabled: z.boolean().optional(),
+    where: where
+      .nullable()
+      .optional()
+      .describe("`null` = every event. What waits and does not pass is dropped."),
+    enabled: z
+      .boolean()
+      .optional()
+      .describe("Enabled again, or with another `url`, it tries what waits at once."),
   });
 export const RedeliverSchema = z.strictObject({
   ids: z
@@ -97,7 +103,7 @@ export const DeadLettersSchema = z
       z.object({
         event: CloudEventSchema,
         attempts: z.int(),
-        failedSince: time("Of the first attempt."),
+        failedSince: time("From when on it was to be sent."),
         error: z.string().optional(),
       }),
     ),

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { MAX_WEBHOOK_REFUSED } from "../../src/limits.ts";
+import { hurriedClock } from "../support/hurried-clock.ts";
+import { type Answer, Receiver } from "./receiver.ts";
+import { type DeliveryRig, deliveryRig, until } from "./rig.ts";
+
+const HOUR_MS = 3_600_000;
+const FIRST = { era: 0, xid: 0, id: 0 };
+
+t.test("[EV41] what waited for a day behind what failed is tried once, not for a day each", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const due = Date.now() - 25 * HOUR_MS;
+  await keepLetters(rig, id, "a", 30, due);
+  receiver.answer = ({ event }): Answer => ({ status: (event.data.n as number) <= 20 ? 400 : 200 });
+  rig.node();
+  await until(() => receiver.taken.length === 10);
+  t.same(
+    receiver.attempts.a,
+    Array.from({ length: 30 }, (_, i) => i + 1),
+    "each once, in order",
+  );
+  await until(async () => (await rig.status(id)).waiting === 0);
+  t.match(await rig.status(id), { dead: 20, failures: 20, delivered: 10 });
+});
+
+t.test("[EV41] what has waited for less is tried again", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  await keepLetters(rig, id, "a", 1, Date.now() - 23 * HOUR_MS);
+  receiver.answer = () => ({ status: 400 });
+  rig.node();
+  await until(async () => (await rig.status(id)).failures === 1);
+  t.match(await rig.status(id), { waiting: 1, dead: 0 });
+});
+
+t.test("[EV42] one entity that is refused does not take the room of others", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  let broken = true;
+  receiver.answer = ({ event }): Answer => ({ status: broken && event.subject === "a" ? 500 : 200 });
+  rig.node({ clock: hurriedClock(3_000) });
+  await rig.writer.write(["a", "b"]);
+  await until(async () => (await rig.status(id)).failures >= 3);
+  await rig.writer.write([...Array.from({ length: 1_500 }, () => "a"), "b"]);
+  await rig.writer.write(["b"]);
+  await until(async () => (await rig.status(id)).delivered === 3);
+  const { waiting, dead } = await rig.status(id);
+  t.same([waiting, dead], [MAX_WEBHOOK_REFUSED, 1_501 - MAX_WEBHOOK_REFUSED]);
+  const [first] = await rig.store.webhooks.deadLetters(id, FIRST, 1);
+  t.match(first, { event: { subject: "a", data: { n: 102 } }, attempts: 0, error: /100 events/ });
+  broken = false;
+  await until(async () => (await rig.status(id)).delivered === 3 + MAX_WEBHOOK_REFUSED);
+  await rig.writer.write(Array.from({ length: 300 }, () => "a"));
+  await until(async () => (await rig.status(id)).delivered === 303 + MAX_WEBHOOK_REFUSED);
+  t.match(await rig.status(id), { waiting: 0, dead }, "taken again, it has all the room");
+  await rig.store.webhooks.redeliver(id, undefined, 10_000);
+  await until(async () => (await rig.status(id)).dead === 0);
+  await until(async () => (await rig.status(id)).waiting === 0);
+  t.equal(new Set(receiver.taken).size, 1_501 + 300 + 3);
+});
+
+t.test("[EV43] what waits and does not pass a changed filter is dropped, and nothing else", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const dueAt = Date.now() + HOUR_MS;
+  await keepLetters(rig, id, "a", 3, dueAt);
+  await keepLetters(rig, id, "b", 2, dueAt);
+  const node = rig.node();
+  await until(() => node.waiting === 5);
+  await rig.store.webhooks.change(id, { where: "event.subject != 'a'" });
+  await until(async () => (await rig.status(id)).waiting === 2);
+  await until(() => node.waiting === 2);
+  await node.stop();
+  // Nobody holds it while it is changed.
+  await rig.store.webhooks.change(id, { where: "event.data.n == 2" });
+  const second = rig.node();
+  await until(() => second.waiting === 1);
+  await until(async () => (await rig.status(id)).waiting === 1);
+  await sleep(100);
+  t.match(await rig.status(id), { waiting: 1, dead: 0, delivered: 0 });
+  t.equal(receiver.received.length, 0);
+});
+
+/** As if they had waited before, since or until `dueAt`; `data.n` counts from 1. */
+async function keepLetters(rig: DeliveryRig, id: string, subject: string, count: number, dueAt: number) {
+  const { webhooks } = rig.store;
+  const [held] = await webhooks.hold("before", 0);
+  const letters = Array.from({ length: count }, (_, i) => ({
+    event: {
+      cursor: { era: 1, xid: subject.charCodeAt(0), id: i + 1 },
+      ...{ type: "t", subject, time: 1, data: { n: i + 1 } },
+    },
+    attempts: 0,
+    nextAt: dueAt,
+  }));
+  const counts = { delivered: 0, failures: 0, gaps: 0 };
+  await webhooks.save(id, "before", held!.generation, { ...counts, cursor: held!.cursor, letters, done: [] });
+}
