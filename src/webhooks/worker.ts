@@ -29,8 +29,9 @@ import { Endpoint } from "./endpoint.ts";
 import { Letters } from "./letters.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
-/** A page of events is waited for so long: what is not answered then becomes a letter, while others go on. */
-const PAGE_MS = 1_000;
+/** A page of events is waited for so long, and the rest of it so long while no more is begun; what is not answered then becomes letters. */
+const PAGE_MS = 5_000;
+const REST_MS = 1_000;
 /** Failures of an event, 25 s from the first on: an endpoint that was away for a moment has not refused it. */
 const REFUSED_AFTER = 3;
 const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
@@ -238,10 +239,11 @@ export class WebhookWorker {
       for (let own = subjects.shift(); own !== undefined; own = subjects.shift())
         await this.#deliverSubject(own, page);
     };
-    const lanes = Promise.all(Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work));
-    await this.#soon(lanes);
+    const lanes = Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work);
+    const done = Promise.all(lanes);
+    await this.#soon(Promise.race(lanes), done);
     page.isOver = true;
-    for (const subject of page.under.keys()) this.#busy.set(subject, lanes);
+    for (const subject of page.under.keys()) this.#busy.set(subject, done);
     const begun = [...page.under.values()].flat();
     const rest = subjects.splice(0).flatMap((own) => this.#behind(own));
     const letters = [...page.letters, ...begun, ...rest];
@@ -285,12 +287,14 @@ export class WebhookWorker {
     return this.#endpoint.post(this.#held.webhook, event);
   }
 
-  /** Waits for what is to be done soon, no longer. */
-  #soon(work: Promise<unknown>): Promise<void> {
+  /** Waits for a page as long as it is worth it. @param begun the last of it is being sent. */
+  #soon(begun: Promise<unknown>, done: Promise<unknown>): Promise<void> {
+    const { clock } = this.#options;
     return new Promise((resolve, reject) => {
-      const cancel = this.#options.clock.schedule(PAGE_MS, resolve);
-      work.then(() => {
-        cancel();
+      const cancels = [clock.schedule(PAGE_MS, resolve)];
+      begun.then(() => cancels.push(clock.schedule(REST_MS, resolve)), reject);
+      done.then(() => {
+        for (const cancel of cancels) cancel();
         resolve();
       }, reject);
     });

@@ -8,7 +8,7 @@ import { type DeliveryRig, deliveryRig, until } from "./rig.ts";
 const HOUR_MS = 3_600_000;
 const FIRST = { era: 0, xid: 0, id: 0 };
 
-t.test("[EV41] what waited for a day behind what failed is tried once, not for a day each", async (t) => {
+t.test("[EV45] what waited for a day behind what failed is tried once, not for a day each", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
@@ -26,7 +26,7 @@ t.test("[EV41] what waited for a day behind what failed is tried once, not for a
   t.match(await rig.status(id), { dead: 20, failures: 20, delivered: 10 });
 });
 
-t.test("[EV41] what has waited for less is tried again", async (t) => {
+t.test("[EV45] what has waited for less is tried again", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
@@ -37,7 +37,7 @@ t.test("[EV41] what has waited for less is tried again", async (t) => {
   t.match(await rig.status(id), { waiting: 1, dead: 0 });
 });
 
-t.test("[EV42] one entity that is refused does not take the room of others", async (t) => {
+t.test("[EV46] one entity that is refused does not take the room of others", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
@@ -64,7 +64,7 @@ t.test("[EV42] one entity that is refused does not take the room of others", asy
   t.equal(new Set(receiver.taken).size, 1_501 + 300 + 3);
 });
 
-t.test("[EV43] what waits and does not pass a changed filter is dropped, and nothing else", async (t) => {
+t.test("[EV47] what waits and does not pass a changed filter is dropped, and nothing else", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);

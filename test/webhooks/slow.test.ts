@@ -3,7 +3,7 @@ import t from "tap";
 import { type Answer, Receiver } from "./receiver.ts";
 import { deliveryRig, until } from "./rig.ts";
 
-t.test("[EV44] a slow entity holds up no other, and nothing of it comes twice or in disorder", async (t) => {
+t.test("[EV48] a slow entity holds up no other, and nothing of it comes twice or in disorder", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
@@ -31,7 +31,7 @@ t.test("[EV44] a slow entity holds up no other, and nothing of it comes twice or
   await until(() => receiver.taken.length === 19);
 });
 
-t.test("[EV44] slow requests fail, wait and are given up as others", async (t) => {
+t.test("[EV48] slow requests fail, wait and are given up as others", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
@@ -63,7 +63,7 @@ t.test("[EV44] slow requests fail, wait and are given up as others", async (t) =
   t.equal(new Set(receiver.taken).size, 40);
 });
 
-t.test("[EV35] [EV44] a slow event of an erased entity becomes no letter when it fails", async (t) => {
+t.test("[EV35] [EV48] a slow event of an erased entity becomes no letter when it fails", async (t) => {
   const receiver = await Receiver.start(t);
   const rig = await deliveryRig(t);
   const id = await rig.hook(receiver.url);
