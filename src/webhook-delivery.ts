@@ -3,11 +3,11 @@ import { type Clock, systemId, systemRandom, systemSecret } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { EventAccess } from "./events/access.ts";
 import type { EventTail } from "./events/tail.ts";
-import { WEBHOOK_SECRET_BYTES } from "./limits.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { WebhooksOptions } from "./transport/http/routes/webhooks.ts";
 import { HttpSender } from "./transport/webhooks/http-sender.ts";
 import { Deliverer } from "./webhooks/deliverer.ts";
+import { WEBHOOK_SECRET_BYTES } from "./webhooks/limits.ts";
 import type { DeliveryStore, WebhookStore } from "./webhooks/ports.ts";
 
 export interface WebhookDeliveryOptions {

@@ -4,7 +4,8 @@
  *
  * Inputs: age in ms, number of rows.
  */
-import { MAX_BACKGROUND_ROWS, WEBHOOK_GIVE_UP_MS } from "../limits.ts";
+import { MAX_BACKGROUND_ROWS } from "../limits.ts";
+import { WEBHOOK_GIVE_UP_MS } from "../webhooks/limits.ts";
 import { type StoreContext, withClient } from "./session.ts";
 
 /** One that is being tried again, or erased, is left to whoever does it. */

@@ -1,7 +1,7 @@
 /** Webhooks behind their ports: configuration by MikroORM, what is hot by SQL. */
 import type { MikroORM } from "@mikro-orm/postgresql";
 import type { Cursor } from "../events/cursor.ts";
-import { MAX_WEBHOOKS } from "../limits.ts";
+import { MAX_WEBHOOKS } from "../webhooks/limits.ts";
 import type {
   Webhook as Configured,
   DeliveryStore,

@@ -1,4 +1,4 @@
-import { WEBHOOK_BACKOFF_MS, WEBHOOK_JITTER } from "../limits.ts";
+import { WEBHOOK_BACKOFF_MS, WEBHOOK_JITTER } from "./limits.ts";
 
 /**
  * How long to wait after a failure: 5 s, 20 s, 80 s, … scattered by ± 20 %, `longestMs` at most.

@@ -1,8 +1,8 @@
 /** The webhooks that this node delivers: it renews its leases on them, takes those that nobody holds, and has a worker for each. */
 import { StoreAway } from "../actors/ports.ts";
 import type { EventTail } from "../events/tail.ts";
-import { WEBHOOK_LEASE_MS, WEBHOOK_RENEW_MS } from "../limits.ts";
 import type { EndpointOptions } from "./endpoint.ts";
+import { WEBHOOK_LEASE_MS, WEBHOOK_RENEW_MS } from "./limits.ts";
 import type { DeliveryStore, Held } from "./ports.ts";
 import { WebhookWorker } from "./worker.ts";
 

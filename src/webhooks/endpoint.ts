@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { EventEncoder } from "../events/cloud-event.ts";
 import { cursorText } from "../events/cursor.ts";
 import type { LoggedEvent } from "../events/ports.ts";
+import { backoff } from "./backoff.ts";
 import {
   MAX_WEBHOOK_ERROR_LENGTH,
   WEBHOOK_BACKOFF_LONGEST_MS,
@@ -10,8 +11,7 @@ import {
   WEBHOOK_PAUSE_AFTER,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_RETRY_AFTER_LONGEST_MS,
-} from "../limits.ts";
-import { backoff } from "./backoff.ts";
+} from "./limits.ts";
 import type { Letter, Webhook, WebhookSender } from "./ports.ts";
 import { signedHeaders } from "./sign.ts";
 

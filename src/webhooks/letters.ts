@@ -1,6 +1,6 @@
 /** The events of a webhook that wait to be tried again: by subject, in order, so that only the oldest of each subject is tried. */
 import { compareCursors } from "../events/cursor.ts";
-import { MAX_WEBHOOK_REFUSED } from "../limits.ts";
+import { MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
 
 export class Letters {

@@ -15,18 +15,18 @@ import { type EventTest, eventTest } from "../events/filter.ts";
 import type { Follower } from "../events/follower.ts";
 import type { LoggedEvent } from "../events/ports.ts";
 import { CursorError } from "../events/position.ts";
+import { EVENT_RETRY_MS } from "../limits.ts";
+import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
+import { Endpoint } from "./endpoint.ts";
+import { Letters } from "./letters.ts";
 import {
-  EVENT_RETRY_MS,
   MAX_WEBHOOK_REFUSED,
   MAX_WEBHOOK_WAITING,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_REQUESTS,
   WEBHOOK_SAVE_MS,
   WEBHOOK_TIMEOUT_MS,
-} from "../limits.ts";
-import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
-import { Endpoint } from "./endpoint.ts";
-import { Letters } from "./letters.ts";
+} from "./limits.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
 /** A page of events is waited for so long, and the rest of it so long while no more is begun; what is not answered then becomes letters. */

@@ -81,6 +81,7 @@ export const ARROWS: Arrows = {
     "src/store",
     "src/cluster/ports.ts",
     "src/webhooks/ports.ts",
+    "src/webhooks/limits.ts",
     "src/events/ports.ts",
     "src/events/cursor.ts",
     "src/actors",

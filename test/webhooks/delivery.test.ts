@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import t from "tap";
-import { MAX_WEBHOOK_WAITING } from "../../src/limits.ts";
+import { MAX_WEBHOOK_WAITING } from "../../src/webhooks/limits.ts";
 import { signedHeaders } from "../../src/webhooks/sign.ts";
 import { openEmbedded, openOnPostgres } from "../events/rig.ts";
 import { hurriedClock } from "../support/hurried-clock.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { MAX_WEBHOOK_REFUSED } from "../../src/limits.ts";
+import { MAX_WEBHOOK_REFUSED } from "../../src/webhooks/limits.ts";
 import { hurriedClock } from "../support/hurried-clock.ts";
 import { type Answer, Receiver } from "./receiver.ts";
 import { type DeliveryRig, deliveryRig, until } from "./rig.ts";

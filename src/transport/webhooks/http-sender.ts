@@ -12,7 +12,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "../../clock.ts";
-import { WEBHOOK_TIMEOUT_MS } from "../../limits.ts";
+import { WEBHOOK_TIMEOUT_MS } from "../../webhooks/limits.ts";
 import type { Outcome, OutgoingRequest, WebhookSender } from "../../webhooks/ports.ts";
 import { isPublicAddress } from "./public-address.ts";
 

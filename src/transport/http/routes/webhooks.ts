@@ -5,13 +5,8 @@ import { StoreAway } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EventEncoder } from "../../../events/cloud-event.ts";
 import { cursorText, parseCursor, START } from "../../../events/cursor.ts";
-import {
-  DEFAULT_LIST_LIMIT,
-  MAX_CURSOR_LENGTH,
-  MAX_DEAD_LETTERS,
-  MAX_WEBHOOKS,
-  WEBHOOK_ROTATION_MS,
-} from "../../../limits.ts";
+import { DEFAULT_LIST_LIMIT, MAX_CURSOR_LENGTH } from "../../../limits.ts";
+import { MAX_DEAD_LETTERS, MAX_WEBHOOKS, WEBHOOK_ROTATION_MS } from "../../../webhooks/limits.ts";
 import type { WebhookStore } from "../../../webhooks/ports.ts";
 import { secretText } from "../../../webhooks/sign.ts";
 import type { BodyBudget } from "../body.ts";
