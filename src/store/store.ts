@@ -135,7 +135,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (lease !== undefined) opened.defer(() => lease.end());
   const store = new Store({
     context,
-    orm: orm.orm,
     kind,
     ...membership,
     ring,
@@ -163,7 +162,6 @@ export async function migrateServer(databaseUrl: string, clock: Clock): Promise<
 
 interface StoreParts {
   context: StoreContext;
-  orm: Orm["orm"];
   kind: Store["kind"];
   incarnation: string;
   era: number;
@@ -206,13 +204,13 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
-  constructor({ context, orm, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
+  constructor({ context, kind, incarnation, era, ring, single, lease, log, retentionMs }: StoreParts) {
     this.context = context;
     this.kind = kind;
     this.incarnation = incarnation;
     this.#era = era;
     this.eventLog = new StoredEvents(context);
-    this.webhooks = new StoredWebhooks(context, orm);
+    this.webhooks = new StoredWebhooks(context);
     this.machines = new StoredMachines(context);
     this.fences = new StoredFences(context);
     this.#fence = new Fence(incarnation, {

@@ -1,5 +1,4 @@
-/** Webhooks behind their ports: configuration by MikroORM, what is hot by SQL. */
-import type { MikroORM } from "@mikro-orm/postgresql";
+/** Webhooks behind their ports. Not by MikroORM's entity manager: its statements have no deadline, and those that nobody answers would keep the connections of flushes. */
 import type { Cursor } from "../events/cursor.ts";
 import { MAX_WEBHOOKS } from "../webhooks/limits.ts";
 import type {
@@ -12,23 +11,36 @@ import type {
   WebhookStatus,
   WebhookStore,
 } from "../webhooks/ports.ts";
-import { asStoreError } from "./errors.ts";
 import { holdWebhooks } from "./hold-webhooks.ts";
 import { deadLetters, redeliverLetters, waitingLetters } from "./letters.ts";
-import { Webhook } from "./model/webhook.ts";
 import { saveDelivery } from "./save-delivery.ts";
-import { type StoreContext, withClient } from "./session.ts";
+import { inTransaction, type StoreContext, withClient } from "./session.ts";
 import { webhookStatuses } from "./webhook-statuses.ts";
 
-/** Of this moment: what commits later is sent. */
-const BEGIN = `
+/**
+ * It begins at this moment: what commits later is sent. Not made if there are as many as there may be.
+ * Inputs: id, url, filter, enabled, secret, when it is made (Unix ms), how many there may be.
+ */
+const CREATE = `
+WITH made AS (
+  INSERT INTO webhook (id, url, filter, enabled, secret, created_at)
+  SELECT $1::uuid, $2, $3, $4::boolean, $5, to_timestamp($6::float8 / 1000) WHERE (SELECT count(*) FROM webhook) < $7 RETURNING id
+)
 INSERT INTO webhook_delivery (webhook, era, xid, id)
-SELECT ?::uuid, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM cluster`;
+SELECT made.id, era, pg_snapshot_xmin(pg_current_snapshot()), 0 FROM made, cluster`;
+
+const FIND = "SELECT url, enabled FROM webhook WHERE id = $1";
+
+/** Inputs: id; url, enabled or null; whether there is another filter, and which or null for none. */
+const CHANGE = `
+UPDATE webhook SET url = coalesce($2, url), enabled = coalesce($3, enabled), filter = CASE WHEN $4 THEN $5 ELSE filter END,
+  disabled_reason = CASE WHEN $3::boolean IS NULL THEN disabled_reason END
+WHERE id = $1`;
 
 /** As if nothing had failed yet. Another generation, so that what was under way before saves nothing that it found out. */
 const BEGIN_ANEW = `
 WITH anew AS (
-  UPDATE webhook_delivery SET paused_until = NULL, generation = generation + 1 WHERE webhook = ?::uuid RETURNING webhook
+  UPDATE webhook_delivery SET paused_until = NULL, generation = generation + 1 WHERE webhook = $1 RETURNING webhook
 )
 UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM anew
 WHERE l.webhook = anew.webhook AND l.next_at IS NOT NULL`;
@@ -45,25 +57,15 @@ WHERE id = $1 RETURNING extract(epoch FROM previous_until)::float8 * 1000 AS unt
 
 export class StoredWebhooks implements WebhookStore, DeliveryStore {
   readonly #context: StoreContext;
-  readonly #orm: MikroORM;
 
-  constructor(context: StoreContext, orm: MikroORM) {
+  constructor(context: StoreContext) {
     this.#context = context;
-    this.#orm = orm;
   }
 
   create(webhook: Omit<Configured, "secrets" | "disabledReason"> & { secret: string }): Promise<boolean> {
     const { id, url, where, enabled, secret, createdAt } = webhook;
-    return this.#configure((em) =>
-      em.transactional(async (tx) => {
-        if ((await tx.count(Webhook)) >= MAX_WEBHOOKS) return false;
-        const filter = where ?? null;
-        tx.create(Webhook, { id, url, filter, enabled, secret, createdAt: new Date(createdAt) });
-        await tx.flush();
-        await tx.execute(BEGIN, [id]);
-        return true;
-      }),
-    );
+    const values = [id, url, where ?? null, enabled, secret, createdAt, MAX_WEBHOOKS];
+    return withClient(this.#context, async (client) => (await client.query(CREATE, values)).rowCount === 1);
   }
 
   statuses(id?: string): Promise<WebhookStatus[]> {
@@ -71,23 +73,17 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
   }
 
   change(id: string, { url, where, enabled }: WebhookChange): Promise<boolean> {
-    return this.#configure((em) =>
-      em.transactional(async (tx) => {
-        const found = await tx.findOne(Webhook, { id });
-        if (found === null) return false;
-        const isOther = url !== undefined && url !== found.url;
-        // Before the webhook itself is written: in the order in which who delivers it saves.
-        if (isOther || (enabled === true && !found.enabled)) await tx.execute(BEGIN_ANEW, [id]);
-        if (url !== undefined) found.url = url;
-        if (where !== undefined) found.filter = where;
-        if (enabled !== undefined) {
-          found.enabled = enabled;
-          found.disabledReason = null;
-        }
-        await tx.flush();
-        return true;
-      }),
-    );
+    return inTransaction(this.#context, async (client) => {
+      const { rows } = await client.query<{ url: string; enabled: boolean }>(FIND, [id]);
+      const [found] = rows;
+      if (found === undefined) return false;
+      const isOther = url !== undefined && url !== found.url;
+      // Before the webhook itself is written: in the order in which who delivers it saves.
+      if (isOther || (enabled === true && !found.enabled)) await client.query(BEGIN_ANEW, [id]);
+      const filter = [where !== undefined, where ?? null];
+      const { rowCount } = await client.query(CHANGE, [id, url ?? null, enabled ?? null, ...filter]);
+      return rowCount === 1;
+    });
   }
 
   rotate(id: string, secret: string, previousUntil: number): Promise<number | undefined> {
@@ -98,7 +94,10 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
   }
 
   remove(id: string): Promise<boolean> {
-    return this.#configure(async (em) => (await em.nativeDelete(Webhook, { id })) === 1);
+    return withClient(this.#context, async (client) => {
+      const { rowCount } = await client.query("DELETE FROM webhook WHERE id = $1", [id]);
+      return rowCount === 1;
+    });
   }
 
   deadLetters(id: string, after: Cursor, limit: number): Promise<Letter[]> {
@@ -125,13 +124,5 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
 
   save(id: string, holder: string, generation: number, progress: Progress): Promise<boolean> {
     return withClient(this.#context, (client) => saveDelivery(client, id, holder, generation, progress));
-  }
-
-  async #configure<T>(work: (em: MikroORM["em"]) => Promise<T>): Promise<T> {
-    try {
-      return await work(this.#orm.em.fork());
-    } catch (error) {
-      throw asStoreError(error);
-    }
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import t from "tap";
 import { StoreAway } from "../../src/actors/ports.ts";
 import { CutProxy } from "../support/cut-proxy.ts";
@@ -14,6 +15,14 @@ t.test(
     const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: proxy.url });
     t.teardown(() => store.close());
     const epochs = await store.claim([1]);
+    const webhook = {
+      id: randomUUID(),
+      url: "http://127.0.0.1:9/",
+      enabled: true,
+      secret: "AAAA",
+      createdAt: 0,
+    };
+    await store.webhooks.create(webhook);
     let flushNo = 0;
     const first = await committed(store, batchOf(++flushNo, epochs, { 1: "before" }));
 
@@ -27,6 +36,9 @@ t.test(
           t.rejects(store.append(batch, 1), StoreAway),
           t.rejects(store.write({ shard: 1, epoch: 1, mark: first, body: Buffer.from("x") }), StoreAway),
           t.rejects(store.claim([2]), StoreAway),
+          t.rejects(store.webhooks.create({ ...webhook, id: randomUUID() }), StoreAway),
+          t.rejects(store.webhooks.change(webhook.id, { enabled: false }), StoreAway),
+          t.rejects(store.webhooks.remove(webhook.id), StoreAway),
           t.rejects(recovered(store, [1]), StoreAway),
         ]);
         t.ok(performance.now() - began < 60_000, "in bounded time");
