@@ -8,7 +8,7 @@ import { testRedis } from "../support/redis.ts";
 import { serve, TOKEN, temporaryFolder } from "../support/serve.ts";
 import { madeUpStatus } from "./made-up-status.ts";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const LOOK = { viewport: { width: 1000, height: 860 }, reducedMotion: "reduce" } as const;
 
@@ -44,7 +44,7 @@ t.test("[W15] the panel shows nodes, owners, trouble and silence", async (t) => 
     t.teardown(() => clearInterval(timer));
   });
 
-  await page.goto(`${url}/#3/50/15`);
+  await openMap(page, `${url}/#3/50/15`);
   while (asked === 0) await page.waitForTimeout(20);
   await page.waitForFunction(() => muster.connection.state.name === "open");
   const panel = page.locator("#cluster");
@@ -118,7 +118,7 @@ t.test("[W15] three nodes, and two when one has left", async (t) => {
   t.equal(((await sent.json()) as { accepted: number }).accepted, 300);
 
   const page = await openPage(t, LOOK);
-  await page.goto(`${first.url}/?token=${TOKEN}#7.2/59.4/24.5`);
+  await openMap(page, `${first.url}/?token=${TOKEN}#7.2/59.4/24.5`);
   await page.locator("#cluster summary").click();
   await page.getByText("256 shards, all open").waitFor();
   t.equal(await page.locator("#cluster-nodes tbody tr").count(), 3);

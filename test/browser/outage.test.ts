@@ -6,7 +6,7 @@ import { FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { full } from "../client/scripted.ts";
 import { encodeFrame } from "../feed/binary-frames.ts";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const feature = (name: string) => {
   const { lon, lat, id, ...properties } = full(name, 24.7, 59.7);
@@ -76,7 +76,7 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   const signOff = page.locator("#details .sign-off");
   const note = page.locator("#details .sign-off-note");
 
-  await page.goto(`${url}/?entity=ship#9/59.7/24.7`);
+  await openMap(page, `${url}/?entity=ship#9/59.7/24.7`);
   await is("live");
   const green = await lamp();
   t.equal(await page.locator("#retry").isVisible(), false);

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
 import { serve, TOKEN } from "../support/serve.ts";
-import { ARTIFACTS, openBrowser, watchedPage } from "./watched-page.ts";
+import { ARTIFACTS, openBrowser, openMap, watchedPage } from "./watched-page.ts";
 
 const GULF = {
   type: "Feature",
@@ -61,7 +61,7 @@ t.test(
       if (pathname.startsWith("/basemap/")) tiles.add(pathname);
     });
 
-    await page.goto(`${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
+    await openMap(page, `${node.url}/?token=${TOKEN}#8.3/59.8/24.88`);
     await page.waitForFunction(
       () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
     );

@@ -6,7 +6,7 @@ import { formatPlace } from "../../web/details.ts";
 import { SLIDER_STEPS } from "../../web/played-time.ts";
 import { getThen } from "../node/player.ts";
 import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
-import { ARTIFACTS, watchedPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, watchedPage } from "./watched-page.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -67,7 +67,7 @@ async function tellsOfThen(t: Test, page: Page, node: Serving, { time, places }:
   await isTold(formatPlace(now.lon, now.lat), /^Not in view/);
   t.equal(await details.locator(".moment").textContent(), "", "what is now");
 
-  await page.goto(`${node.url}/?entity=ship-5&at=${time}`);
+  await openMap(page, `${node.url}/?entity=ship-5&at=${time}`);
   await isPast(page);
   await isTold(then, /^$/);
   const { x, y } = await page.evaluate((place) => muster.map.project(place), [lon, lat] as [number, number]);
@@ -83,7 +83,7 @@ t.test("[W17] [W18] [W21] the slider shows what was, which plays, and the way ba
   t.match(await posted.json(), { refusedCount: 0 });
   const { page, complaints } = await watchedPage(t);
 
-  await page.goto(`${node.url}/?token=${TOKEN}#8.5/59.78/24.7`);
+  await openMap(page, `${node.url}/?token=${TOKEN}#8.5/59.78/24.7`);
   await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "8");
   t.equal(await page.locator("#go-live").getAttribute("aria-pressed"), "true");
   t.equal(await page.locator("#play").isDisabled(), true, "what is live plays by itself");

@@ -5,7 +5,7 @@ import t from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 /** A feed of one view: clusters without a filter, one ship with one, and a mistake at 14 with another. */
 function play(socket: WebSocketRoute): void {
@@ -66,7 +66,7 @@ t.test(
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.routeWebSocket(/\/v1\/feed/, play);
 
-    await page.goto(`${url}/#3/50/15`);
+    await openMap(page, `${url}/#3/50/15`);
     await page.waitForFunction(
       () => document.querySelector<HTMLElement>("#count")?.dataset.count === "1234579",
     );

@@ -4,7 +4,7 @@ import t from "tap";
 import { full } from "../client/scripted.ts";
 import { madeUpStatus } from "./made-up-status.ts";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const { lon, lat, id, ...properties } = full("ship", 24.7, 59.7, {
   attributes: { name: "Aava", flag: "FI", length: 9 },
@@ -22,7 +22,7 @@ for (const [name, width, height] of [
     });
     const page = await openPage(t, { viewport: { width, height }, reducedMotion: "reduce" });
     await page.routeWebSocket(/\/v1\/feed/, () => {});
-    await page.goto(`${url}/?entity=ship`);
+    await openMap(page, `${url}/?entity=ship`);
     await page.waitForFunction(() => muster.map.loaded());
     const look = () =>
       page.evaluate(
@@ -54,7 +54,7 @@ for (const [name, width, height] of [
     await page.waitForFunction(() => muster.map.getCenter().lng > 20 && !muster.map.isMoving());
     t.match(await look(), { isFree: true }, "what is sought, too");
 
-    await page.goto(`${url}/?entity=ship#9/59.9/24.9`);
+    await openMap(page, `${url}/?entity=ship#9/59.9/24.9`);
     await page.waitForFunction(() => muster.map?.loaded());
     const centre = await page.evaluate(() => muster.map.getCenter().toArray());
     t.same(centre, [24.9, 59.9], "where the address itself looks");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import t from "tap";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const HARBOUR = {
   ...{ type: "Feature", id: "h-1", version: 1, changedAt: "2024-06-06T08:00:00.000Z" },
@@ -28,7 +28,7 @@ t.test("[W17] [W27] on small screens nothing lies over what one wants to read", 
     ...{ viewport: { width: 844, height: 390 }, reducedMotion: "reduce", timezoneId: "Europe/Helsinki" },
   });
   await page.routeWebSocket(/\/v1\/feed/, () => {});
-  await page.goto(`${url}/#8/59.8/24.9`);
+  await openMap(page, `${url}/#8/59.8/24.9`);
   await page.locator(".maplibregl-ctrl-attrib").waitFor();
   const legend = await edges(page, "#legend");
   const attribution = await edges(page, ".maplibregl-ctrl-attrib");
@@ -64,7 +64,7 @@ t.test("[W26] a fence tells its title where one points at it", async (t) => {
   const url = await servePage(t, { "/v1/fences": () => JSON.stringify({ features: [HARBOUR] }) });
   const page = await openPage(t, { viewport: { width: 1000, height: 700 }, reducedMotion: "reduce" });
   await page.routeWebSocket(/\/v1\/feed/, () => {});
-  await page.goto(`${url}/#9/59.8/24.9`);
+  await openMap(page, `${url}/#9/59.8/24.9`);
   await page.waitForFunction(() => muster?.fences.length === 1 && muster.map.loaded());
   const north = await page.evaluate(() => muster.map.project([24.9, 59.8 + 5_000 / 111_320]));
   const name = page.locator("#fence-name");

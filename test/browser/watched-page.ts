@@ -39,6 +39,12 @@ export async function openPage(t: Test, options: BrowserContextOptions): Promise
   return page;
 }
 
+/** Goes to the map, and waits until its program runs: that may be after the page has loaded. */
+export async function openMap(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.waitForFunction(() => "muster" in globalThis);
+}
+
 /** One on which nothing glides: drawn in software, a frame takes a quarter of a second of processor time. @returns `complaints`: errors and warnings, as they come */
 export async function watchedPage(t: Test): Promise<{ page: Page; complaints: string[] }> {
   const page = await openPage(t, { viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
+import { NODE } from "../support/node-program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -12,5 +13,6 @@ t.test("[K43] the SDK needs no types but those of ES2022 and the DOM", async (t)
   const modules = ["--module", "nodenext", "--allowImportingTsExtensions", "--noEmit", "--strict"];
   const args = [compiler, "--ignoreConfig", ...language, ...modules, join(ROOT, "client/connection.ts")];
   // Its exit status tells; what it says is in the error.
-  t.match(await promisify(execFile)(process.execPath, args), { stdout: "" });
+  const [program, ...flags] = NODE;
+  t.match(await promisify(execFile)(program, [...flags, ...args]), { stdout: "" });
 });
