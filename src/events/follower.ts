@@ -76,12 +76,14 @@ export class Follower {
 
   async #far(): Promise<LoggedEvent[]> {
     try {
+      const end = this.#source.end();
       const { events, next, floor } = await this.#source.far(this.#cursor);
       const isStart = compareCursors(this.#cursor, START) === 0;
       const isGone = !isStart && compareCursors(this.#cursor, floor) < 0;
       if (isGone) throw new CursorError("cursor-gone");
       if (events.length === 0) {
-        this.#cursor = next;
+        // Memory began after something that is not there any more, or after all that was: what is read next is there.
+        this.#cursor = end !== undefined && compareCursors(end, next) > 0 ? end : next;
         // Nothing is in memory yet: it will begin after this.
         if (this.#source.end() === undefined) await this.#grown();
       }

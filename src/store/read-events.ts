@@ -27,7 +27,7 @@ FROM cluster c, event_floor f, pg_current_snapshot() AS s (now) LIMIT 1`;
 const LAST = `
 LEFT JOIN LATERAL (
   SELECT e.era AS last_era, e.xid::text::float8 AS last_xid, e.id::float8 AS last_id FROM event e
-  WHERE e.era < m.era OR e.xid < m.horizon ORDER BY e.era DESC, e.xid DESC, e.id DESC LIMIT 1
+  WHERE (e.era, e.xid) < (m.era, m.horizon) ORDER BY e.era DESC, e.xid DESC, e.id DESC LIMIT 1
 ) l ON true`;
 export const MOMENT_AND_LAST = `WITH moment AS MATERIALIZED (${MOMENT}) SELECT m.*, l.* FROM moment m ${LAST}`;
 const pageOf = (condition: string, last = { columns: "", join: "" }) => `
@@ -35,7 +35,7 @@ WITH moment AS MATERIALIZED (${MOMENT}), place AS MATERIALIZED (SELECT $1::int A
 SELECT m.*${last.columns}, e.event_era, e.xid::text::float8 AS xid, e.id::float8 AS id, e.type, e.subject, extract(epoch FROM e.time)::float8 * 1000 AS time, e.data
 FROM moment m CROSS JOIN place p ${last.join} LEFT JOIN LATERAL (
   SELECT era AS event_era, xid, id, type, subject, time, data FROM event
-  WHERE (era, xid, id) > (p.era, p.xid, p.id) AND (era < m.era OR xid < m.horizon)${condition}
+  WHERE (era, xid, id) > (p.era, p.xid, p.id) AND (era, xid) < (m.era, m.horizon)${condition}
   ORDER BY era, xid, id LIMIT $4
 ) e ON true ORDER BY e.event_era, e.xid, e.id`;
 export const PAGE = pageOf("");

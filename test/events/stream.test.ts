@@ -1,10 +1,14 @@
 import t from "tap";
+import { systemClock } from "../../src/clock.ts";
 import { EventEncoder } from "../../src/events/cloud-event.ts";
-import { START } from "../../src/events/cursor.ts";
+import { cursorText, START } from "../../src/events/cursor.ts";
 import { Follower } from "../../src/events/follower.ts";
 import type { LoggedEvent } from "../../src/events/ports.ts";
+import { EventTail } from "../../src/events/tail.ts";
 import { eventStream } from "../../src/transport/http/event-stream.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { until } from "../webhooks/rig.ts";
+import { EventWriter, openOnPostgres } from "./rig.ts";
 
 t.test(
   "[EV9] a stream tells each 5 s how far it has come while only what it does not want comes",
@@ -43,3 +47,36 @@ t.test(
 function unwanted(cursor: LoggedEvent["cursor"]): LoggedEvent {
   return { cursor, type: "state.changed", subject: "a", time: 0, data: {} };
 }
+
+t.test("[EV41] who has read nothing yet of an empty log waits, as others do", async (t) => {
+  const store = await openOnPostgres(t);
+  t.teardown(() => store.close());
+  const writer = await EventWriter.of(store);
+  const log = store.eventLog;
+  const asked: string[] = [];
+  const tail = new EventTail({
+    log: {
+      read(after, ...rest) {
+        asked.push(cursorText(after));
+        return log.read(after, ...rest);
+      },
+      moment: () => log.moment(),
+      holders: () => log.holders(),
+      onCommit: (committed) => log.onCommit(committed),
+    },
+    clock: systemClock,
+    onHeld: () => {},
+    onFatal: (error) => t.fail(String(error)),
+  });
+  tail.start();
+  t.teardown(() => tail.stop());
+
+  const fromStart = tail.follow(START);
+  const first = fromStart.next();
+  // The tail looks by itself.
+  await until(() => asked.filter((after) => after !== "start").length > 2);
+  t.ok(asked.filter((after) => after === "start").length <= 2, "an empty log");
+  await writer.write(["a"]);
+  t.equal((await first)!.length, 1);
+  fromStart.close();
+});
