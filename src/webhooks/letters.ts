@@ -66,10 +66,12 @@ export class Letters {
     this.#remove(letter);
   }
 
-  /** One has failed once more. */
+  /** One has failed once more. No-op if it was forgotten. */
   failed(letter: Letter): void {
+    const index = this.#indexOf(letter);
+    if (index < 0) return;
     if (letter.nextAt === undefined) this.#remove(letter);
-    else this.#bySubject.get(letter.event.subject)![this.#indexOf(letter)] = letter;
+    else this.#bySubject.get(letter.event.subject)![index] = letter;
   }
 
   /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */

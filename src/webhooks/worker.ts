@@ -312,6 +312,8 @@ export class WebhookWorker {
 
   #failedAgain(letter: Letter): void {
     const { event, attempts, failedSince } = letter;
+    // Its entity may have been erased while it was saved.
+    if (!this.#letters.includes(letter)) return;
     this.#letters.failed(letter);
     if (letter.nextAt === undefined) this.#stats.dead++;
     // Others were taken while it failed: this is about the entity, not about the endpoint.

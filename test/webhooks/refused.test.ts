@@ -3,7 +3,7 @@ import t from "tap";
 import { MAX_WEBHOOK_REFUSED } from "../../src/webhooks/limits.ts";
 import { hurriedClock } from "../support/hurried-clock.ts";
 import { type Answer, Receiver } from "./receiver.ts";
-import { type DeliveryRig, deliveryRig, until } from "./rig.ts";
+import { deliveryRig, keepLetters, until } from "./rig.ts";
 
 const HOUR_MS = 3_600_000;
 const FIRST = { era: 0, xid: 0, id: 0 };
@@ -86,19 +86,3 @@ t.test("[EV47] what waits and does not pass a changed filter is dropped, and not
   t.match(await rig.status(id), { waiting: 1, dead: 0, delivered: 0 });
   t.equal(receiver.received.length, 0);
 });
-
-/** As if they had waited before, since or until `dueAt`; `data.n` counts from 1. */
-async function keepLetters(rig: DeliveryRig, id: string, subject: string, count: number, dueAt: number) {
-  const { webhooks } = rig.store;
-  const [held] = await webhooks.hold("before", 0);
-  const letters = Array.from({ length: count }, (_, i) => ({
-    event: {
-      cursor: { era: 1, xid: subject.charCodeAt(0), id: i + 1 },
-      ...{ type: "t", subject, time: 1, data: { n: i + 1 } },
-    },
-    attempts: 0,
-    nextAt: dueAt,
-  }));
-  const counts = { delivered: 0, failures: 0, gaps: 0 };
-  await webhooks.save(id, "before", held!.generation, { ...counts, cursor: held!.cursor, letters, done: [] });
-}
