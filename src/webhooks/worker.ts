@@ -158,6 +158,8 @@ export class WebhookWorker {
     if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
     // From here on nothing is awaited before it is told of what lands.
     if (this.#landed.length > 0) return;
+    // Older events of a subject may not be in memory yet: none that is read now may overtake them.
+    if (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING) return;
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,

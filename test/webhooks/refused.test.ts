@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { MAX_WEBHOOK_REFUSED } from "../../src/webhooks/limits.ts";
+import { MAX_WEBHOOK_REFUSED, MAX_WEBHOOK_WAITING } from "../../src/webhooks/limits.ts";
 import { hurriedClock } from "../support/hurried-clock.ts";
 import { type Answer, Receiver } from "./receiver.ts";
 import { deliveryRig, keepLetters, until } from "./rig.ts";
@@ -85,4 +85,23 @@ t.test("[EV47] what waits and does not pass a changed filter is dropped, and not
   await sleep(100);
   t.match(await rig.status(id), { waiting: 1, dead: 0, delivered: 0 });
   t.equal(receiver.received.length, 0);
+});
+
+t.test("[EV47] [EV21] none overtakes older ones that wait behind many that are dropped", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const dueAt = Date.now() + HOUR_MS;
+  await keepLetters(rig, id, "a", 2 * MAX_WEBHOOK_WAITING, dueAt);
+  await keepLetters(rig, id, "b", 3, dueAt);
+  await rig.store.webhooks.change(id, { where: "event.subject != 'a'" });
+  await rig.writer.write(["b", "c"]);
+  const node = rig.node({ renewMs: HOUR_MS });
+  await until(() => receiver.received.length > 0 && node.waiting >= 3);
+  await until(async () => {
+    const { delivered, waiting } = await rig.status(id);
+    return delivered + waiting === 5;
+  });
+  t.same(Object.keys(receiver.attempts), ["c"]);
+  t.match(await rig.status(id), { delivered: 1, waiting: 4, dead: 0 });
 });
