@@ -45,23 +45,60 @@ t.test("[EV46] one entity that is refused does not take the room of others", asy
   receiver.answer = ({ event }): Answer => ({ status: broken && event.subject === "a" ? 500 : 200 });
   rig.node({ clock: hurriedClock(3_000) });
   await rig.writer.write(["a", "b"]);
-  await until(async () => (await rig.status(id)).failures >= 3);
+  // Between failures others are taken.
+  for (let taken = 1; taken <= 4; taken++) {
+    await until(async () => (await rig.status(id)).delivered === taken);
+    const { failures } = await rig.status(id);
+    await until(async () => (await rig.status(id)).failures > failures);
+    await rig.writer.write(["b"]);
+  }
+  await until(async () => (await rig.status(id)).delivered === 5);
   await rig.writer.write([...Array.from({ length: 1_500 }, () => "a"), "b"]);
   await rig.writer.write(["b"]);
-  await until(async () => (await rig.status(id)).delivered === 3);
+  await until(async () => (await rig.status(id)).delivered === 7);
   const { waiting, dead } = await rig.status(id);
   t.same([waiting, dead], [MAX_WEBHOOK_REFUSED, 1_501 - MAX_WEBHOOK_REFUSED]);
   const [first] = await rig.store.webhooks.deadLetters(id, FIRST, 1);
-  t.match(first, { event: { subject: "a", data: { n: 102 } }, attempts: 0, error: /100 events/ });
+  t.match(first, { event: { subject: "a", data: { n: 106 } }, attempts: 0, error: /100 events/ });
   broken = false;
-  await until(async () => (await rig.status(id)).delivered === 3 + MAX_WEBHOOK_REFUSED);
+  await until(async () => (await rig.status(id)).delivered === 7 + MAX_WEBHOOK_REFUSED);
   await rig.writer.write(Array.from({ length: 300 }, () => "a"));
-  await until(async () => (await rig.status(id)).delivered === 303 + MAX_WEBHOOK_REFUSED);
+  await until(async () => (await rig.status(id)).delivered === 307 + MAX_WEBHOOK_REFUSED);
   t.match(await rig.status(id), { waiting: 0, dead }, "taken again, it has all the room");
   await rig.store.webhooks.redeliver(id, undefined, 10_000);
   await until(async () => (await rig.status(id)).dead === 0);
   await until(async () => (await rig.status(id)).waiting === 0);
-  t.equal(new Set(receiver.taken).size, 1_501 + 300 + 3);
+  t.equal(new Set(receiver.taken).size, 1_501 + 300 + 7);
+});
+
+t.test("[EV46] failures of an outage and one more after it refuse nothing", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const { promise: released, resolve: release } = Promise.withResolvers<Answer>();
+  let isDown = true;
+  let failuresAfter = 0;
+  receiver.answer = ({ event }): Answer | Promise<Answer> => {
+    if (isDown) return { status: 503 };
+    if (event.subject === "b") return { status: 204 };
+    if (failuresAfter > 0) return released;
+    if (receiver.taken.length > 0) failuresAfter++;
+    return { status: 503 };
+  };
+  rig.node({ clock: hurriedClock(3_000) });
+  await rig.writer.write(["a", "b"]);
+  await until(() => receiver.received.filter(({ event }) => event.subject === "a").length >= 4);
+  isDown = false;
+  await until(() => failuresAfter === 1);
+  const attempts = receiver.attempts.a!.length;
+  await until(() => receiver.attempts.a!.length > attempts);
+  const count = MAX_WEBHOOK_REFUSED + 50;
+  await rig.writer.write([...Array.from({ length: count }, () => "a"), "b"]);
+  await until(async () => (await rig.status(id)).delivered === 2);
+  t.match(await rig.status(id), { waiting: count + 1, dead: 0 });
+  release({ status: 204 });
+  await until(async () => (await rig.status(id)).delivered === count + 3);
+  t.match(await rig.status(id), { waiting: 0, dead: 0 });
 });
 
 t.test("[EV47] what waits and does not pass a changed filter is dropped, and nothing else", async (t) => {
