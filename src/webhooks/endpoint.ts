@@ -33,7 +33,7 @@ export class Endpoint {
   /** Each is longer than the one before; none = it is not in doubt. */
   #pausesInARow = 0;
   #pausedUntil = 0;
-  #takenAt = 0;
+  #taken = 0;
   #disabledReason: string | undefined;
 
   /** @param pausedUntil as another node left it: nothing is sent before, then one request at a time until one is taken. */
@@ -48,9 +48,9 @@ export class Endpoint {
     return this.#pausedUntil;
   }
 
-  /** When it took something last, Unix ms. */
-  get takenAt(): number {
-    return this.#takenAt;
+  /** How many it took. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** It has failed so often that no more than one request at a time should try it, or said when to come again. */
@@ -81,7 +81,7 @@ export class Endpoint {
     if (status !== undefined && status >= 200 && status < 300) {
       this.#failing.clear();
       this.#pausesInARow = 0;
-      this.#takenAt = clock.now();
+      this.#taken++;
       return undefined;
     }
     this.#failed(event.subject, retryAfterMs, pauses);

@@ -3,10 +3,20 @@ import { compareCursors } from "../events/cursor.ts";
 import { MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
 
+/** Failures of a subject's oldest, 25 s from the first on at least: an endpoint that was away for a moment has not refused it. */
+const REFUSED_AFTER = 3;
+
+/** Failures of a subject between which others were taken: those of an outage are one. */
+interface Failures {
+  count: number;
+  /** Of all, as many as were taken when the last was counted. */
+  taken: number;
+}
+
 export class Letters {
   readonly #bySubject = new Map<string, Letter[]>();
-  /** Subjects whose events fail while those of others are taken. */
-  readonly #refused = new Set<string>();
+  /** Of subjects that wait, until one of theirs is taken. */
+  readonly #failures = new Map<string, Failures>();
   #size = 0;
 
   /** Replaces all. */
@@ -14,7 +24,7 @@ export class Letters {
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
-    for (const subject of this.#refused) if (!this.has(subject)) this.#refused.delete(subject);
+    for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#failures.delete(subject);
   }
 
   get size(): number {
@@ -27,13 +37,18 @@ export class Letters {
 
   /** How many more of a subject may wait. */
   room(subject: string): number {
-    if (!this.#refused.has(subject)) return Infinity;
+    if ((this.#failures.get(subject)?.count ?? 0) < REFUSED_AFTER) return Infinity;
     return Math.max(0, MAX_WEBHOOK_REFUSED - this.#bySubject.get(subject)!.length);
   }
 
-  /** Its oldest fails again and again while others are taken: until one of it is taken, few may wait. */
-  refuse(subject: string): void {
-    if (this.has(subject)) this.#refused.add(subject);
+  /**
+   * The oldest of a subject that waits has failed. If it does so again and again while others are taken, this is about the entity, not about the
+   * endpoint: until one of it is taken, few may wait. @param taken how many the endpoint took, of all.
+   */
+  countFailure(subject: string, taken: number): void {
+    if (!this.has(subject)) return;
+    const { count, taken: before } = this.#failures.get(subject) ?? { count: 0, taken: -1 };
+    if (taken > before) this.#failures.set(subject, { count: count + 1, taken });
   }
 
   add(letter: Letter): void {
@@ -52,7 +67,7 @@ export class Letters {
   forget(subject: string): void {
     this.#size -= this.#bySubject.get(subject)?.length ?? 0;
     this.#bySubject.delete(subject);
-    this.#refused.delete(subject);
+    this.#failures.delete(subject);
   }
 
   /** It is not forgotten. */
@@ -62,14 +77,16 @@ export class Letters {
 
   /** Takes out one that was delivered. */
   taken(letter: Letter): void {
-    this.#refused.delete(letter.event.subject);
+    this.#failures.delete(letter.event.subject);
     this.#remove(letter);
   }
 
-  /** One has failed once more. */
+  /** One has failed once more. No-op if it was forgotten. */
   failed(letter: Letter): void {
+    const index = this.#indexOf(letter);
+    if (index < 0) return;
     if (letter.nextAt === undefined) this.#remove(letter);
-    else this.#bySubject.get(letter.event.subject)![this.#indexOf(letter)] = letter;
+    else this.#bySubject.get(letter.event.subject)![index] = letter;
   }
 
   /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */

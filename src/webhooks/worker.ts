@@ -32,8 +32,6 @@ import type { Held, Letter, Progress } from "./ports.ts";
 /** A page of events is waited for so long, and the rest of it so long while no more is begun; what is not answered then becomes letters. */
 const PAGE_MS = 5_000;
 const REST_MS = 1_000;
-/** Failures of an event, 25 s from the first on: an endpoint that was away for a moment has not refused it. */
-const REFUSED_AFTER = 3;
 const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
 
 /** Events that are read together. */
@@ -158,6 +156,8 @@ export class WebhookWorker {
     if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
     // From here on nothing is awaited before it is told of what lands.
     if (this.#landed.length > 0) return;
+    // Older events of a subject may not be in memory yet: none that is read now may overtake them.
+    if (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING) return;
     const pause = Math.max(
       this.#endpoint.pausedUntil - clock.now(),
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
@@ -306,17 +306,17 @@ export class WebhookWorker {
 
   #keep(letter: Letter): void {
     if (this.#forgotten.has(letter.event.subject)) return;
-    if (letter.nextAt === undefined) this.#stats.dead++;
-    else this.#letters.add(letter);
+    if (letter.nextAt === undefined) return void this.#stats.dead++;
+    this.#letters.add(letter);
+    if (letter.attempts > 0) this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
   }
 
   #failedAgain(letter: Letter): void {
-    const { event, attempts, failedSince } = letter;
+    // Its entity may have been erased while it was saved.
+    if (!this.#letters.includes(letter)) return;
     this.#letters.failed(letter);
     if (letter.nextAt === undefined) this.#stats.dead++;
-    // Others were taken while it failed: this is about the entity, not about the endpoint.
-    const isRefused = attempts >= REFUSED_AFTER && this.#endpoint.takenAt > failedSince!;
-    if (isRefused) this.#letters.refuse(event.subject);
+    this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */

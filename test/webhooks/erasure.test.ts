@@ -4,9 +4,10 @@ import { tracesOf } from "../../src/erasure.ts";
 import { START } from "../../src/events/cursor.ts";
 import { tablesWith } from "../support/search-database.ts";
 import { Receiver } from "./receiver.ts";
-import { deliveryRig, until } from "./rig.ts";
+import { deliveryRig, keepLetters, until } from "./rig.ts";
 
 const SHARD = 7;
+const HOUR_MS = 3_600_000;
 
 t.test(
   "[EV35] events of an erased entity are read, sent and saved no more, and all others are",
@@ -79,3 +80,40 @@ t.test("[EV35] an event that is being sent while its entity is erased becomes no
   t.same(await tablesWith(store.context.pool, "ghost"), []);
   t.equal(receiver.received.filter(({ event }) => event.subject === "ghost").length, 1);
 });
+
+for (const [what, age, waiting, dead] of [
+  ["that is to be tried again", 0, 1, 0],
+  ["that is given up", 25 * HOUR_MS, 0, 1],
+] as const)
+  t.test(`[EV35] an erasure while a failed letter ${what} is being saved ends no delivery`, async (t) => {
+    const receiver = await Receiver.start(t);
+    const rig = await deliveryRig(t);
+    const id = await rig.hook(receiver.url);
+    receiver.answer = ({ event }) => ({ status: event.subject === "c" ? 204 : 500 });
+    const nextAt = Date.now() - age;
+    await keepLetters(rig, id, "ghost", 1, nextAt);
+    await keepLetters(rig, id, "b", 1, nextAt);
+    const { webhooks } = rig.store;
+    const saving = Promise.withResolvers<void>();
+    const saved = Promise.withResolvers<void>();
+    const save = webhooks.save.bind(webhooks);
+    let held = false;
+    webhooks.save = async (webhook, holder, generation, progress) => {
+      if (!held && progress.letters.some(({ event }) => event.subject === "ghost")) {
+        held = true;
+        saving.resolve();
+        await saved.promise;
+      }
+      return save(webhook, holder, generation, progress);
+    };
+    const node = rig.node();
+    await saving.promise;
+    const forgotten = node.forget("ghost");
+    saved.resolve();
+    await forgotten;
+    await until(async () => (await rig.status(id)).failures === 2);
+    await rig.writer.write(["c"]);
+    await until(() => receiver.taken.length === 1);
+    t.equal(node.waiting, waiting);
+    t.equal(node.stats.dead, dead, "only that of the other entity");
+  });

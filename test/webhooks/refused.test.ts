@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { MAX_WEBHOOK_REFUSED } from "../../src/webhooks/limits.ts";
+import { MAX_WEBHOOK_REFUSED, MAX_WEBHOOK_WAITING } from "../../src/webhooks/limits.ts";
 import { hurriedClock } from "../support/hurried-clock.ts";
 import { type Answer, Receiver } from "./receiver.ts";
-import { type DeliveryRig, deliveryRig, until } from "./rig.ts";
+import { deliveryRig, keepLetters, until } from "./rig.ts";
 
 const HOUR_MS = 3_600_000;
 const FIRST = { era: 0, xid: 0, id: 0 };
@@ -45,23 +45,60 @@ t.test("[EV46] one entity that is refused does not take the room of others", asy
   receiver.answer = ({ event }): Answer => ({ status: broken && event.subject === "a" ? 500 : 200 });
   rig.node({ clock: hurriedClock(3_000) });
   await rig.writer.write(["a", "b"]);
-  await until(async () => (await rig.status(id)).failures >= 3);
+  // Between failures others are taken.
+  for (let taken = 1; taken <= 4; taken++) {
+    await until(async () => (await rig.status(id)).delivered === taken);
+    const { failures } = await rig.status(id);
+    await until(async () => (await rig.status(id)).failures > failures);
+    await rig.writer.write(["b"]);
+  }
+  await until(async () => (await rig.status(id)).delivered === 5);
   await rig.writer.write([...Array.from({ length: 1_500 }, () => "a"), "b"]);
   await rig.writer.write(["b"]);
-  await until(async () => (await rig.status(id)).delivered === 3);
+  await until(async () => (await rig.status(id)).delivered === 7);
   const { waiting, dead } = await rig.status(id);
   t.same([waiting, dead], [MAX_WEBHOOK_REFUSED, 1_501 - MAX_WEBHOOK_REFUSED]);
   const [first] = await rig.store.webhooks.deadLetters(id, FIRST, 1);
-  t.match(first, { event: { subject: "a", data: { n: 102 } }, attempts: 0, error: /100 events/ });
+  t.match(first, { event: { subject: "a", data: { n: 106 } }, attempts: 0, error: /100 events/ });
   broken = false;
-  await until(async () => (await rig.status(id)).delivered === 3 + MAX_WEBHOOK_REFUSED);
+  await until(async () => (await rig.status(id)).delivered === 7 + MAX_WEBHOOK_REFUSED);
   await rig.writer.write(Array.from({ length: 300 }, () => "a"));
-  await until(async () => (await rig.status(id)).delivered === 303 + MAX_WEBHOOK_REFUSED);
+  await until(async () => (await rig.status(id)).delivered === 307 + MAX_WEBHOOK_REFUSED);
   t.match(await rig.status(id), { waiting: 0, dead }, "taken again, it has all the room");
   await rig.store.webhooks.redeliver(id, undefined, 10_000);
   await until(async () => (await rig.status(id)).dead === 0);
   await until(async () => (await rig.status(id)).waiting === 0);
-  t.equal(new Set(receiver.taken).size, 1_501 + 300 + 3);
+  t.equal(new Set(receiver.taken).size, 1_501 + 300 + 7);
+});
+
+t.test("[EV46] failures of an outage and one more after it refuse nothing", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const { promise: released, resolve: release } = Promise.withResolvers<Answer>();
+  let isDown = true;
+  let failuresAfter = 0;
+  receiver.answer = ({ event }): Answer | Promise<Answer> => {
+    if (isDown) return { status: 503 };
+    if (event.subject === "b") return { status: 204 };
+    if (failuresAfter > 0) return released;
+    if (receiver.taken.length > 0) failuresAfter++;
+    return { status: 503 };
+  };
+  rig.node({ clock: hurriedClock(3_000) });
+  await rig.writer.write(["a", "b"]);
+  await until(() => receiver.received.filter(({ event }) => event.subject === "a").length >= 4);
+  isDown = false;
+  await until(() => failuresAfter === 1);
+  const attempts = receiver.attempts.a!.length;
+  await until(() => receiver.attempts.a!.length > attempts);
+  const count = MAX_WEBHOOK_REFUSED + 50;
+  await rig.writer.write([...Array.from({ length: count }, () => "a"), "b"]);
+  await until(async () => (await rig.status(id)).delivered === 2);
+  t.match(await rig.status(id), { waiting: count + 1, dead: 0 });
+  release({ status: 204 });
+  await until(async () => (await rig.status(id)).delivered === count + 3);
+  t.match(await rig.status(id), { waiting: 0, dead: 0 });
 });
 
 t.test("[EV47] what waits and does not pass a changed filter is dropped, and nothing else", async (t) => {
@@ -87,18 +124,21 @@ t.test("[EV47] what waits and does not pass a changed filter is dropped, and not
   t.equal(receiver.received.length, 0);
 });
 
-/** As if they had waited before, since or until `dueAt`; `data.n` counts from 1. */
-async function keepLetters(rig: DeliveryRig, id: string, subject: string, count: number, dueAt: number) {
-  const { webhooks } = rig.store;
-  const [held] = await webhooks.hold("before", 0);
-  const letters = Array.from({ length: count }, (_, i) => ({
-    event: {
-      cursor: { era: 1, xid: subject.charCodeAt(0), id: i + 1 },
-      ...{ type: "t", subject, time: 1, data: { n: i + 1 } },
-    },
-    attempts: 0,
-    nextAt: dueAt,
-  }));
-  const counts = { delivered: 0, failures: 0, gaps: 0 };
-  await webhooks.save(id, "before", held!.generation, { ...counts, cursor: held!.cursor, letters, done: [] });
-}
+t.test("[EV47] [EV21] none overtakes older ones that wait behind many that are dropped", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const id = await rig.hook(receiver.url);
+  const dueAt = Date.now() + HOUR_MS;
+  await keepLetters(rig, id, "a", 2 * MAX_WEBHOOK_WAITING, dueAt);
+  await keepLetters(rig, id, "b", 3, dueAt);
+  await rig.store.webhooks.change(id, { where: "event.subject != 'a'" });
+  await rig.writer.write(["b", "c"]);
+  const node = rig.node({ renewMs: HOUR_MS });
+  await until(() => receiver.received.length > 0 && node.waiting >= 3);
+  await until(async () => {
+    const { delivered, waiting } = await rig.status(id);
+    return delivered + waiting === 5;
+  });
+  t.same(Object.keys(receiver.attempts), ["c"]);
+  t.match(await rig.status(id), { delivered: 1, waiting: 4, dead: 0 });
+});

@@ -89,3 +89,25 @@ export async function deliveryRig(t: Test, given?: Store, writing?: EventWriter)
 export async function until(is: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await is())) await sleep(10);
 }
+
+/** As if they had waited before, since or until `dueAt`; `data.n` counts from 1. */
+export async function keepLetters(
+  rig: DeliveryRig,
+  id: string,
+  subject: string,
+  count: number,
+  dueAt: number,
+): Promise<void> {
+  const { webhooks } = rig.store;
+  const [held] = await webhooks.hold("before", 0);
+  const letters = Array.from({ length: count }, (_, i) => ({
+    event: {
+      cursor: { era: 1, xid: subject.charCodeAt(0), id: i + 1 },
+      ...{ type: "t", subject, time: 1, data: { n: i + 1 } },
+    },
+    attempts: 0,
+    nextAt: dueAt,
+  }));
+  const counts = { delivered: 0, failures: 0, gaps: 0 };
+  await webhooks.save(id, "before", held!.generation, { ...counts, cursor: held!.cursor, letters, done: [] });
+}

@@ -2,7 +2,7 @@ import type { lookup } from "node:dns";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { HttpSender, type HttpSenderOptions, retryAfter } from "../../src/transport/webhooks/http-sender.ts";
 import { isPublicAddress } from "../../src/transport/webhooks/public-address.ts";
 import type { Outcome } from "../../src/webhooks/ports.ts";
@@ -147,6 +147,33 @@ t.test("[EV37] whatever an endpoint answers with, an attempt ends within its tim
   t.match(await one.send(request(ended)), { error: String }, "no answer at all");
   using silent = sender({ allowPrivate: true, timeoutMs: 200, resolve: (() => {}) as never });
   t.match(await silent.send(request("http://silent.example/")), { error: /within 200 ms/ }, "a name");
+});
+
+t.test("[EV37] the rest of an answer that comes late is waited for no longer than the attempt", async (t) => {
+  for (const [passed, rest] of [
+    [0, 500],
+    [4_800, 200],
+    [6_000, 0],
+  ] as const) {
+    let elapsed = 0;
+    const waits: number[] = [];
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      monotonic: () => elapsed,
+      schedule: (ms, fire) => {
+        waits.push(ms);
+        return systemClock.schedule(ms, fire);
+      },
+      yield: systemClock.yield,
+    };
+    const url = await raw(t, (socket) => {
+      elapsed = passed;
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\nx");
+    });
+    using one = sender({ clock, allowPrivate: true, timeoutMs: 5_000 });
+    t.match(await one.send(request(url)), { status: 200 });
+    t.same(waits, [5_000, rest], `answered after ${passed} ms`);
+  }
 });
 
 t.test("[EV39] what an endpoint does after its status holds nothing up, and its status counts", async (t) => {

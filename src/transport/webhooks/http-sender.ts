@@ -63,6 +63,7 @@ export class HttpSender implements WebhookSender, Disposable {
         resolve(outcome);
         request.destroy();
       };
+      const end = clock.monotonic() + timeoutMs;
       let cancel = clock.schedule(timeoutMs, () => {
         outcome = { error: `no answer within ${timeoutMs} ms` };
         cut();
@@ -83,7 +84,7 @@ export class HttpSender implements WebhookSender, Disposable {
         const { statusCode: status, headers } = response;
         outcome = { status, retryAfterMs: retryAfter(headers["retry-after"], clock.now()) };
         cancel();
-        cancel = clock.schedule(MAX_ANSWER_MS, cut);
+        cancel = clock.schedule(Math.min(MAX_ANSWER_MS, Math.max(end - clock.monotonic(), 0)), cut);
         discard(response, cut);
       });
       request.end(body);
