@@ -2,7 +2,7 @@
 export interface ClientClock {
   /** Milliseconds; only differences count. */
   now(): number;
-  /** What the device takes for the Unix time, ms. It may be wrong, and is used only until the server has told its own. */
+  /** What the device takes for the Unix time, ms. It may be wrong: it is used until the server has told its own, and to see that the device slept. */
   unix(): number;
   /** Calls `fire` once after `delay` ms. The returned function cancels it. */
   schedule(delay: number, fire: () => void): () => void;

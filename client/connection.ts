@@ -31,6 +31,8 @@ import type { View } from "./view.ts";
 import type { ViewLink } from "./view-link.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
+export type { ConnectionEvents, ConnectionState } from "./connection-state.ts";
+
 /** The server sends a heartbeat each 5 s; three missing ones mean that nobody is there … */
 const SILENCE_MS = 15_000;
 /** … unless it waits behind a long frame of a snapshot, on a slow line. */

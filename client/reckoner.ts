@@ -25,7 +25,9 @@ export class Reckoner {
    * With a tolerance the server reckons from `t`, and so must a client.
    */
   stays(before: Entity, now: Entity): void {
-    if (!this.#hasTolerance) this.#placedAt.set(now, this.#placedAt.get(before) ?? Date.parse(before.t));
+    // What stood was there until it is told to move.
+    if (this.#hasTolerance || !(before.speed! > 0)) return;
+    this.#placedAt.set(now, this.#placedAt.get(before) ?? Date.parse(before.t));
   }
 
   place(entity: Entity, at: number, into: { lon: number; lat: number }): void {

@@ -12,7 +12,7 @@ export interface FenceList {
 
 export interface FenceWatchOptions {
   /** Those in the box of the map. @param known the tag of those that are shown @returns undefined if they are the same */
-  ask(known: string | null): Promise<FenceList | undefined>;
+  ask(known: string | null, signal: AbortSignal): Promise<FenceList | undefined>;
   /** Told only of others than before. */
   show(fences: readonly FenceFeature[]): void;
   /** Whether the page is seen: else nothing is asked. */
@@ -22,18 +22,26 @@ export interface FenceWatchOptions {
 
 /** @returns asks at once: for when the map rests, or the page is seen again. */
 export function watchFences({ ask, show, isSeen, every }: FenceWatchOptions): () => void {
-  let asked = 0;
+  let asking: AbortController | undefined;
   let shown: string | null = null;
   const look = async () => {
     if (!isSeen()) return;
-    const mine = ++asked;
-    const list = await ask(shown);
-    if (mine !== asked || list === undefined) return;
-    shown = list.tag;
-    show(list.fences);
+    asking?.abort();
+    const mine = new AbortController();
+    asking = mine;
+    try {
+      const list = await ask(shown, mine.signal);
+      if (mine.signal.aborted || list === undefined) return;
+      shown = list.tag;
+      show(list.fences);
+    } catch (error) {
+      if (!mine.signal.aborted) console.debug(error);
+    } finally {
+      if (asking === mine) asking = undefined;
+    }
   };
-  const lookAgain = () => void look().catch((error) => console.debug(error));
-  every(FENCES_MS, lookAgain);
-  lookAgain();
-  return lookAgain;
+  // A line that needs longer for an answer is not given up for the next question.
+  every(FENCES_MS, () => void (asking ?? look()));
+  void look();
+  return () => void look();
 }

@@ -85,14 +85,24 @@ export function outlinesOf(fences: readonly FenceFeature[]): Outlines {
 
 /** Above its northernmost place, or the middle of its northern edge. */
 function labelOf(name: string, places: readonly Place[], radius: number): FenceLabel {
-  const lons = places.map(([lon]) => lon);
   const lats = places.map(([, lat]) => lat);
   const [south, north] = edges(lats);
+  const lons = unbroken(places.map(([lon]) => lon));
   const [west, east] = edges(lons);
   const [left, right] = edges(lons.filter((_, i) => lats[i] === north));
   const degrees = Math.max(east - west, north - south) + (2 * radius) / METRES_PER_DEGREE;
   const minZoom = Math.log2((LABELLED_PX * 360) / (WORLD_PX * degrees));
-  return { name, place: [(left + right) / 2, north + radius / METRES_PER_DEGREE], minZoom };
+  return { name, place: [wrapped((left + right) / 2), north + radius / METRES_PER_DEGREE], minZoom };
+}
+
+/** Longitudes of what may be cut at 180°, as one goes over it. */
+function unbroken(lons: number[]): number[] {
+  const [west, east] = edges(lons);
+  return east - west > 180 ? lons.map((lon) => (lon < 0 ? lon + 360 : lon)) : lons;
+}
+
+function wrapped(lon: number): number {
+  return lon > 180 ? lon - 360 : lon;
 }
 
 function edges(values: readonly number[]): [least: number, greatest: number] {

@@ -107,7 +107,11 @@ async function start(): Promise<void> {
     changed: () => renderPanels(),
     found: (entity) => centre(map, entity),
   });
-  const signOffs = new SignOffs((id) => connection.command(id, "sign-off"), renderPanels);
+  const signOffs = new SignOffs(
+    (id) => connection.command(id, "sign-off"),
+    renderPanels,
+    (id) => selection.outdate(id),
+  );
   const panel = new DetailsPanel({
     close: () => select(undefined),
     signOff: () => void signOffs.ask(selection.id!),
@@ -263,7 +267,7 @@ function showFences(map: MapLibreMap, picture: PictureLayer, shown: Shown): void
     picture.fences = globalThis.muster.fences = drawn = fences;
   };
   const look = watchFences({
-    ask: (known) => rest.fences(mapBbox(map), known),
+    ask: (known, signal) => rest.fences(mapBbox(map), known, signal),
     show(fences) {
       all = fences;
       draw();

@@ -56,7 +56,7 @@ export function playbackNote(state: PlaybackState, empty?: Emptiness): string {
     case "present":
       if (empty === undefined) return "";
       return empty === "all"
-        ? "Nothing was recorded here then"
+        ? "Nothing is on record here for then"
         : "Nothing that passes the filter was here then";
     default:
       return state satisfies never;

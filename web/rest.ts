@@ -53,8 +53,8 @@ export class Rest {
   }
 
   /** Up to 1,000 fences in a box, the first by name; undefined if they are those with the tag that is `known`. @throws {Unauthorized | Error} */
-  async fences(bbox: Bbox, known: string | null): Promise<FenceList | undefined> {
-    const response = await this.#get(`/v1/fences?limit=1000&bbox=${bbox}`);
+  async fences(bbox: Bbox, known: string | null, signal: AbortSignal): Promise<FenceList | undefined> {
+    const response = await this.#get(`/v1/fences?limit=1000&bbox=${bbox}`, undefined, signal);
     const tag = response.headers.get("etag");
     if (tag !== null && tag === known) {
       // From the browser's own store: to read it would cost more than to ask.

@@ -9,7 +9,7 @@ const ASK_MS = 1_000;
 const LOOKING = "Looking it up …";
 const NOBODY = "There is no entity with this id.";
 const UNKNOWN_THEN =
-  "Nothing is known of it at this time: it had not reported yet, had been silent for long, or was deleted.";
+  "Nothing is known of it at this time: it had not reported yet, had been silent for long, or was deleted; or that is no longer kept.";
 
 /** What was found of an entity. */
 export interface Found {
@@ -40,6 +40,8 @@ export class Selection {
   #question: object | undefined;
   /** When the last question was asked, Unix ms. */
   #askedAt = -Infinity;
+  /** What is known of it is to be looked up once more. */
+  #isOld = false;
   /** Why it left the live view, if it did. */
   #gone: Gone | undefined;
   #isSought = false;
@@ -64,7 +66,13 @@ export class Selection {
     this.#known = found && { ...found, inView: false, reason: nothingOf(found.at) };
     this.#question = this.#gone = undefined;
     this.#askedAt = -Infinity;
+    this.#isOld = false;
     this.#isSought = found === undefined;
+  }
+
+  /** Something was asked of an entity: what was looked up of it may not be so any more. */
+  outdate(id: string): void {
+    if (id === this.#id) this.#isOld = true;
   }
 
   /** The view that is shown has lost entities. */
@@ -102,10 +110,11 @@ export class Selection {
       return;
     }
     if (this.#known !== undefined) this.#known.inView = false;
-    const isKnown = this.#known !== undefined && this.#known.at === at;
+    const isKnown = this.#known !== undefined && this.#known.at === at && !this.#isOld;
     const isSoon = past !== undefined && past.playback !== "paused" && now - this.#askedAt < ASK_MS;
     if (isKnown || isSoon || this.#question !== undefined) return;
     this.#askedAt = now;
+    this.#isOld = false;
     void this.#ask(id, at);
   }
 

@@ -252,5 +252,11 @@ t.test("[K47] a report without a place does not put back what moves", async (t) 
     return places;
   };
   t.same(run(), [140, 140, 240, 10], "from its fix, at the speed that is known");
+  const stood = opened();
+  stood.last().receive(snapshot(1, 0, told(0, 25, { speed: 0, course: 90 })));
+  stood.clock.advance(8_000);
+  stood.last().receive({ ...delta(2, 8_000), updates: [told(8_000, 25, motion)] });
+  t.equal(east(stood), 0, "what stood was there until it moves");
+  stood.connection.close();
   t.same(run("10m"), [140, 0, 0, 10], "as the server reckons");
 });

@@ -60,6 +60,21 @@ t.test("[W26] a fence has its name above it once it is wide enough on the map", 
   t.ok(Math.abs(north - 0.449) < 0.001, `${north}`);
 });
 
+t.test("[W26] a fence that is cut at 180° has its name over itself", async (t) => {
+  const ring = (west: number, east: number) => [
+    [west, -17],
+    [east, -17],
+    [east, -16],
+    [west, -16],
+    [west, -17],
+  ];
+  const coordinates = [[ring(178, 180)], [ring(-180, -177)]] as [number, number][][][];
+  const cut = fence("fiji", { type: "MultiPolygon", coordinates }, {});
+  const [label] = outlinesOf([cut]).labelsAt(30);
+  t.same(label!.place, [-179.5, -16]);
+  t.ok(label!.minZoom > 0, "it is 5° wide, not 360°");
+});
+
 t.test("[W26] what was shows no fence that was made later", async (t) => {
   const made = Date.parse(MADE);
   const one = fence("a", { type: "Point", coordinates: [1, 2] }, { radius: 1 });
@@ -101,8 +116,10 @@ t.test(
     await turn();
     t.same(shown, [[], ["1"]], "drawn once");
     t.same(known, [null, "none", "one"]);
-    look();
     timer.run();
+    timer.run();
+    t.equal(answers.length, 1, "not while an answer is under way");
+    look();
     const [first, second] = [answers.shift()!, answers.shift()!];
     second({ tag: "three", fences: [at(3)] });
     first({ tag: "two", fences: [at(2)] });

@@ -21,7 +21,7 @@ t.test("[W17] [W25] times are told in UTC, and where one is, and when nothing wa
   t.equal(localText(NOW, 345), "07:15:00 local");
   t.equal(localText(NOW, -120), "2026-01-01 23:30:00 local", "on another day");
   t.equal(playbackNote("playing"), "");
-  t.equal(playbackNote("paused", "all"), "Nothing was recorded here then");
+  t.equal(playbackNote("paused", "all"), "Nothing is on record here for then");
   t.match(playbackNote("playing", "filtered"), /^Nothing that passes the filter/);
   t.equal(playbackNote("loading", "all"), "Reading history", "nobody knows yet");
   t.equal(playbackNote("crowded"), "Too much is here to be played: zoom in");

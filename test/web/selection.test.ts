@@ -182,3 +182,19 @@ t.test("[W21] the details say of which time they are", async (t) => {
   t.equal(momentOf(undefined), "");
   t.match(momentOf(THEN), /^As it was at 2024-06-06 08:00:00 UTC/);
 });
+
+t.test("[W23] who was asked to sign off out of view is looked up once more", async (t) => {
+  const { selection, questions, tells, clock } = made(t);
+  selection.select("a", { entity: one("online") });
+  tells({ entity: { state: "online" } }, "as it was found");
+  selection.outdate("b");
+  selection.details(clock.now);
+  t.equal(questions.length, 0, "another one was asked");
+  selection.outdate("a");
+  selection.details(clock.now);
+  selection.details(clock.now);
+  t.equal(questions.length, 1);
+  await questions[0].answer(one("offline"));
+  tells({ entity: { state: "offline" } }, "as it is now");
+  t.equal(questions.length, 1);
+});

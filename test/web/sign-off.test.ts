@@ -1,13 +1,16 @@
 import t from "tap";
 import type { CommandResult } from "../../client/command-queue.ts";
+import { CommandOutcomeUnknown } from "../../client/errors.ts";
 import { SignOffs } from "../../web/sign-off.ts";
 
 t.test("[W23] a sign-off belongs to the entity that was asked, and is told until it was read", async (t) => {
   const answers: { id: string; resolve(result: CommandResult): void; reject(error: Error): void }[] = [];
   let changes = 0;
+  const answered: string[] = [];
   const signOffs = new SignOffs(
     (id) => new Promise((resolve, reject) => answers.push({ id, resolve, reject })),
     () => changes++,
+    (id) => answered.push(id),
   );
   const nothing = { canBeAsked: true, text: "" };
   t.strictSame(signOffs.told("a", "open"), nothing);
@@ -32,15 +35,20 @@ t.test("[W23] a sign-off belongs to the entity that was asked, and is told until
   t.equal(signOffs.told("b", "open").text, "Signing off …", "what was before is not told any more");
   answers[2].resolve({ id: "3", accepted: true, state: "offline" });
   await done;
-  t.strictSame(signOffs.told("b", "open"), nothing);
+  t.strictSame(signOffs.told("b", "open"), { canBeAsked: true, text: "Signed off." });
+  const lost = signOffs.ask("b");
+  answers[3].reject(new CommandOutcomeUnknown("x"));
+  await lost;
+  t.match(signOffs.told("b", "open").text, /not known whether/);
+  t.strictSame(answered, ["a", "b", "b", "b"], "each time it is looked up anew");
   t.strictSame(
     answers.map(({ id }) => id),
-    ["a", "b", "b"],
+    ["a", "b", "b", "b"],
   );
 });
 
 t.test("[W23] without a connection nobody is asked to sign off, and the panel says why", async (t) => {
-  const signOffs = new SignOffs(async () => t.fail() as never, t.fail);
+  const signOffs = new SignOffs(async () => t.fail() as never, t.fail, t.fail);
   for (const connection of ["connecting", "waiting", "closed"] as const)
     t.match(signOffs.told("a", connection), { canBeAsked: false, text: /^Without a connection/ });
 });
