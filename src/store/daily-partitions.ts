@@ -33,8 +33,11 @@ const LOCK_TIMEOUT_MS = 100;
 /** To make one PostgreSQL reads the whole default partition, and flushes wait meanwhile: a GB takes about a second. */
 const MAKE_TIMEOUT_MS = 1_000;
 
-/** To prove that no row of the default partition is of a day: nobody waits for it. */
-const PROVE_TIMEOUT_MS = 600_000;
+/**
+ * To prove that no row of the default partition is of a day. Flushes go on beside it, but it is a transaction, and until it ends no reader gets the
+ * events that are committed after its begin.
+ */
+export const PROVE_TIMEOUT_MS = 15_000;
 
 /** A table with a partition for each day, and how it is kept. */
 export interface PartitionedTable {
@@ -56,6 +59,14 @@ export interface Dropped {
   locked: boolean;
 }
 
+/** Of who makes partitions that are ahead also if the default one is too large to be looked through while flushes wait. */
+export interface Patience {
+  /** How long a proof may take, and readers of events wait. */
+  proveMs: number;
+  /** Ends a proof that is under way. */
+  until: AbortSignal;
+}
+
 type NotMade = "tooLate" | "locked" | "slow";
 
 interface Partition {
@@ -70,12 +81,13 @@ interface Partition {
  * Makes the partitions of a table that are missing: of today, so many days before, and the next days.
  * @returns those that cannot be made any more because their rows are in the default partition, where they are found all the same; those
  * that cannot be made now because someone else holds the table; and those for which there is too much in the default partition.
- * @param patient Those of them that are ahead are made all the same, which may take minutes.
+ * The embedded database knows no time-out of a statement: there none is for too much, and flushes wait until it is looked through.
+ * @param patience Those of them that are ahead are made all the same, if the proof ends in time.
  */
 export async function makeDailyPartitions(
   context: StoreContext,
   table: Pick<PartitionedTable, "name" | "key" | "daysBehind">,
-  patient: boolean,
+  patience?: Patience,
 ): Promise<Record<NotMade, string[]>> {
   const missing = await withClient(context, (client) =>
     client.query<Partition>(missingOf(table.name, table.daysBehind)),
@@ -87,21 +99,22 @@ export async function makeDailyPartitions(
     let outcome: "made" | NotMade = "slow";
     if (failed.slow.length === 0)
       outcome = await inTransaction(context, (client) => make(client, table.name, partition));
-    if (outcome === "slow" && patient && partition.ahead)
-      outcome = await makeApart(context, table, partition);
+    if (outcome === "slow" && patience !== undefined && partition.ahead)
+      outcome = await makeApart(context, table, partition, patience);
     if (outcome !== "made") failed[outcome].push(partition.name);
   }
   return failed;
 }
 
 /**
- * Makes a partition without reading the default one while others wait: a constraint that keeps the day out of it is proven beside them, and spares
- * PostgreSQL the look. Meanwhile a row of that day would be refused, so it is for days that nothing can be of.
+ * Makes a partition without reading the default one while flushes wait: a constraint that keeps the day out of it is proven beside them, and spares
+ * PostgreSQL the look. Only readers of events wait. Meanwhile a row of that day would be refused, so it is for days that nothing can be of.
  */
 async function makeApart(
   context: StoreContext,
   { name: table, key }: Pick<PartitionedTable, "name" | "key">,
   partition: Partition,
+  { proveMs, until }: Patience,
 ): Promise<"made" | NotMade> {
   const { name, lower, upper } = partition;
   const alter = `ALTER TABLE ${table}_default`;
@@ -110,16 +123,19 @@ async function makeApart(
   try {
     await atOnce(context, `${forget}, ${add}`);
     try {
-      await inTransaction({ ...context, deadlineMs: PROVE_TIMEOUT_MS }, async (client) => {
-        await client.query(`SET LOCAL statement_timeout = ${PROVE_TIMEOUT_MS}`);
+      const deadlineMs = context.deadlineMs + proveMs;
+      await inTransaction({ ...context, deadlineMs, until }, async (client) => {
+        await client.query(`SET LOCAL statement_timeout = ${proveMs}`);
         await client.query(`${alter} VALIDATE CONSTRAINT without_${name}`);
       });
       return await inTransaction(context, (client) => make(client, table, partition));
     } finally {
-      await atOnce(context, forget);
+      // Who stops waits for nothing: the next start forgets it.
+      if (!until.aborted) await atOnce(context, forget);
     }
   } catch (error) {
     if (isHeld(error)) return "locked";
+    if (isCanceled(error)) return "slow";
     if (error instanceof DatabaseError && error.code === CHECK_VIOLATION) return "tooLate";
     throw error;
   }
@@ -150,6 +166,11 @@ function atOnce(context: StoreContext, sql: string): Promise<void> {
 /** As `isLocked`, of what came out of a transaction. */
 function isHeld(error: unknown): boolean {
   return error instanceof StoreAway && isLocked(error.cause);
+}
+
+/** As `isHeld`, of a time-out of the statement. */
+function isCanceled(error: unknown): boolean {
+  return error instanceof StoreAway && error.cause instanceof DatabaseError && error.cause.code === CANCELED;
 }
 
 async function make(client: PoolClient, table: string, partition: Partition): Promise<"made" | NotMade> {

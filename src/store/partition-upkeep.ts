@@ -1,5 +1,5 @@
 /** Makes the daily partitions of tables and drops those that are too old: at a start, then each hour. */
-import { makeDailyPartitions, type PartitionedTable } from "./daily-partitions.ts";
+import { makeDailyPartitions, type PartitionedTable, PROVE_TIMEOUT_MS } from "./daily-partitions.ts";
 import type { StoreContext } from "./session.ts";
 import type { StoreLog } from "./store.ts";
 
@@ -14,7 +14,7 @@ export class PartitionUpkeep {
   readonly #tables: readonly PartitionedTable[];
   #cancel = () => {};
   #locked = false;
-  #stopped = false;
+  readonly #stop = new AbortController();
 
   /** @param retentionMs how old rows may be; Infinity = they are kept for ever. */
   constructor(
@@ -40,15 +40,16 @@ export class PartitionUpkeep {
     this.#plan(this.#locked ? RETRY_MS : first);
   }
 
+  /** Does not wait for what is under way, of which a proof may take long: that one is ended. */
   stop(): void {
-    this.#stopped = true;
+    this.#stop.abort();
     this.#cancel();
   }
 
   #plan(delayMs: number): void {
     this.#cancel = this.#context.clock.schedule(delayMs, () => {
       void this.#look().finally(() => {
-        if (!this.#stopped) this.#plan(this.#locked ? RETRY_MS : LOOK_MS);
+        if (!this.#stop.signal.aborted) this.#plan(this.#locked ? RETRY_MS : LOOK_MS);
       });
     });
   }
@@ -60,7 +61,7 @@ export class PartitionUpkeep {
         await this.#make(table, true);
         await this.#dropOld(table);
       } catch (error) {
-        if (this.#stopped) return;
+        if (this.#stop.signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);
         this.#log.warn({ reason }, `partitions of ${table.rows} could not be looked after`);
       }
@@ -69,14 +70,18 @@ export class PartitionUpkeep {
 
   async #make(table: PartitionedTable, patient: boolean): Promise<void> {
     const { name, rows } = table;
-    const { tooLate, locked, slow } = await makeDailyPartitions(this.#context, table, patient);
+    const { tooLate, locked, slow } = await makeDailyPartitions(
+      this.#context,
+      table,
+      patient ? { proveMs: PROVE_TIMEOUT_MS, until: this.#stop.signal } : undefined,
+    );
     this.#locked ||= locked.length > 0 || (slow.length > 0 && !patient);
     if (locked.length > 0)
       this.#log.warn(
         { partitions: locked },
         `someone holds a lock on ${name}: its partitions are made later`,
       );
-    // Each try holds flushes up: after that of a start and the first with patience it is for the next look.
+    // Each try holds flushes and readers of events up: after that of a start and the first with patience it is for the next look.
     if (slow.length > 0)
       this.#log.warn(
         { partitions: slow },
@@ -90,7 +95,7 @@ export class PartitionUpkeep {
   }
 
   async #dropOld({ name, rows, dropOld }: PartitionedTable): Promise<void> {
-    if (this.#retentionMs === Infinity || this.#stopped) return;
+    if (this.#retentionMs === Infinity || this.#stop.signal.aborted) return;
     const { dropped, locked } = await dropOld(this.#context, this.#retentionMs);
     this.#locked ||= locked;
     if (dropped.length > 0)

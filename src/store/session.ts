@@ -9,6 +9,8 @@ export interface StoreContext {
   readonly clock: Clock;
   /** A statement that takes longer counts as lost, and its connection is dropped, ms. */
   readonly deadlineMs: number;
+  /** Once it is aborted a statement counts as lost, too. */
+  readonly until?: AbortSignal;
 }
 
 /**
@@ -41,17 +43,19 @@ export async function withClient<T>(
 }
 
 /** Waits for `done`, and no longer than the deadline. What is late then ends by itself. @throws StoreAway */
-export async function inTime<T>({ clock, deadlineMs }: StoreContext, done: Promise<T>): Promise<T> {
-  let cancel = () => {};
-  const late = new Promise<never>((_, reject) => {
-    cancel = clock.schedule(deadlineMs, () =>
-      reject(new StoreAway(`the database did not answer within ${deadlineMs} ms`)),
-    );
-  });
+export async function inTime<T>(context: StoreContext, done: Promise<T>): Promise<T> {
+  const { clock, deadlineMs, until } = context;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const give = (why: string) => () => reject(new StoreAway(why));
+  const cancel = clock.schedule(deadlineMs, give(`the database did not answer within ${deadlineMs} ms`));
+  const stop = give("the answer is not waited for any more");
+  until?.addEventListener("abort", stop);
+  if (until?.aborted) stop();
   try {
     return await Promise.race([done, late]);
   } finally {
     cancel();
+    until?.removeEventListener("abort", stop);
   }
 }
 

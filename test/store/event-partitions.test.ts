@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t from "tap";
+import { makeDailyPartitions } from "../../src/store/daily-partitions.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { execute } from "../support/postgres-server.ts";
@@ -110,4 +111,69 @@ t.test("[D17] a constraint spares PostgreSQL the look through the default partit
   );
   client.release(true);
   t.ok(notices.some((notice) => /default partition "track_default" is implied by existing/.test(notice)));
+});
+
+/**
+ * A database without the last partition of tracks, whose default one takes longer to be looked through than anyone waits: PostgreSQL does it when it
+ * makes a partition, and to prove a constraint. @returns what is to be made
+ */
+async function endless(url: string): Promise<string> {
+  const [last] = await execute<{ name: string }>(
+    url,
+    "SELECT relname AS name FROM pg_class WHERE relname ~ '^track_\\d+$' ORDER BY 1 DESC LIMIT 1",
+  );
+  await execute(url, `DROP TABLE ${last!.name}`);
+  await execute(
+    url,
+    `CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+       IF tg_tag = 'ALTER TABLE' AND current_setting('statement_timeout')::interval > '15 s' THEN
+         RAISE 'nobody ends it in time';
+       END IF;
+       IF tg_tag = 'CREATE TABLE' OR current_query() ~ 'VALIDATE' THEN PERFORM pg_sleep(60); END IF;
+     END $$;
+     CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION slow()`,
+  );
+  return last!.name;
+}
+
+const CONSTRAINTS =
+  "SELECT conname AS name FROM pg_constraint WHERE conrelid = 'track_default'::regclass AND contype = 'c'";
+
+t.test("[D17] readers of events wait for no proof that takes long", async (t) => {
+  const { url } = await testDatabase(t);
+  const store = await open({ dataDir: await temporaryFolder(t), databaseUrl: url });
+  t.teardown(() => store.close());
+  const last = await endless(url);
+  const began = performance.now();
+  const table = { name: "track", key: "first", daysBehind: 0 };
+  const patience = { proveMs: 500, until: new AbortController().signal };
+  t.same(await makeDailyPartitions(store.context, table, patience), {
+    tooLate: [],
+    locked: [],
+    slow: [last],
+  });
+  t.ok(performance.now() - began < 4_000);
+  t.same(await execute(url, CONSTRAINTS), [], "rows of that day are not refused");
+});
+
+t.test("[D17] [N11] a stop waits for no proof, and the next start forgets it", async (t) => {
+  const { url } = await testDatabase(t);
+  const options = { dataDir: await temporaryFolder(t), databaseUrl: url };
+  await (await open(options)).close();
+  const last = await endless(url);
+  const clock = new FakeClock();
+  const log = new KeptLog();
+  const store = await open({ ...options, clock, log });
+  t.teardown(() => store.close());
+  await clock.advance(60_000);
+  const proofs = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query ~ '^ALTER.*VALIDATE'";
+  while ((await execute(url, proofs)).length === 0) await sleep(20);
+  const began = performance.now();
+  await store.close();
+  t.ok(performance.now() - began < 2_000);
+  t.equal(log.messages.filter((message) => /partition/.test(message)).length, 1, "that of the start");
+  t.same(await execute(url, CONSTRAINTS), [{ name: `without_${last}` }]);
+  await execute(url, `SELECT pg_terminate_backend(pid) FROM (${proofs}) AS p`);
+  await (await open(options)).close();
+  t.same(await execute(url, CONSTRAINTS), []);
 });

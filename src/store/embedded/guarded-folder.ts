@@ -4,7 +4,11 @@
  */
 import { NodeFS } from "@electric-sql/pglite/nodefs";
 import type { Clock } from "../../clock.ts";
-import { BELIEF_MS, type HeldLock, lossOf } from "./lock-file.ts";
+import { BELIEF_MS, type HeldLock, lookAt } from "./lock-file.ts";
+
+/** A lock that cannot be read for so long (no file descriptor is free, a share does not answer) counts as lost. */
+const UNREAD_MS = 5_000;
+const AGAIN_MS = 50;
 
 type Operations = Record<string, (...values: unknown[]) => unknown>;
 /** What Emscripten calls with its module before the program runs. */
@@ -23,6 +27,7 @@ export class GuardedFolder extends NodeFS {
   readonly #clock: Clock;
   readonly #lost: (why: string) => never;
   #lookedAt: number;
+  readonly #pause = new Int32Array(new SharedArrayBuffer(4));
 
   /** @param lost is called when the lock is another's, and must not return. */
   constructor(folder: string, lock: HeldLock, clock: Clock, lost: (why: string) => never) {
@@ -45,14 +50,21 @@ export class GuardedFolder extends NodeFS {
     return { emscriptenOpts };
   }
 
-  /** Does not return if the lock is another's. */
+  /** Does not return if the lock is another's. Waits, and all of the thread does, while that cannot be seen. */
   check(): void {
-    // The time before the look: the lock may change as soon as it was read.
-    const now = this.#clock.monotonic();
-    if (now - this.#lookedAt < BELIEF_MS) return;
-    const why = lossOf(this.#lock);
-    if (why !== undefined) this.#lost(why);
-    this.#lookedAt = now;
+    const began = this.#clock.monotonic();
+    if (began - this.#lookedAt < BELIEF_MS) return;
+    for (;;) {
+      // The time before the look: the lock may change as soon as it was read.
+      const now = this.#clock.monotonic();
+      const look = lookAt(this.#lock);
+      if (look.is === "ours") {
+        this.#lookedAt = now;
+        return;
+      }
+      if (look.is === "lost" || now - began >= UNREAD_MS) this.#lost(look.why);
+      Atomics.wait(this.#pause, 0, 0, AGAIN_MS);
+    }
   }
 
   #guarded(change: (...values: unknown[]) => unknown): (...values: unknown[]) => unknown {

@@ -44,6 +44,9 @@ export interface HeldLock {
   content: string;
 }
 
+/** What a look at a held lock says. */
+export type Look = { is: "ours" } | { is: "lost"; why: string } | { is: "unread"; why: string };
+
 const ATTEMPTS = 10;
 /** A file is written at once after it was made; one that stays empty for so long was left by a process that died in between. */
 const WRITING_MS = 200;
@@ -82,7 +85,7 @@ export async function takeLock(path: string, clock: Clock): Promise<Locked> {
         const lock = taken(path, mine, clock);
         if (isHere(holder)) return lock;
         await new Promise<void>((resolve) => clock.schedule(ENTER_MS, resolve));
-        if (lossOf(lock.held) === undefined) return lock;
+        if (lookAt(lock.held).is === "ours") return lock;
         lock.release();
       }
     } finally {
@@ -99,9 +102,12 @@ function taken(path: string, mine: Holder, clock: Clock): Taken {
   let cancel = () => {};
   const plan = () => {
     cancel = clock.schedule(TOUCH_MS, () => {
-      why = lossOf(held);
-      if (why !== undefined) return lost(why);
-      touch(path, clock.now());
+      const look = lookAt(held);
+      if (look.is === "lost") {
+        why = look.why;
+        return lost(why);
+      }
+      if (look.is === "ours") touch(path, clock.now());
       plan();
     });
   };
@@ -117,18 +123,20 @@ function taken(path: string, mine: Holder, clock: Clock): Taken {
       cancel();
       ours.delete(mine.nonce);
       // A process that was frozen for long may find that another has taken over.
-      if (lossOf(held) === undefined) rmSync(path, { force: true });
+      if (lookAt(held).is === "ours") rmSync(path, { force: true });
     },
   };
 }
 
-/** Why a lock is not its holder's any more; `undefined` = it is. It was written before it was held, so what is not whole is another's. */
-export function lossOf({ path, content }: HeldLock): string | undefined {
+/** It was written before it was held, so what is not whole is another's. That it cannot be read now does not say that it was lost. */
+export function lookAt({ path, content }: HeldLock): Look {
   try {
-    return readFileSync(path, "utf8") === content ? undefined : `another process has taken over ${path}`;
+    if (readFileSync(path, "utf8") === content) return { is: "ours" };
+    return { is: "lost", why: `another process has taken over ${path}` };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" ? `${path} is gone` : `${path} cannot be read: ${message}`;
+    if (code === "ENOENT") return { is: "lost", why: `${path} is gone` };
+    return { is: "unread", why: `${path} cannot be read: ${message}` };
   }
 }
 

@@ -9,6 +9,7 @@ import { bootId } from "../../../src/store/process-identity.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { NODE } from "../../support/node-program.ts";
 import { temporaryFolder } from "../../support/serve.ts";
+import { makeUnreadable } from "../../support/unreadable.ts";
 
 const RACER = join(import.meta.dirname, "lock-racer.ts");
 const RIVALS = 3;
@@ -153,6 +154,23 @@ t.test("[D50] a holder whose lock is another's, or gone, is told once, and leave
     else t.equal(statSync(path).mtimeMs, 1_000, "it is not touched");
     rmSync(path, { force: true });
   }
+});
+
+t.test("[D50] a lock that cannot be read for a while is not lost", async (t) => {
+  const path = join(await temporaryFolder(t), "lock");
+  const clock = new FakeClock();
+  const locked = (await takeLock(path, clock)) as Taken;
+  const heard: string[] = [];
+  locked.onLost((why) => heard.push(why));
+  const readable = makeUnreadable(path);
+  await clock.advance(10_000);
+  readable();
+  const before = statSync(path).mtimeMs;
+  await clock.advance(1_000);
+  t.not(statSync(path).mtimeMs, before, "it is touched again");
+  t.same(heard, []);
+  locked.release();
+  t.notOk(existsSync(path));
 });
 
 t.test("[D50] who has taken over and loses the lock before it was used has not got it", async (t) => {

@@ -7,6 +7,7 @@ import { BELIEF_MS } from "../../../src/store/embedded/lock-file.ts";
 import { madeDataDir } from "../../support/data-dir.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { serve } from "../../support/serve.ts";
+import { makeUnreadable } from "../../support/unreadable.ts";
 import { batchOf, committed, open, rows } from "../fixture.ts";
 
 /** What a process of another container does that takes over. */
@@ -109,4 +110,33 @@ t.test("[D50] a statement that writes nothing is not answered from a folder that
   await sleep(BELIEF_MS + 100);
   await t.rejects(rows(store, "SELECT 1"), /taken over/);
   await store.close();
+});
+
+t.test("[D50] what is written waits while the lock cannot be read, and 5 s at most", async (t) => {
+  const dataDir = await madeDataDir(t);
+  // The main thread does not look: its clock stands still.
+  const store = await open({ dataDir, clock: new FakeClock() });
+  const down = new Promise<Error>((resolve) => store.onDown(resolve));
+  const epochs = await store.claim([1]);
+  const readable = makeUnreadable(join(dataDir, "lock"));
+  await sleep(BELIEF_MS + 100);
+  let done = false;
+  const append = committed(store, batchOf(1, epochs, { 1: "in the end" })).finally(() => {
+    done = true;
+  });
+  await sleep(1_000);
+  t.equal(done, false);
+  readable();
+  await append;
+
+  makeUnreadable(join(dataDir, "lock"));
+  await sleep(BELIEF_MS + 100);
+  const before = contentOf(dataDir);
+  const began = performance.now();
+  await t.rejects(rows(store, "CREATE TABLE more ()"), /lock cannot be read/);
+  t.match(await down, { message: /lock cannot be read: ELOOP/ });
+  const took = performance.now() - began;
+  t.ok(took > 4_900 && took < 10_000, String(took));
+  await store.close();
+  t.same(contentOf(dataDir), before);
 });
