@@ -227,14 +227,14 @@ export class Scatter implements EntityQueries, TrackTails {
       await forget?.(query.id);
       return { records: [], more: false, shards: [] };
     }
-    const open = () => this.#openOf(query);
-    const before = open();
-    const isOpen = (shard: number) => open().has(shard);
+    const before = this.#openOf(query);
+    // Asked for each shard, and again and again: what is wanted of them does not change.
+    const isOpen = (shard: number) => before.has(shard) && this.#options.open().has(shard);
     const said =
       query.is === "then"
         ? { page: cutTail(await tails.at(query, isOpen)) }
         : { during: cutStretches(await tails.during(query, isOpen)) };
-    const after = open();
+    const after = this.#options.open();
     // One that left or came meanwhile was not looked at whole.
     const shards = [...before].filter(([shard, epoch]) => after.get(shard) === epoch);
     return { records: [], more: false, shards, ...said };

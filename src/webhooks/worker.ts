@@ -181,8 +181,10 @@ export class WebhookWorker {
     const limit = 2 * MAX_WEBHOOK_WAITING;
     const waiting = await this.#options.deliveries.waiting(webhook.id, limit);
     const kept = waiting.filter(({ event }) => !this.#forgotten.has(event.subject));
-    const dropped = kept.filter(({ event }) => !test(event));
-    this.#letters.load(kept.filter((letter) => !dropped.includes(letter)));
+    const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
+      test(event) ? "passed" : "dropped",
+    );
+    this.#letters.load(passed);
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
     if (dropped.length === 0) return;

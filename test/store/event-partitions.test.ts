@@ -12,10 +12,7 @@ t.test("[D17] a backup that holds the table of events stops neither a start nor 
   const { url } = await testDatabase(t);
   const options = { dataDir: await temporaryFolder(t), databaseUrl: url };
   await (await open(options)).close();
-  const days = await execute<{ name: string }>(
-    url,
-    "SELECT relname AS name FROM pg_class WHERE relname ~ '^event_\\d+$' ORDER BY 1",
-  );
+  const days = await daysOf(url, "event");
   t.ok(days.length >= 3, "today and two days ahead");
   const tomorrow = days[1]!.name;
   await execute(url, `DROP TABLE ${tomorrow}`);
@@ -52,10 +49,7 @@ t.test("[D17] a default partition that is too large to be looked through stops n
   const { url } = await testDatabase(t);
   const options = { dataDir: await temporaryFolder(t), databaseUrl: url };
   await (await open(options)).close();
-  const days = await execute<{ name: string }>(
-    url,
-    "SELECT relname AS name FROM pg_class WHERE relname ~ '^track_\\d+$' ORDER BY 1",
-  );
+  const days = await daysOf(url, "track");
   const [today, last] = [days.at(-3)!.name, days.at(-1)!.name];
   await execute(url, `DROP TABLE ${today}, ${last}`);
   // Of a node that died in the middle: when its day comes rows would be refused.
@@ -177,3 +171,10 @@ t.test("[D17] [N11] a stop waits for no proof, and the next start forgets it", a
   await (await open(options)).close();
   t.same(await execute(url, CONSTRAINTS), []);
 });
+
+/** The daily partitions of a table, the oldest first. */
+function daysOf(url: string, table: string): Promise<{ name: string }[]> {
+  return execute(url, "SELECT relname AS name FROM pg_class WHERE relname ~ $1 ORDER BY 1", [
+    `^${table}_\\d+$`,
+  ]);
+}
