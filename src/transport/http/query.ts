@@ -51,10 +51,14 @@ export const bbox = z
   .transform((box) => box as [number, number, number, number]);
 
 /** A time, RFC 3339 → Unix ms. */
-export const instant = z
+const instant = z
   .string()
   .transform(parseTime)
   .refine((t) => !Number.isNaN(t), "must be a time as 2026-01-02T03:04:05Z");
+
+/** A parameter that may name an instant. */
+export const moment = (description: string) =>
+  instant.optional().openapi({ type: "string", format: "date-time", description });
 
 /** `from/to`, either of them `..` = without end → Unix ms, ±∞. */
 export const interval = z

@@ -23,9 +23,9 @@ import { problemResponse } from "../problem-response.ts";
 import {
   bbox,
   flatten,
-  instant,
   KNOWN,
   listLimit,
+  moment,
   names,
   numbers,
   numberText,
@@ -46,9 +46,6 @@ const near = z
     ([lon, lat, ...more]) => more.length === 0 && Math.abs(lon) <= 180 && Math.abs(lat) <= 90,
     "must be lon,lat in degrees",
   );
-
-const moment = (description: string) =>
-  instant.optional().openapi({ type: "string", format: "date-time", description });
 
 const NEEDS_DATETIME = { path: ["known"], message: "needs datetime" };
 const NOT_BEFORE = { path: ["known"], message: "must be datetime or later" };

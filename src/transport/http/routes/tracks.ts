@@ -12,7 +12,7 @@ import { GEOJSON, type Link } from "../feature.ts";
 import { NO_STORE } from "../no-store.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId } from "../path-id.ts";
-import { flatten, instant, interval, KNOWN, numberText, wholeText } from "../query.ts";
+import { flatten, interval, KNOWN, moment, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
 import { historyAway, withoutHistory } from "../then.ts";
@@ -37,11 +37,7 @@ const Query = z
       description: "from/to, RFC 3339; .. = without end. Default: all.",
       example: "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
     }),
-    known: instant.optional().openapi({
-      type: "string",
-      format: "date-time",
-      description: `Not before the begin of datetime. ${KNOWN}`,
-    }),
+    known: moment(`Not before the begin of datetime. ${KNOWN}`),
     simplify: numberText(0, MAX_SIMPLIFY_METRES).optional().openapi({
       type: "number",
       description:
