@@ -1,5 +1,4 @@
-// The tests of the event log and of webhooks, in one process.
+// The tests of the folder of this name, in one process.
 import { together } from "./support/together.ts";
 
 await together("events");
-await together("webhooks");

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import t from "tap";
 
 /** As `.taprc` gives each file. */
-const MAX_MS = 180_000;
+const MAX_MS = 300_000;
 
 /**
  * Runs the test files of a folder in this process: to start one for each takes longer than most of them. Each still runs by itself too.
