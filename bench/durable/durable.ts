@@ -11,11 +11,11 @@ const SIZES: Record<Options["size"], IngestSize> = {
   full: {
     // With 8 the node waited for commits a third of the time, and what it takes was not found.
     ...{ entities: 1_000_000, batchSize: 1_000, connections: 32, binaryInFlight: 32 },
-    ...{ warmUpS: 60, saturateS: 60, offerS: 20, openLoopShare: 0.5 },
+    ...{ warmUpS: 60, saturateS: 60, settleS: 30, offerS: 60, openLoopShare: 0.5 },
   },
   small: {
     ...{ entities: 3_000, batchSize: 250, connections: 4, binaryInFlight: 8 },
-    ...{ warmUpS: 0.1, saturateS: 0.4, offerS: 0.4, openLoopShare: 0.5 },
+    ...{ warmUpS: 0.1, saturateS: 0.4, settleS: 0.1, offerS: 0.4, openLoopShare: 0.5 },
   },
 };
 /** Peers have no tracks to fill, so they need no minute to come to rest. */
