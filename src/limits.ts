@@ -117,7 +117,7 @@ export const MAX_ENTITIES = 4_000_000;
 assert.ok(MAX_CHANNELS_BYTES > 2 ** 22 * (4 * 50 + 20 * 10), "a full node has channels for some filters");
 /** What a shard's checkpoint may take at most: it is one statement, and a shard that could not be checkpointed would stop the node at each start. */
 export const MAX_SHARD_BYTES = 56 * 2 ** 20;
-/** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */
+/** Counted for an entity beside its id, attributes, context and timers; the most that its times, motion and duplicate memory of eight sources can take, and a timer. */
 export const ENTITY_BYTES = 2_304;
 
 /** A command's own id: a UUID, or a name that its sender can make again. In UTF-16 units. */

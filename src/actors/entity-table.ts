@@ -13,12 +13,11 @@ import { Tracks } from "../tracks/tracks.ts";
 import { deletionKey } from "./deletion-key.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.ts";
-import type { ArmedTimer } from "./machine/step.ts";
+import { MachineMemory, NOTHING_REMEMBERED } from "./machine-memory.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
 import { Occupancy } from "./occupancy.ts";
 import { Shard } from "./shard.ts";
-import { SlotMap } from "./slot-map.ts";
 
 /** The kind of an entity that no report has named a kind for. */
 export const UNKNOWN_KIND = "unknown";
@@ -40,10 +39,8 @@ export class EntityTable {
   readonly placedAt = this.rows.float64();
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
-  /** Slot → context of the machine; absent = empty. */
-  readonly context = new SlotMap<JsonObject>();
-  /** Slot → armed timers of the machine; absent = none. */
-  readonly timers = new SlotMap<readonly ArmedTimer[]>();
+  /** Contexts and timers. */
+  readonly memory: MachineMemory;
   /** The fences that entities are inside of, or about to enter. */
   readonly occupied: Occupancy;
   /** The ways that are in no row yet. */
@@ -53,6 +50,7 @@ export class EntityTable {
   constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
     this.tracks = new Tracks(staleAfterMs);
+    this.memory = new MachineMemory(picture, this.shards);
     this.occupied = new Occupancy(picture, this.shards, (slot, since) =>
       this.#describedOtherwise(slot, since),
     );
@@ -167,8 +165,7 @@ export class EntityTable {
   }
 
   #forgetRare(slot: number): void {
-    this.context.delete(slot);
-    this.timers.delete(slot);
+    this.memory.forget(slot);
     this.occupied.forget(slot);
   }
 
@@ -203,9 +200,8 @@ export class EntityTable {
   #remove(shard: Shard, slot: number, number: number): void {
     shard.unassign(number);
     this.setAttributes(slot, "");
-    this.setContext(slot, {});
+    this.memory.set(slot, NOTHING_REMEMBERED);
     this.occupied.set(slot, []);
-    this.timers.delete(slot);
     shard.bytes -= ENTITY_BYTES + Buffer.byteLength(this.picture.columns.id[slot]!);
     this.picture.remove(slot, "deleted");
   }
@@ -340,19 +336,6 @@ export class EntityTable {
     return Buffer.byteLength(this.picture.columns.attributes.get(slot) ?? "");
   }
 
-  setContext(slot: number, context: JsonObject): void {
-    const before = this.context.get(slot);
-    const empty = Object.keys(context).length === 0;
-    if (empty && before === undefined) return;
-    const shard = this.shards[this.picture.columns.shard.of(slot)];
-    if (before !== undefined) shard.bytes -= Buffer.byteLength(JSON.stringify(before));
-    if (empty) this.context.delete(slot);
-    else {
-      this.context.set(slot, context);
-      shard.bytes += Buffer.byteLength(JSON.stringify(context));
-    }
-  }
-
   /** JSON text of the attributes after a merge patch. */
   mergedAttributes(slot: number, patch: JsonObject): string {
     const before = slot < 0 ? undefined : this.picture.columns.attributes.get(slot);
@@ -367,15 +350,12 @@ export class EntityTable {
       columns.state.set(slot, state);
       this.picture.touch(slot, FULL);
     }
-    this.setContext(slot, fact.context);
-    if (fact.timers.length === 0) this.timers.delete(slot);
-    else this.timers.set(slot, fact.timers);
+    this.memory.set(slot, fact);
   }
 
   #grow(capacity: number): void {
     this.rows.grow(capacity);
-    this.context.grow(capacity);
-    this.timers.grow(capacity);
+    this.memory.grow(capacity);
     this.occupied.grow(capacity);
   }
 }

@@ -152,8 +152,7 @@ function load(
     columns.flags.set(slot, entity.flags);
     table.setAttributes(slot, entity.attributes);
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
-    if (entity.context !== undefined) table.setContext(slot, entity.context);
-    if (entity.timers.length > 0) table.timers.set(slot, entity.timers);
+    table.memory.set(slot, entity);
     if (entity.occupied.length > 0) table.occupied.set(slot, entity.occupied);
     table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates, isShort);
     table.picture.touch(slot, FULL);

@@ -91,7 +91,7 @@ export function seen(system: ActorSystem, id: string) {
     ...numbersOf(c, slot),
     placedAt: system.table.placedAt.of(slot),
     attributes: c.attributes.get(slot) ?? "{}",
-    timers: system.table.timers.get(slot) ?? [],
+    timers: system.table.memory.get(slot).timers,
     fences: c.fences.get(slot) ?? [],
     occupied: system.table.occupied.get(slot) ?? [],
   };
