@@ -139,8 +139,8 @@ export class BoxView implements View {
     this.#clusterSerial = this.#clusterSum = -1;
   }
 
-  refilter(): void {
-    this.#filters++;
+  refilter(changes: number): void {
+    this.#filters += changes;
     this.#state = "waiting";
     this.#moved = true;
     this.restart();

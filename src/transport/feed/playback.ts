@@ -163,9 +163,8 @@ export class Playback {
   /** Gives it another filter. */
   refilter(lens: Lens): void {
     const { rate } = this.#options;
-    this.#broadcast.leave(this.view);
-    this.#broadcast.join(this.view, this.session, { lens, rate, tolerance: undefined });
-    this.view.refilter();
+    const taken = this.#broadcast.refilter(this.view, { lens, rate, tolerance: undefined });
+    assert.ok(taken, "a picture with one view has a channel for it");
   }
 
   /** Nothing that is under way has an effect any more. */
