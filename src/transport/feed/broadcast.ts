@@ -238,7 +238,8 @@ export class Broadcast {
       return;
     }
     try {
-      audience.channel = this.#channels.open(audience, tick, t, this.#isFillingOver);
+      if (audience.channel?.isFilled !== true)
+        audience.channel = this.#channels.open(audience, tick, t, this.#isFillingOver);
     } catch (error) {
       this.#fail(audience, error);
       return;
