@@ -84,7 +84,7 @@ export class EntityTable {
         this.picture.touch(slot, FULL);
         break;
       case "machine":
-        this.machine.set(slot, interned(this.machines.number(fact.machine)));
+        this.machine.set(slot, this.machines.number(fact.machine));
         break;
       case "occupied":
         this.occupied.become(slot, fact.occupied, fact.since);
@@ -94,7 +94,7 @@ export class EntityTable {
         break;
       case "kind":
         this.#describedOtherwise(slot, fact.since);
-        columns.kind.set(slot, interned(columns.kinds.number(fact.kind)));
+        columns.kind.set(slot, columns.kinds.number(fact.kind));
         this.picture.touch(slot, FULL);
         break;
       default:
@@ -132,7 +132,7 @@ export class EntityTable {
     this.number.set(slot, number);
     this.machine.set(slot, 0);
     this.placedAt.set(slot, Number.NEGATIVE_INFINITY);
-    columns.kind.set(slot, interned(columns.kinds.number(kind)));
+    columns.kind.set(slot, columns.kinds.number(kind));
     columns.epoch.set(slot, shard.epoch);
     return slot;
   }
@@ -264,7 +264,7 @@ export class EntityTable {
   #sourceNumber(slot: number, name: string): number {
     if (name === "") return 0;
     const { sources, source } = this.picture.columns;
-    return sources.name(source.of(slot)) === name ? source.of(slot) : interned(sources.number(name));
+    return sources.name(source.of(slot)) === name ? source.of(slot) : sources.number(name);
   }
 
   /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
@@ -344,7 +344,7 @@ export class EntityTable {
 
   #transition(slot: number, fact: Transitioned): void {
     const { columns } = this.picture;
-    const state = interned(columns.states.number(fact.state));
+    const state = columns.states.number(fact.state);
     if (columns.state.of(slot) !== state) {
       this.#describedOtherwise(slot, fact.since);
       columns.state.set(slot, state);
@@ -358,11 +358,6 @@ export class EntityTable {
     this.memory.grow(capacity);
     this.occupied.grow(capacity);
   }
-}
-
-function interned(number: number): number {
-  assert.ok(number >= 0, "names are refused at the limit before they become facts");
-  return number;
 }
 
 /** Whether a number that may be unknown, NaN, is another one now. */

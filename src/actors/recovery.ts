@@ -136,12 +136,8 @@ function load(
     columns.seq.set(slot, entity.seq);
     columns.liveness.set(slot, entity.liveness);
     columns.state.set(slot, columns.states.number(entity.state));
-    const machine = table.machines.number(entity.machine);
-    assert.ok(machine >= 0, "there are no more machines than states may be kept");
-    table.machine.set(slot, machine);
-    const source = columns.sources.number(entity.source);
-    assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
-    columns.source.set(slot, source);
+    table.machine.set(slot, table.machines.number(entity.machine));
+    columns.source.set(slot, columns.sources.number(entity.source));
     columns.t.set(slot, entity.t);
     table.placedAt.set(slot, entity.placedAt);
     columns.received.set(slot, entity.received);
