@@ -194,6 +194,10 @@ export const MAX_EXPRESSION_LENGTH = 1_024;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;
+/** Characters or elements of what one `+` of CEL makes: twice what attributes, or the context of a machine, hold. */
+export const MAX_JOINED_LENGTH = 16_384;
+/** Characters of a duration in CEL: the longest that says something has 25. */
+export const MAX_DURATION_LENGTH = 32;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;
