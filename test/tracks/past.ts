@@ -150,7 +150,8 @@ export class Past {
     this.t.same(one, record && { ...record, ...version }, `one at ${t - START} ms, as known at ${known}`);
     const way: Segment[] = [];
     let end = -Infinity;
-    for await (const segment of history.of({ id: "a", from: t, to: Infinity, known })) {
+    const { segments } = await history.of({ id: "a", from: t, to: Infinity, known });
+    for await (const segment of segments) {
       this.t.ok(segment.points[0].t >= end, "no overlap");
       end = segment.points.at(-1)!.t;
       way.push(segment);

@@ -75,7 +75,7 @@ class Lone {
   async track(known?: number): Promise<Segment[]> {
     const query = { id: "a", from: -Infinity, to: Infinity, known: known === undefined ? known : at(known) };
     const found: Segment[] = [];
-    for await (const segment of this.history.of(query)) found.push(segment);
+    for await (const segment of (await this.history.of(query)).segments) found.push(segment);
     return found;
   }
 
