@@ -14,12 +14,12 @@ import type { ThenRecord, TrackQuery, TrackStore } from "../../src/tracks/ports.
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS } from "../support/no-history.ts";
 import { fc } from "../support/seeded.ts";
 
 const START = Date.UTC(2026, 0, 1);
 const IDS = ["a", "b", "c", "d", "ö", "\u{1f6a2}", "\uffee", "e5", "e6", "e7"];
 /** Nothing is in rows yet. */
-const NO_ROWS: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
 const NODES = 3;
 
 /** A table with the tracks of those for whom `has` is true: places go eastward by the second, by another step each. */

@@ -6,16 +6,12 @@ import type { Segment, TrackPoint } from "../../src/tracks/segment.ts";
 import { meets, stretchOf } from "../../src/tracks/stretch.ts";
 import type { Playback } from "../../src/transport/feed/protocol.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_TAILS } from "../support/no-history.ts";
 import { start } from "./harness.ts";
 
 export const NOW = Date.UTC(2026, 0, 1, 12);
 export const HOUR_MS = 3_600_000;
 export const at = (ms: number) => new Date(ms).toISOString();
-const NO_TAILS: TrackTails = {
-  at: async () => ({ pages: [], missing: [] }),
-  of: async () => ({ segments: [], missing: [] }),
-  during: async () => ({ pages: [], missing: [] }),
-};
 
 /** Rows as a database would find them. */
 export class Rows implements TrackStore {

@@ -3,10 +3,11 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import t from "tap";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { History } from "../../src/tracks/history.ts";
-import type { TrackStore, TrackTails } from "../../src/tracks/ports.ts";
+import type { TrackStore } from "../../src/tracks/ports.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
 import { tracksRoutes } from "../../src/transport/http/routes/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS, NO_TAILS } from "../support/no-history.ts";
 
 const rows: Segment[] = [0, 1_000].map((first) => ({
   ...{ id: "a", kind: "ship", state: "moving", attributes: "", labels: [], fences: [], recorded: first },
@@ -19,18 +20,13 @@ t.test(
   async (t) => {
     let read = 0;
     const store: TrackStore = {
-      at: async () => [],
+      ...NO_ROWS,
       of: async ({ after }) => {
         read += 1;
         return rows.filter(({ points }) => points[0].t > after);
       },
-      during: async () => [],
     };
-    const tails: TrackTails = {
-      at: async () => ({ pages: [], missing: [] }),
-      of: async () => ({ segments: [], missing: [shardOf("a")] }),
-      during: async () => ({ pages: [], missing: [] }),
-    };
+    const tails = { ...NO_TAILS, of: async () => ({ segments: [], missing: [shardOf("a")] }) };
     const app = new OpenAPIHono();
     tracksRoutes(app, new FakeClock(), new History(store, tails));
     const ask = (query: string) => app.request(`/v1/entities/a/track?${query}`);

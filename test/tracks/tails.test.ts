@@ -9,17 +9,16 @@ import { Picture } from "../../src/picture/picture.ts";
 import { roundDegrees } from "../../src/picture/record.ts";
 import { correct } from "../../src/tracks/correct.ts";
 import { History } from "../../src/tracks/history.ts";
-import type { TrackStore } from "../../src/tracks/ports.ts";
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS } from "../support/no-history.ts";
 import { fc } from "../support/seeded.ts";
 import { PlainTrack } from "./plain-track.ts";
 
 const START = Date.UTC(2026, 0, 1);
 const HOLD_S = 5;
-const NO_ROWS: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
 const at = (second: number) => START + Math.round(second * 1_000);
 const second = (t: number) => (t - START) / 1_000;
 
