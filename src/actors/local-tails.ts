@@ -15,7 +15,7 @@ import type {
   ThenRecord,
   TrackTails,
 } from "../tracks/ports.ts";
-import { held, type Segment, type TrackPoint, wrapLongitude } from "../tracks/segment.ts";
+import { held, type Segment, wrapLongitude } from "../tracks/segment.ts";
 import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
@@ -167,7 +167,7 @@ export class LocalTails {
       !kept.late.has(number) &&
       log.count(number) > 0 &&
       log.last(number) <= from &&
-      !this.#isWhenHoldWas(log.first(number), log.recorded(number), from, to);
+      !(this.#isWhenHoldWas(log.first(number), log.recorded(number), from, to) && log.begunAgain(number));
     const found: Stretch[] = [];
     for (const one of this.#current(shard, number, kept, undefined, isStill)) {
       const { first, open, recorded, points } = one;
@@ -262,16 +262,13 @@ export class LocalTails {
     { t, bbox, known = Infinity }: ThenQuery,
   ): boolean {
     const log = this.#table.tracks.logs[shard.index];
-    const isWhere = ({ lon, lat }: TrackPoint) =>
-      bbox === undefined || isWithin(roundDegrees(wrapLongitude(lon)), lat, bbox);
-    const isWhen = (first: number, recorded: number) =>
-      recorded <= known && this.#isWhenHoldWas(first, recorded, t, t);
-    const isOpen = log.count(number) > 0 && isWhen(log.first(number), log.recorded(number));
-    if (isOpen && isWhere(log.open(number)[0])) return true;
-    return (ended.get(number) ?? []).some(({ first, recorded }) => {
-      const [point] = log.points(first, 1);
-      return isWhen(point.t, recorded) && isWhere(point);
-    });
+    const isAsked = (recorded: number, at?: number): boolean => {
+      const point = recorded <= known ? log.begunAgain(number, at) : undefined;
+      if (point === undefined || !this.#isWhenHoldWas(point.t, recorded, t, t)) return false;
+      return bbox === undefined || isWithin(roundDegrees(wrapLongitude(point.lon)), point.lat, bbox);
+    };
+    if (log.count(number) > 0 && isAsked(log.recorded(number))) return true;
+    return (ended.get(number) ?? []).some(({ first, recorded }) => isAsked(recorded, first));
   }
 
   #idOf(shard: Shard, number: number): string | undefined {

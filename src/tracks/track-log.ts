@@ -36,12 +36,7 @@ import {
   writeEnd,
   writePoint,
 } from "./track-records.ts";
-import { isMostlyUnwanted, wantedOf } from "./wanted.ts";
-
-/** Smaller logs stay as they are. */
-const SMALL_BYTES = 65_536;
-/** Share of a log that can be dropped, before it is. */
-const DROPPED_SHARE = 1 / 8;
+import { DROPPED_SHARE, isMostlyUnwanted, SMALL_BYTES, wantedOf } from "./wanted.ts";
 
 export class TrackLog {
   #out = new ByteWriter(0);
@@ -254,6 +249,11 @@ export class TrackLog {
   /** The last point of an entity that has one. */
   lastPoint(number: number): TrackPoint {
     return this.#reader.point(this.#heads.lastAt(number)).point;
+  }
+
+  /** As of a `RecordReader`. @param at by default the first record of the open segment, which there must be */
+  begunAgain(number: number, at = this.#heads.firstAt(number)): TrackPoint | undefined {
+    return this.#reader.begunAgain(at);
   }
 
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {

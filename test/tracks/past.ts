@@ -68,7 +68,7 @@ export class Past {
 
   /** What has ended becomes rows. */
   write(): void {
-    const log = this.#log;
+    const log = this.tracks;
     for (const closed of log.closed) {
       const segment = segmentOf(log, "a", closed);
       if (segment.points.length > 1) this.rows.set(`${segment.points[0].t} ${segment.recorded}`, segment);
@@ -102,7 +102,7 @@ export class Past {
     this.h = await startSystem({ ...options(this.#stale), store, clock });
   }
 
-  get #log() {
+  get tracks() {
     return this.h.system.table.tracks.logs[shardOf("a")];
   }
 

@@ -1,5 +1,6 @@
 // A hold that is a row already, while what took its place is in memory: it is told no more, for whatever place and state one asks.
 import t from "tap";
+import { LocalTails } from "../../src/actors/local-tails.ts";
 import { at, Past } from "./past.ts";
 
 /** Each asks near every place of a row, and for every state of one, too. */
@@ -59,3 +60,25 @@ t.test("[TR31] one of an entity that is stale so soon that nothing is late befor
   await past.tell(3, { lon: 26 }, 7.5);
   await check(past, [1, 4, 4.9]);
 });
+
+t.test(
+  "[TR31] memory names those alone of which a hold was replaced, and not all that always report late",
+  async (t) => {
+    const past = await Past.begin(t, 60);
+    const named = async (second: number) => {
+      const { table } = past.h.system;
+      const query = { t: at(second), states: ["none is"], limit: 10 };
+      return (await new LocalTails(table, past.h.clock).at(query, () => true)).elsewhere;
+    };
+    for (let second = 0; second <= 160; second += 10)
+      await past.tell(second, { lon: 25 + second / 100 }, second + 30);
+    t.ok(past.tracks.closed.length > 1, "each minute a segment ends");
+    for (let second = 5; second <= 165; second += 10) t.same(await named(second), []);
+    await past.pass(300);
+    past.write();
+    await past.tell(200, { lon: 30 }, 301);
+    t.same(await named(190), ["a"]);
+    await past.crash(true);
+    t.same(await named(190), ["a"], "as it is read again");
+  },
+);
