@@ -58,6 +58,11 @@ export function isoTime(t: number): string {
   return new Date(writableTime(t)).toISOString();
 }
 
+/** Whether an entity that has a place was there at `placedAt`, and not known to be at `t`: no report since had one. */
+export function isPlacedBefore({ flags, placedAt, t }: Columns, slot: number): boolean {
+  return (flags.of(slot) & HAS_PLACE) !== 0 && placedAt.of(slot) !== t.of(slot);
+}
+
 /** Everything about an entity; absent = unknown. The feed's full record, and `properties` in REST. */
 export interface EntityRecord {
   id: string;
