@@ -187,6 +187,7 @@ export class Replica {
     assert.ok(known, `a small record of ${record.id}, which is unknown`);
     const merged: Record<string, unknown> = { ...known, ...record };
     for (const [name, value] of Object.entries(record)) if (value === null) delete merged[name];
+    delete merged.placedAt;
     this.entities.set(record.id, merged as unknown as FullRecord);
   }
 
