@@ -51,7 +51,7 @@ export class PlaybackView extends View {
     return Math.min(played, Math.max(this.#t, this.#link.serverNow()));
   }
 
-  /** Goes to another time, and plays on from there if it was playing. @param t Unix ms; what is later than now is now. @throws {RangeError} if it is no time from 1970 on, and then nothing has changed */
+  /** Goes to another time, and plays on from there if it was playing; back to where it was, with a `problem`, if the server refuses that. @param t Unix ms; what is later than now is now. @throws {RangeError} if it is no time from 1970 on, and then nothing has changed */
   seek(t: number | Date): void {
     this.#become("loading", Math.min(timeOf(t), this.#link.serverNow()), this.#speed);
     this.#ask({ at: isoTime(this.#t) });
@@ -96,8 +96,8 @@ export class PlaybackView extends View {
   }
 
   /** @internal */
-  override refuses({ type }: ErrorMessage): boolean {
-    return !OF_PLAYING.includes(type);
+  override refuses({ type, at }: ErrorMessage): boolean {
+    return at === undefined && !OF_PLAYING.includes(type);
   }
 
   /** @internal */

@@ -41,7 +41,7 @@ export class Subscriptions {
   }
 
   /**
-   * Gives a message to its view. Those of a subscription that is given up are still under way: nobody wants them.
+   * Gives a message to its view. Those of a subscription that is given up are still under way: nobody wants them, and nobody knows whether their time is now.
    * @param observe takes the time of a frame of what is now
    */
   receive(message: ViewMessage, observe: (t: string | undefined) => void): void {
@@ -60,7 +60,7 @@ export class Subscriptions {
       case "snapshot":
       case "delta":
       case "clusters":
-        if (view?.isLive !== false) observe(message.t);
+        if (view?.isLive === true) observe(message.t);
         view?.receiveFrame(message);
         return;
       default:
@@ -80,7 +80,7 @@ export class Subscriptions {
       return hurt === undefined ? error : undefined;
     }
     const view = this.#numbered(head.view);
-    if (view?.isLive !== false) observe(head.t);
+    if (view?.isLive === true) observe(head.t);
     view?.receiveBinary(frame, head);
     return undefined;
   }

@@ -13,7 +13,7 @@ export interface Filter {
    *   unknown: `has(entity.alt)`, `entity.alt == null`; an entity whose unknown number is compared by `<` or `>` is hidden;
    * - `attributes`, a map: `has(entity.attributes.flag) && entity.attributes.flag == 'FI'`; `labels` and `fences`, lists of texts.
    *
-   * Functions are those of CEL without `matches`, and those that make long texts and lists; there is no `now`.
+   * Functions are those of CEL without `matches`, those that make long texts and lists, and time zones; there is no `now`.
    */
   where?: string;
 }

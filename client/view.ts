@@ -196,7 +196,7 @@ export class View extends Emitter<ViewEvents> {
   }
 
   /**
-   * Changes what the view shows of its place. Resolves when it begins to show that; rejects with a `ProblemError` if the server refuses,
+   * Changes what the view shows of its place. Resolves when it begins to show that, until when it goes on as before; rejects with a `ProblemError` if the server refuses,
    * whose `position` is that of a mistake in `where`, and then the view stays as it was. Changes are made one after the other.
    */
   setFilter(change: FilterChange): Promise<void> {

@@ -117,7 +117,7 @@ export const MAX_ENTITIES = 4_000_000;
 assert.ok(MAX_CHANNELS_BYTES > 2 ** 22 * (4 * 50 + 20 * 10), "a full node has channels for some filters");
 /** What a shard's checkpoint may take at most: it is one statement, and a shard that could not be checkpointed would stop the node at each start. */
 export const MAX_SHARD_BYTES = 56 * 2 ** 20;
-/** Counted for an entity beside its id, attributes and context; the most that its times, motion and duplicate memory of eight sources can take. */
+/** Counted for an entity beside its id, attributes, context and timers; the most that its times, motion and duplicate memory of eight sources can take, and a timer. */
 export const ENTITY_BYTES = 2_304;
 
 /** A command's own id: a UUID, or a name that its sender can make again. In UTF-16 units. */
@@ -194,6 +194,10 @@ export const MAX_EXPRESSION_LENGTH = 1_024;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;
+/** Characters or elements of what one `+` of CEL makes: twice what attributes, or the context of a machine, hold. */
+export const MAX_JOINED_LENGTH = 16_384;
+/** Characters of a duration in CEL: the longest that says something has 25. */
+export const MAX_DURATION_LENGTH = 32;
 
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;

@@ -9,6 +9,7 @@ import type { EntityTable } from "./entity-table.ts";
 import type { Occupied } from "./fences/occupied.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { ArmedTimer } from "./machine/step.ts";
+import { NOTHING_REMEMBERED } from "./machine-memory.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
@@ -117,9 +118,8 @@ function writeRare(table: EntityTable, slot: number, out: ByteWriter): void {
   out.string(columns.attributes.get(slot) ?? "");
   const labels = columns.labels.get(slot);
   out.string(labels === undefined ? "" : JSON.stringify(labels));
-  const context = table.context.get(slot);
-  out.string(context === undefined ? "" : JSON.stringify(context));
-  const timers = table.timers.get(slot) ?? [];
+  const { context, timers } = table.memory.get(slot);
+  out.string(context === NOTHING_REMEMBERED.context ? "" : JSON.stringify(context));
   out.reserve(5);
   out.varint(timers.length);
   for (const timer of timers) {
@@ -177,8 +177,8 @@ export interface CheckpointEntity {
   /** JSON text, or empty. */
   attributes: string;
   labels: readonly string[];
-  context: JsonObject | undefined;
-  timers: ArmedTimer[];
+  context: JsonObject;
+  timers: readonly ArmedTimer[];
   occupied: readonly Occupied[];
 }
 
@@ -204,8 +204,7 @@ const NOTHING_KNOWN: CheckpointEntity = {
   accuracy: NaN,
   attributes: "",
   labels: [],
-  context: undefined,
-  timers: [],
+  ...NOTHING_REMEMBERED,
   occupied: [],
 };
 

@@ -73,7 +73,7 @@ export class Commands {
     const { columns } = this.#table.picture;
     if (shard.isBehind) this.#follow(shard, slot, now);
     const isExpired = columns.liveness.of(slot) === EXPIRED;
-    const reaction = isExpired ? undefined : this.#machines.ask(slot, eventOf(command), now);
+    const reaction = isExpired ? undefined : this.#machines.ask(shard, slot, eventOf(command), now);
     const outcome = outcomeOf(reaction);
     const state = reaction?.is === "accepted" ? reaction.state : columns.states.name(columns.state.of(slot));
     this.#record(shard, slot, { id: command.id, at: now, outcome, state });

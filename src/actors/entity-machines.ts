@@ -3,10 +3,12 @@
  * an event, and the entity goes on.
  */
 import assert from "node:assert/strict";
+import { MAX_SHARD_BYTES } from "../limits.ts";
 import { EntityScopeCursor } from "../picture/entity-scope.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Fact } from "./facts.ts";
 import type { MachineCatalogue, Running } from "./machine/catalogue.ts";
+import { MachineActionError } from "./machine/errors.ts";
 import { keep, startBare } from "./machine/migrate.ts";
 import { nameOf, versionOf } from "./machine/reference.ts";
 import { sameTimers } from "./machine/run.ts";
@@ -21,12 +23,10 @@ import {
   step,
   type Transition,
 } from "./machine/step.ts";
+import { NOTHING_REMEMBERED } from "./machine-memory.ts";
 import type { EventFact, JsonObject } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
 import type { Shard } from "./shard.ts";
-
-const NO_CONTEXT = Object.freeze({});
-export const NO_TIMERS = Object.freeze([]) as unknown as MachineState["timers"];
 
 /** What a machine makes of a request. Nothing of it has happened yet. */
 export type Reaction =
@@ -40,7 +40,7 @@ export class EntityMachines {
   readonly #sink: FactSink;
   readonly #catalogue: MachineCatalogue;
   readonly #scope: EntityScopeCursor;
-  readonly #current: MachineState = { state: 0, context: NO_CONTEXT, timers: NO_TIMERS };
+  readonly #current: MachineState = { state: 0, ...NOTHING_REMEMBERED };
 
   constructor(table: EntityTable, sink: FactSink, catalogue: MachineCatalogue) {
     this.#table = table;
@@ -63,24 +63,20 @@ export class EntityMachines {
    * @returns whether it was another machine, or version.
    */
   follow(shard: Shard, slot: number, now: number, since = this.#table.sinceOf(slot, now)): boolean {
-    const { context, machine, machines, picture, timers } = this.#table;
+    const { machine, machines, memory, picture } = this.#table;
     const { columns } = picture;
     const running = this.#runs(slot);
     if (machine.of(slot) === running.number) return false;
     const before = machines.name(machine.of(slot));
     this.#runFromNowOn(shard, slot, running);
     const state = columns.states.name(columns.state.of(slot));
-    const had = {
-      version: versionOf(before),
-      state,
-      context: context.get(slot) ?? NO_CONTEXT,
-      timers: timers.get(slot) ?? NO_TIMERS,
-    };
+    const had = { version: versionOf(before), state, ...memory.get(slot) };
     const isSame = nameOf(before) === nameOf(running.reference);
     // Definitions are read after a shard is claimed, so they are not older than what decided about its entities.
     assert.ok(!isSame || had.version < running.version, "an entity's machine does not become older");
     const kept = isSame ? keep(running, had, now) : undefined;
-    if (kept === undefined) this.#enterInitial(shard, slot, running, now, since);
+    if (kept === undefined || !this.#fits(shard, slot, kept))
+      this.#enterInitial(shard, slot, running, now, since);
     else if (kept.context !== had.context || !sameTimers(kept.timers, had.timers))
       this.#keepState(shard, slot, kept.context, kept.timers);
     return true;
@@ -93,6 +89,7 @@ export class EntityMachines {
     let transition: Transition | undefined;
     try {
       transition = fire(running.machine, current, timer.key, timer.due, this.#scope, now);
+      this.#weigh(shard, slot, transition);
     } catch (error) {
       this.fail(shard, slot, now, error);
       this.#drop(shard, slot, timer);
@@ -105,11 +102,11 @@ export class EntityMachines {
   restore(shard: Shard, slot: number, now: number): void {
     if (this.follow(shard, slot, now)) return;
     const running = this.#runs(slot);
-    const { context, picture, timers } = this.#table;
+    const { memory, picture } = this.#table;
     const { columns } = picture;
-    const armed = timers.get(slot) ?? NO_TIMERS;
+    const { context, timers: armed } = memory.get(slot);
     const state = columns.states.name(columns.state.of(slot));
-    const restored = restore(running.machine, state, context.get(slot) ?? NO_CONTEXT, armed);
+    const restored = restore(running.machine, state, context, armed);
     if (restored === undefined) this.#enterInitial(shard, slot, running, now, this.#table.sinceOf(slot, now));
     else if (restored.timers.length < armed.length) this.#keepTimers(shard, slot, restored.timers);
   }
@@ -122,6 +119,7 @@ export class EntityMachines {
     let transition: Transition | undefined;
     try {
       transition = step(running.machine, current, event, this.#scope, now);
+      this.#weigh(shard, slot, transition);
     } catch (error) {
       this.fail(shard, slot, now, error);
       return true;
@@ -132,13 +130,14 @@ export class EntityMachines {
   }
 
   /** What would come of an event that may be refused. Followed by `become` or `fail`, if by anything. */
-  ask(slot: number, event: MachineEvent, now: number): Reaction {
+  ask(shard: Shard, slot: number, event: MachineEvent, now: number): Reaction {
     const running = this.#runs(slot);
     const { machine } = running;
     const current = this.#enter(slot, running);
     try {
       const taken = request(machine, current, event, this.#scope, now);
       if (taken === undefined) return { is: "refused" };
+      this.#weigh(shard, slot, taken.transition);
       const state = machine.states[taken.transition?.next.state ?? current.state];
       return { is: "accepted", state, transition: taken.transition };
     } catch (error) {
@@ -183,8 +182,9 @@ export class EntityMachines {
     this.#scope.slot = slot;
     const current = this.#current;
     current.state = this.#leaf(running, table.picture.columns.state.of(slot));
-    current.context = table.context.get(slot) ?? NO_CONTEXT;
-    current.timers = table.timers.get(slot) ?? NO_TIMERS;
+    const { context, timers } = table.memory.get(slot);
+    current.context = context;
+    current.timers = timers;
     return current;
   }
 
@@ -204,7 +204,7 @@ export class EntityMachines {
 
   /** A timer whose action throws would be due for ever. */
   #drop(shard: Shard, slot: number, timer: ArmedTimer): void {
-    const armed = this.#table.timers.get(slot) ?? NO_TIMERS;
+    const armed = this.#table.memory.get(slot).timers;
     this.#keepTimers(
       shard,
       slot,
@@ -232,16 +232,34 @@ export class EntityMachines {
   #initial(shard: Shard, slot: number, { machine }: Running, now: number): Transition {
     this.#scope.slot = slot;
     try {
-      return start(machine, this.#scope, now);
+      const transition = start(machine, this.#scope, now);
+      this.#weigh(shard, slot, transition);
+      return transition;
     } catch (error) {
       this.fail(shard, slot, now, error);
-      return startBare(machine, now);
+      const bare = startBare(machine, now);
+      return this.#fits(shard, slot, bare.next)
+        ? bare
+        : { ...bare, next: { ...bare.next, ...NOTHING_REMEMBERED } };
     }
+  }
+
+  /** @throws MachineActionError if there is no room for what the entity would remember. */
+  #weigh(shard: Shard, slot: number, transition: Transition | undefined): void {
+    if (transition === undefined || this.#fits(shard, slot, transition.next)) return;
+    const detail = `there is no room for the context and the timers: the entity's shard holds ${MAX_SHARD_BYTES} bytes at most`;
+    throw new MachineActionError("", detail);
+  }
+
+  /** Whether the shard can still be checkpointed then. What makes it no larger may always be. */
+  #fits(shard: Shard, slot: number, next: MachineState): boolean {
+    const growth = this.#table.memory.growth(slot, next);
+    return growth <= 0 || shard.bytes + growth <= MAX_SHARD_BYTES;
   }
 
   /** Stays in its state with fewer timers. */
   #keepTimers(shard: Shard, slot: number, timers: MachineState["timers"]): void {
-    this.#keepState(shard, slot, this.#table.context.get(slot) ?? NO_CONTEXT, timers);
+    this.#keepState(shard, slot, this.#table.memory.get(slot).context, timers);
   }
 
   #keepState(shard: Shard, slot: number, context: JsonObject, timers: MachineState["timers"]): void {

@@ -13,12 +13,11 @@ import { Tracks } from "../tracks/tracks.ts";
 import { deletionKey } from "./deletion-key.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
 import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.ts";
-import type { ArmedTimer } from "./machine/step.ts";
+import { MachineMemory, NOTHING_REMEMBERED } from "./machine-memory.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
 import { Occupancy } from "./occupancy.ts";
 import { Shard } from "./shard.ts";
-import { SlotMap } from "./slot-map.ts";
 
 /** The kind of an entity that no report has named a kind for. */
 export const UNKNOWN_KIND = "unknown";
@@ -38,10 +37,8 @@ export class EntityTable {
   readonly machine = this.rows.uint16();
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
-  /** Slot → context of the machine; absent = empty. */
-  readonly context = new SlotMap<JsonObject>();
-  /** Slot → armed timers of the machine; absent = none. */
-  readonly timers = new SlotMap<readonly ArmedTimer[]>();
+  /** Contexts and timers. */
+  readonly memory: MachineMemory;
   /** The fences that entities are inside of, or about to enter. */
   readonly occupied: Occupancy;
   /** The ways that are in no row yet. */
@@ -51,6 +48,7 @@ export class EntityTable {
   constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
     this.tracks = new Tracks(staleAfterMs);
+    this.memory = new MachineMemory(picture, this.shards);
     this.occupied = new Occupancy(picture, this.shards, (slot, since) =>
       this.#describedOtherwise(slot, since),
     );
@@ -84,7 +82,7 @@ export class EntityTable {
         this.picture.touch(slot, FULL);
         break;
       case "machine":
-        this.machine.set(slot, interned(this.machines.number(fact.machine)));
+        this.machine.set(slot, this.machines.number(fact.machine));
         break;
       case "occupied":
         this.occupied.become(slot, fact.occupied, fact.since);
@@ -94,7 +92,7 @@ export class EntityTable {
         break;
       case "kind":
         this.#describedOtherwise(slot, fact.since);
-        columns.kind.set(slot, interned(columns.kinds.number(fact.kind)));
+        columns.kind.set(slot, columns.kinds.number(fact.kind));
         this.picture.touch(slot, FULL);
         break;
       default:
@@ -131,7 +129,7 @@ export class EntityTable {
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
     this.number.set(slot, number);
     this.machine.set(slot, 0);
-    columns.kind.set(slot, interned(columns.kinds.number(kind)));
+    columns.kind.set(slot, columns.kinds.number(kind));
     columns.epoch.set(slot, shard.epoch);
     return slot;
   }
@@ -164,8 +162,7 @@ export class EntityTable {
   }
 
   #forgetRare(slot: number): void {
-    this.context.delete(slot);
-    this.timers.delete(slot);
+    this.memory.forget(slot);
     this.occupied.forget(slot);
   }
 
@@ -200,9 +197,8 @@ export class EntityTable {
   #remove(shard: Shard, slot: number, number: number): void {
     shard.unassign(number);
     this.setAttributes(slot, "");
-    this.setContext(slot, {});
+    this.memory.set(slot, NOTHING_REMEMBERED);
     this.occupied.set(slot, []);
-    this.timers.delete(slot);
     shard.bytes -= ENTITY_BYTES + Buffer.byteLength(this.picture.columns.id[slot]!);
     this.picture.remove(slot, "deleted");
   }
@@ -265,7 +261,7 @@ export class EntityTable {
   #sourceNumber(slot: number, name: string): number {
     if (name === "") return 0;
     const { sources, source } = this.picture.columns;
-    return sources.name(source.of(slot)) === name ? source.of(slot) : interned(sources.number(name));
+    return sources.name(source.of(slot)) === name ? source.of(slot) : sources.number(name);
   }
 
   /** A report with a place replaces the motion as a whole: speed and course belong to the fix. */
@@ -336,19 +332,6 @@ export class EntityTable {
     return Buffer.byteLength(this.picture.columns.attributes.get(slot) ?? "");
   }
 
-  setContext(slot: number, context: JsonObject): void {
-    const before = this.context.get(slot);
-    const empty = Object.keys(context).length === 0;
-    if (empty && before === undefined) return;
-    const shard = this.shards[this.picture.columns.shard.of(slot)];
-    if (before !== undefined) shard.bytes -= Buffer.byteLength(JSON.stringify(before));
-    if (empty) this.context.delete(slot);
-    else {
-      this.context.set(slot, context);
-      shard.bytes += Buffer.byteLength(JSON.stringify(context));
-    }
-  }
-
   /** JSON text of the attributes after a merge patch. */
   mergedAttributes(slot: number, patch: JsonObject): string {
     const before = slot < 0 ? undefined : this.picture.columns.attributes.get(slot);
@@ -357,28 +340,20 @@ export class EntityTable {
 
   #transition(slot: number, fact: Transitioned): void {
     const { columns } = this.picture;
-    const state = interned(columns.states.number(fact.state));
+    const state = columns.states.number(fact.state);
     if (columns.state.of(slot) !== state) {
       this.#describedOtherwise(slot, fact.since);
       columns.state.set(slot, state);
       this.picture.touch(slot, FULL);
     }
-    this.setContext(slot, fact.context);
-    if (fact.timers.length === 0) this.timers.delete(slot);
-    else this.timers.set(slot, fact.timers);
+    this.memory.set(slot, fact);
   }
 
   #grow(capacity: number): void {
     this.rows.grow(capacity);
-    this.context.grow(capacity);
-    this.timers.grow(capacity);
+    this.memory.grow(capacity);
     this.occupied.grow(capacity);
   }
-}
-
-function interned(number: number): number {
-  assert.ok(number >= 0, "names are refused at the limit before they become facts");
-  return number;
 }
 
 /** Whether a number that may be unknown, NaN, is another one now. */

@@ -7,7 +7,7 @@ import { Commands } from "./commands.ts";
 import { Deletions } from "./deletions.ts";
 import { reportHash } from "./duplicate-memory.ts";
 import { EntityFences } from "./entity-fences.ts";
-import { EntityMachines, NO_TIMERS } from "./entity-machines.ts";
+import { EntityMachines } from "./entity-machines.ts";
 import { type EntityTable, hasPlace, UNKNOWN_KIND } from "./entity-table.ts";
 import { emptyReported } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
@@ -196,7 +196,7 @@ export class Actors {
     }
     if (shard.isBehind) this.#follow(shard, slot, now);
     for (let firings = 0; firings < MAX_FIRINGS; firings++) {
-      const timer = earliest(this.table.timers.get(slot));
+      const timer = earliest(this.table.memory.get(slot).timers);
       const silence = this.#silenceDue(slot);
       const dwell = this.#fences.due(slot);
       const first = Math.min(silence, dwell, timer?.due ?? Infinity);
@@ -300,14 +300,14 @@ export class Actors {
   }
 
   #arm(slot: number): void {
-    const timer = earliest(this.table.timers.get(slot));
+    const timer = earliest(this.table.memory.get(slot).timers);
     const dwell = this.#fences.due(slot);
     this.#wheel.arm(slot, Math.min(this.#silenceDue(slot), dwell, timer?.due ?? Infinity));
   }
 }
 
-function earliest(timers: MachineState["timers"] | undefined): MachineState["timers"][number] | undefined {
+function earliest(timers: MachineState["timers"]): MachineState["timers"][number] | undefined {
   let first: MachineState["timers"][number] | undefined;
-  for (const timer of timers ?? NO_TIMERS) if (first === undefined || timer.due < first.due) first = timer;
+  for (const timer of timers) if (first === undefined || timer.due < first.due) first = timer;
   return first;
 }

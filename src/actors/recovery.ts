@@ -136,12 +136,8 @@ function load(
     columns.seq.set(slot, entity.seq);
     columns.liveness.set(slot, entity.liveness);
     columns.state.set(slot, columns.states.number(entity.state));
-    const machine = table.machines.number(entity.machine);
-    assert.ok(machine >= 0, "there are no more machines than states may be kept");
-    table.machine.set(slot, machine);
-    const source = columns.sources.number(entity.source);
-    assert.ok(source >= 0, "a checkpoint holds no more sources than its writer could");
-    columns.source.set(slot, source);
+    table.machine.set(slot, table.machines.number(entity.machine));
+    columns.source.set(slot, columns.sources.number(entity.source));
     columns.t.set(slot, entity.t);
     columns.received.set(slot, entity.received);
     columns.setMotion(slot, entity);
@@ -152,8 +148,7 @@ function load(
     columns.flags.set(slot, entity.flags);
     table.setAttributes(slot, entity.attributes);
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
-    if (entity.context !== undefined) table.setContext(slot, entity.context);
-    if (entity.timers.length > 0) table.timers.set(slot, entity.timers);
+    table.memory.set(slot, entity);
     if (entity.occupied.length > 0) table.occupied.set(slot, entity.occupied);
     table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates, isShort);
     table.picture.touch(slot, FULL);

@@ -1,6 +1,6 @@
 /** Why a report is not taken: limits of the node, of its shards and of its clock. Asked before anything is decided. */
 import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_ENTITIES, MAX_SHARD_BYTES } from "../limits.ts";
-import type { Columns } from "../picture/columns.ts";
+import { type Columns, MAX_KINDS, MAX_SOURCES } from "../picture/columns.ts";
 import type { Interner } from "../picture/interner.ts";
 import { type EntityTable, UNKNOWN_KIND } from "./entity-table.ts";
 import type { Refusal, Report } from "./messages.ts";
@@ -17,11 +17,11 @@ export function refuse(table: EntityTable, shard: Shard, report: Report, slot: n
       detail: `this node holds ${MAX_ENTITIES} entities and takes no more`,
     };
   }
-  if (isFull(columns.kinds, report.kind ?? UNKNOWN_KIND) && takesKind(columns, slot)) {
-    return { type: "too-many-kinds", detail: `there are ${columns.kinds.limit} kinds already` };
+  if (isFull(columns.kinds, MAX_KINDS, report.kind ?? UNKNOWN_KIND) && takesKind(columns, slot)) {
+    return { type: "too-many-kinds", detail: `there are ${columns.kinds.size - 1} kinds already` };
   }
-  if (report.source !== undefined && isFull(columns.sources, report.source)) {
-    return { type: "too-many-kinds", detail: `there are ${columns.sources.limit} sources already` };
+  if (report.source !== undefined && isFull(columns.sources, MAX_SOURCES, report.source)) {
+    return { type: "too-many-kinds", detail: `there are ${columns.sources.size - 1} sources already` };
   }
   if (table.tracks.isFull(shard.index)) {
     const detail = "more of the shard's tracks waits to be written than it may hold; try again later";
@@ -55,8 +55,8 @@ export function takesKind({ kinds, kind }: Columns, slot: number): boolean {
 }
 
 /** Whether a name is new and there is no room for it. A name gets its number from the fact that holds it, not from a look at a report. */
-function isFull(names: Interner, name: string): boolean {
-  return names.size >= names.limit && names.find(name) < 0;
+function isFull(names: Interner, limit: number, name: string): boolean {
+  return names.size >= limit && names.find(name) < 0;
 }
 
 export function refuseSkew(report: Report, now: number): Refusal {

@@ -315,8 +315,9 @@ export class ClusterRouter implements Ingest {
     if (!this.#lanes.isBlocked(shard)) return;
     const known = this.#options.routing.place(shard);
     if (known.is === "nowhere") return;
-    if (!this.#lanes.mayOpen(shard, known.epoch, this.#options.clock.monotonic())) return;
-    const number = known.is === "here" ? HERE : this.#places.numberOf(known.node);
+    const isHere = known.is === "here";
+    if (!this.#lanes.mayOpen(shard, known.epoch, isHere, this.#options.clock.monotonic())) return;
+    const number = isHere ? HERE : this.#places.numberOf(known.node);
     if (number === undefined) return;
     this.#lanes.open(shard, number, known.epoch);
     if (this.#lanes.isWaiting(shard)) this.#release.add(shard);

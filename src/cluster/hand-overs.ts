@@ -34,10 +34,10 @@ export class HandOvers {
     return portionOf(shards, this.#options.host);
   }
 
-  /** Hands over shards, portion by portion, as long as that is wanted. */
+  /** Hands over shards, portion by portion, as long as that is wanted and none is given up. */
   async all(shards: readonly number[], wanted: () => boolean): Promise<void> {
     let left = shards;
-    while (left.length > 0 && wanted()) {
+    while (left.length > 0 && wanted() && this.#now >= this.notBefore) {
       const next = this.portion(left);
       left = left.slice(next.length);
       await this.some(next);

@@ -11,7 +11,6 @@ import { EXPIRED } from "../actors/messages.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS, SLICE_MS } from "../limits.ts";
 import { HAS_PLACE } from "../picture/columns.ts";
-import { coverDifference, NOTHING } from "../picture/cover.ts";
 import { FULL } from "../picture/picture.ts";
 import { BUCKET_KEYS } from "../picture/spatial-index.ts";
 import { decodeInterest, isInside } from "./interest.ts";
@@ -167,12 +166,15 @@ export class MirrorSource {
     this.#drain(now + SLICE_MS);
     const streaming = [...this.#subscribers.values()].filter(({ state }) => state === "streaming");
     const end = clock.monotonic() + SLICE_MS;
-    for (const subscriber of streaming) {
-      if (!subscriber.hasBacklog) continue;
+    const behind = streaming.filter(({ hasBacklog }) => hasBacklog);
+    for (const [i, subscriber] of behind.entries()) {
+      if (i > 0 && clock.monotonic() >= end) break;
       this.#workOff(subscriber, end);
-      // The others come first in the next rounds.
-      this.#subscribers.delete(subscriber.node);
-      this.#subscribers.set(subscriber.node, subscriber);
+    }
+    // Whoever came first comes last in the next rounds; the others move up.
+    if (behind.length > 1) {
+      this.#subscribers.delete(behind[0].node);
+      this.#subscribers.set(behind[0].node, behind[0]);
     }
     for (const subscriber of streaming) this.#send(subscriber, now);
   }
@@ -256,29 +258,29 @@ export class MirrorSource {
       const slot = picture.find(ids.pop()!);
       if (slot >= 0) this.#look(slot, 0, one);
     }
-    const { backlog } = subscriber;
-    for (let i = 0; i < backlog.length; i += 2) {
-      const high = backlog[i + 1];
-      for (let low = backlog[i]; low <= high; ) {
-        const from = picture.index.nextOccupied(low, high);
-        if (from > high) break;
-        const to = Math.min(high, from - (from % BUCKET_KEYS) + BUCKET_KEYS - 1);
-        const cut = picture.index.some(from, to, (slot) => {
-          if (isOver()) return true;
-          this.#look(slot, 0, one);
-          return false;
-        });
-        if (cut) {
-          // What was looked at in this bucket is looked at once more, and found to be told.
-          subscriber.backlog = coverDifference(backlog, Uint32Array.of(0, from - 1).subarray(0, from && 2));
-          return;
-        }
-        low = to + 1;
+    const { index } = picture;
+    do {
+      for (let slot = this.#goOn(subscriber); slot >= 0; slot = index.after(slot)) {
+        subscriber.next = slot;
+        if (isOver()) return;
+        this.#look(slot, 0, one);
       }
-    }
-    subscriber.backlog = NOTHING;
+      subscriber.next = -1;
+    } while (subscriber.begin(index));
     // What moved meanwhile from where it was still to be looked for to where it had been looked for is in the queue.
     subscriber.completeAt = this.#queue.put;
+  }
+
+  /**
+   * Where the last round stopped in a bucket. What came into it since is before that, and in the queue; if it is the slot itself that left, the
+   * bucket is begun anew, and what was looked at is found to be told.
+   */
+  #goOn({ bucket, next }: MirrorSubscriber): number {
+    const { columns, index } = this.#options.table.picture;
+    if (next < 0) return next;
+    const key = columns.key.of(next);
+    const stays = (columns.flags.of(next) & HAS_PLACE) !== 0 && key - (key % BUCKET_KEYS) === bucket;
+    return stays ? next : index.first(bucket);
   }
 
   /** Sends a subscriber its share, or a heartbeat, or nothing. */

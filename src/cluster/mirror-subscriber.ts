@@ -4,10 +4,11 @@
  * - `broken`: nothing is known of what that node holds, and nothing is sent. So it begins, and so it is again when a frame went nowhere. The
  *   next message from there starts a new stream.
  * - `streaming`: the `held` bits are what that node has once all frames have come. What is still to be looked at because the interest or the
- *   stream is new waits as a cover and as ids (`backlog`), and is worked off in slices.
+ *   stream is new waits as a cover and as ids (`backlog`), and is worked off in slices, bucket by bucket of the index.
  */
 import { SHARDS } from "../limits.ts";
 import { type Cover, coverDifference, coverUnion, NOTHING } from "../picture/cover.ts";
+import { BUCKET_KEYS, type SpatialIndex } from "../picture/spatial-index.ts";
 import { type Interest, NO_INTEREST } from "./interest.ts";
 
 export class MirrorSubscriber {
@@ -34,6 +35,10 @@ export class MirrorSubscriber {
   completeAt = 0;
   backlog: Cover = NOTHING;
   backlogIds: string[] = [];
+  /** The lowest key of the bucket that is worked off now. It is in the backlog no more. */
+  bucket = 0;
+  /** The slot there that is to be looked at next; −1 = none. */
+  next = -1;
   #held = new Uint32Array(0);
 
   constructor(node: string, now: number) {
@@ -42,7 +47,7 @@ export class MirrorSubscriber {
   }
 
   get hasBacklog(): boolean {
-    return this.backlog.length > 0 || this.backlogIds.length > 0;
+    return this.backlog.length > 0 || this.backlogIds.length > 0 || this.next >= 0;
   }
 
   /** Starts from nothing: all of the interest is to be sent. */
@@ -51,8 +56,9 @@ export class MirrorSubscriber {
     this.stream = stream;
     this.n = 0;
     this.#held.fill(0);
-    this.backlog = this.interest.cover;
+    this.backlog = this.interest.cover.slice();
     this.backlogIds = [...this.interest.ids];
+    this.next = -1;
     this.#allIncomplete();
   }
 
@@ -75,6 +81,27 @@ export class MirrorSubscriber {
     for (const id of ids) if (!interest.ids.has(id)) this.backlogIds.push(id);
     for (const id of interest.ids) if (!ids.has(id)) this.backlogIds.push(id);
     this.#allIncomplete();
+  }
+
+  /** Takes the next bucket that is not empty out of the backlog. @returns whether there is one. */
+  begin(index: SpatialIndex): boolean {
+    let { backlog } = this;
+    while (backlog.length > 0) {
+      const key = index.nextOccupied(backlog[0], backlog[1]);
+      if (key > backlog[1]) {
+        backlog = backlog.subarray(2);
+        continue;
+      }
+      this.bucket = key - (key % BUCKET_KEYS);
+      this.next = index.first(key);
+      const end = this.bucket + BUCKET_KEYS;
+      while (backlog.length > 0 && backlog[1] < end) backlog = backlog.subarray(2);
+      if (backlog.length > 0 && backlog[0] < end) backlog[0] = end;
+      this.backlog = backlog;
+      return true;
+    }
+    this.backlog = NOTHING;
+    return false;
   }
 
   #allIncomplete(): void {

@@ -6,7 +6,8 @@
  * - blocked: something of it came back, or its place changed, or nobody is known to have it. Nothing of it is sent. It opens when nothing of
  *   it is under way any more and it is somewhere under a newer epoch. If nothing of it waits either, the same epoch will do: then nothing
  *   can be overtaken. It will do too if what came back was refused as moved long enough ago: the owner decides nothing under an epoch that
- *   it has given up, so that it can only refuse again.
+ *   it has given up, so that it can only refuse again. And it will do in this node if nothing came back: the hand-over was given up, and what
+ *   waits did so for it.
  *
  * So all reports of a shard that are under way are in one place, under one epoch.
  */
@@ -44,11 +45,12 @@ export class ShardLanes {
     this.blocked += 1;
   }
 
-  /** @param now monotonic ms. @returns whether what is at `place` under `epoch` may have its reports now. */
-  mayOpen(shard: number, epoch: number, now: number): boolean {
+  /** @param isHere it is open in this node. @param now monotonic ms. @returns whether who has it open under `epoch` may have its reports now. */
+  mayOpen(shard: number, epoch: number, isHere: boolean, now: number): boolean {
     if (this.#blocked[shard] === 0 || this.underWay[shard] > 0) return false;
-    if (epoch > this.epoch[shard]) return true;
-    return epoch === this.epoch[shard] && (!this.isWaiting(shard) || now >= this.doubtUntil[shard]);
+    if (epoch !== this.epoch[shard]) return epoch > this.epoch[shard];
+    const doubtUntil = this.doubtUntil[shard];
+    return !this.isWaiting(shard) || now >= doubtUntil || (isHere && doubtUntil === Infinity);
   }
 
   open(shard: number, place: number, epoch: number): void {

@@ -1,6 +1,7 @@
 /** Which events a reader wants. */
 import type { JsonObject } from "../actors/messages.ts";
-import { baseEnvironment, isTrue, parseFilter } from "../picture/cel.ts";
+import { isTrue, parseFilter, typedEnvironment } from "../picture/cel.ts";
+import { celValue } from "../picture/cel-value.ts";
 import { cursorText } from "./cursor.ts";
 import type { LoggedEvent } from "./ports.ts";
 
@@ -16,6 +17,9 @@ export type EventTest = (event: LoggedEvent) => boolean;
 /** An event as expressions see it; CEL knows the type by the class. */
 class EventScope {
   event: LoggedEvent | undefined;
+  /** Of which the data was looked at last. */
+  #read: LoggedEvent | undefined;
+  #data: JsonObject = {};
   get id(): string {
     return cursorText(this.event!.cursor);
   }
@@ -30,24 +34,31 @@ class EventScope {
     return this.event!.time;
   }
   get data(): JsonObject {
-    return this.event!.data;
+    // An expression may name it often.
+    if (this.#read !== this.event) {
+      this.#read = this.event;
+      this.#data = celValue(this.event!.data);
+    }
+    return this.#data;
   }
 }
 
 const FIELDS = { id: "string", type: "string", subject: "string", time: "double", data: "map" };
-const environment = baseEnvironment()
-  .registerType("Event", { ctor: EventScope as never, fields: FIELDS })
-  .registerVariable("event", "Event");
+const environment = typedEnvironment("Event", EventScope, FIELDS).registerVariable("event", "Event");
 
-/** An event for which `where` fails, as it lacks what that asks for, does not pass. @throws ExpressionError if `where` is no expression that gives a bool */
-export function eventTest({ types, where }: EventFilter): EventTest {
+/**
+ * An event for which `where` fails, as it lacks what that asks for, does not pass.
+ * @param isStored it was let in once.
+ * @throws ExpressionError if `where` is no expression that gives a bool
+ */
+export function eventTest({ types, where }: EventFilter, isStored = false): EventTest {
   const wanted = types && new Set(types);
-  const holds = where === undefined ? undefined : whereTest(where);
+  const holds = where === undefined ? undefined : whereTest(where, isStored);
   return (event) => (wanted?.has(event.type) ?? true) && (holds?.(event) ?? true);
 }
 
-function whereTest(where: string): EventTest {
-  const parsed = parseFilter(environment, where, "event");
+function whereTest(where: string, isStored: boolean): EventTest {
+  const parsed = parseFilter(environment, where, "event", isStored);
   const scope = new EventScope();
   const variables = { event: scope };
   return (event) => {

@@ -4,9 +4,14 @@
 import { Interner } from "./interner.ts";
 import { Rows } from "./rows.ts";
 
+/**
+ * A node that knows so many kinds, or sources, takes no report with a new one. It may come to know more: those of shards that it takes over, and of
+ * what its viewers look at elsewhere.
+ */
 export const MAX_KINDS = 4_096;
-export const MAX_STATES = 65_535;
 export const MAX_SOURCES = 1_048_576;
+/** A column has 16 bits for them. All that ever were are counted in one place, the store (`MAX_MACHINE_STATES_KEPT`), so that no node knows more. */
+export const MAX_STATES = 65_535;
 
 /** Bits of `flags`. */
 export const HAS_PLACE = 1;
@@ -31,9 +36,9 @@ export class Columns {
 
   /** `undefined` = the slot is free. */
   readonly id: (string | undefined)[] = [];
-  readonly kinds = new Interner(MAX_KINDS);
+  readonly kinds = new Interner();
   readonly states = new Interner(MAX_STATES);
-  readonly sources = new Interner(MAX_SOURCES);
+  readonly sources = new Interner();
 
   readonly lon = this.rows.float64();
   readonly lat = this.rows.float64();
@@ -48,7 +53,8 @@ export class Columns {
   readonly course = this.rows.float32();
   readonly heading = this.rows.float32();
   readonly accuracy = this.rows.float32();
-  readonly kind = this.rows.uint16();
+  /** With 16 bits a row was as long, and the kinds of 17 nodes too many for the one that is left. */
+  readonly kind = this.rows.uint32();
   readonly state = this.rows.uint16();
   readonly source = this.rows.uint32();
   readonly liveness = this.rows.uint8();

@@ -1,5 +1,6 @@
 import type { EntityScope } from "../actors/machine/scope.ts";
-import { type Json, type JsonObject, LIVENESS, type Liveness } from "../actors/messages.ts";
+import { type JsonObject, LIVENESS, type Liveness } from "../actors/messages.ts";
+import { celValue } from "./cel-value.ts";
 import type { Picture } from "./picture.ts";
 import { isKnown, roundAlt, roundDirection, roundMotion, writableTime } from "./record.ts";
 
@@ -63,7 +64,7 @@ export class EntityScopeCursor implements EntityScope {
     if (text === undefined) return {};
     // An expression may name them often, in a loop too.
     if (text !== this.#parsedText) {
-      this.#parsed = JSON.parse(text) as { [key: string]: Json };
+      this.#parsed = celValue(JSON.parse(text) as JsonObject);
       this.#parsedText = text;
     }
     return this.#parsed;

@@ -1,20 +1,25 @@
+import assert from "node:assert/strict";
+
+/** A `Map` holds no more. */
+const MAX_NAMES = 2 ** 24;
+
 /** Numbers for strings that repeat (kinds, states, sources): 0 is always the empty string, "none". */
 export class Interner {
-  readonly limit: number;
+  readonly #limit: number;
   readonly #names: string[] = [""];
   readonly #numbers = new Map<string, number>([["", 0]]);
 
-  /** @param limit how many distinct strings it may hold, the empty one included. */
-  constructor(limit: number) {
-    this.limit = limit;
+  /** @param limit how many distinct strings there can be, the empty one included. */
+  constructor(limit = MAX_NAMES) {
+    this.#limit = limit;
   }
 
-  /** The number of `name`, given now if it is new; −1 when the limit is reached. */
+  /** The number of `name`, given now if it is new. */
   number(name: string): number {
     const known = this.#numbers.get(name);
     if (known !== undefined) return known;
-    if (this.#names.length >= this.limit) return -1;
     const next = this.#names.length;
+    assert.ok(next < this.#limit, "there is a number for each name");
     this.#names.push(name);
     this.#numbers.set(name, next);
     return next;

@@ -98,6 +98,19 @@ export class SpatialIndex {
     return false;
   }
 
+  /** The first slot in the bucket of a key, −1 if there is none. What comes to the bucket comes before it. */
+  first(key: number): number {
+    const bucket = key >>> BUCKET_SHIFT;
+    if ((this.#occupied[bucket >>> 5] & (1 << (bucket & 31))) === 0) return -1;
+    return this.#heads[bucket >>> PAGE_SHIFT][bucket & PAGE_MASK];
+  }
+
+  /** The slot after one that is in the index, in the same bucket; −1 = it is the last. */
+  after(slot: number): number {
+    const next = this.#next[slot];
+    return next === NONE ? -1 : next;
+  }
+
   /** The lowest key from `low` to `high` that may be in use: its bucket is occupied. `high` + 1 if there is none. */
   nextOccupied(low: number, high: number): number {
     const last = high >>> BUCKET_SHIFT;

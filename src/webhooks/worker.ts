@@ -85,7 +85,7 @@ export class WebhookWorker {
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#cursor = held.cursor;
-    this.#test = eventTest(held.webhook);
+    this.#test = eventTest(held.webhook, true);
     this.#endpoint = new Endpoint(options, held.pausedUntil);
     this.#arrival = new Arrival(options.clock);
     this.#follower = options.tail.follow(held.cursor);
@@ -108,7 +108,7 @@ export class WebhookWorker {
 
   /** The lease is renewed, and this is how it is configured now. */
   renewed(held: Held, leaseEnd: number): void {
-    if (held.webhook.where !== this.#held.webhook.where) this.#test = eventTest(held.webhook);
+    if (held.webhook.where !== this.#held.webhook.where) this.#test = eventTest(held.webhook, true);
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#arrival.poke();

@@ -4,7 +4,7 @@ import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { ENTITY_BYTES, MAX_ATTRIBUTES_BYTES, MAX_NAME_LENGTH, MAX_UNIT_BYTES } from "../../src/limits.ts";
-import { HAS_PLACE, IMPLAUSIBLE } from "../../src/picture/columns.ts";
+import { HAS_PLACE, IMPLAUSIBLE, MAX_KINDS } from "../../src/picture/columns.ts";
 import { report, seen, startSystem, stop, submit } from "../support/actor-system.ts";
 
 t.test("[E1] the newest by time wins, the older is remembered and changes nothing", async (t) => {
@@ -116,7 +116,7 @@ t.test("[E8] a kind counts when it is set, not when it is ignored or its report 
     accepted: 0,
   });
   t.same([kinds.find("ignored"), kinds.find("refused"), sources.find("refused")], [-1, -1, -1]);
-  while (kinds.size < kinds.limit) kinds.number(`kind ${kinds.size}`);
+  while (kinds.size < MAX_KINDS) kinds.number(`kind ${kinds.size}`);
   t.match(
     await submit(
       h,

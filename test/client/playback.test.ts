@@ -91,6 +91,33 @@ t.test("[K38] seek, play and pause count at once, and what was on its way before
   connection.close();
 });
 
+t.test("[K48] a refused seek goes back to what the server shows, and refuses nothing else", async (t) => {
+  const { last, view, connection } = opened({ speed: 0 });
+  const reply = (filters: number) => ({ op: "view", view: "v1", cover: [[0, 0, 45, 45]], filters });
+  const refusal = (at: number) => ({
+    ...{ op: "error", type: "urn:muster:problem:bad-request", title: "", status: 400, detail: "no" },
+    ...{ view: "v1", at: iso(at) },
+  });
+  last().receive(told(0, "loading", 0, 0), reply(0), snapshot(0), told(0, "paused", 0, 0));
+  const problems: string[] = [];
+  view.on("problem", ({ message }) => problems.push(message));
+  const where = "entity.speed > 1.0";
+  const change = view.setFilter({ where });
+  view.seek(NOW);
+  view.seek(THEN + 60_000);
+  last().receive(refusal(NOW));
+  t.equal(problems.length, 1, "it is told");
+  t.equal(view.filter.where, where, "and is no refusal of a filter");
+  last().receive(told(60_000, "paused", 0, 2));
+  t.same([view.time, view.playback], [THEN + 60_000, "paused"]);
+  last().receive(reply(1), { ...snapshot(60_000), n: 2 });
+  await change;
+  view.seek(NOW);
+  last().receive(refusal(NOW), told(60_000, "paused", 0, 3));
+  t.same([view.time, view.playback], [THEN + 60_000, "paused"]);
+  connection.close();
+});
+
 t.test("[K39] after a reconnect it goes on from the time at which it was", async (t) => {
   const { last, clock, view, connection } = opened({ speed: 60 });
   last().receive(told(0, "loading", 60, 0), snapshot(0), told(0, "playing", 60, 0));

@@ -5,8 +5,8 @@ import { connect } from "../../client/connection.ts";
 import type { Entity } from "../../client/replica.ts";
 import { ServerClock } from "../../client/server-clock.ts";
 import { reckon } from "../../src/picture/dead-reckoning.ts";
-import { FRAME_DELTA } from "../../src/transport/feed/layout.ts";
-import { TOLERANCES } from "../../src/transport/feed/protocol.ts";
+import { FRAME_DELTA, FRAME_SNAPSHOT } from "../../src/transport/feed/layout.ts";
+import { PROTOCOL_BINARY, PROTOCOL_JSON, TOLERANCES } from "../../src/transport/feed/protocol.ts";
 import { encodeFrame } from "../feed/binary-frames.ts";
 import { fc } from "../support/seeded.ts";
 import { full, ManualClock, script } from "./scripted.ts";
@@ -122,12 +122,29 @@ t.test("[K28] frames in both protocols and heartbeats tell the server's time", a
   clock.advance(100);
   last().receive(heartbeat(300));
   t.equal(connection.serverNow(), START + 300);
-  const head = { type: FRAME_DELTA, first: false, last: false, view: 8, n: 2, tick: 1, lag: 0 };
+  const head = { type: FRAME_DELTA, first: false, last: false, view: 9, n: 3, tick: 1, lag: 0 };
   last().receive(encodeFrame({ head: { ...head, t: START + 400 } }));
   t.equal(connection.serverNow(), START + 400);
   clock.advance(1_000);
   t.equal(Math.round(connection.serverNow()), START + 1_400, "it goes on by itself");
   connection.close();
+});
+
+t.test("[K28, K37] late frames of a playback that is closed say nothing of the server's clock", async (t) => {
+  for (const protocol of [PROTOCOL_JSON, PROTOCOL_BINARY]) {
+    const { last, clock, options } = script();
+    const connection = connect("ws://node", options);
+    last().open(protocol);
+    const view = connection.view({ bbox: [0, 0, 1, 1], at: START });
+    last().receive({ op: "view", view: "v1", number: 9, cover: [], filters: 0 });
+    view.close();
+    const head = { type: FRAME_SNAPSHOT, first: true, last: true, view: 9, n: 1, tick: 1, lag: 0, t: START };
+    last().receive(protocol === PROTOCOL_JSON ? snapshot(1, 0) : encodeFrame({ head }));
+    t.equal(connection.serverNow(), clock.unix(), protocol);
+    last().receive(heartbeat(50));
+    t.equal(connection.serverNow(), START + 50);
+    connection.close();
+  }
 });
 
 t.test("[K29] a view is as of its last frame or heartbeat, with the lag that it told", async (t) => {

@@ -197,6 +197,38 @@ t.test("[L13] a shard that is being handed over gets nothing new", async (t) => 
   t.same(answer.result, accepted(2));
 });
 
+t.test("[L50] what waited for a hand-over that was given up goes on in its order", async (t) => {
+  const cluster = start({ [A]: SELF, [B]: SELF });
+  cluster.owner(SELF).commitDelay = () => 3_000;
+  const answers = [submit(cluster, [report(B, 1)])];
+  const epochs = new Map([A, B].map((shard) => [shard, 1]));
+  cluster.routing.vacant(epochs);
+  answers.push(submit(cluster, [report(A, 2)]), submit(cluster, [report(B, 3)]));
+  await cluster.clock.advance(2_000);
+  cluster.routing.opened(epochs);
+  answers.push(submit(cluster, [report(A, 4)]));
+  await cluster.clock.advance(1);
+  t.same(sent(cluster, SELF).flat(), [1, 1, 2, 1, 4, 1], "at once, if nothing is under way");
+  await cluster.clock.advance(1_000);
+  t.same(sent(cluster, SELF).at(-1), [3, 1]);
+  await cluster.clock.advance(3_000);
+  for (const { result } of answers) t.same(result, accepted(1));
+});
+
+t.test("[L50] what this node refused itself meanwhile is tried again after a while", async (t) => {
+  const cluster = start({ [A]: SELF });
+  cluster.authority.owner.set(A, "b");
+  const answer = submit(cluster, [report(A, 1)]);
+  cluster.routing.vacant(new Map([[A, 1]]));
+  await cluster.clock.advance(10);
+  cluster.routing.opened(new Map([[A, 1]]));
+  await cluster.clock.advance(CLUSTER_DOUBT_MS - 100);
+  t.same(sent(cluster, SELF), [[1, 1]]);
+  cluster.authority.owner.set(A, SELF);
+  await cluster.clock.advance(100 + CLUSTER_SWEEP_MS);
+  t.same(answer.result, accepted(1));
+});
+
 t.test("[L13] what is under way on a link is withdrawn when its shard moves", async (t) => {
   const cluster = start({ [A]: "b", [B]: "b" });
   cluster.owner("b").commitDelay = () => 1_000;

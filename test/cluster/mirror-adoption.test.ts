@@ -117,8 +117,7 @@ t.test("[U10] of a shard that is given away, what viewers look at stays", async 
   cluster.report(owner, far, [100, 0]);
   cluster.commit(SHARD);
   const slot = owner.picture.find(A);
-  owner.table.setContext(slot, { a: 1 });
-  owner.table.timers.set(slot, [{ key: "x", due: 1 }]);
+  owner.table.memory.set(slot, { context: { a: 1 }, timers: [{ key: "x", due: 1 }] });
   const gone: number[] = [];
   const number = owner.table.number.of(slot);
   owner.source.closed(SHARD);
@@ -128,10 +127,7 @@ t.test("[U10] of a shard that is given away, what viewers look at stays", async 
   t.equal(owner.picture.find(A), slot);
   t.equal(owner.picture.columns.flags.of(slot) & MIRROR, MIRROR);
   t.equal(owner.picture.find(far), -1);
-  t.same(
-    [owner.table.context.get(slot) !== undefined, owner.table.timers.get(slot) !== undefined],
-    [false, false],
-  );
+  t.same(owner.table.memory.get(slot), { context: {}, timers: [] });
   t.match(owner.table.shards[SHARD], { status: "closed", bytes: 0, nextNumber: 0 });
   t.equal(owner.table.duplicates.has(slot, 0, 0, 0, -1, false), false);
   await cluster.claim("viewer", SHARD);

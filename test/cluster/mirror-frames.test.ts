@@ -16,9 +16,11 @@ import { MirrorQueue } from "../../src/cluster/mirror-queue.ts";
 import { MirrorSource } from "../../src/cluster/mirror-source.ts";
 import { MirrorTable } from "../../src/cluster/mirror-table.ts";
 import { Mirrors } from "../../src/cluster/mirrors.ts";
+import { MAX_KINDS, MAX_SOURCES } from "../../src/picture/columns.ts";
 import { EVERYWHERE, NOTHING } from "../../src/picture/cover.ts";
 import { FULL, MOTION, Picture } from "../../src/picture/picture.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { numbersOf } from "../support/numbers-of.ts";
 import { fc } from "../support/seeded.ts";
 import { A, B } from "./mirror-pair.ts";
 
@@ -63,7 +65,7 @@ function alone(maxEntities?: number) {
     const slot = picture.find(id);
     return slot < 0 ? undefined : [picture.columns.epoch.of(slot), picture.columns.seq.of(slot)];
   };
-  return { clock, picture, mirrors, told, silences, frame, full, motion, shown, interest };
+  return { clock, source, picture, mirrors, told, silences, frame, full, motion, shown, interest };
 }
 
 t.test("[U7] motion of what this stream has not told asks for a new stream", async (t) => {
@@ -242,6 +244,20 @@ t.test("[U13] without room further mirrors are left out, and tried again", async
   t.ok(told.some(([, type]) => type === "resync"));
   picture.remove(picture.find(A), "left");
   t.equal(new MirrorTable(picture).size, 0);
+});
+
+t.test("[E30] what another node owns is shown, however many kinds and sources this one knows", async (t) => {
+  const { mirrors, frame, full, motion, shown, source, picture } = alone();
+  const { kinds, sources } = picture.columns;
+  while (kinds.size < MAX_KINDS) kinds.number(`kind ${kinds.size}`);
+  while (sources.size < MAX_SOURCES) sources.number(`source ${sources.size}`);
+  const slot = source.add(A, shardOf(A));
+  source.columns.kind.set(slot, source.columns.kinds.number("new"));
+  source.columns.source.set(slot, source.columns.sources.number("other"));
+  mirrors.receive(frame({ n: 1 }, full(A, 4, 1, 1)));
+  mirrors.receive(frame({ n: 2 }, motion(A, 4, 1, 2)));
+  t.same(shown(A), [1, 2]);
+  t.match(numbersOf(picture.columns, picture.find(A)), { kind: "new", source: "other" });
 });
 
 t.test("[U6] the queue gives each slot once, oldest first, however it grows", async (t) => {

@@ -1,13 +1,12 @@
 // How many channels there may be, and what happens when there are no more.
 import t from "tap";
 import { CLUSTER_TICKS } from "../../src/limits.ts";
-import { Channel, FILL_SLOTS } from "../../src/picture/channel.ts";
+import { Channel } from "../../src/picture/channel.ts";
 import { channelBytes } from "../../src/picture/channels.ts";
 import { everything } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import type { Subscribe } from "../../src/transport/feed/protocol.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { add, HERE, start, THERE, WORLD } from "./harness.ts";
+import { add, HERE, start, THERE } from "./harness.ts";
 
 const SHIPS = "entity.kind == 'ship'";
 
@@ -139,41 +138,4 @@ t.test("[F46] a channel takes the bytes that it is counted with", async (t) => {
     const counted = channelBytes({ tolerance }, capacity);
     t.ok(Math.abs(bytes / counted - 1) < 0.01, `${bytes} bytes are made, ${counted} counted`);
   }
-});
-
-/** Of a machine on which each look at the clock is 30 ms after the one before. */
-class SlowClock extends FakeClock {
-  override monotonic(): number {
-    this.pass(30);
-    return super.monotonic();
-  }
-}
-
-t.test("[P25] views of a channel that is not filled wait, others do not", async (t) => {
-  const { client, feed, picture } = start({ clock: new SlowClock() });
-  const slot = add(picture, "moves");
-  for (let i = 1; i < 3 * FILL_SLOTS; i++) add(picture, `e${i}`, THERE[0], THERE[1]);
-  client.subscribe("all", HERE);
-  for (let tick = 0; tick < 3; tick++) feed.tick();
-  t.equal(client.replicas.get("all")!.entities.size, 1);
-  client.subscribe("held", WORLD, { where: SHIPS, tolerance: "10m" });
-  const framesOf = (view: string) =>
-    client.received.filter((message) => "view" in message && "n" in message && message.view === view).length;
-  const told: [all: number, held: number][] = [];
-  for (let tick = 0; tick < 3; tick++) {
-    const before = framesOf("all");
-    picture.place(slot, 10.05, 50.06 + tick / 100);
-    feed.tick();
-    told.push([framesOf("all") - before, framesOf("held")]);
-  }
-  t.same(
-    told.map(([all, held]) => [all, held > 0]),
-    [
-      [1, false],
-      [1, false],
-      [1, true],
-    ],
-  );
-  for (let tick = 0; tick < 9; tick++) feed.tick();
-  t.equal(client.replicas.get("held")!.entities.size, 3 * FILL_SLOTS);
 });

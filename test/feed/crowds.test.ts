@@ -1,5 +1,5 @@
 import t from "tap";
-import { DEFAULT_VIEW_ENTITIES } from "../../src/limits.ts";
+import { CLUSTER_TICKS, DEFAULT_VIEW_ENTITIES } from "../../src/limits.ts";
 import type { Picture } from "../../src/picture/picture.ts";
 import { type Bbox, PROTOCOL_BINARY } from "../../src/transport/feed/protocol.ts";
 import { add, start, TestClient, THERE, WORLD } from "./harness.ts";
@@ -104,4 +104,19 @@ t.test("[F33] clusters are few, small, and told only when they changed", async (
   }
   const count = told().filter((message) => message.op === "clusters" && message.view === "v").length;
   t.ok(count >= 5 && count <= 6, `${count} in five seconds`);
+});
+
+t.test("[F33] clusters that changed are told, whatever their numbers add up to", async (t) => {
+  const { client, feed, picture } = start();
+  const column = 360 / 65_536;
+  const row = 180 / 65_536;
+  const [lon, lat] = [2_000.5 * column, 2_000.5 * row];
+  const slots = [add(picture, "a", lon, lat), add(picture, "b", lon, lat)];
+  const replica = client.subscribe("v", WORLD, { max: 1 });
+  for (let i = 0; i < 2 * CLUSTER_TICKS; i++) feed.tick();
+  t.same(replica.clusters, [[10.9891, 5.4945, 2]]);
+  // The mean goes by 5,356 and −2,884 parts of 10⁻⁴°, of which 7 and 13 times are 0.
+  picture.place(slots[0], lon + 195 * column, lat - 210 * row);
+  for (let i = 0; i < 2 * CLUSTER_TICKS; i++) feed.tick();
+  t.same(replica.clusters, [[11.5247, 5.2061, 2]]);
 });

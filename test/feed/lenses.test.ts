@@ -137,6 +137,7 @@ t.test("[F26] what is no filter is refused with position and reason, and changes
     `entity.labels.all(x, x != 'a')${" && entity.labels.all(x, x != 'b')".repeat(8)}`,
     `[${"'a', ".repeat(150)}'b'].all(x, x != 'c')`,
     "(entity.attributes.l + entity.attributes.l).all(x, x != 1)",
+    "timestamp(int(entity.t) / 1000).getHours('Asia/Tokyo') > 8",
   ];
   const table: [where: string, position: number, detail: RegExp][] = [
     ["entity.kind == ", 15, /EOF/],
@@ -160,6 +161,25 @@ t.test("[F26] what is no filter is refused with position and reason, and changes
   }
   t.equal(feed.stats.views, 0);
   t.equal(client.socket.closedWith, undefined);
+});
+
+t.test("[F60] what is compared without a known type is refused, and the views stay", async (t) => {
+  const { client, feed, picture } = start();
+  add(picture, "ship");
+  client.subscribe("v", HERE, { where: "entity.?alt.orValue(0) < 5 || entity.?speed.orValue(0) < 5" });
+  feed.tick();
+  for (const where of [
+    "entity.speed.value() < 5",
+    "entity.attributes.?x.value() + 1 == 4",
+    "{}.x == [][0]",
+    "5 >= optional.none().value()",
+  ]) {
+    client.send({ op: "update", view: "v", where });
+    t.match(client.last("error"), { type: /bad-expression$/, detail: /type is not known/, view: "v" }, where);
+  }
+  feed.tick();
+  t.equal(client.socket.closedWith, undefined);
+  t.equal(feed.stats.views, 1);
 });
 
 t.test("[F27] filters that mean the same share a channel, those that few have need none", async (t) => {

@@ -114,10 +114,12 @@ const ticks: FeedMutant[] = [
   {
     name: "a subscribe is applied at once",
     file: BROADCAST,
-    from: "    this.#seats.set(view, { spec, audience });\n",
-    to: `    this.#seats.set(view, { spec, audience });
-    if (audience.channel !== undefined && session.takesFrame() && !session.views.has(view.name)) {
+    from: "    this.#seats.set(view, seat);\n",
+    to: `    this.#seats.set(view, seat);
+    const { audience } = seat.next!;
+    if (audience.channel !== undefined && session.takesFrame()) {
       const time = { tick: 0, t: Math.floor(this.#clock.now()), lag: 0 };
+      this.#letIn(view);
       view.turn(turnOf(audience, audience.channel, undefined, time, CLUSTER_TICKS));
       view.grow(turnOf(audience, audience.channel, undefined, time, CLUSTER_TICKS));
     }
@@ -127,15 +129,12 @@ const ticks: FeedMutant[] = [
     name: "views take their turn before channels know what changed",
     file: BROADCAST,
     from: `    this.#channels.merge();
-    for (const audience of this.#audiences.values()) {
-      if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time, atOnce);
-    }
+    // Who comes is let in before anybody is served: what it is sent in this tick has its new filter.
+    for (const audience of this.#audiences.values()) this.#open(audience, time);
+    for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
 `,
-    to: `    for (const audience of this.#audiences.values()) {
-      if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time, atOnce);
-    }
+    to: `    for (const audience of this.#audiences.values()) this.#open(audience, time);
+    for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#channels.merge();
 `,
   },

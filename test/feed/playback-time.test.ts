@@ -65,6 +65,31 @@ t.test("[PB4] whoever plays within 2 s of now has reached the present, and stays
   }
 });
 
+t.test("[PB14] a refused time is answered as one that is taken, and what is shown told again", async (t) => {
+  const { client, run, told } = setUp(new Rows(segments(1, 60_000)));
+  client.open("v", { bbox: HERE, at: HALF_AN_HOUR_AGO, speed: 0 });
+  await run(3);
+  t.match(told().at(-1), { t: HALF_AN_HOUR_AGO, state: "paused", updates: 0 });
+  const future = at(NOW + HOUR_MS);
+  client.send({ op: "update", view: "v", at: future });
+  t.match(client.last("error"), { type: /bad-request$/, view: "v", at: future });
+  await run(1);
+  t.match(told().at(-1), { t: HALF_AN_HOUR_AGO, state: "paused", speed: 0, updates: 1 });
+  client.send({ op: "update", view: "v", where: "entity.", speed: 5 });
+  t.match(client.last("error"), { type: /bad-expression$/, at: undefined });
+  await run(1);
+  t.match(told().at(-1), { t: HALF_AN_HOUR_AGO, state: "paused", speed: 0, updates: 2 });
+  const { length } = told();
+  client.send({ op: "update", view: "v", where: "entity." });
+  await run(1);
+  t.equal(told().length, length, "what asks for no time is none of it");
+  client.send({ op: "update", view: "v", at: at(NOW - HOUR_MS / 4) });
+  await run(1);
+  t.match(told().at(-1), { t: at(NOW - HOUR_MS / 4), updates: 3 });
+  client.send({ op: "subscribe", view: "w", bbox: HERE, at: future });
+  t.match(client.last("error"), { view: "w", at: future });
+});
+
 t.test("[PB4] what took long to read is not the present", async (t) => {
   const rows = new Rows(segments(3, 60_000));
   const { client, clock, run } = setUp(rows);

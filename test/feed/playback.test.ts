@@ -1,6 +1,7 @@
 // Playback views on a history in memory: what is refused, what is too much, and what is read.
 import t from "tap";
 import { MAX_PLAYBACKS_PER_CONNECTION } from "../../src/limits.ts";
+import { MAX_KINDS } from "../../src/picture/columns.ts";
 import { HERE, start, THERE, WORLD } from "./harness.ts";
 import { at, HOUR_MS, NOW, Rows, segments, setUp } from "./played-rows.ts";
 
@@ -40,6 +41,15 @@ t.test("[PB7] more than `max` are clusters, as in a live view", async (t) => {
     replica.clusters.reduce((sum, [, , count]) => sum + count, 0),
     30,
   );
+});
+
+t.test("[E30] history is played, however many kinds it has", async (t) => {
+  const kinds = Array.from({ length: MAX_KINDS + 10 }, (_, i) => `kind ${i}`);
+  const ways = segments(kinds.length, HOUR_MS / 2).map((segment, i) => ({ ...segment, kind: kinds[i] }));
+  const { client, run } = setUp(new Rows(ways));
+  const replica = client.open("v", { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 0, max: 100_000 });
+  await run(5);
+  t.same(new Set(Array.from(replica.entities.values(), ({ kind }) => kind)), new Set(kinds));
 });
 
 t.test("[PB8] what is no playback is refused, and changes nothing", async (t) => {

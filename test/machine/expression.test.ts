@@ -5,6 +5,7 @@ import { MachineActionError } from "../../src/actors/machine/errors.ts";
 import { MAX_CONTEXT_BYTES, MAX_EMITTED } from "../../src/actors/machine/limits.ts";
 import { type MachineState, start, step } from "../../src/actors/machine/step.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
+import { celValue } from "../../src/picture/cel-value.ts";
 import { entity } from "./entity.ts";
 
 const machineOf = (json: object): Machine => compileMachine(parseMachine({ id: "m", ...json }));
@@ -220,4 +221,42 @@ t.test("[M16] the entity may be one object that points elsewhere at each call", 
   t.equal(nameOf(machine, step(machine, next, { type: "go" }, flyweight, 0)?.next), "b");
   slot = 1;
   t.equal(step(machine, next, { type: "go" }, flyweight, 0), undefined);
+});
+
+t.test("[M30] a member named `constructor` is read and kept as any other", async (t) => {
+  const data = { flag: "FI", constructor: "X", below: { n: 1, constructor: { n: 2 } } };
+  for (const guard of [
+    "event.data.flag == 'FI' && event.data.constructor == 'X'",
+    "event.data.below.n == 1 && has(event.data.below.constructor)",
+    "event.constructor == 'Y' && event.type == 'go'",
+    "entity.attributes.flag == 'FI' && context.kept.below.constructor.n == 2",
+  ])
+    t.ok(holds(guard, { data, constructor: "Y" }, { attributes: celValue(data) }, { kept: data }), guard);
+  const machine = computing("event.data", { constructor: "Z" });
+  const first = step(machine, start(machine, entity(), 0).next, { type: "go", data }, entity(), 0)!.next;
+  // As text: tap too knows objects by that member.
+  t.equal(JSON.stringify(first.context), JSON.stringify({ constructor: "Z", k: data }));
+  const again = computing("context");
+  const { next } = start(again, entity(), 0);
+  const copied = step(again, { ...next, context: data }, { type: "go" }, entity(), 0)!.next;
+  t.equal(JSON.stringify(copied.context), JSON.stringify({ ...data, k: data }));
+});
+
+t.test("[M31] what costs too much fails: a guard does not hold, an action throws", async (t) => {
+  const digits = `${"1".repeat(40)}s`;
+  t.ok(holds("duration(event.eta) > duration('1s')", { eta: "1m" }));
+  t.notOk(holds("duration(event.eta) > duration('1s')", { eta: digits }));
+  t.notOk(holds("size(event.s + event.s + event.s) > 0", { s: "a".repeat(6_000) }));
+  const waiting = computing("[duration(event.eta)].size()");
+  // Without the text: it was looked at before the library, which tells it, searched through it.
+  t.throws(() => step(waiting, start(waiting, entity(), 0).next, { type: "go", eta: "11" }, entity(), 0), {
+    message: /failed: Invalid duration string$/,
+  });
+  const adding = computing("size(event.l + event.l + event.l)");
+  const { next } = start(adding, entity(), 0);
+  t.throws(
+    () => step(adding, next, { type: "go", l: Array(6_000).fill(1) }, entity(), 0),
+    MachineActionError,
+  );
+  t.throws(() => computing("event.x.value() + 1"), { code: "bad-expression", message: /type is not known/ });
 });

@@ -143,3 +143,21 @@ t.test("[F57] what is no member is refused, and told what there is", async (t) =
     t.throws(() => lensOf(new Picture(), { where }), { message: "entity.t is a number, in Unix ms" }, where);
   t.throws(() => lensOf(new Picture(), { where: "has(entity)" }), { message: /^has\(\) invalid argument/ });
 });
+
+t.test("[F61] an attribute named `constructor` hides nothing", async (t) => {
+  const picture = new Picture();
+  const nested = { a: [{ x: 1, constructor: null }], constructor: { name: "Y" } };
+  const attributes = { flag: "FI", constructor: "X", nested };
+  picture.columns.attributes.set(picture.add("a", 0), JSON.stringify(attributes));
+  for (const where of [
+    "entity.attributes.flag == 'FI'",
+    "entity.attributes.constructor == 'X' && entity.attributes['constructor'] != 'Y'",
+    "has(entity.attributes.flag) && has(entity.attributes.constructor) && !has(entity.attributes.toString)",
+    "'flag' in entity.attributes && 'constructor' in entity.attributes && !('x' in entity.attributes)",
+    "entity.attributes.?flag.orValue('') == 'FI' && entity.attributes.?none.orValue('') == ''",
+    "size(entity.attributes) == 3 && entity.attributes.exists(name, name == 'constructor')",
+    "entity.attributes.nested.a[0].x == 1 && entity.attributes.nested.a[0].constructor == null",
+    "has(entity.attributes.nested.a) && entity.attributes.nested.constructor == {'name': 'Y'}",
+  ])
+    t.ok(lensOf(picture, { where }).test(0), where);
+});

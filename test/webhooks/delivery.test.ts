@@ -66,6 +66,21 @@ t.test(
   },
 );
 
+t.test("[EV62] a webhook goes on with a filter that would be refused now", async (t) => {
+  const receiver = await Receiver.start(t);
+  const rig = await deliveryRig(t);
+  const inTokyo = "timestamp(int(event.time) / 1000).getFullYear('Asia/Tokyo') > 2000";
+  const id = await rig.hook(receiver.url, { where: inTokyo });
+  rig.node();
+  await rig.writer.write(["a", "b"]);
+  await until(() => receiver.taken.length === 2);
+  await rig.store.webhooks.change(id, { where: `${inTokyo} && event.subject != 'a'` });
+  await until(async () => {
+    await rig.writer.write(["a", "c"]);
+    return receiver.received.at(-1)!.event.subject === "c";
+  });
+});
+
 t.test(
   "[EV22] while an event of a subject fails its later ones wait, others go on, and all come in order",
   async (t) => {

@@ -4,6 +4,7 @@
  * There is one set of variables, bound again for each evaluation: a step is synchronous, and the hot path (a report that
  * changes nothing) must not allocate. The library still makes one small object an evaluation; simple conditions do without it.
  */
+import { celValue } from "../../picture/cel-value.ts";
 import type { Json, JsonObject, Liveness } from "../messages.ts";
 
 /** An event that a machine receives: `report`, `stale`, … with whatever fields its sender gives. A plain object. */
@@ -88,21 +89,46 @@ export class EntityView implements EntityScope {
   }
 }
 
-export interface Variables {
-  event: MachineEvent;
-  readonly entity: EntityView;
-  context: JsonObject;
-  /** Unix ms. */
-  now: number;
+/** JSON that is made readable for CEL when an expression asks for it, once: most never do. */
+class Readable<T extends JsonObject> {
+  source: T;
+  #read: T | undefined;
+  #value: T;
+
+  constructor(source: T) {
+    this.source = source;
+    this.#value = source;
+  }
+
+  get value(): T {
+    if (this.#read !== this.source) {
+      this.#read = this.source;
+      this.#value = celValue(this.source);
+    }
+    return this.#value;
+  }
 }
 
+const boundEvent = new Readable<MachineEvent>({ type: "" });
+const boundContext = new Readable<JsonObject>({});
+
 /** The variables of the evaluation under way. */
-export const variables: Variables = { event: { type: "" }, entity: new EntityView(), context: {}, now: 0 };
+export const variables = {
+  entity: new EntityView(),
+  /** Unix ms. */
+  now: 0,
+  get event() {
+    return boundEvent.value;
+  },
+  get context() {
+    return boundContext.value;
+  },
+};
 
 /** Points the variables at what the next evaluations are about. */
 export function bind(event: MachineEvent, entity: EntityScope, context: JsonObject, now: number): void {
-  variables.event = event;
+  boundEvent.source = event;
   variables.entity.source = entity;
-  variables.context = context;
+  boundContext.source = context;
   variables.now = now;
 }

@@ -35,9 +35,10 @@ export function asJson(value: unknown, depth = 0): Json | undefined {
     return list;
   }
   const prototype = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) {
+  const isMap = value instanceof Map;
+  if (isMap || prototype === Object.prototype || prototype === null) {
     const object: JsonObject = {};
-    for (const [key, item] of Object.entries(value)) {
+    for (const [key, item] of isMap ? (value as Map<string, unknown>) : Object.entries(value)) {
       const json = asJson(item, depth + 1);
       if (json === undefined || key === "__proto__" || !isStorable(key)) return undefined;
       object[key] = json;

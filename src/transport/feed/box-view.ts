@@ -139,8 +139,8 @@ export class BoxView implements View {
     this.#clusterSerial = this.#clusterSum = -1;
   }
 
-  refilter(): void {
-    this.#filters++;
+  refilter(changes: number): void {
+    this.#filters += changes;
     this.#state = "waiting";
     this.#moved = true;
     this.restart();
@@ -343,7 +343,7 @@ export class BoxView implements View {
     let sum = 0;
     let cells = 0;
     clusters.forEach(level, this.#target, (lon, lat, count) => {
-      sum = (Math.imul(sum, 31) + count + Math.round(lon * 1e4) * 7 + Math.round(lat * 1e4) * 13) >>> 0;
+      sum = mixed(mixed(mixed(sum, count), Math.round(lon * 1e4)), Math.round(lat * 1e4));
       cells++;
     });
     if (sum === this.#clusterSum) return;
@@ -353,4 +353,10 @@ export class BoxView implements View {
     );
     this.#sink.sendFrame(frame, cells);
   }
+}
+
+/** A checksum, and one number more. Each is mixed by itself: of what is added up, changes of two can cancel each other. */
+function mixed(sum: number, number: number): number {
+  const product = Math.imul(sum ^ number, 0x01000193);
+  return (product ^ (product >>> 15)) >>> 0;
 }

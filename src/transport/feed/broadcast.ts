@@ -3,6 +3,9 @@
  * due publishes, and its views take their turn; then snapshots grow while there is room.
  *
  * A filter that few views have gets no channel: its views are with those of everything, and filter for themselves.
+ *
+ * A channel is filled bit by bit. Who is to have it *comes* to it meanwhile, and is served where it was before, if it was
+ * anywhere: so what a view shows is never older than its client is told.
  */
 import type { Clock } from "../../clock.ts";
 import {
@@ -37,14 +40,28 @@ export interface FeedLog {
 interface Audience extends ChannelSpec {
   readonly key: string;
   readonly views: Map<View, Session>;
+  /** Those that it will have when its channel is filled. */
+  readonly coming: Map<View, Session>;
   channel: Channel | undefined;
   clusters: Clusters | undefined;
 }
 
-/** Where a view is, and what it asked for. */
-interface Seat {
+/** Where a view is served, or will be, and what it asked for. */
+interface Place {
   readonly spec: ChannelSpec;
-  audience: Audience;
+  readonly audience: Audience;
+  /** If it filters for itself: the key of the channel that it would have. */
+  readonly privateKey: string | undefined;
+}
+
+interface Seat {
+  readonly session: Session;
+  /** None before the first channel that it comes to is filled. */
+  place: Place | undefined;
+  /** Where it comes to. */
+  next: Place | undefined;
+  /** Changes of its filter that are in force from then on. */
+  refilters: number;
 }
 
 /** A view that had to leave. */
@@ -120,21 +137,42 @@ export class Broadcast {
 
   /** Lets a view take part from the next base tick on. False if there is no room for the channel it needs. */
   join(view: View, session: Session, spec: ChannelSpec): boolean {
+    const seat: Seat = { session, place: undefined, next: undefined, refilters: 0 };
+    if (!this.#plan(view, seat, spec)) return false;
+    this.#seats.set(view, seat);
+    return true;
+  }
+
+  /** Gives a view another filter, from when there is a channel for it. False if there is no room for one, and then nothing has changed. */
+  refilter(view: View, spec: ChannelSpec): boolean {
+    const seat = this.#seats.get(view)!;
+    if (!this.#plan(view, seat, spec)) return false;
+    seat.refilters++;
+    return true;
+  }
+
+  #plan(view: View, seat: Seat, spec: ChannelSpec): boolean {
     const key = channelKey(spec);
     const privates = this.#private.get(key) ?? 0;
+    const own = [seat.place, seat.next].filter((place) => place?.privateKey === key).length;
     // A tolerance is the channel's to apply, and it must know the filter: a change of what passes breaks a hold.
     const isPrivate =
       spec.lens !== everything &&
       spec.tolerance === undefined &&
-      privates < this.#privateViews &&
+      privates - own < this.#privateViews &&
       !this.#audiences.has(key);
     const audience = this.#audience(isPrivate ? { ...spec, lens: everything } : spec);
     if (audience === undefined) return false;
-    view.filter = isPrivate ? spec.lens : undefined;
     if (isPrivate) this.#private.set(key, privates + 1);
-    audience.views.set(view, session);
-    this.#seats.set(view, { spec, audience });
+    this.#comeTo(view, seat, { spec, audience, privateKey: isPrivate ? key : undefined });
     return true;
+  }
+
+  #comeTo(view: View, seat: Seat, next: Place): void {
+    seat.next?.audience.coming.delete(view);
+    this.#giveUp(seat.next);
+    seat.next = next;
+    next.audience.coming.set(view, seat.session);
   }
 
   #audience(spec: ChannelSpec): Audience | undefined {
@@ -143,7 +181,14 @@ export class Broadcast {
     if (audience === undefined) {
       const { capacity } = this.#picture.columns;
       if (!hasRoom(spec, this.#audiences.values(), capacity, this.#channelLimits)) return undefined;
-      audience = { ...spec, key, views: new Map(), channel: undefined, clusters: undefined };
+      audience = {
+        ...spec,
+        key,
+        views: new Map(),
+        coming: new Map(),
+        channel: undefined,
+        clusters: undefined,
+      };
       this.#audiences.set(key, audience);
     }
     return audience;
@@ -154,12 +199,18 @@ export class Broadcast {
     const seat = this.#seats.get(view);
     if (seat === undefined) return;
     this.#seats.delete(view);
-    seat.audience.views.delete(view);
-    if (view.filter === undefined) return;
-    const key = channelKey(seat.spec);
-    const privates = this.#private.get(key)! - 1;
-    if (privates === 0) this.#private.delete(key);
-    else this.#private.set(key, privates);
+    seat.place?.audience.views.delete(view);
+    seat.next?.audience.coming.delete(view);
+    this.#giveUp(seat.place);
+    this.#giveUp(seat.next);
+  }
+
+  /** Counts a place no more, if the view filters for itself there. */
+  #giveUp(place: Place | undefined): void {
+    if (place?.privateKey === undefined) return;
+    const privates = this.#private.get(place.privateKey)! - 1;
+    if (privates === 0) this.#private.delete(place.privateKey);
+    else this.#private.set(place.privateKey, privates);
   }
 
   /**
@@ -172,35 +223,70 @@ export class Broadcast {
     const fillUntil = this.#clock.monotonic() + BASE_TICK_MS / 4;
     this.#isFillingOver = () => this.#clock.monotonic() > fillUntil;
     this.#channels.merge();
-    for (const audience of this.#audiences.values()) {
-      if (audience.views.size === 0) this.#forget(audience);
-      else this.#serve(audience, time, atOnce);
-    }
+    // Who comes is let in before anybody is served: what it is sent in this tick has its new filter.
+    for (const audience of this.#audiences.values()) this.#open(audience, time);
+    for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#grow(time, growUntil);
     this.#channels.release();
     return this.#homeless;
   }
 
-  #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
-    let published: Publication | undefined;
-    try {
-      if (audience.channel?.isFilled !== true) {
-        audience.channel = this.#channels.open(audience, time.tick, time.t, this.#isFillingOver);
-        // What its views are sent waits for it, the others do not.
-        if (!audience.channel.isFilled) return;
-      }
-      if (atOnce || audience.channel.isDue(time.tick)) {
-        audience.channel.publish(time.tick, time.t, this.#publication);
-        published = this.#publication;
-      }
-    } catch (error) {
-      // The channel is in no known state: its viewers start again on a new one.
-      this.#log.error({ err: error, lens: audience.lens.key }, "a channel failed");
-      for (const session of audience.views.values()) session.close("internal_error");
+  /** Lets in who comes, if the channel is filled, and does without one that nobody wants. */
+  #open(audience: Audience, { tick, t }: TickTime): void {
+    if (audience.views.size + audience.coming.size === 0) {
       this.#forget(audience);
       return;
     }
-    const turn = turnOf(audience, audience.channel, published, time, atOnce ? 0 : CLUSTER_TICKS);
+    try {
+      if (audience.channel?.isFilled !== true)
+        audience.channel = this.#channels.open(audience, tick, t, this.#isFillingOver);
+    } catch (error) {
+      this.#fail(audience, error);
+      return;
+    }
+    if (audience.channel.isFilled) for (const view of audience.coming.keys()) this.#letIn(view);
+  }
+
+  #letIn(view: View): void {
+    const seat = this.#seats.get(view)!;
+    const { refilters } = seat;
+    const { spec, audience, privateKey } = seat.next!;
+    seat.place?.audience.views.delete(view);
+    this.#giveUp(seat.place);
+    audience.coming.delete(view);
+    audience.views.set(view, seat.session);
+    seat.place = seat.next;
+    seat.next = undefined;
+    seat.refilters = 0;
+    view.filter = privateKey === undefined ? undefined : spec.lens;
+    if (refilters > 0) view.refilter(refilters);
+    else view.restart();
+  }
+
+  /** A channel that failed is in no known state: its viewers start again on a new one. */
+  #fail(audience: Audience, error: unknown): void {
+    this.#log.error({ err: error, lens: audience.lens.key }, "a channel failed");
+    for (const session of [...audience.views.values(), ...audience.coming.values()])
+      session.close("internal_error");
+    this.#forget(audience);
+  }
+
+  #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
+    // It was made since the others were opened.
+    if (audience.channel === undefined) this.#open(audience, time);
+    const { channel } = audience;
+    if (channel === undefined || audience.views.size === 0) return;
+    let published: Publication | undefined;
+    try {
+      if (atOnce || channel.isDue(time.tick)) {
+        channel.publish(time.tick, time.t, this.#publication);
+        published = this.#publication;
+      }
+    } catch (error) {
+      this.#fail(audience, error);
+      return;
+    }
+    const turn = turnOf(audience, channel, published, time, atOnce ? 0 : CLUSTER_TICKS);
     for (const [view, session] of audience.views) {
       if (!session.takesFrame()) {
         if (session.state === "slow") this.skipped++;
@@ -208,25 +294,22 @@ export class Broadcast {
       }
       this.guard(session, () => {
         view.turn(turn);
-        if (view.wantsChannel) this.#promote(view, session);
+        if (view.wantsChannel && this.#seats.get(view)!.next === undefined) this.#promote(view);
         else if (view.isGrowing) this.#growing.add(view);
       });
     }
   }
 
   /** Gives a view that filters for itself a channel. If none is left it must leave: its own filter costs too much by now. */
-  #promote(view: View, session: Session): void {
+  #promote(view: View): void {
     const seat = this.#seats.get(view)!;
-    const audience = this.#audience(seat.spec);
-    this.leave(view);
-    if (audience === undefined) {
-      this.#homeless.push({ view, session });
-      return;
+    const { spec } = seat.place!;
+    const audience = this.#audience(spec);
+    if (audience !== undefined) this.#comeTo(view, seat, { spec, audience, privateKey: undefined });
+    else {
+      this.leave(view);
+      this.#homeless.push({ view, session: seat.session });
     }
-    view.filter = undefined;
-    view.restart();
-    audience.views.set(view, session);
-    this.#seats.set(view, { spec: seat.spec, audience });
   }
 
   #forget(audience: Audience): void {
@@ -244,11 +327,11 @@ export class Broadcast {
       if (bytes <= 0 || (i > 0 && this.#clock.monotonic() > end)) return;
       const view = waiting[i];
       this.#growing.delete(view);
-      const audience = this.#seats.get(view)?.audience;
+      const audience = this.#seats.get(view)?.place?.audience;
       const session = audience?.views.get(view);
       const channel = audience?.channel;
-      // A view of a slow session, or of a channel that is not filled, comes back with its next turn, and one that shows clusters now lacks nothing.
-      if (channel?.isFilled !== true || session?.state !== "open" || !view.isGrowing) continue;
+      // A view of a slow session comes back with its next turn, and one that shows clusters now lacks nothing.
+      if (channel === undefined || session?.state !== "open" || !view.isGrowing) continue;
       if (session.hasRoom) {
         this.guard(session, () => {
           bytes -= view.grow(turnOf(audience!, channel, undefined, time));

@@ -38,6 +38,8 @@ export interface MessageProblem {
   view?: string;
   events?: string;
   n?: number;
+  /** The time that was asked for, if that is what is wrong. */
+  at?: string;
   /** Of the mistake in an expression. */
   position?: number;
   /** The view or the subscription is over with it. */

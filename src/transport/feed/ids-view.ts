@@ -61,8 +61,8 @@ export class IdsView implements View {
     this.#held.clear();
   }
 
-  refilter(): void {
-    this.#filters++;
+  refilter(changes: number): void {
+    this.#filters += changes;
     this.#isTold = false;
     this.restart();
   }

@@ -94,7 +94,7 @@ export class Playback {
   #mostMs = Infinity;
   /** What the client was told last; it is told anew if it asked for something. */
   #told: PlaybackState | undefined;
-  /** Of its time or its speed. */
+  /** Of its time or its speed, refused ones too. */
   #updates = 0;
 
   constructor(session: Session, options: PlaybackOptions) {
@@ -134,7 +134,8 @@ export class Playback {
   }
 
   /** Moves it in place or time, or plays it otherwise. @param at Unix ms */
-  update({ bbox, speed }: Update, at: number | undefined): void {
+  update(message: Update, at: number | undefined): void {
+    const { bbox, speed } = message;
     if (bbox !== undefined) {
       (this.view as BoxView).move(bbox);
       this.#region = regionFor(bbox);
@@ -148,11 +149,8 @@ export class Playback {
     }
     if (speed !== undefined) this.#speed = speed;
     if (this.#trouble === "crowded") this.#trouble = undefined;
-    if (at !== undefined || speed !== undefined) {
-      this.#hasCaughtUp = false;
-      this.#told = undefined;
-      this.#updates++;
-    }
+    if (at !== undefined || speed !== undefined) this.#hasCaughtUp = false;
+    this.answer(message);
     if (this.#isRead) return;
     if (this.#reading !== undefined && !tells(this.#reading, this.#t, this.#region))
       this.#reading = undefined;
@@ -160,12 +158,18 @@ export class Playback {
     this.#become("loading");
   }
 
+  /** Has the client told what it does, if an update asked for another time or speed: one that is refused too, or the client would wait for its answer. */
+  answer({ at, speed }: Update): void {
+    if (at === undefined && speed === undefined) return;
+    this.#told = undefined;
+    this.#updates++;
+  }
+
   /** Gives it another filter. */
   refilter(lens: Lens): void {
     const { rate } = this.#options;
-    this.#broadcast.leave(this.view);
-    this.#broadcast.join(this.view, this.session, { lens, rate, tolerance: undefined });
-    this.view.refilter();
+    const taken = this.#broadcast.refilter(this.view, { lens, rate, tolerance: undefined });
+    assert.ok(taken, "a picture with one view has a channel for it");
   }
 
   /** Nothing that is under way has an effect any more. */

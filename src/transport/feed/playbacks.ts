@@ -85,22 +85,28 @@ export class Playbacks {
 
   /** @returns false if the message is of no playback view. */
   update(session: Session, message: Update): boolean {
-    const { view: name, bbox, kinds, where } = message;
-    const opened = this.#find(session, name);
+    const opened = this.#find(session, message.view);
     if (opened === undefined) return false;
+    if (!this.#take(session, opened, message)) opened.playback.answer(message);
+    return true;
+  }
+
+  /** @returns false if the update is refused, and then nothing has changed */
+  #take(session: Session, opened: Opened, message: Update): boolean {
+    const { view: name, bbox, kinds, where } = message;
     const { playback, past } = opened;
     if (bbox !== undefined && !(playback.view instanceof BoxView)) {
       session.refuse({ type: "bad-request", detail: "a view of `ids` has no bbox", view: name });
-      return true;
+      return false;
     }
     const at = message.at === undefined ? undefined : this.#time(session, name, message.at);
-    if (at === undefined && message.at !== undefined) return true;
+    if (at === undefined && message.at !== undefined) return false;
     if (kinds !== undefined || where !== undefined) {
       const filter = { ...opened.filter };
       if (kinds !== undefined) filter.kinds = kinds ?? undefined;
       if (where !== undefined) filter.where = where ?? undefined;
       const lens = lensFor(session, past.picture, name, filter);
-      if (lens === undefined) return true;
+      if (lens === undefined) return false;
       opened.filter = filter;
       playback.refilter(lens);
     }
@@ -150,7 +156,7 @@ export class Playbacks {
     const t = parseTime(at);
     const now = Math.floor(this.#options.clock.now());
     if (t <= now + MAX_PLAYBACK_AHEAD_MS) return Math.min(t, now);
-    session.refuse({ type: "bad-request", detail: "`at` must not be in the future", view });
+    session.refuse({ type: "bad-request", detail: "`at` must not be in the future", view, at });
     return undefined;
   }
 

@@ -203,7 +203,7 @@ export interface Playback {
   t: string;
   speed: number;
   state: PlaybackState;
-  /** Updates of `at` or `speed` that the view has taken: what was on its way before the last one is told apart. */
+  /** Updates of `at` or `speed` that the view has taken or refused: what was on its way before the last one is told apart. */
   updates: number;
 }
 /** The view is over: what it followed has gone, with the reason. Its name is free. */
@@ -291,6 +291,8 @@ export interface ErrorMessage {
   view?: string;
   events?: string;
   n?: number;
+  /** The time of a playback view that was asked for, if that is what is wrong. */
+  at?: string;
   /** Of the mistake in a `where`, in characters from 0. */
   position?: number;
   /** The view, or the subscription to events, is over with this, and its name is free: the node cannot go on with what it asked for. */

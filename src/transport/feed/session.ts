@@ -154,10 +154,10 @@ export class Session implements ViewSink {
   }
 
   /** Tells the client what was wrong with a message; closes if it was one too many that is not the protocol. */
-  refuse({ type, detail, view, events, n, position, ended }: MessageProblem): void {
+  refuse({ type, detail, ...more }: MessageProblem): void {
     if (BAD_MESSAGES.has(type) && ++this.#badMessages > MAX_BAD_MESSAGES_PER_CONNECTION)
       this.close("bad_message");
-    else this.sendMessage({ op: "error", ...problem(type, detail), view, events, n, position, ended });
+    else this.sendMessage({ op: "error", ...problem(type, detail), ...more });
   }
 
   /** Tells the client what was wrong with a message that is not the protocol and after which nothing can go on, and closes. */

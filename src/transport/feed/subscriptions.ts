@@ -137,18 +137,13 @@ export class Subscriptions {
     if (where !== undefined) filter.where = where ?? undefined;
     const lens = lensFor(session, this.#options.picture, view.name, filter);
     if (lens === undefined) return false;
-    const { spec: before } = opened;
-    const spec = { ...before, lens };
-    this.#broadcast.leave(view);
-    if (!this.#broadcast.join(view, session, spec)) {
-      this.#broadcast.join(view, session, before);
-      view.restart();
+    const spec = { ...opened.spec, lens };
+    if (!this.#broadcast.refilter(view, spec)) {
       session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: view.name });
       return false;
     }
     opened.filter = filter;
     opened.spec = spec;
-    view.refilter();
     return true;
   }
 

@@ -27,8 +27,8 @@ export interface View {
   readonly wantsChannel: boolean;
   /** Forgets what the client holds: it missed a publication, or comes to another channel. */
   restart(): void;
-  /** Comes to a channel with another filter: what is in view is found out anew, and the client gets a reply that counts it, then a new snapshot. */
-  refilter(): void;
+  /** Comes to a channel with another filter: what is in view is found out anew, and the client gets a reply that counts the changes, then a new snapshot. */
+  refilter(changes: number): void;
   /** Takes part in a base tick. A view that is not called in a tick in which its channel published must be restarted. */
   turn(turn: Turn): void;
   /** Sends one part of what the client lacks. Call after `turn`. @returns the bytes of it. */

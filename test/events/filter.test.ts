@@ -1,0 +1,32 @@
+import t from "tap";
+import type { JsonObject } from "../../src/actors/messages.ts";
+import { eventTest } from "../../src/events/filter.ts";
+import type { LoggedEvent } from "../../src/events/ports.ts";
+
+function event(data: JsonObject): LoggedEvent {
+  return { cursor: { era: 1, xid: 1, id: 1 }, type: "x", subject: "a", time: 1_780_000_000_000, data };
+}
+
+t.test("[EV61] data with a member `constructor` passes as any other", async (t) => {
+  const test = eventTest({ where: "event.data.flag == 'FI' && event.data.flag in ['FI', 'SE']" });
+  t.ok(test(event({ flag: "FI" })));
+  t.ok(test(event({ flag: "FI", constructor: "X" })));
+  t.notOk(test(event({ flag: "EE", constructor: "X" })));
+  const below = eventTest({
+    where: "event.data.attributes.constructor == 'X' && has(event.data.attributes.n)",
+  });
+  t.ok(below(event({ attributes: { n: 1, constructor: "X" } })));
+});
+
+t.test("[EV61] what would cost too much is refused, or fails", async (t) => {
+  for (const where of [
+    "event.data.x.value() < 5",
+    "timestamp(int(event.time) / 1000).getDayOfWeek('Europe/Helsinki') == 6",
+  ])
+    t.throws(() => eventTest({ where }), { name: "ExpressionError" }, where);
+  const utc = eventTest({ where: "(timestamp(int(event.time) / 1000) + duration('2h')).getHours() == 22" });
+  t.ok(utc(event({})));
+  const test = eventTest({ where: "duration(event.data.eta) > duration('1s')" });
+  t.ok(test(event({ eta: "2s" })));
+  t.notOk(test(event({ eta: `2${"0".repeat(40)}s` })));
+});
