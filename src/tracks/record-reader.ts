@@ -31,12 +31,6 @@ export class RecordReader {
     return readRecord(this.at(at)) as PointRecord;
   }
 
-  /** The first point of a segment, if it may take the place of a hold: then it begins with what was known, but does not go on with a segment. */
-  begunAgain(at: number): TrackPoint | undefined {
-    const { tag, state, point } = this.point(at);
-    return (tag & BEGIN) !== 0 && (state & FRESH) === 0 ? point : undefined;
-  }
-
   /** Where the last `count` records up to the one at `last` begin, in the order in which they came. Until the next call. */
   find(last: number, count: number): Uint32Array {
     findPoints(this.at(last), last, count, FOUND);
@@ -53,5 +47,11 @@ export class RecordReader {
       to.add(READ);
     }
     if (!Number.isNaN(until)) to.add(Object.assign(READ, { t: until }));
+  }
+
+  /** The first point of a segment, if it may take the place of a hold: then it begins with what was known, but does not go on with a segment. */
+  begunAgain(at: number): TrackPoint | undefined {
+    const { tag, state, point } = this.point(at);
+    return (tag & BEGIN) !== 0 && (state & FRESH) === 0 ? point : undefined;
   }
 }
