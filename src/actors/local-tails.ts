@@ -1,6 +1,6 @@
 /** What this node has in memory of the tracks of its shards, and in no row yet. Looks at all of it, a slice at a time. */
 import type { Clock } from "../clock.ts";
-import { SLICE_MS } from "../limits.ts";
+import { SLICE_MS, TRACK_DELAY_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
 import { roundDegrees } from "../picture/record.ts";
 import { current } from "../tracks/current.ts";
@@ -26,12 +26,6 @@ import { shardOf } from "./shard-hash.ts";
 
 /** Entities looked at between two looks at the clock. */
 const LOOK = 256;
-
-/** What is in memory at an instant, if it tells of the entity then; and the segment with which it began, which rows may have a hold in place of. */
-interface Found {
-  segment: Segment | undefined;
-  begun: Segment;
-}
 
 /** So many pages are collected before what is beyond the first is thrown away. */
 const PAGES_KEPT = 4;
@@ -78,12 +72,12 @@ export class LocalTails {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }
-        const found = this.#segmentAt(shard, number, kept, query);
-        if (found === undefined) continue;
-        const { segment, begun } = found;
+        const id = this.#idOf(shard, number);
+        if (id === undefined || (query.after !== undefined && compareIds(id, query.after) <= 0)) continue;
+        const segment = this.#segmentAt(shard, number, kept, query);
         const record = segment && recordThen(segment, query, this.#version(shard, number));
         if (record !== undefined) page.records.push(record);
-        else if (this.#replaces(begun, query)) page.elsewhere.push(begun.id);
+        else if (this.#replaces(shard, number, kept, query)) page.elsewhere.push(id);
         if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
       }
     }
@@ -173,13 +167,13 @@ export class LocalTails {
       !kept.late.has(number) &&
       log.count(number) > 0 &&
       log.last(number) <= from &&
-      !this.#isWhereHoldWas(log.first(number), log.recorded(number), query);
+      !(this.#isWhenHoldWas(log.first(number), log.recorded(number), from, to) && log.begunAgain(number));
     const found: Stretch[] = [];
     for (const one of this.#current(shard, number, kept, undefined, isStill)) {
       const { first, open, recorded, points } = one;
       const end = open ? this.#until(log, shard, number) : points.at(-1)!.t;
       const isThen = first <= to && end >= from;
-      if (!(isThen || this.#isWhereHoldWas(first, recorded, query)) || !meets(points, region)) continue;
+      if (!(isThen || this.#isWhenHoldWas(first, recorded, from, to)) || !meets(points, region)) continue;
       const isOpen = open && end > to;
       const known = open && !isOpen ? { ...one, hold: true, points: held(points, end) } : one;
       found.push({ ...stretchOf(known, from, to, isOpen), first });
@@ -207,10 +201,13 @@ export class LocalTails {
     return current(versions, late.get(number) ?? [], holdMs, known);
   }
 
-  /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
-  #isWhereHoldWas(first: number, recorded: number, { from, to }: StretchQuery): boolean {
+  /**
+   * Whether a row of then may be the hold that a segment takes the place of. Both begin with the same point; what takes its place was recorded after the
+   * silence, or with a report that must not be told as known with that point.
+   */
+  #isWhenHoldWas(first: number, recorded: number, from: number, to: number): boolean {
     const { holdMs } = this.#table.tracks;
-    return recorded - first >= holdMs && first <= to && first + 2 * holdMs >= from;
+    return recorded - first >= Math.min(holdMs, TRACK_DELAY_MS) && first <= to && first + 2 * holdMs >= from;
   }
 
   /** Ends a slice of work when it is over. Resolves to whether others had their turn. */
@@ -225,26 +222,24 @@ export class LocalTails {
   }
 
   /** The segment at an instant, as it was known then. */
-  #segmentAt(shard: Shard, number: number, kept: Kept, query: ThenQuery): Found | undefined {
-    const { t, after, known = Infinity } = query;
+  #segmentAt(
+    shard: Shard,
+    number: number,
+    kept: Kept,
+    { t, known = Infinity }: ThenQuery,
+  ): Segment | undefined {
     const log = this.#table.tracks.logs[shard.index];
     if (log.last(number) === -Infinity) return undefined;
-    const id = this.#idOf(shard, number);
-    if (id === undefined || (after !== undefined && compareIds(id, after) <= 0)) return undefined;
-    const recorded = log.recorded(number);
-    const isOpen = log.count(number) > 0 && log.first(number) <= t && recorded <= known;
+    const isOpen = log.count(number) > 0 && log.first(number) <= t && log.recorded(number) <= known;
     if (isOpen && !kept.late.has(number)) {
-      const isNow =
-        log.last(number) <= Math.min(t, known) && recorded - log.first(number) < this.#table.tracks.holdMs;
-      const open = this.#openOf(log, shard, number, isNow);
-      const isThere = t < this.#until(log, shard, number);
-      const segment = open.findLast(({ points }) => isThere && points[0].t <= t);
-      return { segment: segment && segment.recorded <= known ? segment : undefined, begun: open[0] };
+      if (t >= this.#until(log, shard, number)) return undefined;
+      const isNow = log.last(number) <= Math.min(t, known);
+      const found = this.#openOf(log, shard, number, isNow).findLast(({ points }) => points[0].t <= t);
+      return found && found.recorded <= known ? found : undefined;
     }
     const found = this.#current(shard, number, kept, known).findLast(({ first }) => first <= t);
     if (found === undefined) return undefined;
-    const end = found.open ? this.#until(log, shard, number) : found.points.at(-1)!.t;
-    return t < end ? { segment: found, begun: found } : undefined;
+    return t < (found.open ? this.#until(log, shard, number) : found.points.at(-1)!.t) ? found : undefined;
   }
 
   #openOf(log: TrackLog, shard: Shard, number: number, isNow = false): Segment[] {
@@ -259,12 +254,21 @@ export class LocalTails {
     return this.#table.tracks.until(log.last(number), received.of(shard.slot(number)));
   }
 
-  /** Whether a row that the query finds may be the hold that a segment takes the place of: it was recorded after that had begun and ended. */
-  #replaces({ points, recorded }: Segment, { t, bbox }: ThenQuery): boolean {
-    const [{ t: first, lon, lat }] = points;
-    const { holdMs } = this.#table.tracks;
-    const within = bbox === undefined || isWithin(roundDegrees(wrapLongitude(lon)), lat, bbox);
-    return within && recorded - first >= holdMs && t < first + 2 * holdMs;
+  /** Whether a row that the query finds may be a hold that something in memory takes the place of. */
+  #replaces(
+    shard: Shard,
+    number: number,
+    { ended }: Kept,
+    { t, bbox, known = Infinity }: ThenQuery,
+  ): boolean {
+    const log = this.#table.tracks.logs[shard.index];
+    const isAsked = (recorded: number, at?: number): boolean => {
+      const point = recorded <= known ? log.begunAgain(number, at) : undefined;
+      if (point === undefined || !this.#isWhenHoldWas(point.t, recorded, t, t)) return false;
+      return bbox === undefined || isWithin(roundDegrees(wrapLongitude(point.lon)), point.lat, bbox);
+    };
+    if (log.count(number) > 0 && isAsked(log.recorded(number))) return true;
+    return (ended.get(number) ?? []).some(({ first, recorded }) => isAsked(recorded, first));
   }
 
   #idOf(shard: Shard, number: number): string | undefined {

@@ -16,6 +16,13 @@ import { asKnown, asPassed, recordThen } from "./then.ts";
 
 const NO_VERSION = { epoch: 0, seq: 0 };
 
+/** A way. Reading on may throw StoreAway. */
+export interface ToldWay {
+  segments: AsyncGenerator<Segment, void>;
+  /** Its shard, if nobody answered for it: then what is in memory of it is not told, and rows may be holds that it takes the place of. */
+  missing: number[];
+}
+
 export class History {
   readonly #store: TrackStore;
   readonly #tails: TrackTails;
@@ -59,40 +66,37 @@ export class History {
     { t, known }: Pick<ThenQuery, "t" | "known">,
   ): Promise<{ record?: ThenRecord; missing: number[] }> {
     let then: Segment | undefined;
-    const found = this.#counting({ id, from: t, to: t, known }, -Infinity);
-    for (;;) {
-      const { done, value } = await found.next();
-      if (done) return { record: then && recordThen(then, { t, known, limit: 1 }, NO_VERSION), ...value };
+    const { segments, missing } = await this.#counting({ id, from: t, to: t, known }, -Infinity);
+    for await (const segment of segments) {
+      const { points } = segment;
       // Where one segment goes on after another, the instant between them belongs to the later.
-      if (value.points[0].t <= t && t < value.points.at(-1)!.t) then = value;
+      if (points[0].t <= t && t < points.at(-1)!.t) then = segment;
     }
+    return { record: then && recordThen(then, { t, known, limit: 1 }, NO_VERSION), missing };
   }
 
   /**
    * The way of an entity, segment by segment, ascending; of each the version that counts.
    * @param after only segments that begin after this, Unix ms. @throws StoreAway
    */
-  async *of(query: TrackQuery, after = -Infinity): AsyncGenerator<Segment, { missing: number[] }> {
-    const found = this.#counting(query, after);
-    let before: Segment | undefined;
-    for (;;) {
-      const { done, value } = await found.next();
-      if (done) {
-        if (before !== undefined) yield before;
-        return value;
-      }
-      const segment = asKnown(value, query.known);
-      if (segment === undefined) continue;
-      // What takes the place of a hold may be known a little later than what follows it.
-      if (before !== undefined) yield asPassed(before, segment.points[0].t);
-      before = segment;
-    }
+  async of(query: TrackQuery, after = -Infinity): Promise<ToldWay> {
+    const { segments, missing } = await this.#counting(query, after);
+    return { segments: asTold(segments, query.known), missing };
   }
 
   /** As `of`, of each version also what was not known yet. */
-  async *#counting(query: TrackQuery, after: number): AsyncGenerator<Segment, { missing: number[] }> {
-    const { from, to } = query;
+  async #counting(query: TrackQuery, after: number): Promise<ToldWay> {
     const { segments, missing } = await this.#tails.of({ ...query, after });
+    return { segments: this.#withRows(query, after, segments), missing };
+  }
+
+  /** @param segments what is in memory. */
+  async *#withRows(
+    query: TrackQuery,
+    after: number,
+    segments: readonly Segment[],
+  ): AsyncGenerator<Segment, void> {
+    const { from, to } = query;
     // Whatever is asked for: a row may be the hold that what goes on elsewhere takes the place of.
     const begun = new Set(segments.map(({ points }) => points[0].t));
     const [first] = segments;
@@ -113,7 +117,6 @@ export class History {
       last = rows.at(-1)!.points[0].t;
     }
     yield* tail;
-    return { missing };
   }
 
   /**
@@ -146,6 +149,22 @@ export class History {
     }
     return { missing: [] };
   }
+}
+
+/** Of each segment what was known. */
+async function* asTold(
+  segments: AsyncGenerator<Segment, void>,
+  known?: number,
+): AsyncGenerator<Segment, void> {
+  let before: Segment | undefined;
+  for await (const one of segments) {
+    const segment = asKnown(one, known);
+    if (segment === undefined) continue;
+    // What takes the place of a hold may be known a little later than what follows it.
+    if (before !== undefined) yield asPassed(before, segment.points[0].t);
+    before = segment;
+  }
+  if (before !== undefined) yield before;
 }
 
 /** While a shard is handed over, two nodes may answer for it. */

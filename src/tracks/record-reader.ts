@@ -1,8 +1,9 @@
 /** Reads the records of points of a log that grows, wherever its bytes are. */
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import type { PathWriter } from "./path.ts";
-import { MAX_COUNT } from "./track-heads.ts";
-import { findPoints, NOWHERE, type PointRecord, readPointInto, readRecord } from "./track-records.ts";
+import type { TrackPoint } from "./segment.ts";
+import { FRESH, MAX_COUNT } from "./track-heads.ts";
+import { BEGIN, findPoints, NOWHERE, type PointRecord, readPointInto, readRecord } from "./track-records.ts";
 
 /** Where the points of one segment begin, while it is copied, and the one that is. */
 const FOUND = new Uint32Array(MAX_COUNT);
@@ -46,5 +47,11 @@ export class RecordReader {
       to.add(READ);
     }
     if (!Number.isNaN(until)) to.add(Object.assign(READ, { t: until }));
+  }
+
+  /** The first point of a segment, if it may take the place of a hold: then it begins with what was known, but does not go on with a segment. */
+  begunAgain(at: number): TrackPoint | undefined {
+    const { tag, state, point } = this.point(at);
+    return (tag & BEGIN) !== 0 && (state & FRESH) === 0 ? point : undefined;
   }
 }

@@ -1,6 +1,6 @@
 /** Fewer points of a way. */
 import { EARTH_RADIUS } from "../picture/sphere.ts";
-import { pointAt, type TrackPoint, unwrapLongitude } from "./segment.ts";
+import { indexAt, pointAt, type TrackPoint, unwrapLongitude } from "./segment.ts";
 
 const RADIANS = Math.PI / 180;
 
@@ -9,7 +9,9 @@ export function clip(points: readonly TrackPoint[], from: number, to: number): T
   const within = points.filter(({ t }) => t >= from && t <= to);
   const edge = (t: number) => {
     const point = pointAt(points, t);
-    return point === undefined ? [] : [{ ...point, lon: unwrapLongitude(point.lon, points[0].lon), t }];
+    if (point === undefined) return [];
+    // Near the point before it: from the first one a way may lead around the globe.
+    return [{ ...point, lon: unwrapLongitude(point.lon, points[indexAt(points, t)].lon), t }];
   };
   if (points[0].t < from && within[0]?.t !== from && points.at(-1)!.t > from) within.unshift(...edge(from));
   if (points.at(-1)!.t > to && within.at(-1)?.t !== to && points[0].t < to) within.push(...edge(to));

@@ -36,12 +36,7 @@ import {
   writeEnd,
   writePoint,
 } from "./track-records.ts";
-import { isMostlyUnwanted, wantedOf } from "./wanted.ts";
-
-/** Smaller logs stay as they are. */
-const SMALL_BYTES = 65_536;
-/** Share of a log that can be dropped, before it is. */
-const DROPPED_SHARE = 1 / 8;
+import { DROPPED_SHARE, isMostlyUnwanted, SMALL_BYTES, wantedOf } from "./wanted.ts";
 
 export class TrackLog {
   #out = new ByteWriter(0);
@@ -256,6 +251,11 @@ export class TrackLog {
     return this.#reader.point(this.#heads.lastAt(number)).point;
   }
 
+  /** As of a `RecordReader`. @param at by default the first record of the open segment, which there must be */
+  begunAgain(number: number, at = this.#heads.firstAt(number)): TrackPoint | undefined {
+    return this.#reader.begunAgain(at);
+  }
+
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
     const at = this.#out.length;
     const back = this.#heads.hasLast(number) ? at - this.#heads.lastAt(number) : 0;
@@ -381,19 +381,17 @@ export class TrackLog {
   /** A segment of another log, without its first point if that is open already as the last one of the segment before. */
   #copy(from: TrackLog, number: number, last: number, count: number, recorded: number, state: number): void {
     const found = from.#reader.find(last, count);
-    if (this.count(number) === 0) {
-      const { point } = from.#reader.point(found[0]);
-      this.begin(number, point.t, point, recorded, state);
-    }
-    for (let i = 1; i < count; i++) {
-      const at = found[i];
-      if (this.state(number) & CARRIED) {
-        const { point } = from.#reader.point(at);
-        this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
+    for (let i = this.count(number) === 0 ? 0 : 1; i < count; i++) {
+      const isStill = i === count - 1 && (state & STILL) !== 0;
+      if (i === 0 || isStill || this.state(number) & CARRIED) {
+        const { point } = from.#reader.point(found[i]);
+        if (i === 0) this.begin(number, point.t, point, recorded, state);
+        else if (isStill) this.addStill(number, point.t, point);
+        else this.add(number, point.t, point, recorded, (state & DELAYED) !== 0);
         continue;
       }
       const to = this.#out.length;
-      const t = copyPoint(from.#reader.at(at), this.#out, number, to - this.#heads.lastAt(number));
+      const t = copyPoint(from.#reader.at(found[i]), this.#out, number, to - this.#heads.lastAt(number));
       this.#applyPoint(POINT, number, t, 0, NaN, to);
     }
   }

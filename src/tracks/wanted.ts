@@ -6,6 +6,10 @@ import type { TrackHeads } from "./track-heads.ts";
 /** Of most: without height, in a log of some thousand entities. */
 const POINT_BYTES = 26;
 
+/** Smaller logs stay as they are. */
+export const SMALL_BYTES = 65_536;
+/** Share of a log that can be dropped, before it is. */
+export const DROPPED_SHARE = 1 / 8;
 /** Share of bytes wanted, below which a log is written anew: a half are of segments that grow and end evenly. And near its bound. */
 const WANTED_SHARE = 1 / 3;
 const NEAR_BYTES = (MAX_SHARD_TRACK_BYTES * 7) / 8;

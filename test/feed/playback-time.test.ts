@@ -3,9 +3,11 @@ import t from "tap";
 import { CLUSTER_TICKS } from "../../src/limits.ts";
 import { recordThen } from "../../src/tracks/then.ts";
 import type { ServerMessage } from "../../src/transport/feed/protocol.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { HERE, type TestClient, THERE } from "./harness.ts";
-import { at, HOUR_MS, NOW, Rows, segments, setUp, way } from "./played-rows.ts";
+import { at, HOUR_MS, inMemory, NOW, Rows, segments, setUp, way } from "./played-rows.ts";
 
+const MINUTE_MS = 60_000;
 const HALF_AN_HOUR_AGO = at(NOW - HOUR_MS / 2);
 
 /** What came, as words. */
@@ -99,46 +101,53 @@ t.test("[PB4] what took long to read is not the present", async (t) => {
   for (const message of client.received) if (message.op === "playback") t.not(message.state, "present");
 });
 
-t.test("[PB3] what goes on elsewhere has left, what was not heard of any more has expired", async (t) => {
-  const minute = 60_000;
-  const goes = [
-    way("goes", [
-      [40 * minute, 10.05, 50.05],
-      [27 * minute, 10.06, 50.05],
-      [26 * minute, 11.5, 50.05],
-    ]),
-    way("goes", [
-      [26 * minute, 11.5, 50.05],
-      [0, 40, 50.05],
-    ]),
-  ];
-  const ends = [
-    way("ends", [
-      [40 * minute, 10.05, 50.05],
-      [25 * minute, 10.06, 50.05],
-    ]),
-    way(
-      "ends",
-      [
-        [25 * minute, 10.06, 50.05],
-        [20 * minute, 10.06, 50.05],
-      ],
-      { hold: true },
-    ),
-  ];
-  const { client, run } = setUp(new Rows([...ends, ...goes]));
-  client.open("v", { bbox: HERE, at: at(NOW - 36 * minute), speed: 3_600 });
-  await run(12);
-  const departures = client.received.flatMap((message) => {
-    if (message.op !== "delta") return [];
-    const here = new Set(message.updates.map(({ id }) => id));
-    return message.departures.filter(([id]) => !here.has(id));
-  });
-  t.same(departures.sort(), [
-    ["ends", "expired"],
-    ["goes", "left"],
-  ]);
-});
+const goes = [
+  way("goes", [
+    [40 * MINUTE_MS, 10.05, 50.05],
+    [27 * MINUTE_MS, 10.06, 50.05],
+    [26 * MINUTE_MS, 11.5, 50.05],
+  ]),
+  way("goes", [
+    [26 * MINUTE_MS, 11.5, 50.05],
+    [0, 40, 50.05],
+  ]),
+];
+const ends = [
+  way("ends", [
+    [40 * MINUTE_MS, 10.05, 50.05],
+    [25 * MINUTE_MS, 10.06, 50.05],
+  ]),
+  way(
+    "ends",
+    [
+      [25 * MINUTE_MS, 10.06, 50.05],
+      [20 * MINUTE_MS, 10.06, 50.05],
+    ],
+    { hold: true },
+  ),
+];
+
+for (const [where, rows, tails] of [
+  ["rows", ends, []],
+  ["rows and memory", [ends[0]], [ends[1]]],
+] as const)
+  t.test(
+    `[PB3] [PB30] what goes on elsewhere has left, what was not heard of any more has expired: by ${where}`,
+    async (t) => {
+      const { client, run } = setUp(new Rows([...rows, ...goes]), new FakeClock(NOW), inMemory(tails));
+      client.open("v", { bbox: HERE, at: at(NOW - 36 * MINUTE_MS), speed: 3_600 });
+      await run(12);
+      const departures = client.received.flatMap((message) => {
+        if (message.op !== "delta") return [];
+        const here = new Set(message.updates.map(({ id }) => id));
+        return message.departures.filter(([id]) => !here.has(id));
+      });
+      t.same(departures.sort(), [
+        ["ends", "expired"],
+        ["goes", "left"],
+      ]);
+    },
+  );
 
 t.test("[PB1] [PB3] it is inside of the fences of then, for filters too", async (t) => {
   const minute = 60_000;

@@ -3,19 +3,15 @@ import { StoreAway } from "../../src/actors/ports.ts";
 import { History } from "../../src/tracks/history.ts";
 import type { StretchQuery, TrackStore, TrackTails } from "../../src/tracks/ports.ts";
 import type { Segment, TrackPoint } from "../../src/tracks/segment.ts";
-import { meets } from "../../src/tracks/stretch.ts";
+import { meets, stretchOf } from "../../src/tracks/stretch.ts";
 import type { Playback } from "../../src/transport/feed/protocol.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_TAILS } from "../support/no-history.ts";
 import { start } from "./harness.ts";
 
 export const NOW = Date.UTC(2026, 0, 1, 12);
 export const HOUR_MS = 3_600_000;
 export const at = (ms: number) => new Date(ms).toISOString();
-const NO_TAILS: TrackTails = {
-  at: async () => ({ pages: [], missing: [] }),
-  of: async () => ({ segments: [], missing: [] }),
-  during: async () => ({ pages: [], missing: [] }),
-};
 
 /** Rows as a database would find them. */
 export class Rows implements TrackStore {
@@ -66,8 +62,19 @@ export function segments(count: number, everyMs: number): Segment[] {
   }));
 }
 
-export function setUp(rows: Rows, clock = new FakeClock(NOW)) {
-  const history = new History(rows, NO_TAILS);
+/** Segments that a node has in memory, and in no row yet. */
+export function inMemory(segments: readonly Segment[]): TrackTails {
+  return {
+    ...NO_TAILS,
+    during: async ({ from, to }) => ({
+      pages: [{ stretches: segments.map((segment) => stretchOf(segment, from, to)), more: false }],
+      missing: [],
+    }),
+  };
+}
+
+export function setUp(rows: Rows, clock = new FakeClock(NOW), tails = NO_TAILS) {
+  const history = new History(rows, tails);
   const made = start({ clock, history });
   /** Base ticks, with what is read in between. */
   const run = async (ticks: number, before = () => {}) => {

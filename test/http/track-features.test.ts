@@ -52,3 +52,24 @@ t.test(
     t.match(temporalProperties.at(-1), { state: { values: ["moving"] } });
   },
 );
+
+t.test("[TR32] a moving feature that went across 180° goes on beyond it, over many pieces", async (t) => {
+  const way = (...lons: readonly [number, number][]) => ({
+    ...segment,
+    points: lons.map(([second, lon]) => ({ ...point(1_000 * second), lon })),
+  });
+  const { temporalGeometry } = movingFeature("a", [
+    way([1, 179.5], [2, 180.5]),
+    way([2, -179.5], [3, -179]),
+    way([3, -179], [4, 0], [5, 179.5], [6, 181]),
+    way([6, -179], [7, -178]),
+    way([9, -178], [10, -177]),
+  ]);
+  const lons = (temporalGeometry as { prisms: { coordinates: number[][] }[] }).prisms.map(({ coordinates }) =>
+    coordinates.map(([lon]) => lon),
+  );
+  t.same(lons, [
+    [179.5, 180.5, 181, 360, 539.5, 541, 542],
+    [-178, -177],
+  ]);
+});

@@ -4,18 +4,14 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import t from "tap";
 import { Apart } from "../../src/tracks/apart.ts";
 import { History } from "../../src/tracks/history.ts";
-import type { TrackStore, TrackTails } from "../../src/tracks/ports.ts";
+import type { TrackStore } from "../../src/tracks/ports.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
 import { tracksRoutes } from "../../src/transport/http/routes/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS, NO_TAILS } from "../support/no-history.ts";
 import { fc } from "../support/seeded.ts";
 
 const START = Date.UTC(2026, 0, 1);
-const NO_TAILS: TrackTails = {
-  at: async () => ({ pages: [], missing: [] }),
-  of: async () => ({ segments: [], missing: [] }),
-  during: async () => ({ pages: [], missing: [] }),
-};
 
 /** A segment with points at these seconds. */
 const segment = (seconds: readonly number[], n: number, hold = false): Segment => ({
@@ -37,12 +33,11 @@ interface Collection {
 
 function serve(rows: readonly Segment[]) {
   const store: TrackStore = {
-    at: async () => [],
+    ...NO_ROWS,
     of: async ({ from, to, after, limit }) =>
       rows
         .filter(({ points }) => points[0].t > after && points[0].t <= to && points.at(-1)!.t >= from)
         .slice(0, limit),
-    during: async () => [],
   };
   const app = new OpenAPIHono();
   tracksRoutes(app, new FakeClock(), new History(store, NO_TAILS));

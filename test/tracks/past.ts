@@ -9,7 +9,7 @@ import { correct } from "../../src/tracks/correct.ts";
 import { History } from "../../src/tracks/history.ts";
 import type { ThenRecord, TrackStore } from "../../src/tracks/ports.ts";
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
-import type { Stretch } from "../../src/tracks/stretch.ts";
+import { meets, type Region, type Stretch } from "../../src/tracks/stretch.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { Way } from "../../src/tracks/way.ts";
 import { type Harness, report, startSystem } from "../support/actor-system.ts";
@@ -59,9 +59,16 @@ export class Past {
     this.t.match(await answer, { accepted: true });
   }
 
+  async remove(seconds: number): Promise<void> {
+    await this.pass(seconds);
+    const answer = this.h.system.router.command({ id: `gone-${seconds}`, entity: "a", erase: false });
+    await this.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+    this.t.match(await answer, { accepted: true });
+  }
+
   /** What has ended becomes rows. */
   write(): void {
-    const log = this.#log;
+    const log = this.tracks;
     for (const closed of log.closed) {
       const segment = segmentOf(log, "a", closed);
       if (segment.points.length > 1) this.rows.set(`${segment.points[0].t} ${segment.recorded}`, segment);
@@ -95,7 +102,7 @@ export class Past {
     this.h = await startSystem({ ...options(this.#stale), store, clock });
   }
 
-  get #log() {
+  get tracks() {
     return this.h.system.table.tracks.logs[shardOf("a")];
   }
 
@@ -121,10 +128,12 @@ export class Past {
           .filter(({ points }) => points[0].t > after && points[0].t <= to && points.at(-1)!.t >= from)
           .sort((a, b) => a.points[0].t - b.points[0].t)
           .slice(0, limit),
-      during: async ({ from, to, after }) =>
+      during: async ({ from, to, region, after }) =>
         after !== undefined
           ? []
-          : newest(Infinity).filter(({ points }) => points[0].t <= to && points.at(-1)!.t >= from),
+          : newest(Infinity).filter(
+              ({ points }) => points[0].t <= to && points.at(-1)!.t >= from && meets(points, region),
+            ),
     };
     return new History(store, new LocalTails(this.h.system.table, this.h.clock).alone);
   }
@@ -138,6 +147,7 @@ export class Past {
     const { state, attributes, lon } = record ?? {};
     if (known === undefined) await this.#isPlayed(seconds, record);
     await this.#isOne(asked, record);
+    await this.#isElsewhereIn(asked, record);
     return record && { state, attributes, lon };
   }
 
@@ -150,7 +160,8 @@ export class Past {
     this.t.same(one, record && { ...record, ...version }, `one at ${t - START} ms, as known at ${known}`);
     const way: Segment[] = [];
     let end = -Infinity;
-    for await (const segment of history.of({ id: "a", from: t, to: Infinity, known })) {
+    const { segments } = await history.of({ id: "a", from: t, to: Infinity, known });
+    for await (const segment of segments) {
       this.t.ok(segment.points[0].t >= end, "no overlap");
       end = segment.points.at(-1)!.t;
       way.push(segment);
@@ -164,14 +175,40 @@ export class Past {
     );
   }
 
-  async #isPlayed(seconds: number, record: ThenRecord | undefined): Promise<void> {
+  /** Whoever asks for a place that rows tell of, or for a state, finds what all do or nothing. */
+  async #isElsewhereIn(asked: { t: number; known?: number }, record: ThenRecord | undefined): Promise<void> {
+    const { t, known } = asked;
+    const where = `at ${t - START} ms, as known at ${known}`;
+    const rows = [...this.rows.values()];
+    for (const state of new Set(rows.map((row) => row.state))) {
+      const { records } = await this.history.at({ ...asked, states: [state], limit: 10 });
+      this.t.same(records, record?.state === state ? [record] : [], `${state} ${where}`);
+    }
+    for (const lon of new Set(rows.map(({ points }) => points[0].lon))) {
+      const [west, east] = [lon - 0.01, lon + 0.01];
+      const { records } = await this.history.at({ ...asked, bbox: [west, -90, east, 90], limit: 10 });
+      const isThere = record !== undefined && record.lon! >= west && record.lon! <= east;
+      this.t.same(records, isThere ? [record] : [], `near ${lon} ${where}`);
+      if (known !== undefined) continue;
+      const ways = await this.#played(t, { west, south: -90, east, north: 90 });
+      for (const way of ways)
+        this.t.ok(Math.abs(way.at(t).lon - (record?.lon ?? NaN)) < 1e-6, `played ${where}`);
+    }
+  }
+
+  /** What is played of a region at a moment. */
+  async #played(t: number, region?: Region): Promise<Way[]> {
     const stretches: Stretch[] = [];
-    await this.history.during({ from: at(seconds), to: at(seconds) }, (page) => {
+    await this.history.during({ from: t, to: t, region }, (page) => {
       stretches.push(...page);
-      return at(seconds);
+      return t;
     });
     const ways = stretches.map((stretch) => Way.of(stretch, undefined));
-    const shown = ways.filter(({ first, end }) => first <= at(seconds) && at(seconds) < end);
+    return ways.filter(({ first, end }) => first <= t && t < end);
+  }
+
+  async #isPlayed(seconds: number, record: ThenRecord | undefined): Promise<void> {
+    const shown = await this.#played(at(seconds));
     this.t.ok(shown.length <= 1, `one way at ${seconds} s`);
     this.t.equal(shown[0]?.description.state, record?.state, `played at ${seconds} s`);
     if (record !== undefined) this.t.ok(Math.abs(shown[0]!.at(at(seconds)).lon - record.lon!) < 1e-6);

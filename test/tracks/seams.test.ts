@@ -112,10 +112,7 @@ t.test(
   async (t) => {
     const past = await Past.begin(t, 20);
     await past.tell(0, { lon: 25 });
-    await past.pass(5);
-    const answer = past.h.system.router.command({ id: "1", entity: "a", erase: false });
-    await past.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
-    t.match(await answer, { accepted: true });
+    await past.remove(5);
     past.write();
     await past.tell(-400, { lon: 26 }, 6);
     t.match(await past.at(-390), { lon: 26 });

@@ -165,3 +165,42 @@ t.test("[TR1] a late report at a time of which there is a point changes nothing"
     [10, 10, 11, 10],
   );
 });
+
+for (const follows of [false, true])
+  t.test(
+    `[TR34] a log that is written anew keeps that an entity was only taken to be there: ${follows ? "after a segment" : "alone"}`,
+    async (t) => {
+      const report = (to: Tracks, number: number, second: number, lon: number, received = second) => {
+        const [at, came] = [START + second * 1_000, START + received * 1_000];
+        const one = fix(at, { received: came, lon, late: received > second });
+        to.reported(SHARD, number, one, came - 1_000, PLAIN, 0);
+      };
+      const tracks = new Tracks(20_000);
+      const log = tracks.logs[SHARD];
+      report(tracks, 0, 0, 10);
+      report(tracks, 0, 5, 10);
+      if (follows) tracks.changes(SHARD, 0, START + 5_000, NO_DESCRIPTION);
+      const now = START + 25_000;
+      tracks.stays(SHARD, 0, { t: now, received: now, late: false }, now - 10_000, PLAIN, 0);
+      report(tracks, 1, 0, 1);
+      const before = log.take();
+      log.wasWritten(before);
+      log.forget(1);
+      const { no, firstNo, body } = log.take();
+      t.ok(firstNo > before.no, "it is written anew");
+      const loaded = new Tracks(20_000);
+      loaded.logs[SHARD].load(no, body);
+      for (const one of [tracks, loaded]) {
+        report(one, 0, 24, 11, 26);
+        t.same(
+          inOrder(one.logs[SHARD].open(0))
+            .slice(-2)
+            .map(({ t, lon }) => [t - START, lon]),
+          [
+            [24_000, 11],
+            [25_000, 11],
+          ],
+        );
+      }
+    },
+  );

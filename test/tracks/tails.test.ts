@@ -9,17 +9,16 @@ import { Picture } from "../../src/picture/picture.ts";
 import { roundDegrees } from "../../src/picture/record.ts";
 import { correct } from "../../src/tracks/correct.ts";
 import { History } from "../../src/tracks/history.ts";
-import type { TrackStore } from "../../src/tracks/ports.ts";
 import { pointAt, type Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS } from "../support/no-history.ts";
 import { fc } from "../support/seeded.ts";
 import { PlainTrack } from "./plain-track.ts";
 
 const START = Date.UTC(2026, 0, 1);
 const HOLD_S = 5;
-const NO_ROWS: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
 const at = (second: number) => START + Math.round(second * 1_000);
 const second = (t: number) => (t - START) / 1_000;
 
@@ -75,7 +74,7 @@ class Lone {
   async track(known?: number): Promise<Segment[]> {
     const query = { id: "a", from: -Infinity, to: Infinity, known: known === undefined ? known : at(known) };
     const found: Segment[] = [];
-    for await (const segment of this.history.of(query)) found.push(segment);
+    for await (const segment of (await this.history.of(query)).segments) found.push(segment);
     return found;
   }
 

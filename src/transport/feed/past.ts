@@ -135,7 +135,9 @@ export class Past {
 
 /** Whether the last that is known of an entity before `t` is that nothing was heard of it any more. */
 function hasExpired({ ways, shown }: Played, t: number): boolean {
-  const ended = ways.findLast(({ end }) => end <= t);
+  let ended: Way | undefined;
+  // Those from memory were read before those from rows.
+  for (const way of ways) if (way.end <= t && way.end >= (ended?.end ?? -Infinity)) ended = way;
   return (ended ?? shown)?.hold === true;
 }
 

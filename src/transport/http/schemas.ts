@@ -60,6 +60,9 @@ export const ReportsAnswerSchema = z
   })
   .openapi("ReportsAnswer");
 
+/** What history does not keep. */
+const OF_NOW = "Always there without `datetime`, never with it.";
+
 export const FeatureSchema = z
   .object({
     type: z.literal("Feature"),
@@ -76,15 +79,18 @@ export const FeatureSchema = z
       placedAt: time()
         .optional()
         .describe("Fix time of the newest report with a place, if that is another; absent = `t`."),
-      received: time().describe("When the newest report came in."),
+      received: time().optional().describe(`When the newest report came in. ${OF_NOW}`),
+      recorded: time()
+        .optional()
+        .describe("When this was known. Always there with `datetime`, never without."),
       source: z.string().optional(),
       ...motion,
       implausible: z.literal(true).optional().describe("The last move was faster than its kind can be."),
       attributes: z.record(z.string(), z.unknown()),
       labels: z.array(z.string()),
       fences: z.array(z.string()).describe("Names of those that it is inside of, in order."),
-      epoch: z.int(),
-      seq: z.int().describe("`(epoch, seq)` only grows."),
+      epoch: z.int().optional().describe(OF_NOW),
+      seq: z.int().optional().describe(`\`(epoch, seq)\` only grows. ${OF_NOW}`),
       distance: z.number().optional().describe("Metres from `near`, in answers to it."),
     }),
   })

@@ -1,6 +1,6 @@
 /** Ways as GeoJSON (RFC 7946) and as OGC Moving Features JSON (19-045r3). */
 import { isoTime, roundAlt, roundDegrees, roundDirection, roundMotion } from "../../picture/record.ts";
-import type { Segment, TrackPoint } from "../../tracks/segment.ts";
+import { type Segment, type TrackPoint, unwrapLongitude } from "../../tracks/segment.ts";
 
 /** A segment as a LineString; the lists of its properties have an entry for each position. It has two at least, if need be the same. */
 export function trackFeature(segment: Segment) {
@@ -44,10 +44,16 @@ export function movingFeature(id: string, segments: readonly Segment[]) {
   const stretches: TrackPoint[][] = [];
   for (const { points } of segments) {
     const known = stretches.at(-1);
-    const end = known?.at(-1)?.t;
-    if (known !== undefined && end === points[0].t) known.push(...points.filter(({ t }) => t > end));
-    // A line of one point has it twice.
-    else stretches.push(points.filter(({ t }, i) => i === 0 || t > points[i - 1].t));
+    const end = known?.at(-1);
+    if (known !== undefined && end?.t === points[0].t) {
+      // A segment begins within ±180°, wherever the one before has gone on to.
+      const shift = unwrapLongitude(points[0].lon, end.lon) - points[0].lon;
+      const later = points.filter(({ t }) => t > end.t);
+      known.push(...later.map((point) => ({ ...point, lon: point.lon + shift })));
+    } else {
+      // A line of one point has it twice.
+      stretches.push(points.filter(({ t }, i) => i === 0 || t > points[i - 1].t));
+    }
   }
   const prisms = stretches.map((points) => ({
     type: "MovingPoint",

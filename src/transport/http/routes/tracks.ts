@@ -59,7 +59,10 @@ const Query = z
       .enum(["geojson", "mf-json", "ndjson"])
       .optional()
       .openapi({ description: "Format, if the header Accept does not say it." }),
-    partial: z.enum(["true", "false"]).default("false"),
+    partial: z.enum(["true", "false"]).default("false").openapi({
+      description:
+        "`true` = answer without what only the entity's shard has in memory, if that cannot be reached now, and with `missingShards`, which NDJSON has no place for; else that is a 503.",
+    }),
   })
   .refine(({ known = Infinity, datetime: [from] = [-Infinity] }) => known >= from, {
     path: ["known"],
@@ -96,9 +99,6 @@ const route = createRoute({
   },
 });
 
-type Found = AsyncGenerator<Segment, { missing: number[] }>;
-type Shown = AsyncGenerator<ShownSegment, { missing: number[] }>;
-
 interface ShownSegment {
   segment: Segment;
   /** When the segment that was read last began, Unix ms; and how many were read. */
@@ -121,11 +121,14 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
     const format = query.f ?? accepted(c.req.header("accept") ?? "");
     // A line goes on at its first point, which may be anywhere in a segment; a segment after the one before.
     const from = every === undefined ? start : Math.max(start, after ?? -Infinity);
-    const found = history.of({ id, from, to, known }, every === undefined ? after : undefined);
-    const shown = asAsked(found, query, from, to, clock.now());
+    const now = clock.now();
     try {
-      if (format === "ndjson") return await lines(shown, query);
-      return await page(shown, query, { id, format, url, clock });
+      const found = await history.of({ id, from, to, known }, every === undefined ? after : undefined);
+      const { missing } = found;
+      if (missing.length > 0 && query.partial === "false") return unreached(missing);
+      const shown = asAsked(found.segments, query, from, to, now);
+      if (format === "ndjson") return await lines(shown);
+      return await page(shown, query, { id, format, url, clock, missing });
     } catch (error) {
       return historyAway(error);
     }
@@ -139,65 +142,48 @@ function accepted(accept: string): Format {
 
 /** As asked for, without what is not within, or not yet. */
 async function* asAsked(
-  found: Found,
+  found: AsyncGenerator<Segment, void>,
   { every, simplify: metres }: Query,
   from: number,
   to: number,
   now: number,
-): AsyncGenerator<ShownSegment, { missing: number[] }> {
+): AsyncGenerator<ShownSegment, void> {
   const apart = every === undefined ? undefined : new Apart(every * 1_000);
   const simpler = (segment: Segment): Segment =>
     metres === undefined ? segment : { ...segment, points: simplify(segment.points, metres) };
   let first = NaN;
   let read = 0;
-  try {
-    for (;;) {
-      const { done, value } = await found.next();
-      if (done) {
-        for (const segment of apart?.end() ?? []) yield { segment: simpler(segment), first, read };
-        return value;
-      }
-      first = value.points[0].t;
-      read += 1;
-      const passed = asPassed(value, now);
-      const points = clip(passed.points, from, to);
-      if (points.length === 0) continue;
-      const segment = { ...passed, points };
-      for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
-    }
-  } finally {
-    await found.return({ missing: [] });
+  for await (const whole of found) {
+    first = whole.points[0].t;
+    read += 1;
+    const passed = asPassed(whole, now);
+    const points = clip(passed.points, from, to);
+    if (points.length === 0) continue;
+    const segment = { ...passed, points };
+    for (const one of apart?.take(segment) ?? [segment]) yield { segment: simpler(one), first, read };
   }
+  for (const segment of apart?.end() ?? []) yield { segment: simpler(segment), first, read };
 }
 
 async function page(
-  shown: Shown,
+  shown: AsyncGenerator<ShownSegment, void>,
   query: Query,
-  asked: { id: string; format: Format; url: URL; clock: Clock },
+  asked: { id: string; format: Format; url: URL; clock: Clock; missing: readonly number[] },
 ): Promise<Response> {
-  const { id, format, url, clock } = asked;
+  const { id, format, url, clock, missing } = asked;
   const segments: Segment[] = [];
   const links: Link[] = [link("self", url.pathname, url.searchParams, TYPES[format])];
   let last = -Infinity;
-  let missing: number[] = [];
-  for (;;) {
-    const next = await shown.next();
-    if (next.done) {
-      missing = next.value.missing;
-      break;
-    }
-    const { segment, first, read } = next.value;
+  for await (const { segment, first, read } of shown) {
     if (segments.length === query.limit || (segments.length > 0 && read > MAX_TRACK_SEGMENTS)) {
       links.push(
         nextLink(url, String(query.every === undefined ? last : segment.points[0].t), TYPES[format]),
       );
-      await shown.return({ missing });
       break;
     }
     last = first;
     segments.push(segment);
   }
-  if (missing.length > 0 && query.partial === "false") return unreached(missing);
   const features =
     format === "geojson"
       ? segments.map(trackFeature)
@@ -216,10 +202,8 @@ async function page(
 }
 
 /** A feature a line, as they are read. What fails after the first line ends the answer in the middle, so that it is seen. */
-async function lines(shown: Shown, query: Query): Promise<Response> {
+async function lines(shown: AsyncGenerator<ShownSegment, void>): Promise<Response> {
   const first = await shown.next();
-  if (first.done && first.value.missing.length > 0 && query.partial === "false")
-    return unreached(first.value.missing);
   const encoder = new TextEncoder();
   let next: typeof first | undefined = first;
   const body = new ReadableStream<Uint8Array>(
@@ -231,7 +215,7 @@ async function lines(shown: Shown, query: Query): Promise<Response> {
         else controller.enqueue(encoder.encode(`${JSON.stringify(trackFeature(value.segment))}\n`));
       },
       async cancel() {
-        await shown.return({ missing: [] });
+        await shown.return();
       },
     },
     { highWaterMark: 0 },
