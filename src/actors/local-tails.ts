@@ -4,8 +4,9 @@ import { SLICE_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
 import { roundDegrees } from "../picture/record.ts";
 import { current } from "../tracks/current.ts";
-import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
+import type { ClosedSegment } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
+import type { LatePoints } from "../tracks/late-points.ts";
 import { openSegments } from "../tracks/open-segments.ts";
 import type {
   StretchPage,
@@ -39,7 +40,7 @@ const PAGES_KEPT = 4;
 /** What of a shard has ended or came late, by number. */
 interface Kept {
   ended: Map<number, ClosedSegment[]>;
-  late: Map<number, LatePoint[]>;
+  late: LatePoints;
 }
 
 export class LocalTails {
@@ -145,9 +146,7 @@ export class LocalTails {
   /** Until others have their turn. What becomes a row then, is found there, and may not be where it was in the log. */
   #keptOf(shard: Shard): Kept {
     const { closed, late } = this.#table.tracks.logs[shard.index];
-    const byNumber = <T extends { number: number }>(all: readonly T[]) =>
-      Map.groupBy(all, ({ number }) => number);
-    return { ended: byNumber(closed), late: byNumber(late) };
+    return { ended: Map.groupBy(closed, ({ number }) => number), late };
   }
 
   /** The numbers of some entities of a shard, also of former ones with their ids; by default of all. */
@@ -204,7 +203,7 @@ export class LocalTails {
         versions.push({ ...segment, first, open: i === open.length - 1 });
       }
     }
-    return current(versions, late.get(number) ?? [], holdMs, known);
+    return current(versions, (begin) => log.readLate(late.since(number, begin)), holdMs, known);
   }
 
   /** Whether a row that the query finds may be the hold that a segment takes the place of. That has been where the segment begins, so both are found. */
