@@ -25,7 +25,7 @@ import type { EntityTable } from "./entity-table.ts";
 import { closedAmong, type Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 
-/** Entities looked at between two looks at the clock. */
+/** Entities looked at between two looks at the clock, of which nothing came late. */
 const LOOK = 256;
 
 /** What is in memory at an instant, if it tells of the entity then; and the segment with which it began, which rows may have a hold in place of. */
@@ -75,7 +75,7 @@ export class LocalTails {
       const { nextNumber } = shard;
       let kept = this.#keptOf(shard);
       for (let number = 0; number < nextNumber; number++) {
-        if (number % LOOK === 0 && (await turns())) {
+        if ((number % LOOK === 0 || kept.late.has(number)) && (await turns())) {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }
@@ -128,7 +128,7 @@ export class LocalTails {
       let kept = this.#keptOf(shard);
       let looked = 0;
       for (const number of this.#numbers(shard, ids?.get(shard.index))) {
-        if (looked++ % LOOK === 0 && (await turns())) {
+        if ((looked++ % LOOK === 0 || kept.late.has(number)) && (await turns())) {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }

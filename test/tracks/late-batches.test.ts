@@ -2,6 +2,7 @@
 import { DatabaseError, type PoolClient } from "pg";
 import t from "tap";
 import { EntityTable } from "../../src/actors/entity-table.ts";
+import { LocalTails } from "../../src/actors/local-tails.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { TrackSource } from "../../src/actors/track-source.ts";
 import { MAX_BACKGROUND_ROWS, MAX_LATE_POINTS, MAX_LATE_SPAN_MS } from "../../src/limits.ts";
@@ -15,7 +16,7 @@ const DAY_MS = 86_400_000;
 
 /** What came late of some entities, and a database that holds nothing, and refuses some questions. */
 class Portions {
-  readonly clock = new FakeClock(NOW);
+  readonly clock: FakeClock;
   readonly table = new EntityTable(new Picture());
   readonly errors: string[] = [];
   /** The entities of each question, and how long the longest stretch was, ms. */
@@ -25,7 +26,8 @@ class Portions {
   refuse: (ids: readonly string[]) => Error | undefined = () => undefined;
   readonly #numbers = new Map<string, number>();
 
-  constructor() {
+  constructor(clock = new FakeClock(NOW)) {
+    this.clock = clock;
     for (const shard of this.table.shards) shard.status = "open";
   }
 
@@ -82,6 +84,11 @@ class Portions {
   }
 }
 
+/** Ids of the shard of a truck. */
+const ofOneShard = (count: number) =>
+  Array.from({ length: 400 * (count + 9) }, (_, i) => `e${i}`)
+    .filter((id) => shardOf(id) === shardOf("truck"))
+    .slice(0, count);
 const seconds = (count: number, days = 1) =>
   Array.from({ length: count }, (_, i) => NOW - days * DAY_MS - i * 1_000);
 
@@ -90,8 +97,7 @@ t.test(
   async (t) => {
     const portions = new Portions();
     portions.reported("truck", seconds(140_000));
-    const ids = Array.from({ length: 2_000 }, (_, i) => `e${i}`);
-    const other = ids.find((id) => shardOf(id) === shardOf("truck"))!;
+    const [other] = ofOneShard(1);
     portions.reported(other, [NOW - DAY_MS]);
     const few = new TrackSource(portions.table).late({ entities: 9, points: 4 }, () => false);
     t.same(
@@ -169,5 +175,41 @@ t.test("[TR26] what takes the database too long is told, and tried again in smal
   for (let i = 0; i < 2_000; i++) portions.reported(`f${i}`, [NOW - DAY_MS]);
   await portions.clock.advance(30_000);
   t.equal(portions.asked.at(-20)!.length, MAX_BACKGROUND_ROWS / 4, "and in large ones again");
+  await writer.stop(0);
+});
+
+/** Whatever is done between two looks at it takes long. */
+class SlowClock extends FakeClock {
+  #looks = 0;
+  yields = 0;
+
+  override monotonic(): number {
+    return super.monotonic() + 3 * this.#looks++;
+  }
+
+  override yield(run: () => void): void {
+    this.yields += 1;
+    super.yield(run);
+  }
+}
+
+t.test("[TR27] after the late reports of an entity others have their turn", async (t) => {
+  const clock = new SlowClock(NOW);
+  const portions = new Portions(clock);
+  const ids = ofOneShard(40);
+  for (const id of ids) portions.reported(id, [NOW - DAY_MS, NOW - DAY_MS + 1]);
+  const tails = new LocalTails(portions.table, clock);
+  const told = Promise.all([
+    tails.at({ t: NOW - DAY_MS, limit: 100 }, () => true),
+    tails.during({ from: NOW - DAY_MS, to: NOW, limit: 100 }, () => true),
+  ]);
+  await clock.advance(100);
+  await told;
+  t.ok(clock.yields >= 2 * ids.length, `${clock.yields} where it is told`);
+  clock.yields = 0;
+  const writer = portions.start();
+  await clock.advance(5_000);
+  t.equal(portions.left(...ids), 0);
+  t.ok(clock.yields >= ids.length - 1, `${clock.yields} where rows are corrected`);
   await writer.stop(0);
 });
