@@ -12,7 +12,7 @@ export interface LateOfOne {
 
 /** What a point takes beside its record, and what a number does. */
 const POINT_BYTES = 40;
-const NUMBER_BYTES = 350;
+const NUMBER_BYTES = 220;
 
 /** Into which a time is divided to find how much of it is wanted. */
 const PARTS = 256;
