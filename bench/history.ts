@@ -120,7 +120,7 @@ async function load(store: Store, traffic: Traffic): Promise<number> {
       for (const { points } of segments) reports += points.length - 1;
       return { segments: PackedSegments.of(segments), written: () => (written += 1) };
     },
-    late: () => undefined,
+    late: () => [],
   });
   await done.promise;
   return reports;

@@ -228,10 +228,15 @@ assert.ok(MAX_SEGMENT_MS + 2 * MAX_HOLD_MS < 86_400_000, "a row reaches one day 
 export const TRACK_DELAY_MS = 10_000;
 /** From the first to the last of such reports of one segment, which all count as known when the first came: a row a minute of an entity that always reports late. */
 export const MAX_KNOWN_SPAN_MS = 60_000;
-/** Points that a shard holds until they are in rows, and as many that are already: some 300,000. They go with its checkpoints; beyond it its reports are refused. */
+/** Points that a shard holds until they are in rows, and as many that are already: some 300,000, or 100,000 that came late. They go with its checkpoints; beyond it its reports are refused. */
 export const MAX_SHARD_TRACK_BYTES = 7 * 2 ** 20;
 /** Rows of tracks in one statement on a server: some 500 KB. More are 10 ms in which nothing else is done. */
 export const TRACK_BATCH_ROWS = 200;
+/** Late points that are written in one go, and from the first to the last of one entity's: what they change is put in order between two slices of work. */
+export const MAX_LATE_POINTS = 2_000;
+export const MAX_LATE_SPAN_MS = 86_400_000;
+/** Entities of which what was is not corrected as that failed, while others are. With more all of them are tried again. */
+export const MAX_LATE_ASIDE = 1_000;
 /** Segments of a track in one answer: 64,000 positions by default. */
 export const MAX_TRACK_SEGMENTS = 5_000;
 export const DEFAULT_TRACK_SEGMENTS = 1_000;

@@ -4,8 +4,9 @@ import { SLICE_MS, TRACK_DELAY_MS } from "../limits.ts";
 import { isWithin } from "../picture/query.ts";
 import { roundDegrees } from "../picture/record.ts";
 import { current } from "../tracks/current.ts";
-import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
+import type { ClosedSegment } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
+import type { LatePoints } from "../tracks/late-points.ts";
 import { openSegments } from "../tracks/open-segments.ts";
 import type {
   StretchPage,
@@ -24,7 +25,7 @@ import type { EntityTable } from "./entity-table.ts";
 import { closedAmong, type Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 
-/** Entities looked at between two looks at the clock. */
+/** Entities looked at between two looks at the clock, of which nothing came late. */
 const LOOK = 256;
 
 /** So many pages are collected before what is beyond the first is thrown away. */
@@ -33,7 +34,7 @@ const PAGES_KEPT = 4;
 /** What of a shard has ended or came late, by number. */
 interface Kept {
   ended: Map<number, ClosedSegment[]>;
-  late: Map<number, LatePoint[]>;
+  late: LatePoints;
 }
 
 export class LocalTails {
@@ -68,7 +69,7 @@ export class LocalTails {
       const { nextNumber } = shard;
       let kept = this.#keptOf(shard);
       for (let number = 0; number < nextNumber; number++) {
-        if (number % LOOK === 0 && (await turns())) {
+        if ((number % LOOK === 0 || kept.late.has(number)) && (await turns())) {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }
@@ -121,7 +122,7 @@ export class LocalTails {
       let kept = this.#keptOf(shard);
       let looked = 0;
       for (const number of this.#numbers(shard, ids?.get(shard.index))) {
-        if (looked++ % LOOK === 0 && (await turns())) {
+        if ((looked++ % LOOK === 0 || kept.late.has(number)) && (await turns())) {
           if (!open(shard.index)) break;
           kept = this.#keptOf(shard);
         }
@@ -139,9 +140,7 @@ export class LocalTails {
   /** Until others have their turn. What becomes a row then, is found there, and may not be where it was in the log. */
   #keptOf(shard: Shard): Kept {
     const { closed, late } = this.#table.tracks.logs[shard.index];
-    const byNumber = <T extends { number: number }>(all: readonly T[]) =>
-      Map.groupBy(all, ({ number }) => number);
-    return { ended: byNumber(closed), late: byNumber(late) };
+    return { ended: Map.groupBy(closed, ({ number }) => number), late };
   }
 
   /** The numbers of some entities of a shard, also of former ones with their ids; by default of all. */
@@ -198,7 +197,7 @@ export class LocalTails {
         versions.push({ ...segment, first, open: i === open.length - 1 });
       }
     }
-    return current(versions, late.get(number) ?? [], holdMs, known);
+    return current(versions, (begin) => log.readLate(late.since(number, begin)), holdMs, known);
   }
 
   /**

@@ -1,6 +1,9 @@
 /** What of the tracks of this node is to be written as rows, shard by shard, as it is durable. */
+
+import { MAX_LATE_SPAN_MS } from "../limits.ts";
 import type { Late } from "../tracks/correct.ts";
-import type { ClosedSegment, LatePoint } from "../tracks/ended.ts";
+import type { ClosedSegment } from "../tracks/ended.ts";
+import { oldest } from "../tracks/late-points.ts";
 import { PackedSegments } from "../tracks/packed-segments.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import type { EntityTable } from "./entity-table.ts";
@@ -13,15 +16,15 @@ export interface SegmentBatch {
   written(): void;
 }
 
-/** Late points, of which rows are to be corrected. */
-export interface LateBatch {
-  entities: {
-    id: string;
-    points: Late[];
-    /** What is at this time or after it is not in rows yet, Unix ms. */
-    end: number;
-  }[];
-  written(): void;
+/** Late points of an entity, of which rows are to be corrected. */
+export interface LateOfEntity {
+  id: string;
+  /** The oldest, by ascending time; of the same time as they came. One at least. */
+  points: Late[];
+  /** What is at this time or after it is not in rows yet, Unix ms. */
+  end: number;
+  /** What is before this time is in rows: it is not needed any more. */
+  written(before: number): void;
 }
 
 export class TrackSource {
@@ -67,30 +70,45 @@ export class TrackSource {
     return { segments, written };
   }
 
-  /** Of points whose segments are in rows. @param limit entities, at most. */
-  late(limit: number): LateBatch | undefined {
-    const entities: LateBatch["entities"] = [];
-    const taken: { log: TrackLog; points: Set<LatePoint> }[] = [];
+  /**
+   * Of points whose segments are in rows.
+   * @param most entities and points, at most. @param isAside of which entities there are to be none.
+   */
+  late(most: { entities: number; points: number }, isAside: (id: string) => boolean): LateOfEntity[] {
+    const found = new Map<string, LateOfEntity>();
+    let { points } = most;
+    const share = Math.ceil(points / 2);
     this.#eachLog((log, shard) => {
-      if (log.late.length === 0) return true;
-      const points = new Set<LatePoint>();
-      for (const [number, ofOne] of Map.groupBy(log.late, ({ number }) => number)) {
-        if (entities.length >= limit) break;
+      if (log.late.size === 0) return true;
+      const ended = endedOf(log);
+      for (const number of log.late.numbers()) {
         const id = this.#idOf(shard, number);
-        const end = firstInMemory(log, number);
-        const ready = ofOne.filter((one) => log.isDurable(one) && one.point.t < end);
+        // Of one whose id is another's now, when that has had its turn.
+        if (id !== undefined && (found.has(id) || isAside(id))) continue;
+        const { times, places, turns } = log.late.of(number);
+        const durable = turns.findLastIndex((turn) => log.isDurable({ turn })) + 1;
+        if (durable === 0) continue;
+        const end = firstInMemory(log, number, ended.get(number));
+        // The others have their turn while one has very many.
+        const ready = oldest(times, durable, end, Math.min(points, share), MAX_LATE_SPAN_MS);
         if (ready.length === 0) continue;
-        for (const one of ready) points.add(one);
-        if (id !== undefined) entities.push({ id, points: ready, end });
+        const taken = ready.map((i) => turns[i]);
+        const late = log.readLate(ready.map((i) => places[i]));
+        const written = (before: number) => {
+          const gone = taken.filter((_, i) => late[i].point.t < before);
+          log.late.remove(number, new Set(gone), late.at(-1)!.point.t);
+        };
+        if (id === undefined) {
+          written(Infinity);
+          continue;
+        }
+        found.set(id, { id, points: late, end, written });
+        points -= ready.length;
+        if (found.size >= most.entities || points <= 0) return false;
       }
-      if (points.size > 0) taken.push({ log, points });
-      return entities.length < limit;
+      return true;
     });
-    if (taken.length === 0) return undefined;
-    const written = () => {
-      for (const { log, points } of taken) log.late = log.late.filter((one) => !points.has(one));
-    };
-    return { entities, written };
+    return [...found.values()];
   }
 
   #idOf(shard: number, number: number): string | undefined {
@@ -110,9 +128,15 @@ export class TrackSource {
   }
 }
 
+/** Of each number of which something came late, the first segment that ended and is in no row. */
+function endedOf({ closed, late }: TrackLog): Map<number, ClosedSegment> {
+  const first = new Map<number, ClosedSegment>();
+  for (const one of closed) if (late.has(one.number) && !first.has(one.number)) first.set(one.number, one);
+  return first;
+}
+
 /** The first time that is in memory and in no row, Unix ms. */
-function firstInMemory(log: TrackLog, number: number): number {
-  const closed = log.closed.find((one) => one.number === number);
-  if (closed !== undefined) return log.points(closed.last, closed.count)[0].t;
+function firstInMemory(log: TrackLog, number: number, ended: ClosedSegment | undefined): number {
+  if (ended !== undefined) return log.points(ended.last, ended.count)[0].t;
   return log.count(number) > 0 ? log.first(number) : Infinity;
 }

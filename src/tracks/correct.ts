@@ -1,6 +1,6 @@
 /** What late reports change of rows: new versions of the segments that they fall into, or segments of their own where there is none. */
 import { MAX_SEGMENT_MS, MAX_SEGMENT_POINTS } from "../limits.ts";
-import { type Description, held, indexAt, inOrder, type Segment, type TrackPoint } from "./segment.ts";
+import { type Description, held, inOrder, type Segment, type TrackPoint } from "./segment.ts";
 
 /** A point of an entity that came late. */
 export interface Late {
@@ -23,59 +23,71 @@ export function correct(
   holdMs: number,
 ): Segment[] {
   const segments = [...current];
-  const changed = new Set<number>();
-  for (const { point, received } of [...late].sort((a, b) => a.point.t - b.point.t)) {
-    let at = segments.findLastIndex(({ points }) => points[0].t <= point.t);
-    const into = segments[at];
-    const until = Math.min(segments[at + 1]?.points[0].t ?? Infinity, end, point.t + holdMs);
-    if (into === undefined || point.t >= into.points.at(-1)!.t) {
-      if (until <= point.t || (into?.hold === false && into.points.at(-1)!.t === point.t)) continue;
-      at += 1;
-      const description = describe(into ?? segments[at]);
-      segments.splice(at, 0, {
-        id,
-        ...description,
-        recorded: received,
-        hold: true,
-        points: held([point], until),
-      });
-      shift(changed, at);
-    } else {
-      const own = into.hold ? into.points.slice(0, -1) : into.points;
-      if (own[indexAt(own, point.t)].t === point.t) continue;
-      const isAfter = into.hold && point.t > own.at(-1)!.t;
-      const recorded = Math.max(received, into.recorded + (changed.has(at) ? 0 : 1));
-      if (isAfter && (own.length + 1 >= MAX_SEGMENT_POINTS || point.t - own[0].t > MAX_SEGMENT_MS)) {
-        segments[at] = { ...into, recorded, hold: false, points: inOrder([...own, point]) };
-        changed.add(at);
-        at += 1;
-        const rest = {
-          ...into,
-          recorded: received,
-          points: held([point], Math.max(until, into.points.at(-1)!.t)),
-        };
-        segments.splice(at, 0, rest);
-        shift(changed, at);
-      } else {
-        const points = inOrder([...own, point]);
-        const last = into.points.at(-1)!.t;
-        segments[at] = {
-          ...into,
-          recorded,
-          points: !into.hold ? points : held(points, isAfter ? Math.max(until, last) : last),
-        };
-      }
+  const given = new Set(current);
+  const sorted = [...late].sort((a, b) => a.point.t - b.point.t);
+  let at = -1;
+  // What falls into the same segment is put in order at once: there may be thousands.
+  for (let i = 0; i < sorted.length; ) {
+    const { point, received } = sorted[i];
+    while (at + 1 < segments.length && segments[at + 1].points[0].t <= point.t) at += 1;
+    const into: Segment | undefined = segments[at];
+    const next = segments[at + 1]?.points[0].t ?? Infinity;
+    const until = (t: number) => Math.min(next, end, t + holdMs);
+    if (into === undefined || point.t > lastOf(into)) {
+      i += 1;
+      if (until(point.t) <= point.t) continue;
+      const description = describe(into ?? segments[at + 1]);
+      const points = held([point], until(point.t));
+      segments.splice(at + 1, 0, { id, ...description, recorded: received, hold: true, points });
+      continue;
     }
-    changed.add(at);
+    const own = into.hold ? into.points.slice(0, -1) : [...into.points];
+    const newest = own.at(-1)!.t;
+    let recorded = given.has(into) ? into.recorded + 1 : into.recorded;
+    if (point.t <= newest) {
+      const begin = i;
+      while (i < sorted.length && sorted[i].point.t <= newest && sorted[i].point.t < next) i += 1;
+      const added = notAmong(own, sorted.slice(begin, i));
+      if (added.length === 0) continue;
+      for (const { received } of added) recorded = Math.max(recorded, received);
+      const points = inOrder([...own, ...added.map(({ point }) => point)]);
+      segments[at] = { ...into, recorded, points: into.hold ? held(points, into.points.at(-1)!.t) : points };
+    } else if (isWhole(own, point.t)) {
+      i += 1;
+      recorded = Math.max(recorded, received);
+      segments[at] = { ...into, recorded, hold: false, points: inOrder([...own, point]) };
+      const points = held([point], Math.max(until(point.t), into.points.at(-1)!.t));
+      segments.splice(at + 1, 0, { ...into, recorded: received, points });
+    } else {
+      let last = into.points.at(-1)!.t;
+      for (; i < sorted.length; i++) {
+        const { point, received } = sorted[i];
+        if (point.t === own.at(-1)!.t) continue;
+        if (point.t >= Math.min(last, next) || isWhole(own, point.t)) break;
+        own.push(point);
+        last = Math.max(last, until(point.t));
+        recorded = Math.max(recorded, received);
+      }
+      segments[at] = { ...into, recorded, points: held(inOrder(own), last) };
+    }
   }
-  return [...changed].sort((a, b) => a - b).map((at) => segments[at]);
+  return segments.filter((segment) => !given.has(segment));
 }
 
-/** Those at or after `from` have moved on by one. */
-function shift(places: Set<number>, from: number): void {
-  const moved = [...places].map((place) => (place >= from ? place + 1 : place));
-  places.clear();
-  for (const place of moved) places.add(place);
+/** The last time at which a point falls into a segment. */
+function lastOf({ hold, points }: Segment): number {
+  return hold ? points.at(-1)!.t - 1 : points.at(-1)!.t;
+}
+
+/** Whether a point at `t` is for the next segment. */
+function isWhole(own: readonly TrackPoint[], t: number): boolean {
+  return own.length + 1 >= MAX_SEGMENT_POINTS || t - own[0].t > MAX_SEGMENT_MS;
+}
+
+/** Those at other times than the points, of each time the first. */
+function notAmong(points: readonly TrackPoint[], late: readonly Late[]): Late[] {
+  const times = new Set(points.map(({ t }) => t));
+  return late.filter(({ point: { t } }) => !times.has(t) && times.add(t));
 }
 
 function describe(segment: Segment | undefined): Description {

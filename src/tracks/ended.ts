@@ -1,5 +1,5 @@
 /** What a log keeps of segments that ended, until it is in rows. */
-import type { Description, TrackPoint } from "./segment.ts";
+import type { Description } from "./segment.ts";
 
 /** A segment that ended. */
 export interface ClosedSegment extends Description {
@@ -16,15 +16,5 @@ export interface ClosedSegment extends Description {
   /** What its end takes in the log. */
   endBytes: number;
   /** In the order in which they ended. */
-  turn: number;
-}
-
-/** A point that belongs before the open segment. */
-export interface LatePoint {
-  number: number;
-  /** Its record. */
-  at: number;
-  point: TrackPoint;
-  received: number;
   turn: number;
 }

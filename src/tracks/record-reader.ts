@@ -1,5 +1,6 @@
 /** Reads the records of points of a log that grows, wherever its bytes are. */
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import type { Late } from "./correct.ts";
 import type { PathWriter } from "./path.ts";
 import type { TrackPoint } from "./segment.ts";
 import { FRESH, MAX_COUNT } from "./track-heads.ts";
@@ -29,6 +30,12 @@ export class RecordReader {
 
   point(at: number): PointRecord {
     return readRecord(this.at(at)) as PointRecord;
+  }
+
+  /** The late point of the record that begins there. */
+  late(at: number): Late {
+    const { point, recorded } = this.point(at);
+    return { point, received: recorded };
   }
 
   /** Where the last `count` records up to the one at `last` begin, in the order in which they came. Until the next call. */

@@ -65,6 +65,13 @@ export class TrackHeads {
     return number < this.size && this.#words[number * WORDS + LAST] > 0;
   }
 
+  /** Those of which it is known. */
+  known(): number[] {
+    const numbers: number[] = [];
+    for (let number = 0; number < this.size; number++) if (this.hasLast(number)) numbers.push(number);
+    return numbers;
+  }
+
   /** Where the record of the last point begins; there must be one. */
   lastAt(number: number): number {
     return this.#words[number * WORDS + LAST] - 1;
@@ -87,8 +94,7 @@ export class TrackHeads {
 
   /** All records have moved so many bytes to the front. */
   moveBack(bytes: number): void {
-    for (let number = 0; number < this.size; number++) {
-      if (!this.hasLast(number)) continue;
+    for (const number of this.known()) {
       this.#words[number * WORDS + LAST] -= bytes;
       if (this.count(number) > 0) this.#firsts[number] -= bytes;
     }

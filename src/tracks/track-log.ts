@@ -9,7 +9,9 @@
 import assert from "node:assert/strict";
 import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import { Changes } from "./changes.ts";
-import type { ClosedSegment, LatePoint } from "./ended.ts";
+import type { Late } from "./correct.ts";
+import type { ClosedSegment } from "./ended.ts";
+import { LatePoints } from "./late-points.ts";
 import type { PathWriter } from "./path.ts";
 import { RecordReader } from "./record-reader.ts";
 import type { Description, TrackPoint } from "./segment.ts";
@@ -28,7 +30,6 @@ import {
   LATE,
   type Motion,
   POINT,
-  type PointRecord,
   readPoints,
   readRecord,
   STATE,
@@ -51,7 +52,7 @@ export class TrackLog {
   #rewritten = 0;
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
-  late: LatePoint[] = [];
+  readonly late = new LatePoints();
   changes = new Changes();
 
   get bytes(): number {
@@ -126,9 +127,8 @@ export class TrackLog {
 
   /** Keeps a point for a segment that has ended. */
   addLate(number: number, t: number, motion: Motion, received: number): void {
-    const at = this.#out.length;
+    this.late.add(number, t, this.bytes, ++this.#turn);
     writePoint(this.#out, LATE, number, 0, t, motion, 0, received);
-    this.#addLate(this.#reader.point(at), at);
   }
 
   /**
@@ -168,7 +168,7 @@ export class TrackLog {
       const record = readRecord(input);
       if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, input.at - at);
       else if (isEnd(record)) this.#applyEnd(record, input.at - at);
-      else if (tagOf(record.tag) === LATE) this.#addLate(record, at);
+      else if (tagOf(record.tag) === LATE) this.late.add(record.number, record.point.t, at, ++this.#turn);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
     this.#pieces.add(no, this.#place);
@@ -177,25 +177,20 @@ export class TrackLog {
   /** Forgets all of a number, whatever was to become of it: it is in the pieces no more once they are written anew. */
   forget(number: number): void {
     this.closed = this.closed.filter((one) => one.number !== number);
-    this.late = this.late.filter((one) => one.number !== number);
+    this.late.drop(number);
     this.drop(number);
     this.#forgotten += 1;
   }
 
   /** Forgets all numbers of which `isKnown` does not hold. */
   forgetUnknown(isKnown: (number: number) => boolean): void {
-    const isWanted = ({ number }: { number: number }) => isKnown(number);
     this.changes.keep(isKnown);
-    const before = this.closed.length + this.late.length;
-    this.closed = this.closed.filter(isWanted);
-    this.late = this.late.filter(isWanted);
-    let isOther = this.closed.length + this.late.length < before;
-    for (let number = 0; number < this.#heads.size; number++) {
-      if (!this.#heads.hasLast(number) || isKnown(number)) continue;
-      this.drop(number);
-      isOther = true;
-    }
-    if (isOther) this.#forgotten += 1;
+    const before = this.closed.length + this.late.size;
+    this.closed = this.closed.filter(({ number }) => isKnown(number));
+    this.late.keep(isKnown);
+    const unknown = this.#heads.known().filter((number) => !isKnown(number));
+    for (const number of unknown) this.drop(number);
+    if (unknown.length > 0 || this.closed.length + this.late.size < before) this.#forgotten += 1;
   }
 
   /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
@@ -216,7 +211,7 @@ export class TrackLog {
 
   /** Numbers of which something that has ended is in no row yet. */
   held(): Set<number> {
-    return new Set([...this.closed, ...this.late].map(({ number }) => number));
+    return new Set([...this.closed.map(({ number }) => number), ...this.late.numbers()]);
   }
 
   /** Whether a segment, or a late point, is in a checkpoint that was written. */
@@ -244,6 +239,11 @@ export class TrackLog {
     if (!this.#heads.hasLast(number)) return false;
     const last = this.#heads.lastAt(number);
     return hasPoint(this.#reader.at(last), last, most, t, motion);
+  }
+
+  /** Late points, by where their records begin. */
+  readLate(places: readonly number[]): Late[] {
+    return places.map((place) => this.#reader.late(place));
   }
 
   /** The last point of an entity that has one. */
@@ -317,10 +317,6 @@ export class TrackLog {
     this.changes.add({ number, at, recorded, before, from, bytes });
   }
 
-  #addLate({ number, point, recorded }: PointRecord, at: number): void {
-    this.late.push({ number, at, point, received: recorded, turn: ++this.#turn });
-  }
-
   get #place(): Place {
     return { end: this.bytes, turn: this.#turn, forgotten: this.#rewritten };
   }
@@ -342,7 +338,7 @@ export class TrackLog {
     this.#heads.moveBack(bytes);
     this.changes.moveBack(bytes);
     for (const one of this.closed) Object.assign(one, { first: one.first - bytes, last: one.last - bytes });
-    for (const one of this.late) one.at -= bytes;
+    this.late.move((place) => place - bytes);
   }
 
   /** Writes what is wanted anew, entity by entity. */
@@ -350,8 +346,7 @@ export class TrackLog {
     const to = new TrackLog();
     to.#out.reserve(this.#out.length);
     const closed = Map.groupBy(this.closed, ({ number }) => number);
-    for (let number = 0; number < this.#heads.size; number++) {
-      if (!this.#heads.hasLast(number)) continue;
+    for (const number of this.#heads.known()) {
       const ended = closed.get(number) ?? [];
       for (const [i, segment] of ended.entries()) {
         to.#copy(this, number, segment.last, segment.count, segment.recorded, 0);
@@ -366,10 +361,12 @@ export class TrackLog {
       else if (ended.length === 0) to.#copy(this, number, last, 1, this.recorded(number), HELD);
       for (const { at, recorded, before } of this.changes.of(number)) to.change(number, at, recorded, before);
     }
-    for (const [i, { number, point, received }] of this.late.entries()) {
-      to.addLate(number, point.t, point, received);
-      this.late[i]!.at = to.late[i]!.at;
-    }
+    this.late.move((place) => {
+      const { number, point, recorded } = this.#reader.point(place);
+      const at = to.bytes;
+      writePoint(to.#out, LATE, number, 0, point.t, point, 0, recorded);
+      return at;
+    });
     this.#out = to.#out;
     this.#reader = to.#reader;
     this.#heads = to.#heads;

@@ -48,12 +48,13 @@ export class Tracks {
 
   /** What is in memory. */
   get bytes(): number {
-    return this.logs.reduce((sum, log) => sum + log.bytes, 0);
+    return this.logs.reduce((sum, log) => sum + log.bytes + log.late.bytes, 0);
   }
 
   /** Whether a shard holds so much that its reports must wait until more of it is in rows. */
   isFull(shard: number): boolean {
-    return this.logs[shard].bytes >= MAX_SHARD_TRACK_BYTES;
+    const { bytes, late } = this.logs[shard];
+    return bytes + late.bytes >= MAX_SHARD_TRACK_BYTES;
   }
 
   /**

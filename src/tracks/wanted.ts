@@ -1,6 +1,7 @@
 /** What of a log is in no row yet, or is needed for what comes next. */
 import { MAX_SHARD_TRACK_BYTES } from "../limits.ts";
-import type { ClosedSegment, LatePoint } from "./ended.ts";
+import type { ClosedSegment } from "./ended.ts";
+import type { LatePoints } from "./late-points.ts";
 import type { TrackHeads } from "./track-heads.ts";
 
 /** Of most: without height, in a log of some thousand entities. */
@@ -32,17 +33,16 @@ export function wantedOf(
   heads: TrackHeads,
   changes: Wanted,
   closed: readonly ClosedSegment[],
-  late: readonly LatePoint[],
+  late: LatePoints,
 ): Wanted {
   let { first, bytes } = changes;
-  bytes += POINT_BYTES * late.length;
-  for (const { at } of late) first = Math.min(first, at);
+  bytes += POINT_BYTES * late.size;
+  first = Math.min(first, late.first);
   for (const segment of closed) {
     first = Math.min(first, segment.first);
     bytes += POINT_BYTES * segment.count + segment.endBytes;
   }
-  for (let number = 0; number < heads.size; number++) {
-    if (!heads.hasLast(number)) continue;
+  for (const number of heads.known()) {
     const count = heads.count(number);
     first = Math.min(first, count > 0 ? heads.firstAt(number) : heads.lastAt(number));
     bytes += POINT_BYTES * Math.max(1, count);

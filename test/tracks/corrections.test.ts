@@ -127,3 +127,30 @@ t.test("[TR7] [TR8] whatever comes late, in whatever portions, is where it was",
     { numRuns: 300 },
   );
 });
+
+t.test("[TR24] a portion at a time, the oldest first, the rows are those of all at once", async () => {
+  const base = [segment([0, 10, 20]), segment([20, 320], true), segment([1_000, 1_001])];
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: -400, max: 1_500 }), { maxLength: 300 }),
+      fc.integer({ min: 1, max: 100 }),
+      (given, portion) => {
+        const points = given.sort((a, b) => a - b).map((second, i) => late(second, 2e6 + i));
+        const atOnce = correct("a", base, points, 1_400_000, HOLD_MS);
+        const rows = [...base];
+        for (let from = 0; from < points.length; from += portion) {
+          const some = points.slice(from, from + portion);
+          rows.push(...correct("a", current(rows), some, 1_400_000, HOLD_MS));
+        }
+        const told = (rows: Segment[]) =>
+          current(rows).map(({ points, hold, kind }) => [
+            kind,
+            hold,
+            ...points.map(({ t, lat }) => [t, lat]),
+          ]);
+        assert.deepEqual(told(rows), told([...base, ...atOnce]));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -91,7 +91,7 @@ t.test("[TR20] the SQL of docs/operations.md tells where everything in a box was
     holdMs: 300_000,
     segments: () =>
       isWritten ? undefined : { segments: PackedSegments.of(segments), written: () => (isWritten = true) },
-    late: () => undefined,
+    late: () => [],
   });
   while (!isWritten) await sleep(20);
   const client = new pg.Client({ connectionString: url });

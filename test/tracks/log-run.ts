@@ -157,12 +157,12 @@ export class Run {
     const fix = { t, received, lon, lat, alt: NaN, speed, course: NaN, late };
     const description = described(this.#state);
     const heard = this.#heard.get(number)!;
-    const before = this.log.late.length;
+    const before = this.log.late.size;
     this.#do((tracks) => tracks.reported(SHARD, number, fix, heard, { describe: () => description }, 0));
     this.#heard.set(number, received);
     this.plain.get(number)!.heardAt(received);
     if (late) this.plain.get(number)!.staysAt(received);
-    if (this.log.late.length > before) this.late.push(lateText(number, t, lon));
+    if (this.log.late.size > before) this.late.push(lateText(number, t, lon));
     // Of an older one at the time of another, the other stays.
     else if (!(late && this.plain.get(number)!.points.has(t)) || isLast)
       this.plain.get(number)!.points.set(t, { t, lon, lat, alt: NaN, speed, course: NaN });
@@ -309,7 +309,11 @@ export class Run {
       }
       this.plain.get(number)!.check(segments, open);
     }
-    const late = this.log.late.map(({ number, point }) => lateText(number, point.t, point.lon));
+    const late = [...this.log.late.numbers()].flatMap((number) =>
+      this.log
+        .readLate(this.log.late.of(number).places)
+        .map(({ point }) => lateText(number, point.t, point.lon)),
+    );
     assert.deepEqual(late.sort(), this.late.sort());
   }
 }

@@ -78,17 +78,14 @@ export class Past {
 
   /** What came late changes rows. */
   correct(): void {
-    const batch = new TrackSource(this.h.system.table).late(10);
-    for (const { id, points, end } of batch?.entities ?? [])
-      for (const row of correct(
-        id,
-        PlainTrack.current([...this.rows.values()]),
-        points,
-        end,
-        this.#stale * 1_000,
-      ))
+    const most = { entities: 10, points: 1_000 };
+    const source = new TrackSource(this.h.system.table);
+    for (const { id, points, end, written } of source.late(most, () => false)) {
+      const counting = PlainTrack.current([...this.rows.values()]);
+      for (const row of correct(id, counting, points, end, this.#stale * 1_000))
         this.rows.set(`${row.points[0].t} ${row.recorded}`, row);
-    batch?.written();
+      written(Infinity);
+    }
   }
 
   /** What is durable is all that is left. */

@@ -58,7 +58,7 @@ async function rows(t: Test, store: Store, log: KeptLog): Promise<void> {
       if (segments === undefined) return undefined;
       return { segments: PackedSegments.of(segments), written: () => written++ };
     },
-    late: () => undefined,
+    late: () => [],
   });
   const write = async (...segments: Segment[]) => {
     const before = written;

@@ -99,7 +99,7 @@ t.test("[TR4] what came late is told apart from what came in time", async (t) =>
     "a little late is in time",
   );
   report(90_000, 102_000, true);
-  t.equal(log.late.length, 1);
+  t.equal(log.late.size, 1);
 });
 
 t.test("[TR2] [TR9] segments become shorter where memory is short, and then the shard is full", async (t) => {

@@ -98,7 +98,7 @@ class Lone {
       .map((closed) => segmentOf(this.log, "a", closed))
       .filter(({ points }) => points.length > 1);
     const counting = PlainTrack.current(rows);
-    const late = this.log.late.filter(({ point }) => point.t >= counting[0]?.points[0].t);
+    const late = this.log.readLate(this.log.late.since(0, counting[0]?.points[0].t));
     return PlainTrack.current([
       ...counting,
       ...correct("a", counting, late, Infinity, this.table.tracks.holdMs),

@@ -6,10 +6,18 @@
  */
 
 import { StoreAway } from "../../actors/ports.ts";
-import type { LateBatch, SegmentBatch } from "../../actors/track-source.ts";
-import { MAX_BACKGROUND_ROWS, TRACK_BATCH_ROWS, TRACK_ROWS_PER_SECOND } from "../../limits.ts";
+import type { LateOfEntity, SegmentBatch } from "../../actors/track-source.ts";
+import {
+  MAX_BACKGROUND_ROWS,
+  MAX_LATE_ASIDE,
+  MAX_LATE_POINTS,
+  SLICE_MS,
+  TRACK_BATCH_ROWS,
+  TRACK_ROWS_PER_SECOND,
+} from "../../limits.ts";
 import { correct } from "../../tracks/correct.ts";
 import { PackedSegments } from "../../tracks/packed-segments.ts";
+import type { Segment } from "../../tracks/segment.ts";
 import { isPoison } from "../errors.ts";
 import type { Fence, FenceKey } from "../fence.ts";
 import { type StoreContext, withClient } from "../session.ts";
@@ -19,12 +27,17 @@ import { segmentsAround } from "./segments-around.ts";
 /** How often it looks whether there is anything to write. */
 const LOOK_MS = 250;
 const RETRY_MS = 1_000;
+/** Rows that are read for an entity of which something came late: the one before, the one after, and mostly not more than these. */
+const ROWS_AROUND = 4;
+const NEIGHBOURS = 2;
+/** By this share what is read at a time grows again, after it was too much. */
+const GROWTH = 1 / 16;
 
 /** Where the rows come from. */
 export interface TrackRows {
   readonly holdMs: number;
   segments(limit: number): SegmentBatch | undefined;
-  late(limit: number): LateBatch | undefined;
+  late(most: { entities: number; points: number }, isAside: (id: string) => boolean): LateOfEntity[];
 }
 
 export class TrackWriter {
@@ -36,6 +49,10 @@ export class TrackWriter {
   #running: Promise<void> = Promise.resolve();
   #writing: Promise<unknown> = Promise.resolve();
   #stopped = false;
+  /** Rows that are read for what came late, at a time. */
+  #around = MAX_BACKGROUND_ROWS;
+  /** Entities of which something came late that could not be written, until all others had their turn. */
+  readonly #aside = new Set<string>();
   #wake = () => {};
   readonly stats = { rows: 0, points: 0, corrections: 0 };
 
@@ -110,22 +127,69 @@ export class TrackWriter {
 
   async #writeLate(rows: TrackRows): Promise<number | undefined> {
     const key = await this.#key();
-    const batch = rows.late(MAX_BACKGROUND_ROWS);
-    if (batch === undefined) return undefined;
-    const { holdMs } = rows;
-    const wanted = batch.entities.map(({ id, points }) => {
-      const times = points.map(({ point }) => point.t);
-      return { id, from: Math.min(...times), to: Math.max(...times) };
-    });
-    const current = await withClient(this.#context, (client) => segmentsAround(client, wanted));
-    const changed = batch.entities.flatMap(({ id, points, end }) =>
-      correct(id, current.get(id) ?? [], points, end, holdMs),
-    );
+    const most = {
+      entities: Math.ceil(this.#around / ROWS_AROUND),
+      points: Math.ceil((MAX_LATE_POINTS * this.#around) / MAX_BACKGROUND_ROWS),
+    };
+    const batch = rows.late(most, (id) => this.#aside.has(id));
+    if (batch.length === 0 || this.#aside.size > MAX_LATE_ASIDE) this.#aside.clear();
+    if (batch.length === 0) return undefined;
+    try {
+      const changed = await this.#correct(key, batch, rows.holdMs);
+      this.#around = Math.min(MAX_BACKGROUND_ROWS, Math.ceil(this.#around * (1 + GROWTH)));
+      return Math.max(1, changed);
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      // It may have been too much. Told once: while the database is away others tell it.
+      if (this.#around === MAX_BACKGROUND_ROWS) this.#failed(error);
+      this.#around = Math.max(1, this.#around >> 1);
+      throw error;
+    }
+  }
+
+  /** Of many by halves, if it fails: one that cannot be corrected is told, and keeps no other from it. @returns how many rows were written. @throws StoreAway */
+  async #correct(key: FenceKey, batch: readonly LateOfEntity[], holdMs: number): Promise<number> {
+    try {
+      return await this.#correctAll(key, batch, holdMs);
+    } catch (error) {
+      if (error instanceof StoreAway) throw error;
+      if (batch.length === 1) {
+        const [{ id }] = batch;
+        this.#aside.add(id);
+        const { message } = error as Error;
+        throw new Error(`what came late of ${JSON.stringify(id)}: ${message}`, { cause: error });
+      }
+      const middle = batch.length >> 1;
+      const changed = await this.#correct(key, batch.slice(0, middle), holdMs);
+      return changed + (await this.#correct(key, batch.slice(middle), holdMs));
+    }
+  }
+
+  async #correctAll(key: FenceKey, batch: readonly LateOfEntity[], holdMs: number): Promise<number> {
+    const { clock } = this.#context;
+    const wanted = batch.map(({ id, points }) => ({
+      id,
+      from: points[0].point.t,
+      to: points.at(-1)!.point.t,
+    }));
+    const limit = Math.max(1, Math.floor(this.#around / batch.length) - NEIGHBOURS);
+    const around = await withClient(this.#context, (client) => segmentsAround(client, wanted, limit));
+    const changed: Segment[] = [];
+    let slice = clock.monotonic();
+    for (const { id, points, end } of batch) {
+      if (clock.monotonic() - slice > SLICE_MS) {
+        await new Promise<void>((resolve) => clock.yield(resolve));
+        slice = clock.monotonic();
+      }
+      const { segments, until } = around.get(id)!;
+      const told = points.filter(({ point }) => point.t < until);
+      changed.push(...correct(id, segments, told, end, holdMs));
+    }
     for (let at = 0; at < changed.length; at += this.#batchRows)
       await this.#insert(key, PackedSegments.of(changed.slice(at, at + this.#batchRows)));
-    batch.written();
+    for (const { id, written } of batch) written(around.get(id)!.until);
     this.stats.corrections += changed.length;
-    return Math.max(1, changed.length);
+    return changed.length;
   }
 
   /** From before it is looked what there is to write: what is given away after that is not let in with it. @throws StoreAway */
