@@ -54,6 +54,8 @@ for (const [name, width, height] of [
     await page.waitForFunction(() => muster.map.getCenter().lng > 20 && !muster.map.isMoving());
     t.match(await look(), { isFree: true }, "what is sought, too");
 
+    // Only the end of an address that is another is no page of its own.
+    await page.goto("about:blank");
     await openMap(page, `${url}/?entity=ship#9/59.9/24.9`);
     await page.waitForFunction(() => muster.map?.loaded());
     const centre = await page.evaluate(() => muster.map.getCenter().toArray());
