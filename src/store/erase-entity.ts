@@ -28,12 +28,20 @@ WITH ${OWN}, next AS MATERIALIZED (
   DELETE FROM event e USING own, last WHERE e.subject = $5 AND (e.era, e.xid, e.id) <= (last.era, last.xid, last.id) RETURNING 1
 )
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
+/** What holders of webhooks began to save before does not land any more. In the order in which they are held. */
+const STEP = `
+WITH ${OWN}, ordered AS MATERIALIZED (
+  SELECT d.webhook FROM own, webhook_delivery d ORDER BY d.webhook FOR UPDATE OF d
+), stepped AS (
+  UPDATE webhook_delivery d SET step = step + 1 FROM ordered WHERE d.webhook = ordered.webhook
+)
+SELECT (SELECT count(*) FROM own)::int AS own, 0 AS gone, $5::text AS id`;
 const LETTER = `
 WITH ${OWN}, gone AS (DELETE FROM webhook_letter USING own WHERE subject = $5 RETURNING 1)
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
 
 /** What an erasure deletes; letters last, when nobody has any in memory that could be saved once more. */
-export const ROWS = { entity: [ENTITY], past: [TRACK, EVENT], letters: [LETTER] } as const;
+export const ROWS = { entity: [ENTITY], past: [TRACK, EVENT], letters: [STEP, LETTER] } as const;
 
 /** @returns false if the shard is not this node's under that epoch any more. @throws StoreAway */
 export async function eraseRows(
