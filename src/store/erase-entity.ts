@@ -19,13 +19,14 @@ WITH ${OWN}, last AS MATERIALIZED (
   DELETE FROM track t USING own, last WHERE t.entity = $5 AND t.first <= last.first RETURNING 1
 )
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
-const EVENT = `
+/** Also those of the same event beside the last one found. */
+const ofEvents = (table: "event" | "webhook_letter") => `
 WITH ${OWN}, next AS MATERIALIZED (
-  SELECT era, xid, id FROM event WHERE subject = $5 ORDER BY era, xid, id LIMIT ${MAX_BACKGROUND_ROWS}
+  SELECT era, xid, id FROM ${table} WHERE subject = $5 ORDER BY era, xid, id LIMIT ${MAX_BACKGROUND_ROWS}
 ), last AS MATERIALIZED (
   SELECT era, xid, id FROM next ORDER BY era DESC, xid DESC, id DESC LIMIT 1
 ), gone AS (
-  DELETE FROM event e USING own, last WHERE e.subject = $5 AND (e.era, e.xid, e.id) <= (last.era, last.xid, last.id) RETURNING 1
+  DELETE FROM ${table} e USING own, last WHERE e.subject = $5 AND (e.era, e.xid, e.id) <= (last.era, last.xid, last.id) RETURNING 1
 )
 SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
 /** What holders of webhooks began to save before does not land any more. In the order in which they are held. */
@@ -36,12 +37,12 @@ WITH ${OWN}, ordered AS MATERIALIZED (
   UPDATE webhook_delivery d SET step = step + 1 FROM ordered WHERE d.webhook = ordered.webhook
 )
 SELECT (SELECT count(*) FROM own)::int AS own, 0 AS gone, $5::text AS id`;
-const LETTER = `
-WITH ${OWN}, gone AS (DELETE FROM webhook_letter USING own WHERE subject = $5 RETURNING 1)
-SELECT (SELECT count(*) FROM own)::int AS own, (SELECT count(*) FROM gone)::int AS gone`;
-
 /** What an erasure deletes; letters last, when nobody has any in memory that could be saved once more. */
-export const ROWS = { entity: [ENTITY], past: [TRACK, EVENT], letters: [STEP, LETTER] } as const;
+export const ROWS = {
+  entity: [ENTITY],
+  past: [TRACK, ofEvents("event")],
+  letters: [STEP, ofEvents("webhook_letter")],
+} as const;
 
 /** @returns false if the shard is not this node's under that epoch any more. @throws StoreAway */
 export async function eraseRows(

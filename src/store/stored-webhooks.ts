@@ -1,5 +1,6 @@
 /** Webhooks behind their ports. Not by MikroORM's entity manager: its statements have no deadline, and those that nobody answers would keep the connections of flushes. */
-import type { Cursor } from "../events/cursor.ts";
+import { type Cursor, START } from "../events/cursor.ts";
+import { MAX_BACKGROUND_ROWS } from "../limits.ts";
 import { MAX_WEBHOOKS } from "../webhooks/limits.ts";
 import type {
   Webhook as Configured,
@@ -12,7 +13,7 @@ import type {
   WebhookStore,
 } from "../webhooks/ports.ts";
 import { holdWebhooks } from "./hold-webhooks.ts";
-import { deadLetters, redeliverLetters, waitingLetters } from "./letters.ts";
+import { deadLetters, redeliverLetters, removeDeadLetters, waitingLetters } from "./letters.ts";
 import { saveDelivery } from "./save-delivery.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 import { webhookStatuses } from "./webhook-statuses.ts";
@@ -105,7 +106,14 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
+    // Some a statement, so that each ends in time; what is removed need not be the next time, if this is cut off.
+    for (let after: Cursor | undefined = START; after !== undefined; ) {
+      const last: Cursor = after;
+      after = await withClient(this.#context, (client) =>
+        removeDeadLetters(client, id, last, MAX_BACKGROUND_ROWS),
+      );
+    }
     return withClient(this.#context, async (client) => {
       const { rowCount } = await client.query("DELETE FROM webhook WHERE id = $1", [id]);
       return rowCount === 1;
