@@ -104,6 +104,7 @@ export class BinaryFrames {
 function moveTo(entity: Entity, { t, lon, lat, alt, speed, course, heading }: Move): Entity {
   const next: FullRecord = { ...entity };
   next.t = isoTime(t);
+  if (next.placedAt !== undefined) delete next.placedAt;
   place(next, lon, lat);
   if (!Number.isNaN(alt)) next.alt = alt;
   else if (next.alt !== undefined) delete next.alt;
@@ -134,6 +135,7 @@ function entityOf(full: Full): Entity {
     seq: full.seq,
   };
   place(record, full.lon, full.lat);
+  if (!Number.isNaN(full.placedAt)) record.placedAt = isoTime(full.placedAt);
   if (full.source !== "") record.source = full.source;
   if (!Number.isNaN(full.alt)) record.alt = full.alt;
   if (!Number.isNaN(full.speed)) record.speed = full.speed;

@@ -35,12 +35,13 @@ export function readJsonFrame(frame: ViewFrame, entities: ReadonlyMap<string, En
   }
 }
 
-/** In a small record absent = unchanged, `null` = gone. */
+/** In a small record absent = unchanged, `null` = gone; it is of a place at its `t`. */
 function merge(entity: Entity, move: SmallRecord): Entity {
   const merged: Record<string, unknown> = { ...entity };
   for (const [name, value] of Object.entries(move)) {
     if (value === null) delete merged[name];
     else merged[name] = value;
   }
+  if (merged.placedAt !== undefined) delete merged.placedAt;
   return merged as unknown as FullRecord;
 }

@@ -11,23 +11,9 @@ export class Reckoner {
   readonly maxAgeMs: number;
   /** Used again, because a map asks for everything in each of its frames. */
   readonly #fix: Fix = { t: 0, lon: 0, lat: 0, speed: NaN, course: NaN };
-  /** Of what was told anew, and not elsewhere: when it was told first to be there, Unix ms. */
-  readonly #placedAt = new WeakMap<Entity, number>();
-  readonly #hasTolerance: boolean;
 
   constructor(tolerance: Tolerance | undefined) {
-    this.#hasTolerance = tolerance !== undefined;
     this.maxAgeMs = tolerance === undefined ? RECKON_MS : TOLERANCES[tolerance].maxAgeMs;
-  }
-
-  /**
-   * An entity is told anew, where it was. That was a report without a place, or of a device that has no other yet: its `t` is not when it was there.
-   * With a tolerance the server reckons from `t`, and so must a client.
-   */
-  stays(before: Entity, now: Entity): void {
-    // What stood was there until it is told to move.
-    if (this.#hasTolerance || !(before.speed! > 0)) return;
-    this.#placedAt.set(now, this.#placedAt.get(before) ?? Date.parse(before.t));
   }
 
   place(entity: Entity, at: number, into: { lon: number; lat: number }): void {
@@ -37,7 +23,7 @@ export class Reckoner {
       return;
     }
     const fix = this.#fix;
-    fix.t = this.#placedAt.get(entity) ?? Date.parse(entity.t);
+    fix.t = Date.parse(entity.placedAt ?? entity.t);
     fix.lon = entity.lon;
     fix.lat = entity.lat;
     fix.speed = entity.speed;

@@ -46,12 +46,6 @@ export class Replica {
   #clusters: readonly ClusterCell[] = NONE;
   /** Number of the last frame applied, −1 while one that replaces all is awaited. */
   #n = -1;
-  readonly #stays: ((before: Entity, now: Entity) => void) | undefined;
-
-  /** @param stays is called before an entity is told anew that is where it was */
-  constructor(stays?: (before: Entity, now: Entity) => void) {
-    this.#stays = stays;
-  }
 
   /** Empty while entities are shown. */
   get clusters(): readonly ClusterCell[] {
@@ -99,9 +93,7 @@ export class Replica {
   }
 
   #put(entity: Entity, change: Change): void {
-    const before = this.entities.get(entity.id);
-    (before === undefined ? change.added : change.updated).push(entity.id);
-    if (before?.lon === entity.lon && before.lat === entity.lat) this.#stays?.(before, entity);
+    (this.entities.has(entity.id) ? change.updated : change.added).push(entity.id);
     this.entities.set(entity.id, entity);
   }
 

@@ -50,7 +50,7 @@ export interface ViewEvents {
 export class View extends Emitter<ViewEvents> {
   /** Resolves when the first snapshot is complete; rejects if the view is refused, ends or is closed before. */
   readonly ready: Promise<void>;
-  readonly #replica = new Replica((before, now) => this.#reckoner.stays(before, now));
+  readonly #replica = new Replica();
   readonly #link: ViewLink;
   readonly #options: ViewOptions;
   readonly #filters: FilterChanges;
@@ -165,8 +165,8 @@ export class View extends Emitter<ViewEvents> {
   }
 
   /**
-   * Where an entity probably is: on its way by speed and course since its last fix. What is not live, or has no speed or
-   * course, is where it was.
+   * Where an entity probably is: on its way by speed and course since it was at its place (`placedAt`, else `t`). What is not live, or has no
+   * speed or course, is where it was.
    *
    * @param at Unix ms, by default now
    * @param into is written and given back; give the same one again where there are many

@@ -257,11 +257,22 @@ export function isConfigError(loaded: Config | ConfigError): loaded is ConfigErr
   return "mistakes" in loaded;
 }
 
-/** A misspelt variable would be ignored in silence. */
+/** What follows the name of a Service in the variables that Kubernetes gives each pod about it. */
+const SERVICE_LINK =
+  /^_(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
+const SERVICE_HOST = "_SERVICE_HOST";
+
+/** A misspelt variable would be ignored in silence. Those about a Service called `muster`, or `muster-…`, were written by nobody. */
 function unknownVariables(given: Record<string, string>): string[] {
   const known = Object.keys(Environment.shape);
-  return Object.keys(given)
-    .filter((name) => name.startsWith("MUSTER_") && !known.includes(name))
+  const names = Object.keys(given).filter((name) => name.startsWith("MUSTER_"));
+  const services = names
+    .filter((name) => name.endsWith(SERVICE_HOST))
+    .map((name) => name.slice(0, -SERVICE_HOST.length));
+  const isLink = (name: string) =>
+    services.some((one) => name.startsWith(one) && SERVICE_LINK.test(name.slice(one.length)));
+  return names
+    .filter((name) => !known.includes(name) && !isLink(name))
     .map((name) => {
       const near = known.find((one) => `MUSTER_${one}` === name || distance(one, name) <= 2);
       return `${name} is not a variable of Muster.${near === undefined ? "" : ` Did you mean ${near}?`}`;

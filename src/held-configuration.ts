@@ -52,13 +52,16 @@ export class HeldConfiguration {
           catalogue.take(await machines.since(catalogue.revision));
         },
       });
+    /** The newest change of fences before the first was read. */
+    let began: number | undefined;
     this.#fences =
       fences &&
       this.#part("fences", fences, {
         catalogue: () => system().fences,
         async read(catalogue) {
+          began ??= await fences.revision();
           for (;;) {
-            const page = await fences.since(catalogue.revision, FENCES_A_PAGE);
+            const page = await fences.since(catalogue.revision, FENCES_A_PAGE, began);
             if (page.length === 0) return;
             catalogue.take(page);
           }

@@ -177,7 +177,7 @@ function binaryFrames(t0: number) {
   const full = (handle: number) =>
     encodeFull({
       ...{ handle, t: t0, ...motion, id: `vessel-${handle}`, kind: "vessel", state: "online" },
-      ...{ liveness: 0, received: t0, accuracy: NaN, implausible: false, source: "" },
+      ...{ liveness: 0, placedAt: NaN, received: t0, accuracy: NaN, implausible: false, source: "" },
       ...{ attributes: "", labels: "", fences: "", epoch: 1, seq: handle },
     });
   const move = (handle: number) => ({ handle, t: t0, ...motion });

@@ -132,6 +132,34 @@ t.test(
   },
 );
 
+t.test("[C13] what Kubernetes says of a Service called muster is no mistake", async (t) => {
+  const links = (service: string, port = "tcp://10.96.3.4:8080") => ({
+    [`${service}_SERVICE_HOST`]: "10.96.3.4",
+    [`${service}_SERVICE_PORT`]: "8080",
+    [`${service}_SERVICE_PORT_HTTP`]: "8080",
+    [`${service}_PORT`]: port,
+    [`${service}_PORT_8080_TCP`]: port,
+    [`${service}_PORT_8080_TCP_PROTO`]: "tcp",
+    [`${service}_PORT_8080_TCP_PORT`]: "8080",
+    [`${service}_PORT_8080_TCP_ADDR`]: "10.96.3.4",
+    [`${service}_PORT_53_UDP`]: "udp://10.96.3.4:53",
+  });
+  t.strictSame(mistakes({ ...links("MUSTER"), ...links("MUSTER_REDIS") }), []);
+  const [first] = mistakes({ MUSTER_PORT: "8080" });
+  t.equal(first, "MUSTER_PORT is not a variable of Muster. Did you mean PORT?");
+  const { MUSTER_SERVICE_HOST: _, ...rest } = links("MUSTER");
+  t.equal(mistakes(rest).length, Object.keys(rest).length, "without the Service they are");
+  t.strictSame(
+    mistakes({ ...links("MUSTER"), MUSTER_DATADIR: "/data", MUSTER_PORT_HTTP: "1", MUSTER_REDIS_PORT: "1" }),
+    [
+      "MUSTER_DATADIR is not a variable of Muster. Did you mean MUSTER_DATA_DIR?",
+      "MUSTER_PORT_HTTP is not a variable of Muster.",
+      "MUSTER_REDIS_PORT is not a variable of Muster.",
+    ],
+    "others are beside it too",
+  );
+});
+
 t.test("[C5] binding beyond loopback without a token is refused", async (t) => {
   for (const host of ["0.0.0.0", "::", "192.168.1.5", "muster.example", "127.example.org"])
     t.match(mistakes({ HOST: host }), [/binding beyond loopback without a token is refused/i], host);

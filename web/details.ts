@@ -41,6 +41,7 @@ export function fieldsOf(entity: Entity, now: number, isPast = false): [name: st
   // A move says when it was observed, not when it was received: what is older than the observation is out of date.
   if (Date.parse(entity.received) >= Date.parse(entity.t)) add("received", time(entity.received));
   add("place", placed ? formatPlace(entity.lon, entity.lat) : "unknown");
+  if (entity.placedAt !== undefined) add("place observed", time(entity.placedAt));
   add("speed", entity.speed, " m/s");
   add("course", entity.course, "°");
   add("heading", entity.heading, "°");

@@ -60,6 +60,6 @@ export class Moving {
     const at = now + this.#serverAhead;
     view.placeOf(entity, at, into);
     if (into.lon === entity.lon && into.lat === entity.lat) return false;
-    return at < Date.parse(entity.t) + view.reckonMs;
+    return at < Date.parse(entity.placedAt ?? entity.t) + view.reckonMs;
   }
 }

@@ -56,7 +56,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard, out = new Byt
   writeLeaving(shard, out);
   writeNames(table.machines.names(), slots, table.machine, out);
   for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
-  writeF64(slots, table.placedAt, out);
+  writeF64(slots, columns.placedAt, out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }

@@ -35,8 +35,6 @@ export class EntityTable {
   readonly number = this.rows.uint32();
   /** By slot: the machine that the entity runs, by the number of its reference; 0 = the built-in one. */
   readonly machine = this.rows.uint16();
-  /** By slot: fix time of the newest report with a place, Unix ms; −∞ = there was none. */
-  readonly placedAt = this.rows.float64();
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
   /** Contexts and timers. */
@@ -131,7 +129,6 @@ export class EntityTable {
     shard.bytes += ENTITY_BYTES + Buffer.byteLength(id);
     this.number.set(slot, number);
     this.machine.set(slot, 0);
-    this.placedAt.set(slot, Number.NEGATIVE_INFINITY);
     columns.kind.set(slot, columns.kinds.number(kind));
     columns.epoch.set(slot, shard.epoch);
     return slot;
@@ -273,7 +270,6 @@ export class EntityTable {
     const flagged = (columns.flags.of(slot) & IMPLAUSIBLE) !== 0;
     columns.setMotion(slot, fact);
     columns.accuracy.set(slot, fact.accuracy);
-    this.placedAt.set(slot, columns.t.of(slot));
     this.picture.place(slot, fact.lon, fact.lat);
     if (flagged !== fact.implausible) {
       columns.flags.set(slot, columns.flags.of(slot) ^ IMPLAUSIBLE);

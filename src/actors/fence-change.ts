@@ -36,7 +36,7 @@ export class FenceChange {
     }
     this.isSame = true;
     this.now = now;
-    this.t = this.#table.placedAt.of(slot);
+    this.t = this.#table.picture.columns.placedAt.of(slot);
     this.#shard = shard;
     this.#slot = slot;
     this.#episodes = 0;

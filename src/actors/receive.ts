@@ -263,7 +263,7 @@ export class Actors {
     const { picture } = this.table;
     if (!hasPlace(picture, slot)) return false;
     const { columns } = picture;
-    const seconds = (t - this.table.placedAt.of(slot)) / 1_000;
+    const seconds = (t - columns.placedAt.of(slot)) / 1_000;
     const kind = columns.kinds.name(columns.kind.of(slot));
     return isImplausible(kind, columns.lon.of(slot), columns.lat.of(slot), lon, lat, seconds);
   }

@@ -139,12 +139,12 @@ function load(
     table.machine.set(slot, table.machines.number(entity.machine));
     columns.source.set(slot, columns.sources.number(entity.source));
     columns.t.set(slot, entity.t);
-    table.placedAt.set(slot, entity.placedAt);
     columns.received.set(slot, entity.received);
     columns.setMotion(slot, entity);
     columns.accuracy.set(slot, entity.accuracy);
     if (entity.flags & HAS_PLACE) table.picture.place(slot, entity.lon, entity.lat);
     else table.picture.unplace(slot);
+    columns.placedAt.set(slot, entity.placedAt);
     columns.flags.set(slot, entity.flags);
     table.setAttributes(slot, entity.attributes);
     if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);

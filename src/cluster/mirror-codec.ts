@@ -1,12 +1,13 @@
 /**
  * The frames in which a node tells another one what it owns of that one's interest. A frame is a head and records, in the order in which they
- * are to be applied. All numbers little-endian.
+ * are to be applied. All numbers little-endian. `placedAt` is there if `flags` have `PLACED_BEFORE`; else the place is of `t`.
  *
  *     head      u8 version, string owner, u32 stream, u32 n, f64 k, f64 t
  *     full      u8 1, u8 shard, u32 number, u32 epoch, u32 seq, u8 flags, u8 liveness, f64 t, f64 received, f64 lon, f64 lat,
- *               f32 alt, f32 speed, f32 course, f32 heading, f32 accuracy, strings id, kind, state, source, attributes, labels,
- *               fences
- *     motion    u8 2, u8 shard, u32 number, u32 epoch, u32 seq, u8 flags, f64 t, f64 received, f64 lon, f64 lat, f32 alt … heading
+ *               f32 alt, f32 speed, f32 course, f32 heading, f64 placedAt?, f32 accuracy, strings id, kind, state, source, attributes,
+ *               labels, fences
+ *     motion    u8 2, u8 shard, u32 number, u32 epoch, u32 seq, u8 flags, f64 t, f64 received, f64 lon, f64 lat, f32 alt … heading,
+ *               f64 placedAt?
  *     gone      u8 3, u8 shard, u32 number, u32 epoch, u8 reason
  *     complete  u8 4, u8 count − 1, count × (u8 shard, u32 epoch)
  */
@@ -16,16 +17,20 @@ import { LIVENESS } from "../actors/messages.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import { type Columns, HAS_PLACE, IMPLAUSIBLE } from "../picture/columns.ts";
 import type { RemovalReason } from "../picture/picture.ts";
+import { isPlacedBefore } from "../picture/record.ts";
 
-const VERSION = 2;
+const VERSION = 3;
 export const FULL_RECORD = 1;
 export const MOTION_RECORD = 2;
 export const GONE_RECORD = 3;
 export const COMPLETE_RECORD = 4;
-const FULL_BYTES = 72;
-const MOTION_BYTES = 64;
+/** At most, without strings. */
+const FULL_BYTES = 80;
+const MOTION_BYTES = 72;
 /** Flags that are the entity's, not the table's in which it is. */
 const TOLD_FLAGS = HAS_PLACE | IMPLAUSIBLE;
+/** Beside them: the newest report had no place. */
+const PLACED_BEFORE = 8;
 const REASONS: readonly RemovalReason[] = ["left", "deleted"];
 const NONE: readonly string[] = [];
 
@@ -86,7 +91,7 @@ function writeStart(out: ByteWriter, columns: Columns, slot: number, number: num
   out.u32(number);
   out.u32(columns.epoch.of(slot));
   out.u32(columns.seq.of(slot));
-  out.u8(columns.flags.of(slot) & TOLD_FLAGS);
+  out.u8((columns.flags.of(slot) & TOLD_FLAGS) | (isPlacedBefore(columns, slot) ? PLACED_BEFORE : 0));
 }
 
 function writePlace(out: ByteWriter, columns: Columns, slot: number): void {
@@ -98,6 +103,7 @@ function writePlace(out: ByteWriter, columns: Columns, slot: number): void {
   out.f32(columns.speed.of(slot));
   out.f32(columns.course.of(slot));
   out.f32(columns.heading.of(slot));
+  if (isPlacedBefore(columns, slot)) out.f64(columns.placedAt.of(slot));
 }
 
 export function writeGone(
@@ -137,6 +143,8 @@ export class FrameReader {
   flags = 0;
   liveness = 0;
   t = 0;
+  /** As `t` if there is no place. */
+  placedAt = 0;
   received = 0;
   lon = NaN;
   lat = NaN;
@@ -157,6 +165,7 @@ export class FrameReader {
   /** Of a complete record. */
   shards: { shard: number; epoch: number }[] = [];
   readonly #input: ByteReader;
+  #isPlacedBefore = false;
 
   /** @throws Error if it has no head of this version. */
   constructor(payload: Uint8Array) {
@@ -211,8 +220,11 @@ export class FrameReader {
     this.number = input.u32();
     this.epoch = input.u32();
     this.seq = input.u32();
-    this.flags = input.u8();
+    const flags = input.u8();
+    this.flags = flags & ~PLACED_BEFORE;
     assert.equal(this.flags & ~TOLD_FLAGS, 0, "flags");
+    this.#isPlacedBefore = flags !== this.flags;
+    assert.ok(!this.#isPlacedBefore || this.flags & HAS_PLACE, "when a place was");
   }
 
   #place(): void {
@@ -225,7 +237,8 @@ export class FrameReader {
     this.speed = input.f32();
     this.course = input.f32();
     this.heading = input.f32();
-    assert.ok(!Number.isNaN(this.t) && !Number.isNaN(this.received), "times");
+    this.placedAt = this.#isPlacedBefore ? input.f64() : this.t;
+    assert.ok(!Number.isNaN(this.t) && !Number.isNaN(this.received) && !Number.isNaN(this.placedAt), "times");
     if (this.flags & HAS_PLACE)
       assert.ok(Math.abs(this.lon) <= 180 && Math.abs(this.lat) <= 90, "a place on the globe");
   }

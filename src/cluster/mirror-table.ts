@@ -100,8 +100,10 @@ export class MirrorTable {
     columns.t.set(slot, record.t);
     columns.received.set(slot, record.received);
     columns.setMotion(slot, record);
-    if (record.flags & HAS_PLACE) this.#picture.place(slot, record.lon, record.lat);
-    else this.#picture.unplace(slot);
+    if (record.flags & HAS_PLACE) {
+      this.#picture.place(slot, record.lon, record.lat);
+      columns.placedAt.set(slot, record.placedAt);
+    } else this.#picture.unplace(slot);
     columns.flags.set(slot, (columns.flags.of(slot) & ~IMPLAUSIBLE) | (record.flags & IMPLAUSIBLE));
   }
 

@@ -3,9 +3,9 @@
  * into the table, and loses nothing.
  */
 import { StoreAway } from "../actors/ports.ts";
-import { type Cursor, compareCursors, START } from "./cursor.ts";
+import { type Cursor, compareCursors } from "./cursor.ts";
 import type { EventPage, LoggedEvent } from "./ports.ts";
-import { CursorError } from "./position.ts";
+import { CursorError, isGone } from "./position.ts";
 
 /** What a follower wants of the tail. */
 export interface FollowerSource {
@@ -78,9 +78,7 @@ export class Follower {
     try {
       const end = this.#source.end();
       const { events, next, floor } = await this.#source.far(this.#cursor);
-      const isStart = compareCursors(this.#cursor, START) === 0;
-      const isGone = !isStart && compareCursors(this.#cursor, floor) < 0;
-      if (isGone) throw new CursorError("cursor-gone");
+      if (isGone(this.#cursor, floor)) throw new CursorError("cursor-gone");
       if (events.length === 0) {
         // Memory began after something that is not there any more, or after all that was: what is read next is there.
         this.#cursor = end !== undefined && compareCursors(end, next) > 0 ? end : next;

@@ -3,6 +3,7 @@ import { MAX_EVENT_ROWS, MAX_EVENT_SCAN } from "../limits.ts";
 import type { Cursor } from "./cursor.ts";
 import type { EventTest } from "./filter.ts";
 import type { EventLog, LoggedEvent } from "./ports.ts";
+import { CursorError, isGone } from "./position.ts";
 
 export interface FilteredPage {
   events: LoggedEvent[];
@@ -11,7 +12,7 @@ export interface FilteredPage {
   more: boolean;
 }
 
-/** @param subject only of this entity; absent = of all. @throws StoreAway */
+/** @param subject only of this entity; absent = of all. @throws StoreAway, and CursorError `cursor-gone` if retention has overtaken it */
 export async function readPage(
   log: EventLog,
   after: Cursor,
@@ -23,6 +24,11 @@ export async function readPage(
   let cursor = after;
   for (let looked = 0; looked < MAX_EVENT_SCAN; looked += MAX_EVENT_ROWS) {
     const page = await log.read(cursor, MAX_EVENT_ROWS, subject);
+    if (isGone(cursor, page.floor)) {
+      if (looked === 0) throw new CursorError("cursor-gone");
+      // What was read until here is whole; whoever asks for more is refused.
+      break;
+    }
     for (const event of page.events) {
       if (!test(event)) continue;
       events.push(event);

@@ -26,3 +26,8 @@ export function positionOf(after: string, moment: Moment): Cursor {
   if (compareCursors(cursor, moment.floor) < 0) throw new CursorError("cursor-gone");
   return cursor;
 }
+
+/** Whether retention has dropped events after a cursor that its reader was promised: at the start nobody was promised any. */
+export function isGone(cursor: Cursor, floor: Cursor): boolean {
+  return compareCursors(cursor, START) !== 0 && compareCursors(cursor, floor) < 0;
+}

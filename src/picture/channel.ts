@@ -189,14 +189,13 @@ export class Channel {
     const { columns } = this.#picture;
     const key = columns.key.of(slot);
     const stays = isMember && was === key;
-    const isMove = stays && (flags & (DIRTY_FULL | WITHHELD)) === 0 && fitsMove(columns, slot, now);
-    if (isMove) {
-      if (this.#hold?.isGoodEnough(slot, now)) {
-        this.#dirty[this.#dirtyCount++] = slot;
-        return;
-      }
-      publication.addMove(key, slot, flags >>> MOTION_SHIFT);
-    } else {
+    const isMotion = stays && (flags & (DIRTY_FULL | WITHHELD)) === 0;
+    if (isMotion && this.#hold?.isGoodEnough(slot, now)) {
+      this.#dirty[this.#dirtyCount++] = slot;
+      return;
+    }
+    if (isMotion && fitsMove(columns, slot, now)) publication.addMove(key, slot, flags >>> MOTION_SHIFT);
+    else {
       if (isMember && !stays) publication.addDeparture(was, slot, "left");
       publication.addFull(key, slot, !stays);
       if (!isMember) this.members++;

@@ -44,6 +44,8 @@ export class Columns {
   readonly lat = this.rows.float64();
   /** Fix time of the newest report, Unix ms. */
   readonly t = this.rows.float64();
+  /** Of the newest report with a place, Unix ms: `lon` and `lat` are of then, and `t` may be later; −∞ = there was none. */
+  readonly placedAt = this.rows.float64();
   /** When the newest report of any age came in, Unix ms. */
   readonly received = this.rows.float64();
   readonly alt = this.rows.float32();
@@ -96,6 +98,7 @@ export class Columns {
     const { lon, lat, alt, speed, course, heading, accuracy } = this;
     for (const column of [lon, lat, alt, speed, course, heading, accuracy]) column.set(slot, NaN);
     this.t.set(slot, Number.NEGATIVE_INFINITY);
+    this.placedAt.set(slot, Number.NEGATIVE_INFINITY);
     const { received, kind, state, source, liveness, flags, epoch, seq, key } = this;
     for (const column of [received, kind, state, source, liveness, flags, epoch, seq, key])
       column.set(slot, 0);

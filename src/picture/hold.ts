@@ -1,6 +1,6 @@
 /**
  * Tolerance: a move is held back while what clients make of the last one they were sent is good enough. By slot, that fix and when it was
- * sent. A correction comes when the error exceeds the tolerance, and after the greatest age in any case.
+ * sent. Both reckon from when something was at its place, with the speed and course that are known now. A correction comes when the error exceeds the tolerance, and after the greatest age in any case.
  */
 import { type Columns, widenF32, widenF64 } from "./columns.ts";
 import { nearDistance, reckon } from "./dead-reckoning.ts";
@@ -22,7 +22,7 @@ export class Hold {
   readonly #tolerance: Tolerance;
   #lon = new Float64Array(0);
   #lat = new Float64Array(0);
-  #t = new Float64Array(0);
+  #placedAt = new Float64Array(0);
   #sentAt = new Float64Array(0);
   #speed = new Float32Array(0);
   #course = new Float32Array(0);
@@ -35,10 +35,10 @@ export class Hold {
   /** Makes room for all slots. */
   grow(): void {
     const { capacity } = this.#columns;
-    if (capacity <= this.#t.length) return;
+    if (capacity <= this.#placedAt.length) return;
     this.#lon = widenF64(this.#lon, capacity);
     this.#lat = widenF64(this.#lat, capacity);
-    this.#t = widenF64(this.#t, capacity);
+    this.#placedAt = widenF64(this.#placedAt, capacity);
     this.#sentAt = widenF64(this.#sentAt, capacity);
     this.#speed = widenF32(this.#speed, capacity);
     this.#course = widenF32(this.#course, capacity);
@@ -49,7 +49,7 @@ export class Hold {
     const columns = this.#columns;
     this.#lon[slot] = columns.lon.of(slot);
     this.#lat[slot] = columns.lat.of(slot);
-    this.#t[slot] = columns.t.of(slot);
+    this.#placedAt[slot] = columns.placedAt.of(slot);
     this.#speed[slot] = columns.speed.of(slot);
     this.#course[slot] = columns.course.of(slot);
     this.#sentAt[slot] = now;
@@ -67,13 +67,13 @@ export class Hold {
     // A clock that was set back must not hold anything for hours.
     if (!(age >= 0 && age < maxAgeMs)) return false;
     const columns = this.#columns;
-    fix.t = columns.t.of(slot);
+    fix.t = columns.placedAt.of(slot);
     fix.lon = columns.lon.of(slot);
     fix.lat = columns.lat.of(slot);
     fix.speed = columns.speed.of(slot);
     fix.course = columns.course.of(slot);
     reckon(fix, now, maxAgeMs, actual);
-    fix.t = this.#t[slot];
+    fix.t = this.#placedAt[slot];
     fix.lon = this.#lon[slot];
     fix.lat = this.#lat[slot];
     fix.speed = this.#speed[slot];

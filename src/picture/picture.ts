@@ -95,12 +95,13 @@ export class Picture {
     return slot;
   }
 
-  /** Sets the place of an entity and marks it MOTION. */
+  /** Sets the place of an entity, where it is at its `t`, and marks it MOTION. */
   place(slot: number, lon: number, lat: number): void {
     const columns = this.columns;
     const key = mortonKey(lon, lat);
     columns.lon.set(slot, lon);
     columns.lat.set(slot, lat);
+    columns.placedAt.set(slot, columns.t.of(slot));
     if (columns.flags.of(slot) & HAS_PLACE) {
       // Most moves stay in their cell.
       if (columns.key.of(slot) !== key) {
@@ -117,11 +118,12 @@ export class Picture {
 
   /** Takes the place of an entity away and marks it FULL. */
   unplace(slot: number): void {
-    const { flags, lon, lat } = this.columns;
+    const { flags, lon, lat, placedAt } = this.columns;
     if ((flags.of(slot) & HAS_PLACE) === 0) return;
     flags.set(slot, flags.of(slot) & ~HAS_PLACE);
     lon.set(slot, NaN);
     lat.set(slot, NaN);
+    placedAt.set(slot, Number.NEGATIVE_INFINITY);
     this.index.remove(slot);
     this.touch(slot, FULL);
   }

@@ -58,6 +58,11 @@ export function isoTime(t: number): string {
   return new Date(writableTime(t)).toISOString();
 }
 
+/** Whether an entity that has a place was there at `placedAt`, and not known to be at `t`: no report since had one. */
+export function isPlacedBefore({ flags, placedAt, t }: Columns, slot: number): boolean {
+  return (flags.of(slot) & HAS_PLACE) !== 0 && placedAt.of(slot) !== t.of(slot);
+}
+
 /** Everything about an entity; absent = unknown. The feed's full record, and `properties` in REST. */
 export interface EntityRecord {
   id: string;
@@ -66,6 +71,8 @@ export interface EntityRecord {
   liveness: Liveness;
   /** RFC 3339. */
   t: string;
+  /** RFC 3339. When it was at its place, if no report since then had one; absent = at `t`. */
+  placedAt?: string;
   /** RFC 3339. */
   received: string;
   source?: string;
@@ -109,6 +116,7 @@ export function fullRecord(picture: Picture, slot: number): EntityRecord {
   if (columns.flags.of(slot) & HAS_PLACE) {
     record.lon = roundDegrees(columns.lon.of(slot));
     record.lat = roundDegrees(columns.lat.of(slot));
+    if (isPlacedBefore(columns, slot)) record.placedAt = isoTime(columns.placedAt.of(slot));
   }
   if (isKnown(columns.alt.of(slot))) record.alt = roundAlt(columns.alt.of(slot));
   if (isKnown(columns.speed.of(slot))) record.speed = roundMotion(columns.speed.of(slot));
@@ -124,10 +132,12 @@ const MAX_MOVE_AGE_MS = 0xffffff;
 const MAX_MOVE_SPEED = 655.34;
 const MAX_MOVE_ALT = 838_860;
 
-/** Whether the motion of a slot fits a move in a frame of time `now`, Unix ms; a full record has room for any. */
+/** Whether the motion of a slot, which has a place, fits a move in a frame of time `now`, Unix ms; a full record has room for any. */
 export function fitsMove(columns: Columns, slot: number, now: number): boolean {
-  const age = now - columns.t.of(slot);
+  const t = columns.t.of(slot);
+  const age = now - t;
   return (
+    columns.placedAt.of(slot) === t &&
     age >= 0 &&
     age <= MAX_MOVE_AGE_MS &&
     !(columns.speed.of(slot) > MAX_MOVE_SPEED) &&

@@ -1,6 +1,6 @@
 import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../actors/fences/ports.ts";
 import type { Wanted } from "./next-version.ts";
-import { readFences } from "./read-fences.ts";
+import { readFenceRevision, readFences } from "./read-fences.ts";
 import { saveFence } from "./save-fence.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 
@@ -11,8 +11,12 @@ export class StoredFences implements FenceStore {
     this.#context = context;
   }
 
-  since(revision: number, limit: number): Promise<FenceVersion[]> {
-    return withClient(this.#context, (client) => readFences(client, revision, limit));
+  revision(): Promise<number> {
+    return withClient(this.#context, readFenceRevision);
+  }
+
+  since(revision: number, limit: number, removedAfter: number): Promise<FenceVersion[]> {
+    return withClient(this.#context, (client) => readFences(client, revision, limit, removedAfter));
   }
 
   save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange> {

@@ -11,10 +11,14 @@ export interface Reading {
   read(): number;
 }
 
+/** Any other is counted as `other`: a client may invent as many as it likes, and each label is kept for ever. */
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
 export interface Metrics {
   readonly registry: Registry;
   /**
    * Counts one HTTP request.
+   * @param method as the client sent it.
    * @param route the route's path with its `{parameters}`, never the path asked for: labels must be few.
    */
   httpRequest(method: string, route: string, status: number, seconds: number): void;
@@ -35,7 +39,7 @@ export function createMetrics(readings: readonly Reading[]): Metrics {
   return {
     registry,
     httpRequest(method, route, status, seconds) {
-      duration.labels(method, route, String(status)).observe(seconds);
+      duration.labels(METHODS.has(method) ? method : "other", route, String(status)).observe(seconds);
     },
   };
 }

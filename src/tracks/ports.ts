@@ -23,7 +23,7 @@ export interface ThenQuery {
 /** What an entity was at an instant. `t` is that of the fix before it. */
 export type ThenRecord = Omit<
   EntityRecord,
-  "received" | "source" | "heading" | "accuracy" | "implausible"
+  "placedAt" | "received" | "source" | "heading" | "accuracy" | "implausible"
 > & {
   /** When this was known, RFC 3339. */
   recorded: string;

@@ -64,9 +64,11 @@ t.test("[E6] a place brings its own motion, a report without changes what it nam
   const h = await startSystem();
   await submit(h, report("a", -10, { speed: 5, course: 90, heading: 91, alt: 3, accuracy: 4 }));
   await submit(h, { id: "a", t: report("a", -9).t, heading: 95 });
-  t.match(seen(h.system, "a"), { speed: 5, course: 90, heading: 95, alt: 3, accuracy: 4, lon: 25 });
+  const { t: placedAt } = report("a", -10);
+  t.match(seen(h.system, "a"), { speed: 5, course: 90, heading: 95, alt: 3, accuracy: 4, lon: 25, placedAt });
   await submit(h, report("a", -8, { speed: 6 }));
   t.match(seen(h.system, "a"), {
+    placedAt: report("a", -8).t,
     speed: 6,
     course: Number.NaN,
     heading: Number.NaN,

@@ -24,7 +24,7 @@ const offline = (): Full => ({
     labels: "",
     fences: "",
   },
-  ...{ t: Date.now(), received: Date.now(), lon: 24.7, lat: 59.7, alt: NaN, accuracy: NaN },
+  ...{ t: Date.now(), placedAt: NaN, received: Date.now(), lon: 24.7, lat: 59.7, alt: NaN, accuracy: NaN },
   ...{ speed: NaN, course: NaN, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 2 },
 });
 

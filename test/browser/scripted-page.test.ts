@@ -32,7 +32,7 @@ function play(socket: WebSocketRoute): void {
       labels: "",
       fences: "",
     },
-    ...{ t: Date.now(), received: Date.now(), lon: 10, lat: 50, alt: NaN, accuracy: NaN },
+    ...{ t: Date.now(), placedAt: NaN, received: Date.now(), lon: 10, lat: 50, alt: NaN, accuracy: NaN },
     ...{ speed: 20_000, course: 90, heading: NaN, liveness: 0, implausible: false, epoch: 1, seq: 1 },
   });
   let filters = 0;

@@ -120,6 +120,13 @@ t.test("[K10] in a small record absent is unchanged and null is gone", async (t)
   t.not(replica.entities.get("a"), before, "an entity that changed is a new object");
 });
 
+t.test("[K53] a small record is of a place at its time", async (t) => {
+  const replica = filled();
+  receive(replica, delta(2, [], [full("a", 1, 1, { t: "T2", placedAt: "T1" })]));
+  receive(replica, delta(3, [], [{ id: "a", t: "T3", lon: 1, lat: 1.1 }]));
+  t.strictSame(replica.entities.get("a"), full("a", 1, 1.1, { t: "T3" }));
+});
+
 t.test("[K24] clusters are replaced by clusters, and by a first snapshot", async (t) => {
   const replica = filled();
   t.strictSame(replica.clusters, []);

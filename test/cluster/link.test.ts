@@ -1,6 +1,4 @@
 // A link on its own: one sender, one owner, and the frames between them.
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import t from "tap";
 import type { Report } from "../../src/actors/messages.ts";
 import { encodeControl, FIRST_CONTROL, FRAME, inboxOf, repliesOf } from "../../src/cluster/frames.ts";
@@ -12,6 +10,7 @@ import {
   LINK_RESEND_MS,
   LINK_WINDOW_BYTES,
 } from "../../src/limits.ts";
+import { stillThere } from "../support/still-there.ts";
 import { CALM } from "./lossy-bus.ts";
 import { CLUSTER, idIn, ModelCluster, SELF } from "./model-cluster.ts";
 
@@ -44,15 +43,6 @@ function start() {
   };
   const times = (type: number) => log.filter((one) => one.type === type).map(({ at }) => at);
   return { cluster, clock, bus, log, lose, submit, answers, times, receiver: cluster.receivers.get("b")! };
-}
-
-/** How many of these the collector of garbage does not take. */
-async function stillThere(all: readonly WeakRef<object>[]): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  // A reference that was read stays until the end of its turn of the loop.
-  await new Promise((resolve) => setImmediate(resolve));
-  (runInNewContext("gc") as () => void)();
-  return all.filter((one) => one.deref() !== undefined).length;
 }
 
 t.test("[L5] what goes to one node in one turn is one frame, cut at 64 KiB", async (t) => {

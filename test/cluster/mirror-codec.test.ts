@@ -34,6 +34,7 @@ const entities = fc.record({
   lon: fc.double({ min: -180, max: 180, noNaN: true }),
   lat: fc.double({ min: -90, max: 90, noNaN: true }),
   t: fc.oneof(fc.double({ noNaN: true }), fc.constant(-Infinity)),
+  placedAt: fc.option(fc.double({ noNaN: true }), { nil: undefined }),
   implausible: fc.boolean(),
   number: fc.nat(2 ** 32 - 1),
   epoch: fc.nat(2 ** 32 - 1),
@@ -53,9 +54,10 @@ t.test("[U5] a frame gives back exactly what was written", async () => {
     fc.property(entities, (entity) => {
       const shard = shardOf(entity.id);
       const slot = picture.add(entity.id, shard);
-      if (entity.hasPlace) picture.place(slot, entity.lon, entity.lat);
-      columns.flags.set(slot, columns.flags.of(slot) | MIRROR | (entity.implausible ? IMPLAUSIBLE : 0));
       columns.t.set(slot, entity.t);
+      if (entity.hasPlace) picture.place(slot, entity.lon, entity.lat);
+      if (entity.hasPlace) columns.placedAt.set(slot, entity.placedAt ?? entity.t);
+      columns.flags.set(slot, columns.flags.of(slot) | MIRROR | (entity.implausible ? IMPLAUSIBLE : 0));
       columns.received.set(slot, 5);
       columns.epoch.set(slot, entity.epoch);
       columns.seq.set(slot, entity.seq);
@@ -91,6 +93,7 @@ t.test("[U5] a frame gives back exactly what was written", async () => {
         seq: entity.seq,
         flags: (entity.hasPlace ? 1 : 0) | (entity.implausible ? IMPLAUSIBLE : 0),
         t: entity.t,
+        placedAt: (entity.hasPlace ? entity.placedAt : undefined) ?? entity.t,
         received: 5,
         lon: entity.hasPlace ? entity.lon : NaN,
         lat: entity.hasPlace ? entity.lat : NaN,
@@ -137,8 +140,8 @@ t.test("[U7] what is no record is noticed", async (t) => {
   const picture = new Picture();
   const { columns } = picture;
   const slot = picture.add("a", shardOf("a"));
-  picture.place(slot, 1, 2);
   columns.t.set(slot, 0);
+  picture.place(slot, 1, 2);
   const whole = (spoil: () => void) => {
     spoil();
     const reader = new FrameReader(frame((out) => writeFull(out, columns, slot, 1)));
@@ -152,6 +155,8 @@ t.test("[U7] what is no record is noticed", async (t) => {
   columns.liveness.set(slot, 0);
   t.throws(whole(() => columns.t.set(slot, NaN)));
   columns.t.set(slot, 0);
+  t.throws(whole(() => columns.placedAt.set(slot, NaN)));
+  columns.placedAt.set(slot, 0);
   t.throws(
     whole(() => columns.shard.set(slot, columns.shard.of(slot) ^ 1)),
     "an id of another shard",

@@ -51,8 +51,8 @@ function alone(maxEntities?: number) {
   const entity = (id: string, epoch: number, seq: number) => {
     let slot = source.find(id);
     if (slot < 0) slot = source.add(id, shardOf(id));
-    source.place(slot, seq, epoch);
     source.columns.t.set(slot, 0);
+    source.place(slot, seq, epoch);
     source.columns.epoch.set(slot, epoch);
     source.columns.seq.set(slot, seq);
     return slot;

@@ -33,6 +33,28 @@ t.test(
   },
 );
 
+t.test("[U5] when an entity was at its place is told too, in full and as motion", async (t) => {
+  const { cluster, owner, viewer } = await pair();
+  const { placedAt } = owner.entity(A)!;
+  const is = (expected: object) => {
+    t.match(owner.entity(A), expected);
+    t.same(viewer.entity(A), owner.entity(A));
+  };
+  for (const [attributes, stats] of [
+    ["", { full: 2, motion: 1 }],
+    ['{"x":1}', { full: 3, motion: 1 }],
+  ] as const) {
+    cluster.report(owner, A, undefined, attributes);
+    await cluster.pass(20);
+    t.match(owner.source.stats, stats);
+    is({ placedAt });
+    t.ok(viewer.entity(A)!.t > placedAt);
+  }
+  cluster.report(owner, A, [10.06, 50.05]);
+  await cluster.pass(20);
+  is({ placedAt: owner.entity(A)!.t });
+});
+
 t.test("[U5] an id is followed wherever it is; what a viewer turns away from is gone", async (t) => {
   const { cluster, owner, viewer } = await pair();
   viewer.want([A]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import t from "tap";
 import { parse } from "yaml";
 import { describeConfig } from "../../src/config.ts";
-import { SHARDS } from "../../src/limits.ts";
+import { CLUSTER_WAIT_MS, ERASURE_WAIT_MS, SHARDS } from "../../src/limits.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -109,8 +109,21 @@ t.test("[Y14] the load balancer sends to ready nodes, and lets idle connections 
   t.match(section("frontend muster"), "bind :8080");
   const seconds = (name: string) => Number(new RegExp(`timeout ${name} (\\d+)s`).exec(config)?.[1]);
   t.ok(seconds("tunnel") > 2 * 5, "a feed has a heartbeat each 5 s");
-  t.ok(seconds("server") > 10, "a report may wait 10 s for its owner");
+  const longest = (ERASURE_WAIT_MS + CLUSTER_WAIT_MS) / 1_000;
+  t.ok(seconds("server") > longest, "the node's own answer to an erasure that goes on comes first");
   t.notOk(config.includes("pool-purge-delay"), "idle connections to nodes go from 5 s on, as by default");
+});
+
+t.test("[Y14] the load balancer sends again only what may be carried out twice", async (t) => {
+  const config = text("deploy/haproxy/haproxy.cfg");
+  t.match(config, "retry-on conn-failure empty-response");
+  t.strictSame(
+    [...config.matchAll(/^ {4}(?:http-request disable-l7-retry|bind :8080).*/gm)].map(([line]) =>
+      line.trim(),
+    ),
+    ["bind :8080", "http-request disable-l7-retry unless METH_GET or { method POST } { path /v1/reports }"],
+    "of all that comes in: what a node was killed with may have been done",
+  );
 });
 
 t.test("[Y14] Prometheus asks all nodes, with the token, for figures that there are", async (t) => {

@@ -135,5 +135,6 @@ function recordOf(full: Full): FullRecord {
     if (!Number.isNaN(full[name])) record[name] = full[name];
   if (source !== "") record.source = source;
   if (full.implausible) record.implausible = true;
+  if (!Number.isNaN(full.placedAt)) record.placedAt = isoTime(full.placedAt);
   return record;
 }

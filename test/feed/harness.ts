@@ -187,6 +187,7 @@ export class Replica {
     assert.ok(known, `a small record of ${record.id}, which is unknown`);
     const merged: Record<string, unknown> = { ...known, ...record };
     for (const [name, value] of Object.entries(record)) if (value === null) delete merged[name];
+    delete merged.placedAt;
     this.entities.set(record.id, merged as unknown as FullRecord);
   }
 
@@ -225,8 +226,8 @@ export class TestClient {
   /** Everything delivered, in order. */
   readonly received: ServerMessage[] = [];
   readonly #feed: Feed;
-  /** Which view a message ends: its name may be another's by the time that it is delivered. */
-  readonly #ending = new Map<ServerMessage, Replica>();
+  /** Which view a message is of: its name may be another's by the time that it is delivered. */
+  readonly #of = new WeakMap<ServerMessage, Replica>();
 
   constructor(
     feed: Feed,
@@ -235,7 +236,8 @@ export class TestClient {
   ) {
     this.#feed = feed;
     const sending = (message: ServerMessage, size: number) => {
-      if (message.op === "ended") this.#ending.set(message, this.replicas.get(message.view)!);
+      const replica = "view" in message && this.replicas.get(message.view ?? "");
+      if (replica) this.#of.set(message, replica);
       sent(message, size);
     };
     this.socket = new MemorySocket(protocol, sending, (message) => this.#deliver(message));
@@ -292,11 +294,12 @@ export class TestClient {
 
   #deliver(message: ServerMessage): void {
     this.received.push(message);
+    const replica = this.#of.get(message);
+    if (replica === undefined || !("view" in message) || this.replicas.get(message.view!) !== replica) return;
     if (message.op === "snapshot" || message.op === "delta" || message.op === "clusters")
-      this.replicas.get(message.view)?.apply(message);
-    else if (message.op === "view") this.replicas.get(message.view)?.promise(message);
-    else if (message.op === "ended" && this.replicas.get(message.view) === this.#ending.get(message))
-      this.replicas.delete(message.view);
+      replica.apply(message);
+    else if (message.op === "view") replica.promise(message);
+    else if (message.op === "ended") this.replicas.delete(message.view);
   }
 }
 

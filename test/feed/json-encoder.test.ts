@@ -110,6 +110,7 @@ const entities = fc.record({
   source: fc.option(strings, { nil: "" }),
   liveness: fc.nat(3),
   t: times,
+  placedAt: times,
   received: times,
   lon: lons,
   lat: lats,

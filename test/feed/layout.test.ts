@@ -28,6 +28,7 @@ import {
   MAX_HANDLE,
   MOVE_BYTES,
   type Move,
+  PLACED_AT_BYTES,
   REASONS,
   readCell,
   readDeparture,
@@ -105,6 +106,7 @@ const any = fc.double({ noNaN: false });
 const full: fc.Arbitrary<Full> = fc.record({
   handle: u32,
   t: any,
+  placedAt: unknownOr(any),
   received: any,
   lon: unknownOr(within(-180, 180)),
   lat: unknownOr(within(-90, 90)),
@@ -189,7 +191,7 @@ t.test("[F40] as many fences fit in a full record as it has room for", async (t)
   const fences = "x".repeat(65_535);
   const bytes = encodeFull({
     ...{ ...NO_MOVE, id: "a", kind: "k", state: "s", source: "", attributes: "", labels: "", fences },
-    ...{ liveness: 0, received: 0, accuracy: NaN, implausible: false, epoch: 1, seq: 1 },
+    ...{ liveness: 0, placedAt: NaN, received: 0, accuracy: NaN, implausible: false, epoch: 1, seq: 1 },
   });
   t.equal(readFull(viewOf(bytes), 0, bytes.byteLength).full.fences, fences);
 });
@@ -312,7 +314,7 @@ t.test(
     const record: Full = {
       ...NO_MOVE,
       ...{ id: "a", kind: "k", state: "s", source: "", attributes: "", labels: "", fences: "" },
-      ...{ liveness: 0, received: 0, accuracy: NaN, implausible: false, epoch: 1, seq: 1 },
+      ...{ liveness: 0, placedAt: 5, received: 0, accuracy: NaN, implausible: false, epoch: 1, seq: 1 },
     };
     const good = encodeFrame({ head, departures: [{ handle: 1, reason: 0 }], fulls: [record] });
     t.ok(survives(() => readFrame(good)));
@@ -326,13 +328,15 @@ t.test(
       ["time", 23, 0x7f, /the time of a frame is not a number/],
       ["reason", FRAME_BYTES + 3, 0x50, /reason 5 are not known/],
       ["liveness", record0 + 96, 4, /liveness 4 is not known/],
-      ["flags of a record", record0 + 97, 2, /flags 2 of a record are not known/],
-      ["text", record0 + FULL_BYTES, 0xff, /not UTF-8/],
+      ["flags of a record", record0 + 97, 6, /flags 6 of a record are not known/],
+      ["flags of a record", record0 + 97, 0, /strings do not make up its length/],
+      ["time of a place", record0 + FULL_BYTES + 7, 0x7f, /the time of a place is not a number/],
+      ["text", record0 + FULL_BYTES + PLACED_AT_BYTES, 0xff, /not UTF-8/],
     ];
     for (const [name, at, value, message] of rows) {
       const bad = good.slice();
       bad[at] = value;
-      if (name === "time") bad[22] = 0xf0;
+      if (/time/.test(name)) bad[at - 1] = 0xf8;
       t.throws(() => readFrame(bad), { name: "LayoutError", message });
     }
     for (const at of [2, 3]) {

@@ -65,6 +65,14 @@ const subscribe = fc.record({
   tolerance: fc.constantFrom<Tolerance | undefined>(undefined, undefined, undefined, "10m"),
   max: fc.constantFrom<number | undefined>(undefined, undefined, 2, 4),
 });
+/** A report without a place. */
+const heardOf = (id: fc.Arbitrary<number>) =>
+  fc.record({
+    do: fc.constant("heard" as const),
+    id,
+    speed: fc.constantFrom(undefined, 0, 12.34),
+    n: fc.constantFrom(undefined, undefined, 1, 2),
+  });
 const step = fc.oneof(
   { weight: 4, arbitrary: add },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("move" as const), id, place, shift: fc.nat(9) }) },
@@ -77,6 +85,7 @@ const step = fc.oneof(
       value: fc.constantFrom(NaN, 0, 12.34, 359.999),
     }),
   },
+  { weight: 2, arbitrary: heardOf(id) },
   {
     weight: 1,
     arbitrary: fc
@@ -206,6 +215,7 @@ const reconnect = fc.record({ do: always("reconnect" as const), client });
 const oneTick = fc.record({ do: always("tick" as const), times: fc.constantFrom(1, 1, 1, 1, 4, 10) });
 const held = fc.oneof(
   { weight: 8, arbitrary: near },
+  { weight: 4, arbitrary: heardOf(oneOfTwo) },
   { weight: 1, arbitrary: setSpeed },
   { weight: 1, arbitrary: course },
   { weight: 1, arbitrary: fc.record({ do: always("state" as const), id: oneOfTwo, state: index(2) }) },
@@ -220,9 +230,18 @@ const addAll = (count: number, kind = 0) =>
       fc.record({ do: always("add" as const), id: always(id), place: index(6), kind: always(kind) }),
     ),
   );
+/** The first of them may be under way. */
+const setting = (name: "speed" | "course", value: number) =>
+  fc.record({
+    do: always("motion" as const),
+    id: always(0),
+    field: always(FIELDS.indexOf(name)),
+    value: fc.constantFrom(value, NaN),
+  });
 export const heldSteps = fc
   .tuple(
     addAll(2),
+    fc.tuple(setting("speed", 12.34), setting("course", 90)),
     fc.array(tolerant, { minLength: 1, maxLength: 3 }),
     fc.array(held, { minLength: 1, maxLength: 60, size: "max" }),
   )

@@ -41,8 +41,8 @@ export function checkHeld(
     assert.equal(record.kind, columns.kinds.name(columns.kind.of(slot)), `the kind of ${id} is told late`);
     const attributes = columns.attributes.get(slot) ?? "{}";
     assert.equal(JSON.stringify(record.attributes), attributes, `attributes of ${id} are told late`);
-    reckon({ ...record, t: Date.parse(record.t) }, now, maxAgeMs, shown);
-    const [lon, lat, t] = [columns.lon.of(slot), columns.lat.of(slot), columns.t.of(slot)];
+    reckon({ ...record, t: Date.parse(record.placedAt ?? record.t) }, now, maxAgeMs, shown);
+    const [lon, lat, t] = [columns.lon.of(slot), columns.lat.of(slot), columns.placedAt.of(slot)];
     const [speed, course] = [columns.speed.of(slot), columns.course.of(slot)];
     reckon({ lon, lat, t, speed, course }, now, maxAgeMs, actual);
     const error = nearDistance(shown.lon, shown.lat, actual.lon, actual.lat);

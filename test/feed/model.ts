@@ -197,6 +197,13 @@ export class History {
         picture.place(slot, lon === 180 ? lon : eastOf(lon, (step.shift / 40) * WIDTH), lat);
         return;
       }
+      case "heard":
+        if (slot === -1) return;
+        columns.t.set(slot, this.#clock.now());
+        if (step.speed !== undefined) columns.speed.set(slot, step.speed);
+        if (step.n !== undefined) columns.attributes.set(slot, `{"n":${step.n}}`);
+        picture.touch(slot, step.n === undefined ? MOTION : FULL);
+        return;
       case "motion":
         if (slot === -1) return;
         columns[FIELDS[step.field]].set(slot, step.value);

@@ -7,29 +7,29 @@ const BOX_VIEW = "src/transport/feed/box-view.ts";
 const BROADCAST = "src/transport/feed/broadcast.ts";
 
 /** The place where a channel decides what becomes of a change; a line before it may hold back too much. */
-const IS_MOVE = "    const isMove = stays &&";
+const IS_MOTION = "    const isMotion = stays &&";
 const holdBackIf = (condition: string) => `    if (${condition} && this.#hold?.isGoodEnough(slot, now)) {
       this.#dirty[this.#dirtyCount++] = slot;
       return;
     }
-${IS_MOVE}`;
+${IS_MOTION}`;
 
 const tolerance: FeedMutant[] = [
   {
     name: "a change that was held back is forgotten",
     file: CHANNEL,
-    from: "        this.#dirty[this.#dirtyCount++] = slot;\n        return;",
-    to: "        this.#flags[slot] &= ~DIRTY;\n        return;",
+    from: "      this.#dirty[this.#dirtyCount++] = slot;\n      return;",
+    to: "      this.#flags[slot] &= ~DIRTY;\n      return;",
   },
   {
     name: "another cell does not break a hold",
     file: CHANNEL,
-    from: IS_MOVE,
+    from: IS_MOTION,
     to: holdBackIf("isMember && (flags & (DIRTY_FULL | WITHHELD)) === 0"),
   },
   {
     name: "that the filter hides an entity does not break a hold",
-    seed: 6,
+    seed: 4,
     file: CHANNEL,
     from: "const was = this.#publishedKey[slot];\n    if (!this.passes(slot)) {",
     to: `const was = this.#publishedKey[slot];
@@ -43,14 +43,14 @@ const tolerance: FeedMutant[] = [
   {
     name: "another state does not break a hold",
     file: CHANNEL,
-    from: IS_MOVE,
+    from: IS_MOTION,
     // LIVE
     to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness.of(slot) === 0"),
   },
   {
     name: "another liveness does not break a hold",
     file: CHANNEL,
-    from: IS_MOVE,
+    from: IS_MOTION,
     to: holdBackIf("stays && (flags & WITHHELD) === 0 && this.#picture.columns.liveness.of(slot) !== 0"),
   },
   {
@@ -68,14 +68,28 @@ const tolerance: FeedMutant[] = [
   },
   {
     name: "it is forgotten that clients extrapolate",
-    seed: 13,
+    seed: 4,
     file: HOLD,
     from: "reckon(fix, now, maxAgeMs, shown);",
     to: "reckon(fix, fix.t, maxAgeMs, shown);",
   },
   {
+    name: "a report without a place counts as one of where it was",
+    seed: 14,
+    file: HOLD,
+    from: "fix.t = columns.placedAt.of(slot);",
+    to: "fix.t = columns.t.of(slot);",
+  },
+  {
+    name: "it is forgotten that clients were told when a place was",
+    seed: 23,
+    file: HOLD,
+    from: "this.#placedAt[slot] = columns.placedAt.of(slot);",
+    to: "this.#placedAt[slot] = columns.t.of(slot);",
+  },
+  {
     name: "it is forgotten that one view alone was given something newer",
-    seed: 30,
+    seed: 11,
     file: CHANNEL,
     from: "if (this.#flags[slot] & DIRTY) this.#hold?.spoil(slot);",
     to: "",
@@ -168,14 +182,20 @@ const records: FeedMutant[] = [
   {
     name: "who stays in a cell is sent a move although more changed",
     file: CHANNEL,
-    from: "(flags & (DIRTY_FULL | WITHHELD)) === 0 && fitsMove",
-    to: "(flags & WITHHELD) === 0 && fitsMove",
+    from: "stays && (flags & (DIRTY_FULL | WITHHELD)) === 0;",
+    to: "stays && (flags & WITHHELD) === 0;",
   },
   {
     name: "a move is sent although it does not hold what is known",
     file: CHANNEL,
-    from: " && fitsMove(columns, slot, now);",
-    to: ";",
+    from: "isMotion && fitsMove(columns, slot, now)",
+    to: "isMotion",
+  },
+  {
+    name: "a place of before is told as one of now",
+    file: "src/picture/record.ts",
+    from: "    columns.placedAt.of(slot) === t &&\n",
+    to: "",
   },
   {
     name: "motion that is gone is not told",
@@ -199,6 +219,7 @@ const records: FeedMutant[] = [
   },
   {
     name: "who is hidden departs from where it is now",
+    seed: 2,
     file: CHANNEL,
     from: "publication.addDeparture(was, slot, this.#reason(slot));",
     to: "publication.addDeparture(this.#picture.columns.key.of(slot), slot, this.#reason(slot));",

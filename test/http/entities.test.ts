@@ -59,6 +59,21 @@ t.test("[H11] entities are a GeoJSON FeatureCollection in the order of their ids
   t.strictSame(ids(await collection(app.get("/v1/entities?bbox=179,-10,-179,20"))), ["d"], "across 180°");
 });
 
+t.test("[F73] an entity that was heard of without a place says when it was there", async (t) => {
+  const { get, picture } = harbour();
+  const properties = async (id: string) =>
+    ((await (await get(`/v1/entities/${id}`)).json()) as Collection["features"][number]).properties;
+  t.notOk("placedAt" in (await properties("a")));
+  for (const id of ["a", "nowhere"]) picture.columns.t.set(picture.find(id), NOW);
+  t.match(await properties("a"), {
+    t: new Date(NOW).toISOString(),
+    placedAt: new Date(NOW - 1_000).toISOString(),
+  });
+  const [listed] = (await collection(get("/v1/entities?limit=1"))).features;
+  t.strictSame(listed.properties, await properties("a"));
+  t.notOk("placedAt" in (await properties("nowhere")), "it was nowhere");
+});
+
 t.test("[H12] kind and state are lists of which one must match", async (t) => {
   const app = harbour();
   t.strictSame(ids(await collection(app.get("/v1/entities?bbox=20,50,30,70&kind=ferry,tug"))), ["c"]);

@@ -39,6 +39,25 @@ t.test("[H19] figures are read when asked for, and requests are counted by route
   t.notMatch(text, path, "paths that were asked for are no labels");
 });
 
+t.test("[H19] a method that nobody knows is no label of its own", async (t) => {
+  const metrics = createMetrics([]);
+  const app = testApp({ metrics });
+  for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "M1", "m-2"])
+    await app.fetch(new Request("http://muster.test/nothing", { method }));
+  const text = await metrics.registry.metrics();
+  const counts = text.matchAll(/^muster_http_request_duration_seconds_count\{method="([^"]*)".*\} (\d+)$/gm);
+  t.strictSame(Object.fromEntries([...counts].map(([, method, count]) => [method, Number(count)])), {
+    GET: 1,
+    HEAD: 1,
+    POST: 1,
+    PUT: 1,
+    PATCH: 1,
+    DELETE: 1,
+    OPTIONS: 1,
+    other: 3,
+  });
+});
+
 t.test("[H20] the API describes itself, every route and only routes", async (t) => {
   const app = testApp();
   const api = (await (await app.get("/openapi.json")).json()) as {

@@ -150,6 +150,11 @@ t.test("[P7] what stays in its cell and only moved is small, all else is full", 
   t.same(bench.publish().updates, ["small a 10"], "speed and heading were");
   picture.place(slot, 0.9 * WIDTH, 0.9 * HEIGHT);
   t.same(bench.publish().updates, ["small a 8"]);
+  bench.now = NOW + 1;
+  columns.t.set(slot, bench.now);
+  picture.touch(slot, MOTION);
+  t.same(bench.publish().updates, ["full a"], "its place is of before");
+  columns.t.set(slot, NOW);
   picture.touch(slot, FULL);
   t.same(bench.publish().updates, ["full a"], "something else changed");
   bench.move(slot, 1, 0);

@@ -3,7 +3,8 @@ import { availableParallelism } from "node:os";
 import t from "tap";
 import { type Mutant, tryMutant } from "../support/mutant.ts";
 import { HARDSHIPS, MUTANTS } from "./mutants.ts";
-import type { Tried } from "./sim-property.ts";
+import { MUTANT_STEPS, type Tried } from "./sim-property.ts";
+import { simulate } from "./simulation.ts";
 
 const PROGRAM = "test/sim/sim-property.ts";
 const AT_ONCE = Math.min(2, availableParallelism());
@@ -24,10 +25,14 @@ async function tryAll<Some extends Mutant>(
 
 t.test("a cluster that lacks what keeps its data whole fails in a simulation", async (t) => {
   await tryAll(MUTANTS, async (mutant) => {
-    const { kind, seed }: Tried = mutant;
-    const verdict = await tryMutant(mutant, PROGRAM, JSON.stringify({ kind, seed }));
+    const { kind, seed = 1 } = mutant;
+    const verdict = await tryMutant(mutant, PROGRAM, JSON.stringify({ kind, seed } satisfies Tried));
     t.equal(verdict.is, "killed", mutant.name, verdict);
-    if (verdict.is === "killed") t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
+    if (verdict.is !== "killed") return;
+    t.comment(`${mutant.name}: after ${verdict.runs}, ${verdict.by}`);
+    const noticed = seed + verdict.runs - 1;
+    const { failure } = await simulate({ seed: noticed, steps: MUTANT_STEPS, kind });
+    t.equal(failure, undefined, `${mutant.name}: seed ${noticed} fails with the mutant only`);
   });
 });
 

@@ -6,7 +6,8 @@ import { simulate, TEST_STEPS } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
 const MUTANT_SEEDS = 200;
-const STEPS = 14;
+/** Of a run that looks for a mutant. */
+export const MUTANT_STEPS = 14;
 
 export interface Tried {
   /** Of the faults that show best what is broken; `few` = a few seeds of each kind. */
@@ -21,7 +22,7 @@ export async function judge(argument: string): Promise<Verdict> {
   const most = kind === "few" ? 2 * KINDS.length : MUTANT_SEEDS;
   for (let runs = 1; runs <= most; runs++) {
     const seed = first + runs - 1;
-    const options = kind === "few" ? { steps: TEST_STEPS } : { steps: STEPS, kind };
+    const options = kind === "few" ? { steps: TEST_STEPS } : { steps: MUTANT_STEPS, kind };
     const outcome = await simulate({ seed, ...options });
     const { failure } = outcome;
     if (failure === undefined) continue;

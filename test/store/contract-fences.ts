@@ -39,7 +39,7 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
   const count = async (name: string) =>
     (await query<{ n: number }>("SELECT count(*)::int AS n FROM fence_version WHERE name = $1", [name]))[0]!
       .n;
-  const since = (revision: number) => fences.since(revision, 1_000);
+  const since = (revision: number) => fences.since(revision, 1_000, 0);
 
   await t.test("[D38] each change is another version, also after a removal; all are kept", async (t) => {
     t.same(await since(0), []);
@@ -89,7 +89,7 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
     const { revision } = (await since(0)).at(-1)!;
     for (const name of ["a", "b", "c", "d", "e"]) saved(await fences.save(square(name)));
     const page = async (after: number, limit: number) =>
-      (await fences.since(after, limit)).map(({ name, revision }) => ({ name, revision }));
+      (await fences.since(after, limit, 0)).map(({ name, revision }) => ({ name, revision }));
     const first = await page(revision, 2);
     t.same(
       first.map(({ name }) => name),
@@ -106,6 +106,43 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
     );
     t.same(await page(third.at(-1)!.revision, 2), []);
     for (const name of ["a", "b", "c", "e"]) saved(await fences.remove(name));
+  });
+
+  await t.test("[FE18] [D39] removed ones are told from a revision on", async (t) => {
+    const first = saved(await fences.save(square("first")));
+    const gone = saved(await fences.save(square("gone")));
+    const last = saved(await fences.save(square("last")));
+    const removed = saved(await fences.remove("gone"));
+    const began = await fences.revision();
+    t.equal(began, removed.revision);
+    const before = first.revision - 1;
+    const told = async (after: number, limit = 1_000) =>
+      (await fences.since(after, limit, began)).map(({ name, definition }) => [
+        name,
+        definition !== undefined,
+      ]);
+    t.same(await told(before), [
+      ["first", true],
+      ["last", true],
+    ]);
+    t.same(await told(gone.revision), [["last", true]]);
+    t.same(await told(last.revision), []);
+    saved(await fences.remove("first"));
+    t.same(await told(before), [
+      ["last", true],
+      ["first", false],
+    ]);
+    saved(await fences.save(square("gone")));
+    saved(await fences.remove("last"));
+    const all = [
+      ["first", false],
+      ["gone", true],
+      ["last", false],
+    ];
+    t.same(await told(before), all, "in the order of their changes");
+    t.same(await told(before, 2), all.slice(0, 2));
+    t.same(await told(await fences.revision()), []);
+    saved(await fences.remove("gone"));
   });
 
   await t.test("[D39] a page has few of the largest fences", async (t) => {

@@ -89,7 +89,6 @@ export function seen(system: ActorSystem, id: string) {
   return {
     id,
     ...numbersOf(c, slot),
-    placedAt: system.table.placedAt.of(slot),
     attributes: c.attributes.get(slot) ?? "{}",
     timers: system.table.memory.get(slot).timers,
     fences: c.fences.get(slot) ?? [],

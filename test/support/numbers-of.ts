@@ -12,6 +12,7 @@ export function numbersOf(columns: Columns, slot: number) {
     lon: columns.lon.of(slot),
     lat: columns.lat.of(slot),
     t: columns.t.of(slot),
+    placedAt: columns.placedAt.of(slot),
     received: columns.received.of(slot),
     alt: columns.alt.of(slot),
     speed: columns.speed.of(slot),

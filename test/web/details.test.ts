@@ -45,6 +45,8 @@ t.test("[W5] the details name every field that there is, with its age, unit and 
     "a time of receipt before the observation is not shown",
   );
   t.strictSame(moved[3], ["place", "unknown"]);
+  const heard = fieldsOf(entity({ placedAt: "2024-06-06T07:59:00.000Z" }), now);
+  t.strictSame(heard[5], ["place observed", "1 min ago, 2024-06-06T07:59:00.000Z"]);
 });
 
 t.test("[W5] [W21] what was received after the moment that is shown is told as later", async (t) => {

@@ -99,3 +99,22 @@ t.test("[W18] live again, what moves goes on before it is told anew", async (t) 
   t.same(after.position, [shouldBe.lon, shouldBe.lat]);
   connection.close();
 });
+
+t.test("[W10] what moves goes on from when it was at its place, and no longer than is known", async (t) => {
+  const { last, clock, shown, connection } = await opened();
+  const moving = new Moving(
+    connection,
+    shown,
+    () => false,
+    () => clock.time,
+  );
+  const known = connection.serverNow();
+  const times = { t: iso(known), placedAt: iso(known - 6_000) };
+  const ship = full("a", 0.5, 0.5, { ...times, speed: 10, course: 90 });
+  last().receive({ ...snapshot("v1"), op: "delta", n: 2, departures: [], updates: [ship] });
+  await settled();
+  const [now, late, over] = [0, 3_900, 4_100].map((ms) => moving.at("a", clock.time + ms)!);
+  t.equal(Math.round((now!.position[0] - 0.5) * 111_195), 60);
+  t.same([now!.moving, late!.moving, over!.moving], [true, true, false]);
+  connection.close();
+});

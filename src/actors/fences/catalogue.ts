@@ -24,14 +24,13 @@ export interface Standing {
 
 interface Known {
   version: FenceVersion;
-  /** Absent = it was removed. */
-  standing: Standing | undefined;
+  standing: Standing;
 }
 
 export class FenceCatalogue {
   readonly #changed: () => void;
-  /** By name. */
-  readonly #newest = new Map<string, Known>();
+  /** By name. What was removed leaves nothing: its stays end, whatever its versions were. */
+  readonly #there = new Map<string, Known>();
   /** Made when a place is asked about: a start takes fences in many pages. */
   #cells: FenceCells | undefined;
   /** Of the newest change. */
@@ -46,26 +45,23 @@ export class FenceCatalogue {
 
   /** The newest versions, in the order of their names, without those that were removed. */
   get versions(): FenceVersion[] {
-    const there = [...this.#newest.values()].flatMap(({ version, standing }) =>
-      standing === undefined ? [] : [version],
-    );
-    return there.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const versions = [...this.#there.values()].map(({ version }) => version);
+    return versions.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @returns `undefined` if there is none, or it was removed. */
   find(name: string): FenceVersion | undefined {
-    const found = this.#newest.get(name);
-    return found?.standing && found.version;
+    return this.#there.get(name)?.version;
   }
 
   /** As `find`, made ready. */
   standing(name: string): Standing | undefined {
-    return this.#newest.get(name)?.standing;
+    return this.#there.get(name)?.standing;
   }
 
   /** What may hold a place. */
   cell(lon: number, lat: number): Cell {
-    this.#cells ??= new FenceCells([...this.#newest.values()].flatMap(({ standing }) => standing ?? []));
+    this.#cells ??= new FenceCells([...this.#there.values()].map(({ standing }) => standing));
     return this.#cells.at(lon, lat);
   }
 
@@ -77,13 +73,14 @@ export class FenceCatalogue {
     const known = this.revision;
     const newer = versions
       .filter(({ revision }) => revision > known)
-      .map((version) => ({ version, standing: standingOf(version, this.#newest.get(version.name)) }));
+      .map((version) => ({ version, standing: standingOf(version, this.#there.get(version.name)) }));
     if (newer.length === 0) return;
-    for (const one of newer) {
-      this.size += Number(one.standing !== undefined) - Number(this.find(one.version.name) !== undefined);
-      this.#newest.set(one.version.name, one);
-      this.revision = Math.max(this.revision, one.version.revision);
+    for (const { version, standing } of newer) {
+      if (standing === undefined) this.#there.delete(version.name);
+      else this.#there.set(version.name, { version, standing });
+      this.revision = Math.max(this.revision, version.revision);
     }
+    this.size = this.#there.size;
     this.#cells = undefined;
     this.#changed();
   }
@@ -98,7 +95,7 @@ function standingOf(
   const { shape, rules } = fence;
   let sameSince = version;
   // Another node may have decided by what was between, if this one has left something out.
-  if (before?.standing?.version === version - 1 && isSame(parseFence(before.version.definition), fence))
+  if (before?.standing.version === version - 1 && isSame(parseFence(before.version.definition), fence))
     ({ sameSince } = before.standing);
   const kinds = rules.kinds && new Set(rules.kinds);
   const maxAccuracy = single(rules.maxAccuracy);

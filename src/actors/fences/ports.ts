@@ -36,11 +36,14 @@ export type FenceChange =
 
 /** The fences of all nodes. The store rejects with `StoreAway` when the outcome is unknown. */
 export interface FenceStore {
+  /** Of the newest change that is committed. */
+  revision(): Promise<number>;
   /**
-   * Of fences with a revision after `revision`: the newest version of each, removed ones too, by ascending revision, `limit` at most. One that is
-   * read never lacks a change that was committed before it.
+   * Of fences with a revision after `revision`: the newest version of each, by ascending revision, `limit` at most. One that is read never lacks a
+   * change that was committed before it.
+   * @param removedAfter removed ones are told if their revision is after this too: who began to read at it holds none that was removed before.
    */
-  since(revision: number, limit: number): Promise<FenceVersion[]>;
+  since(revision: number, limit: number, removedAfter: number): Promise<FenceVersion[]>;
   /** @param ifVersion changes only this version. */
   save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange>;
   /** `other-version` without one = there is no such fence. */

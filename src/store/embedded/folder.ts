@@ -2,7 +2,7 @@
  * The folder of the embedded database: one process at a time, and only the version that made it. `lock` names the process, `format` what can
  * read the database, and `unfinished` is there until the first start has made the whole of it.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { StoreStartError } from "../errors.ts";
@@ -18,7 +18,7 @@ export interface LockedFolder {
   lock: HeldLock;
   /** Calls `lost`, with a sentence, once another process has the folder. */
   onLost(lost: (why: string) => void): void;
-  /** The database is there and migrated. */
+  /** The database is there and migrated: from now on it has what others should not read. */
   complete(): void;
   release(): void;
 }
@@ -43,10 +43,23 @@ export async function lockFolder(dataDir: string, clock: Clock): Promise<LockedF
     if (existsSync(unfinished)) rmSync(database, { recursive: true, force: true });
     if (!existsSync(database)) writeFileSync(unfinished, "");
     const { held, onLost, release } = lock;
-    return { database, lock: held, onLost, complete: () => rmSync(unfinished, { force: true }), release };
+    const complete = () => {
+      closeToOthers(database);
+      rmSync(unfinished, { force: true });
+    };
+    return { database, lock: held, onLost, complete, release };
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/** Files that were unpacked into it are readable by all, and become WAL. Where files have no modes, as on some shares, nobody can close it. */
+function closeToOthers(database: string): void {
+  try {
+    chmodSync(database, 0o700);
+  } catch (error) {
+    if (!["EPERM", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code!)) throw error;
   }
 }
 

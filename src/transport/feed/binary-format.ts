@@ -9,6 +9,7 @@ import type { Interner } from "../../picture/interner.ts";
 import type { Picture } from "../../picture/picture.ts";
 import {
   isKnown,
+  isPlacedBefore,
   roundAlt,
   roundDegrees,
   roundDirection,
@@ -25,8 +26,8 @@ import {
   FRAME_CLUSTERS,
   FRAME_DELTA,
   FRAME_SNAPSHOT,
-  FULL_BYTES,
   type FullLengths,
+  fullHeadBytes,
   MOVE_BYTES,
   type Move,
   putCell,
@@ -49,6 +50,7 @@ export class BinaryFormat implements Format {
   readonly #move: Move = { handle: 0, t: 0, lon: 0, lat: 0, alt: 0, speed: 0, course: 0, heading: 0 };
   readonly #full = {
     ...this.#move,
+    placedAt: NaN,
     received: 0,
     accuracy: 0,
     implausible: false,
@@ -90,10 +92,13 @@ export class BinaryFormat implements Format {
     const kind = bytesOf(columns.kinds, columns.kind.of(slot), this.#kinds);
     const state = bytesOf(columns.states, columns.state.of(slot), this.#states);
     const units = id.length + source.length + attributes.length + labelsText.length + fencesText.length;
-    out.reserve(FULL_BYTES + units * UNIT_ROOM + kind.length + state.length);
+    const full = this.#full;
+    full.placedAt = isPlacedBefore(columns, slot) ? writableTime(columns.placedAt.of(slot)) : NaN;
+    const headBytes = fullHeadBytes(full.placedAt);
+    out.reserve(headBytes + units * UNIT_ROOM + kind.length + state.length);
     const { buffer } = out;
     const lengths = this.#lengths;
-    let at = out.length + FULL_BYTES;
+    let at = out.length + headBytes;
     at += lengths[0] = buffer.write(id, at, "utf8");
     at += lengths[1] = kind.copy(buffer, at);
     at += lengths[2] = state.copy(buffer, at);
@@ -101,7 +106,6 @@ export class BinaryFormat implements Format {
     at += lengths[4] = attributes === "" ? 0 : buffer.write(attributes, at, "utf8");
     at += lengths[5] = labelsText === "" ? 0 : buffer.write(labelsText, at, "utf8");
     at += lengths[6] = fencesText === "" ? 0 : buffer.write(fencesText, at, "utf8");
-    const full = this.#full;
     this.#fill(slot, full);
     // Full records have room for every digit, so they are rounded here, as REST's are.
     full.lon = roundDegrees(full.lon);

@@ -8,7 +8,7 @@ import type { Bytes } from "../../picture/bytes.ts";
 import { type Columns, IMPLAUSIBLE } from "../../picture/columns.ts";
 import type { Interner } from "../../picture/interner.ts";
 import type { Picture } from "../../picture/picture.ts";
-import { isKnown } from "../../picture/record.ts";
+import { isKnown, isPlacedBefore } from "../../picture/record.ts";
 import {
   ALT,
   COURSE,
@@ -32,7 +32,7 @@ import {
 } from "./json-writer.ts";
 
 /** Room for all numbers, times and member names of a full record; for strings it is added. */
-const FIXED_ROOM = 640;
+const FIXED_ROOM = 680;
 /** A UTF-16 unit takes at most 6 bytes of JSON: `\u0000`. */
 const UNIT_ROOM = 6;
 
@@ -41,6 +41,7 @@ const ID = new Literal('{"id":');
 const KIND = new Literal(',"kind":');
 const STATE = new Literal(',"state":');
 const T = new Literal(',"t":"');
+const PLACED_AT = new Literal('","placedAt":"');
 const RECEIVED = new Literal('","received":"');
 const LON = new Literal('","lon":');
 const LAT = new Literal(',"lat":');
@@ -116,6 +117,8 @@ export class JsonEncoder implements RecordEncoder {
     at = putLiteral(view, putLiteral(view, at, STATE), state);
     at = putLiteral(view, at, LIVENESSES[columns.liveness.of(slot)]);
     at = this.#times.put(buffer, view, putLiteral(view, at, T), columns.t.of(slot));
+    if (isPlacedBefore(columns, slot))
+      at = this.#times.put(buffer, view, putLiteral(view, at, PLACED_AT), columns.placedAt.of(slot));
     at = this.#times.put(buffer, view, putLiteral(view, at, RECEIVED), columns.received.of(slot));
     at = this.#motion(buffer, view, at, slot, 0);
     const accuracy = columns.accuracy.of(slot);

@@ -9,7 +9,8 @@
  *    40 departures × 4 bytes, moves × 24 bytes or cells × 12 bytes, full records
  *
  * A *move* is 24 bytes: handle, place, motion, and the time as milliseconds before the frame's time. A number that is unknown has a mark
- * of its own; one that does not fit makes the server send a full record, and a client use JSON.
+ * of its own; one that does not fit makes the server send a full record, and a client use JSON. Its place is of its time. A *full record* is
+ * 100 bytes, the time of its place (f64, Unix ms) if that is another and a flag says so, and strings.
  */
 
 export const VERSION = 1;
@@ -25,8 +26,9 @@ export const FRAME_BYTES = 40;
 export const DEPARTURE_BYTES = 4;
 export const MOVE_BYTES = 24;
 export const CELL_BYTES = 12;
-/** A full record without its strings. */
+/** A full record without the time of its place and its strings. */
 export const FULL_BYTES = 100;
+export const PLACED_AT_BYTES = 8;
 
 /** Handles are slots of the picture: below 2^28, so that a departure's reason fits above. */
 export const MAX_HANDLE = 2 ** 28 - 1;
@@ -36,6 +38,8 @@ export type Reason = (typeof REASONS)[number];
 /** Liveness by its number in a full record. */
 export const LIVENESS_NAMES = ["live", "stale", "lost", "expired"] as const;
 const IMPLAUSIBLE_FLAG = 1;
+const PLACED_AT_FLAG = 2;
+const FULL_FLAGS = IMPLAUSIBLE_FLAG | PLACED_AT_FLAG;
 
 const DEGREES = 1e7;
 const HUNDREDTHS = 100;
@@ -87,6 +91,8 @@ export interface Full extends Move {
   kind: string;
   state: string;
   liveness: number;
+  /** When it was at its place, Unix ms; NaN = at `t`. */
+  placedAt: number;
   /** Unix ms. */
   received: number;
   accuracy: number;
@@ -251,11 +257,10 @@ const encoder = new TextEncoder();
 export function encodeFull(full: Full): Uint8Array {
   const { id, kind, state, source, attributes, labels, fences } = full;
   const strings = [id, kind, state, source, attributes, labels, fences].map((text) => encoder.encode(text));
-  const length = strings.reduce((sum, { length }) => sum + length, FULL_BYTES);
-  const bytes = new Uint8Array(length);
+  let at = fullHeadBytes(full.placedAt);
+  const bytes = new Uint8Array(strings.reduce((sum, { length }) => sum + length, at));
   const view = new DataView(bytes.buffer);
   putFullHead(view, 0, full, strings.map((text) => text.length) as FullLengths);
-  let at = FULL_BYTES;
   for (const text of strings) {
     bytes.set(text, at);
     at += text.length;
@@ -274,6 +279,11 @@ export type FullLengths = [
   fences: number,
 ];
 
+/** Bytes of a full record before its strings. */
+export function fullHeadBytes(placedAt: number): number {
+  return Number.isNaN(placedAt) ? FULL_BYTES : FULL_BYTES + PLACED_AT_BYTES;
+}
+
 /** Writes the part of a full record before its strings, which follow in the order of `lengths`. */
 export function putFullHead(
   view: DataView,
@@ -282,7 +292,8 @@ export function putFullHead(
   lengths: FullLengths,
 ): void {
   const [id, kind, state, source, attributes, labels, fences] = lengths;
-  view.setUint32(at, FULL_BYTES + id + kind + state + source + attributes + labels + fences, true);
+  const bytes = fullHeadBytes(full.placedAt);
+  view.setUint32(at, bytes + id + kind + state + source + attributes + labels + fences, true);
   view.setUint32(at + 4, full.handle, true);
   view.setUint32(at + 8, full.epoch, true);
   view.setUint32(at + 12, full.seq, true);
@@ -302,8 +313,10 @@ export function putFullHead(
   view.setUint32(at + 88, attributes, true);
   view.setUint32(at + 92, labels, true);
   view.setUint8(at + 96, full.liveness);
-  view.setUint8(at + 97, full.implausible ? IMPLAUSIBLE_FLAG : 0);
+  const isPlacedBefore = bytes > FULL_BYTES;
+  view.setUint8(at + 97, (full.implausible ? IMPLAUSIBLE_FLAG : 0) | (isPlacedBefore ? PLACED_AT_FLAG : 0));
   view.setUint16(at + 98, fences, true);
+  if (isPlacedBefore) view.setFloat64(at + FULL_BYTES, full.placedAt, true);
 }
 
 /** Reads a full record. @returns it and where the next one begins. @throws LayoutError */
@@ -313,19 +326,24 @@ export function readFull(view: DataView, at: number, end: number): { full: Full;
   const lengths = [80, 82, 84, 86]
     .map((offset) => view.getUint16(at + offset, true))
     .concat(view.getUint32(at + 88, true), view.getUint32(at + 92, true), view.getUint16(at + 98, true));
-  if (next > end || lengths.reduce((sum, length) => sum + length, at + FULL_BYTES) !== next)
+  const flags = view.getUint8(at + 97);
+  if ((flags & ~FULL_FLAGS) !== 0) throw new LayoutError(`flags ${flags} of a record are not known`);
+  const isPlacedBefore = (flags & PLACED_AT_FLAG) !== 0;
+  const start = at + FULL_BYTES + (isPlacedBefore ? PLACED_AT_BYTES : 0);
+  if (next > end || lengths.reduce((sum, length) => sum + length, start) !== next)
     throw new LayoutError("a full record's strings do not make up its length");
   const liveness = view.getUint8(at + 96);
   if (LIVENESS_NAMES[liveness] === undefined) throw new LayoutError(`liveness ${liveness} is not known`);
-  const flags = view.getUint8(at + 97);
-  if ((flags & ~IMPLAUSIBLE_FLAG) !== 0) throw new LayoutError(`flags ${flags} of a record are not known`);
-  const texts = new TextReader(view, at + FULL_BYTES);
+  const placedAt = isPlacedBefore ? view.getFloat64(at + FULL_BYTES, true) : NaN;
+  if (isPlacedBefore && Number.isNaN(placedAt)) throw new LayoutError("the time of a place is not a number");
+  const texts = new TextReader(view, start);
   const [id, kind, state, source, attributes, labels, fences] = lengths.map((length) => texts.next(length));
   const full: Full = {
     handle: view.getUint32(at + 4, true),
     epoch: view.getUint32(at + 8, true),
     seq: view.getUint32(at + 12, true),
     t: view.getFloat64(at + 16, true),
+    placedAt,
     received: view.getFloat64(at + 24, true),
     lon: readDegrees(view, at + 32),
     lat: readDegrees(view, at + 36),

@@ -84,6 +84,8 @@ export class Past {
       Object.is(columns.course.of(slot), course);
     if (!isSame) {
       columns.t.set(slot, point.t);
+      // Where it was at the moment that is shown, if not in a report then between two.
+      columns.placedAt.set(slot, point.t);
       columns.alt.set(slot, alt);
       columns.speed.set(slot, speed);
       columns.course.set(slot, course);

@@ -135,6 +135,8 @@ export interface FullRecord {
   state: string;
   liveness: Liveness;
   t: string;
+  /** When it was at `lon` and `lat`, which are to be reckoned on from then: no report since had a place. Absent = at `t`. */
+  placedAt?: string;
   received: string;
   source?: string;
   lon: number;
@@ -153,7 +155,10 @@ export interface FullRecord {
   epoch: number;
   seq: number;
 }
-/** A move within a Morton cell. Absent = unchanged, `null` = gone. Told from a full record by having no `kind`. */
+/**
+ * A move within a Morton cell. Absent = unchanged, `null` = gone; but it was at this place at `t`, so that `placedAt` of what was told before is gone
+ * with each. Told from a full record by having no `kind`.
+ */
 export interface SmallRecord {
   id: string;
   t: string;

@@ -73,6 +73,9 @@ export const FeatureSchema = z
       state: z.string(),
       liveness: z.enum(LIVENESS),
       t: time().describe("Fix time of the newest report."),
+      placedAt: time()
+        .optional()
+        .describe("Fix time of the newest report with a place, if that is another; absent = `t`."),
       received: time().describe("When the newest report came in."),
       source: z.string().optional(),
       ...motion,

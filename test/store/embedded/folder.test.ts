@@ -1,10 +1,12 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -96,6 +98,17 @@ t.test("a folder", async (t) => {
     rmSync(join(dataDir, "format"));
     await t.rejects(open({ dataDir }), refused("folder-of-another-version", /no file "format"/));
     writeFileSync(join(dataDir, "format"), format);
+  });
+
+  await t.test("[A13] the files of the database are for their owner only", async (t) => {
+    const database = join(dataDir, "pg");
+    const mode = () => (statSync(database).mode & 0o777).toString(8);
+    chmodSync(database, 0o755);
+    chmodSync(dataDir, 0o755);
+    const store = await open({ dataDir });
+    t.equal(mode(), "700", "also where an older version made them");
+    t.equal((statSync(dataDir).mode & 0o777).toString(8), "755", "the data folder is as it was made");
+    await store.close();
   });
 
   await t.test("[D20] a first start that was killed is begun again", async (t) => {
