@@ -10,7 +10,8 @@ import { beforeFirst, rows } from "../store/fixture.ts";
 
 const SHARD = 7;
 const DAY_MS = 86_400_000;
-const MANY = 25_000;
+// So many that PostgreSQL looks some hundreds up in an index instead of reading all.
+const MANY = 100_000;
 /** As many as the status counts, and no more. */
 const COUNTED = 10_000;
 /** By this connection, more and more. */
