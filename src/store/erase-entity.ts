@@ -77,11 +77,13 @@ export async function eraseRows(
 ): Promise<boolean> {
   const given = [...ownedBy(key, owned), id];
   for (const { text, begin } of statements) {
-    for (let after: string | null | undefined = begin; after !== null; ) {
-      const values: unknown[] = after === undefined ? given : [...given, after];
-      const row: Erased = await withClient(context, (client) => erase(client, text, values));
-      if (row.own === 0) return false;
-      after = row.last;
+    // Until one that looks from the beginning finds nothing: rows may have come behind the last key.
+    for (let after = begin, isFirst = true; ; isFirst = after === begin) {
+      const values = after === undefined ? given : [...given, after];
+      const { own, last } = await withClient(context, (client) => erase(client, text, values));
+      if (own === 0) return false;
+      if (last === null && isFirst) break;
+      after = last ?? begin;
     }
   }
   return true;
