@@ -12,7 +12,8 @@ import { type StoreContext, withClient } from "./session.ts";
 const SQL = `
 WITH old AS (
   SELECT webhook, era, xid, id FROM webhook_letter
-  WHERE next_at IS NULL AND failed_since < now() - make_interval(secs => $1::float8 / 1000) LIMIT $2 FOR UPDATE SKIP LOCKED
+  WHERE next_at IS NULL AND failed_since < now() - make_interval(secs => $1::float8 / 1000)
+  ORDER BY failed_since LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 DELETE FROM webhook_letter l USING old o WHERE l.webhook = o.webhook AND l.era = o.era AND l.xid = o.xid AND l.id = o.id`;
 

@@ -1,21 +1,24 @@
 /**
  * Renews the leases that a node has on webhooks and takes those that have run out, in one statement. Rows that another node is about to take are
- * left out; its own it waits for, which it may be saving to. Who takes a webhook raises its generation, which all that is saved must show.
+ * left out; its own it waits for, which it may be saving to. Who takes a webhook raises its generation, which all that is saved must show. A
+ * node that is down gets none.
  *
- * Inputs: holder, lease in ms.
+ * Inputs: holder, lease in ms, incarnation.
  */
 import type { PoolClient } from "pg";
 import type { Held, Webhook } from "../webhooks/ports.ts";
 
 const SQL = `
-WITH own AS MATERIALIZED (
+WITH alive AS MATERIALIZED (
+  SELECT FROM fence WHERE incarnation = $3 AND NOT down
+), own AS MATERIALIZED (
   SELECT d.webhook, d.lease_until > clock_timestamp() AS renewed
-  FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook
+  FROM alive, webhook_delivery d JOIN webhook w ON w.id = d.webhook
   WHERE w.enabled AND d.holder = $1
   ORDER BY d.webhook FOR UPDATE OF d
 ), free AS MATERIALIZED (
   SELECT d.webhook, false AS renewed
-  FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook
+  FROM alive, webhook_delivery d JOIN webhook w ON w.id = d.webhook
   WHERE w.enabled AND d.holder IS DISTINCT FROM $1 AND d.lease_until < clock_timestamp()
   ORDER BY d.webhook FOR UPDATE OF d SKIP LOCKED
 ), mine AS (
@@ -55,8 +58,14 @@ interface Row extends WebhookColumns {
   paused_until: number | null;
 }
 
-export async function holdWebhooks(client: PoolClient, holder: string, leaseMs: number): Promise<Held[]> {
-  const { rows } = await client.query<Row>({ name: "hold-webhooks", text: SQL, values: [holder, leaseMs] });
+export async function holdWebhooks(
+  client: PoolClient,
+  incarnation: string,
+  holder: string,
+  leaseMs: number,
+): Promise<Held[]> {
+  const values = [holder, leaseMs, incarnation];
+  const { rows } = await client.query<Row>({ name: "hold-webhooks", text: SQL, values });
   return rows.map((row) => ({
     webhook: webhookOf(row),
     generation: row.generation,

@@ -11,13 +11,25 @@ ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2`;
 const DEAD = `SELECT ${COLUMNS} FROM webhook_letter
 WHERE webhook = $1 AND next_at IS NULL AND (era, webhook_letter.xid, webhook_letter.id) > ($3, $4::text::xid8, $5)
 ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2`;
+/** Removes dead letters after a cursor, some at a time. */
+const REMOVE_DEAD = `
+WITH next AS MATERIALIZED (
+  SELECT era, xid, id FROM webhook_letter WHERE webhook = $1 AND next_at IS NULL AND (era, xid, id) > ($3, $4::text::xid8, $5)
+  ORDER BY era, xid, id LIMIT $2
+), gone AS (
+  DELETE FROM webhook_letter l USING next n WHERE l.webhook = $1 AND l.era = n.era AND l.xid = n.xid AND l.id = n.id AND l.next_at IS NULL
+)
+SELECT era, xid::text::float8 AS xid, id::float8 AS id FROM next ORDER BY next.era DESC, next.xid DESC, next.id DESC LIMIT 1`;
 /** Of the given cursors (JSON), or of all if they are null; so many at most. Whoever holds the webhook is told by a number that rises. */
 const REDELIVER = `
 WITH chosen AS MATERIALIZED (
-  SELECT l.era, l.xid, l.id FROM webhook_letter l
-  WHERE l.webhook = $1 AND l.next_at IS NULL AND ($3::json IS NULL OR (l.era, l.xid::text, l.id) IN (
-    SELECT c.era, c.xid, c.id FROM json_to_recordset($3::json) AS c (era int, xid text, id bigint)
-  )) ORDER BY l.era, l.xid, l.id LIMIT $2
+  (SELECT l.era, l.xid, l.id FROM webhook_letter l
+  WHERE $3::json IS NULL AND l.webhook = $1 AND l.next_at IS NULL ORDER BY l.era, l.xid, l.id LIMIT $2)
+  UNION ALL
+  (SELECT l.era, l.xid, l.id FROM json_to_recordset($3::json) AS c (era int, xid text, id bigint), LATERAL (
+    SELECT era, xid, id FROM webhook_letter
+    WHERE webhook = $1 AND era = c.era AND xid = c.xid::xid8 AND id = c.id AND next_at IS NULL
+  ) AS l LIMIT $2)
 ), again AS (
   UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM chosen c
   WHERE l.webhook = $1 AND l.era = c.era AND l.xid = c.xid AND l.id = c.id RETURNING 1
@@ -52,6 +64,17 @@ export async function deadLetters(
 ): Promise<Letter[]> {
   const { era, xid, id } = after;
   return (await client.query<Row>(DEAD, [webhook, limit, era, xid, id])).rows.map(letterOf);
+}
+
+/** Removes `limit` dead letters after a cursor. @returns the cursor of the last; nothing if there is none any more. */
+export async function removeDeadLetters(
+  client: PoolClient,
+  webhook: string,
+  after: Cursor,
+  limit: number,
+): Promise<Cursor | undefined> {
+  const { era, xid, id } = after;
+  return (await client.query<Cursor>(REMOVE_DEAD, [webhook, limit, era, xid, id])).rows[0];
 }
 
 /** @returns how many are tried again. */

@@ -12,6 +12,8 @@ import { Fences } from "../../migrations/20261127000400_fences.ts";
 import { Occupancy } from "../../migrations/20261127000500_occupancy.ts";
 import { JournalVacuum } from "../../migrations/20261128000000_journal-vacuum.ts";
 import { StandingFences } from "../../migrations/20261128000300_standing-fences.ts";
+import { WebhookStep } from "../../migrations/20261128000400_webhook-step.ts";
+import { LetterIndexes } from "../../migrations/20261128000500_letter-indexes.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -28,6 +30,8 @@ export const MIGRATIONS = [
   { migrationName: "20261127000500_occupancy", class: Occupancy },
   { migrationName: "20261128000000_journal-vacuum", class: JournalVacuum },
   { migrationName: "20261128000300_standing-fences", class: StandingFences },
+  { migrationName: "20261128000400_webhook-step", class: WebhookStep },
+  { migrationName: "20261128000500_letter-indexes", class: LetterIndexes },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

@@ -210,7 +210,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.incarnation = incarnation;
     this.#era = era;
     this.eventLog = new StoredEvents(context);
-    this.webhooks = new StoredWebhooks(context);
+    this.webhooks = new StoredWebhooks(context, incarnation);
     this.machines = new StoredMachines(context);
     this.fences = new StoredFences(context);
     this.#fence = new Fence(incarnation, {

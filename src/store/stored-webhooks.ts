@@ -1,5 +1,6 @@
 /** Webhooks behind their ports. Not by MikroORM's entity manager: its statements have no deadline, and those that nobody answers would keep the connections of flushes. */
-import type { Cursor } from "../events/cursor.ts";
+import { type Cursor, START } from "../events/cursor.ts";
+import { MAX_BACKGROUND_ROWS } from "../limits.ts";
 import { MAX_WEBHOOKS } from "../webhooks/limits.ts";
 import type {
   Webhook as Configured,
@@ -12,7 +13,7 @@ import type {
   WebhookStore,
 } from "../webhooks/ports.ts";
 import { holdWebhooks } from "./hold-webhooks.ts";
-import { deadLetters, redeliverLetters, waitingLetters } from "./letters.ts";
+import { deadLetters, redeliverLetters, removeDeadLetters, waitingLetters } from "./letters.ts";
 import { saveDelivery } from "./save-delivery.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 import { webhookStatuses } from "./webhook-statuses.ts";
@@ -45,21 +46,27 @@ WITH anew AS (
 UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM anew
 WHERE l.webhook = anew.webhook AND l.next_at IS NOT NULL`;
 
+const SECRET = "SELECT secret FROM webhook WHERE id = $1";
+
 /**
  * A rotation that is under way may have been answered to nobody: then the receiver has only the secret of before it, which keeps its time.
- * Inputs: webhook, secret, until when that of before signs, Unix ms.
+ * One that lands when a later one did finds another secret, and does nothing.
+ * Inputs: webhook, secret, until when that of before signs (Unix ms), the secret of before.
  */
 const ROTATE = `
 UPDATE webhook SET secret = $2,
   previous_secret = CASE WHEN previous_until > clock_timestamp() THEN previous_secret ELSE secret END,
   previous_until = CASE WHEN previous_until > clock_timestamp() THEN previous_until ELSE to_timestamp($3::float8 / 1000) END
-WHERE id = $1 RETURNING extract(epoch FROM previous_until)::float8 * 1000 AS until`;
+WHERE id = $1 AND secret = $4 RETURNING extract(epoch FROM previous_until)::float8 * 1000 AS until`;
 
 export class StoredWebhooks implements WebhookStore, DeliveryStore {
   readonly #context: StoreContext;
+  readonly #incarnation: string;
 
-  constructor(context: StoreContext) {
+  /** @param incarnation of this node: once it is down it delivers nothing. */
+  constructor(context: StoreContext, incarnation: string) {
     this.#context = context;
+    this.#incarnation = incarnation;
   }
 
   create(webhook: Omit<Configured, "secrets" | "disabledReason"> & { secret: string }): Promise<boolean> {
@@ -88,12 +95,25 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
 
   rotate(id: string, secret: string, previousUntil: number): Promise<number | undefined> {
     return withClient(this.#context, async (client) => {
-      const { rows } = await client.query<{ until: number }>(ROTATE, [id, secret, previousUntil]);
-      return rows[0]?.until;
+      // Once, but for a rotation that comes between.
+      for (;;) {
+        const { rows: webhooks } = await client.query<{ secret: string }>(SECRET, [id]);
+        if (webhooks.length === 0) return undefined;
+        const values = [id, secret, previousUntil, webhooks[0]!.secret];
+        const { rows } = await client.query<{ until: number }>(ROTATE, values);
+        if (rows.length > 0) return rows[0]!.until;
+      }
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
+    // Some a statement, so that each ends in time; what is removed need not be the next time, if this is cut off.
+    for (let after: Cursor | undefined = START; after !== undefined; ) {
+      const last: Cursor = after;
+      after = await withClient(this.#context, (client) =>
+        removeDeadLetters(client, id, last, MAX_BACKGROUND_ROWS),
+      );
+    }
     return withClient(this.#context, async (client) => {
       const { rowCount } = await client.query("DELETE FROM webhook WHERE id = $1", [id]);
       return rowCount === 1;
@@ -109,7 +129,7 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
   }
 
   hold(holder: string, leaseMs: number): Promise<Held[]> {
-    return withClient(this.#context, (client) => holdWebhooks(client, holder, leaseMs));
+    return withClient(this.#context, (client) => holdWebhooks(client, this.#incarnation, holder, leaseMs));
   }
 
   async release(holder: string): Promise<void> {
@@ -123,6 +143,8 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
   }
 
   save(id: string, holder: string, generation: number, progress: Progress): Promise<boolean> {
-    return withClient(this.#context, (client) => saveDelivery(client, id, holder, generation, progress));
+    return withClient(this.#context, (client) =>
+      saveDelivery(client, this.#incarnation, id, holder, generation, progress),
+    );
   }
 }

@@ -33,6 +33,8 @@ export const WEBHOOK_ROTATION_MS = 24 * 3_600_000;
 export const WEBHOOK_SECRET_BYTES = 32;
 /** Dead letters in one answer, and tried again at once. */
 export const MAX_DEAD_LETTERS = 1_000;
+/** Letters of a webhook, waiting or dead, that its status counts: there may be millions of dead ones. */
+export const MAX_LETTERS_COUNTED = 10_000;
 /** Text of an error that is kept, in UTF-16 units. */
 export const MAX_WEBHOOK_ERROR_LENGTH = 500;
 assert.ok(

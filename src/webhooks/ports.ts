@@ -31,7 +31,7 @@ export interface WebhookStatus {
   delivered: number;
   /** Attempts that failed. */
   failures: number;
-  /** Letters that will be tried again, and that were given up. */
+  /** Letters that will be tried again, and that were given up: `MAX_LETTERS_COUNTED` may be more. */
   waiting: number;
   dead: number;
   /** Times that retention had dropped events before they were sent. */
@@ -66,6 +66,7 @@ export interface WebhookStore {
    * @returns until when it signs, Unix ms; `undefined` if there is no such webhook.
    */
   rotate(id: string, secret: string, previousUntil: number): Promise<number | undefined>;
+  /** Its dead letters first, some at a time: if that is cut off it goes on when it is called again. @returns false if there is none. */
   remove(id: string): Promise<boolean>;
   deadLetters(id: string, after: Cursor, limit: number): Promise<Letter[]>;
   /** Tries dead letters again: the given ones, else the oldest `limit`. @returns how many. */

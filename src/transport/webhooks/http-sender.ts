@@ -1,8 +1,8 @@
 /**
- * Sends webhooks by HTTP. A name is resolved once and the connection goes to an address that was looked at, so that a name cannot be allowed as one
- * and connected to as another. Redirects are not followed: they are failures.
+ * Sends webhooks by HTTP. A name is resolved once (`names.ts`) and the connection goes to an address that was looked at, so that a name cannot be
+ * allowed as one and connected to as another. Redirects are not followed: they are failures.
  */
-import { type LookupAddress, lookup } from "node:dns";
+import type { lookup } from "node:dns";
 import {
   type ClientRequest,
   Agent as HttpAgent,
@@ -14,6 +14,7 @@ import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "../../clock.ts";
 import { WEBHOOK_TIMEOUT_MS } from "../../webhooks/limits.ts";
 import type { Outcome, OutgoingRequest, WebhookSender } from "../../webhooks/ports.ts";
+import { Names } from "./names.ts";
 import { isPublicAddress } from "./public-address.ts";
 
 /** What an endpoint answers beside its status is of no interest; so much of it is read, for so long, to use the connection again. */
@@ -33,11 +34,13 @@ export interface HttpSenderOptions {
 
 export class HttpSender implements WebhookSender, Disposable {
   readonly #options: HttpSenderOptions;
+  readonly #names: Names;
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
 
   constructor(options: HttpSenderOptions) {
     this.#options = options;
+    this.#names = new Names({ timeoutMs: WEBHOOK_TIMEOUT_MS, ...options });
     // Without a limit of sockets: each webhook has no more requests than its own at once, and none waits for those of others.
     const agent = { keepAlive: true, lookup: this.#lookup };
     this.#http = new HttpAgent(agent);
@@ -94,11 +97,12 @@ export class HttpSender implements WebhookSender, Disposable {
   [Symbol.dispose](): void {
     this.#http.destroy();
     this.#https.destroy();
+    this.#names[Symbol.dispose]();
   }
 
   readonly #lookup: LookupFunction = (hostname, options, callback) => {
-    const { allowPrivate, resolve = lookup } = this.#options;
-    resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+    const { allowPrivate } = this.#options;
+    this.#names.find(hostname, (error, addresses) => {
       if (error !== null) return callback(error, []);
       const allowed = addresses.filter(({ address }) => allowPrivate || isPublicAddress(address));
       const [first] = allowed;

@@ -5,7 +5,7 @@ import { cursorText } from "../../../events/cursor.ts";
 import { eventTest } from "../../../events/filter.ts";
 import { MAX_EXPRESSION_LENGTH } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
-import { MAX_DEAD_LETTERS, MAX_URL_LENGTH } from "../../../webhooks/limits.ts";
+import { MAX_DEAD_LETTERS, MAX_LETTERS_COUNTED, MAX_URL_LENGTH } from "../../../webhooks/limits.ts";
 import type { WebhookStatus } from "../../../webhooks/ports.ts";
 import { isPublicAddress } from "../../webhooks/public-address.ts";
 import { storableText } from "../query.ts";
@@ -76,8 +76,8 @@ export const WebhookSchema = z
     cursor: z.string().describe("All events up to here are delivered, or wait, or are dead letters."),
     delivered: z.int(),
     failures: z.int().describe("Attempts that failed."),
-    waiting: z.int().describe("Events that will be tried again."),
-    dead: z.int().describe("Events that were given up: dead letters."),
+    waiting: z.int().describe(`Events that will be tried again; ${MAX_LETTERS_COUNTED} may be more.`),
+    dead: z.int().describe(`Events that were given up: dead letters; ${MAX_LETTERS_COUNTED} may be more.`),
     gaps: z.int().describe("Times that events were dropped for their age before they were sent."),
     lastError: z.string().optional(),
     lastErrorAt: time("When that was."),
