@@ -1,7 +1,7 @@
-import type { PoolClient } from "pg";
 import type { Alone, Batch, RecoveryItem, ShardStore } from "../../src/actors/ports.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type ClusteredStore, openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
+import { type Passing, passing } from "../support/passing.ts";
 
 /** Keeps what the store logs. */
 export class KeptLog {
@@ -87,22 +87,13 @@ export const alone: Alone = (work) => work();
 /** Has `act` done before the first statement of a store that begins so. @returns how many of them came since. */
 export function beforeFirst(
   store: Store,
-  begin: string,
-  act: () => Promise<unknown>,
+  begin: RegExp,
+  act: (query: Passing["query"]) => Promise<unknown>,
 ): { readonly came: number } {
-  const { pool } = store.context;
-  const connect = pool.connect.bind(pool) as (callback?: unknown) => Promise<PoolClient>;
   const counter = { came: 0 };
-  pool.connect = (async (callback?: unknown) => {
-    if (callback !== undefined) return connect(callback);
-    const client = await connect();
-    // A connection that comes back is wrapped again: only of the first statement the number is right.
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.query = (async (...args: unknown[]) => {
-      if (String(args[0]).startsWith(begin) && ++counter.came === 1) await act();
-      return query(...args);
-    }) as never;
-    return client;
-  }) as never;
+  passing(store, begin, async ({ query, args }) => {
+    if (++counter.came === 1) await act(query);
+    return query(...args);
+  });
   return counter;
 }

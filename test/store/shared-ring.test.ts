@@ -179,7 +179,7 @@ t.test("[D31] a flush that lands between the first look at a part and its lock k
   const turning = await openClustered(options);
   t.teardown(() => turning.close());
   const epochs = (await turning.cluster.claimFree([3], false))!;
-  const locks = beforeFirst(turning, "LOCK TABLE journal_0", () =>
+  const locks = beforeFirst(turning, /^LOCK TABLE journal_0/, () =>
     committed(behind, batchOf(1, own, { 1: "needed" })),
   );
   for (let i = 1; i <= 20; i++) {

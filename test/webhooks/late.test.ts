@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { PoolClient } from "pg";
 import t from "tap";
 import { StoreAway } from "../../src/actors/ports.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Progress } from "../../src/webhooks/ports.ts";
 import { openEmbedded, openOnPostgres } from "../events/rig.ts";
-import { rows } from "../store/fixture.ts";
+import { beforeFirst, rows } from "../store/fixture.ts";
+import { passing } from "../support/passing.ts";
 import { tablesWith } from "../support/search-database.ts";
 
 const SHARD = 7;
@@ -49,11 +49,9 @@ for (const [name, openStore] of Object.entries(STORES)) {
     const store = await openStore(t);
     t.teardown(() => store.close());
     const { id, generation } = await heldWebhook(store);
-    const passed = before(store, SAVE, (client) =>
-      client.query("UPDATE webhook_delivery SET step = step + 1"),
-    );
+    const passed = beforeFirst(store, SAVE, (query) => query("UPDATE webhook_delivery SET step = step + 1"));
     t.equal(await store.webhooks.save(id, HOLDER, generation, progressTo(1, "a")), true);
-    t.equal(passed.count, 2);
+    t.equal(passed.came, 2);
     t.match(await store.webhooks.statuses(id), [{ cursor: { id: 1 }, delivered: 1, waiting: 1 }]);
   });
 
@@ -85,9 +83,9 @@ for (const [name, openStore] of Object.entries(STORES)) {
     await late.land();
     t.equal((await secrets())[0], "BBBB");
 
-    const passed = before(store, ROTATE, (client) => client.query("UPDATE webhook SET secret = 'CCCC'"));
+    const passed = beforeFirst(store, ROTATE, (query) => query("UPDATE webhook SET secret = 'CCCC'"));
     t.type(await webhooks.rotate(id, "DDDD", until), "number");
-    t.equal(passed.count, 2, "beside another it is tried again");
+    t.equal(passed.came, 2, "beside another it is tried again");
     t.equal((await secrets())[0], "DDDD");
   });
 }
@@ -108,40 +106,11 @@ function progressTo(n: number, subject: string): Progress {
   return { cursor, delivered: 1, failures: 0, gaps: 0, letters, done: [] };
 }
 
-interface Passing {
-  query: PoolClient["query"];
-  args: unknown[];
-  client: PoolClient;
-}
-
-/** Has statements of a store that begin so go through `pass`. */
-function passing(store: Store, begin: RegExp, pass: (passing: Passing) => Promise<unknown>): void {
-  const { pool } = store.context;
-  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
-  pool.connect = (async (callback?: unknown) => {
-    if (callback !== undefined) return (connect as (callback: unknown) => unknown)(callback);
-    const client = await connect();
-    const { query } = client;
-    const released = client.release.bind(client);
-    client.release = (broken) => {
-      client.query = query;
-      released(broken);
-    };
-    client.query = ((...args: unknown[]) => {
-      const [given] = args as [string | { text: string }];
-      const sent = query.bind(client) as (...args: unknown[]) => unknown;
-      if (!begin.test(typeof given === "string" ? given : given.text)) return sent(...args);
-      return pass({ query: sent as PoolClient["query"], args, client });
-    }) as never;
-    return client;
-  }) as never;
-}
-
 /** Keeps the first statement that begins so on its way, as a network may after its sender has given it up. */
 function detained(store: Store, begin: RegExp): { land(): Promise<void> } {
   const kept: unknown[][] = [];
   passing(store, begin, async ({ query, args }) => {
-    if (kept.length > 0) return (query as (...args: unknown[]) => unknown)(...args);
+    if (kept.length > 0) return query(...args);
     kept.push(args);
     throw new Error("the connection was cut");
   });
@@ -150,18 +119,4 @@ function detained(store: Store, begin: RegExp): { land(): Promise<void> } {
       await (store.context.pool.query as (...args: unknown[]) => Promise<unknown>)(...kept[0]!);
     },
   };
-}
-
-/** Has `act` done before the first statement that begins so. */
-function before(
-  store: Store,
-  begin: RegExp,
-  act: (client: Pick<PoolClient, "query">) => Promise<unknown>,
-): { readonly count: number } {
-  const counter = { count: 0 };
-  passing(store, begin, async ({ query, args }) => {
-    if (++counter.count === 1) await act({ query });
-    return (query as (...args: unknown[]) => unknown)(...args);
-  });
-  return counter;
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { PoolClient } from "pg";
 import t from "tap";
 import { StoreAway } from "../../src/actors/ports.ts";
 import { START } from "../../src/events/cursor.ts";
@@ -7,6 +6,7 @@ import { dropDeadLetters } from "../../src/store/drop-dead-letters.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openEmbedded, openOnPostgres } from "../events/rig.ts";
 import { beforeFirst, rows } from "../store/fixture.ts";
+import { passing } from "../support/passing.ts";
 
 const SHARD = 7;
 const DAY_MS = 86_400_000;
@@ -31,7 +31,7 @@ for (const [name, openStore] of Object.entries({ server: openOnPostgres, embedde
         store,
         "SELECT webhook, count(*)::int AS n FROM webhook_letter GROUP BY 1 ORDER BY 2",
       );
-    const away = beforeFirst(store, "DELETE FROM webhook WHERE", async () => {
+    const away = beforeFirst(store, /^DELETE FROM webhook WHERE/, async () => {
       throw new Error("the connection was cut");
     });
     await t.rejects(webhooks.remove(id), StoreAway);
@@ -124,29 +124,15 @@ async function letters(store: Store, id: string, count: number, subject = "a", n
 
 /** Keeps how many rows of letters one statement has read. */
 function readLetters(store: Store): { most: number } {
-  const { pool } = store.context;
-  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   const reading = { most: 0 };
-  pool.connect = (async (callback?: unknown) => {
-    if (callback !== undefined) return (connect as (callback: unknown) => unknown)(callback);
-    const client = await connect();
-    const { query } = client;
-    const released = client.release.bind(client);
-    client.release = (broken) => {
-      client.query = query;
-      released(broken);
-    };
-    const send = query.bind(client) as (...args: unknown[]) => Promise<{ rows: { n: number }[] }>;
-    client.query = (async (...args: unknown[]) => {
-      await send("BEGIN");
-      const [before] = (await send(READ)).rows;
-      const result = await send(...args);
-      const [after] = (await send(READ)).rows;
-      await send("COMMIT");
-      reading.most = Math.max(reading.most, after!.n - before!.n);
-      return result;
-    }) as never;
-    return client;
-  }) as never;
+  passing(store, /^/, async ({ query, args }) => {
+    const read = async () => ((await query(READ)) as { rows: { n: number }[] }).rows[0]!.n;
+    await query("BEGIN");
+    const before = await read();
+    const result = await query(...args);
+    reading.most = Math.max(reading.most, (await read()) - before);
+    await query("COMMIT");
+    return result;
+  });
   return reading;
 }
