@@ -1,7 +1,7 @@
 /** Which events a reader wants. */
 import type { JsonObject } from "../actors/messages.ts";
 import { isTrue, parseFilter, typedEnvironment } from "../picture/cel.ts";
-import { celValue } from "../picture/cel-value.ts";
+import { Readable } from "../picture/cel-value.ts";
 import { cursorText } from "./cursor.ts";
 import type { LoggedEvent } from "./ports.ts";
 
@@ -17,9 +17,7 @@ export type EventTest = (event: LoggedEvent) => boolean;
 /** An event as expressions see it; CEL knows the type by the class. */
 class EventScope {
   event: LoggedEvent | undefined;
-  /** Of which the data was looked at last. */
-  #read: LoggedEvent | undefined;
-  #data: JsonObject = {};
+  readonly #data = new Readable<JsonObject>({});
   get id(): string {
     return cursorText(this.event!.cursor);
   }
@@ -34,12 +32,8 @@ class EventScope {
     return this.event!.time;
   }
   get data(): JsonObject {
-    // An expression may name it often.
-    if (this.#read !== this.event) {
-      this.#read = this.event;
-      this.#data = celValue(this.event!.data);
-    }
-    return this.#data;
+    this.#data.source = this.event!.data;
+    return this.#data.value;
   }
 }
 

@@ -35,12 +35,15 @@ export class FenceCatalogue {
   #cells: FenceCells | undefined;
   /** Of the newest change. */
   revision = 0;
-  /** How many fences there are. */
-  size = 0;
 
   /** @param changed is told when there are other fences. */
   constructor(changed: () => void) {
     this.#changed = changed;
+  }
+
+  /** How many fences there are. */
+  get size(): number {
+    return this.#there.size;
   }
 
   /** The newest versions, in the order of their names, without those that were removed. */
@@ -80,7 +83,6 @@ export class FenceCatalogue {
       else this.#there.set(version.name, { version, standing });
       this.revision = Math.max(this.revision, version.revision);
     }
-    this.size = this.#there.size;
     this.#cells = undefined;
     this.#changed();
   }

@@ -4,7 +4,7 @@
  * There is one set of variables, bound again for each evaluation: a step is synchronous, and the hot path (a report that
  * changes nothing) must not allocate. The library still makes one small object an evaluation; simple conditions do without it.
  */
-import { celValue } from "../../picture/cel-value.ts";
+import { Readable } from "../../picture/cel-value.ts";
 import type { Json, JsonObject, Liveness } from "../messages.ts";
 
 /** An event that a machine receives: `report`, `stale`, … with whatever fields its sender gives. A plain object. */
@@ -86,26 +86,6 @@ export class EntityView implements EntityScope {
   }
   get liveness() {
     return this.source!.liveness;
-  }
-}
-
-/** JSON that is made readable for CEL when an expression asks for it, once: most never do. */
-class Readable<T extends JsonObject> {
-  source: T;
-  #read: T | undefined;
-  #value: T;
-
-  constructor(source: T) {
-    this.source = source;
-    this.#value = source;
-  }
-
-  get value(): T {
-    if (this.#read !== this.source) {
-      this.#read = this.source;
-      this.#value = celValue(this.source);
-    }
-    return this.#value;
   }
 }
 
