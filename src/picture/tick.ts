@@ -108,9 +108,9 @@ export class Publication {
   }
 
   /** How many of these full records are of entities that entered there. */
-  entered({ at }: Ranges): number {
+  entered({ at, length }: Ranges): number {
     let entered = 0;
-    for (let i = 0; i < at.length; i += 2) entered += this.#entered[at[i + 1]] - this.#entered[at[i]];
+    for (let i = 0; i < length; i += 2) entered += this.#entered[at[i + 1]] - this.#entered[at[i]];
     return entered;
   }
 
