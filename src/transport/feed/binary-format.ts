@@ -68,6 +68,10 @@ export class BinaryFormat implements Format {
     this.#columns = picture.columns;
   }
 
+  look(slot: number): number {
+    return this.#columns.rows.touch(slot);
+  }
+
   departure(slot: number, reason: DepartureReason, out: Bytes): void {
     out.reserve(DEPARTURE_BYTES);
     putDeparture(out.view, out.length, slot, REASON_NUMBERS.get(reason)!);

@@ -79,6 +79,10 @@ export class JsonEncoder implements RecordEncoder {
     this.#columns = picture.columns;
   }
 
+  look(slot: number): number {
+    return this.#columns.rows.touch(slot);
+  }
+
   departure(slot: number, reason: DepartureReason, out: Bytes): void {
     const id = this.#columns.id[slot]!;
     out.reserve(id.length * UNIT_ROOM + 64);
