@@ -1,35 +1,31 @@
 /** Reads the records of points of a log that grows, wherever its bytes are. */
-import { ByteReader, ByteWriter } from "../actors/bytes.ts";
 import type { Late } from "./correct.ts";
 import type { PathWriter } from "./path.ts";
 import type { TrackPoint } from "./segment.ts";
 import { FRESH, MAX_COUNT } from "./track-heads.ts";
-import { BEGIN, findPoints, NOWHERE, type PointRecord, readPointInto, readRecord } from "./track-records.ts";
+import {
+  BEGIN,
+  findPoints,
+  NOWHERE,
+  type PointRecord,
+  type Records,
+  readPointInto,
+  readRecord,
+} from "./track-records.ts";
 
 /** Where the points of one segment begin, while it is copied, and the one that is. */
 const FOUND = new Uint32Array(MAX_COUNT);
 const READ = { ...NOWHERE };
 
-/** Of logs without records: a node has hundreds. */
-const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
-
 export class RecordReader {
-  readonly #log: ByteWriter;
-  /** Of what was written, until the writer takes other memory. */
-  #input = NOTHING_READ;
+  readonly #records: Records;
 
-  constructor(log: ByteWriter) {
-    this.#log = log;
-  }
-
-  at(at: number): ByteReader {
-    if (this.#input.bytes !== this.#log.bytes) this.#input = new ByteReader(this.#log.bytes);
-    this.#input.at = at;
-    return this.#input;
+  constructor(records: Records) {
+    this.#records = records;
   }
 
   point(at: number): PointRecord {
-    return readRecord(this.at(at)) as PointRecord;
+    return readRecord(this.#records.at(at)) as PointRecord;
   }
 
   /** The late point of the record that begins there. */
@@ -40,17 +36,15 @@ export class RecordReader {
 
   /** Where the last `count` records up to the one at `last` begin, in the order in which they came. Until the next call. */
   find(last: number, count: number): Uint32Array {
-    findPoints(this.at(last), last, count, FOUND);
+    findPoints(this.#records, last, count, FOUND);
     return FOUND;
   }
 
   /** Adds those points to a path, and the last again at `until`, unless that is NaN. */
   writePath(to: PathWriter, last: number, count: number, until: number): void {
     const found = this.find(last, count);
-    const input = this.at(last);
     for (let i = 0; i < count; i++) {
-      input.at = found[i];
-      readPointInto(input, READ);
+      readPointInto(this.#records.at(found[i]), READ);
       to.add(READ);
     }
     if (!Number.isNaN(until)) to.add(Object.assign(READ, { t: until }));

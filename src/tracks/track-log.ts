@@ -7,12 +7,13 @@
  * of durable segments only: after a crash the log gives the same ones again, so that nothing is written twice that is not the same row.
  */
 import assert from "node:assert/strict";
-import { ByteReader, ByteWriter } from "../actors/bytes.ts";
+import { ByteReader } from "../actors/bytes.ts";
 import { Changes } from "./changes.ts";
 import type { Late } from "./correct.ts";
 import type { ClosedSegment } from "./ended.ts";
 import { LatePoints } from "./late-points.ts";
 import type { PathWriter } from "./path.ts";
+import { RecordLog } from "./record-log.ts";
 import { RecordReader } from "./record-reader.ts";
 import type { Description, TrackPoint } from "./segment.ts";
 import type { TakenTail } from "./taken-tail.ts";
@@ -40,7 +41,7 @@ import {
 import { DROPPED_SHARE, isMostlyUnwanted, SMALL_BYTES, wantedOf } from "./wanted.ts";
 
 export class TrackLog {
-  #out = new ByteWriter(0);
+  #out = new RecordLog();
   #reader = new RecordReader(this.#out);
   #heads = new TrackHeads();
   #turn = 0;
@@ -121,14 +122,14 @@ export class TrackLog {
   change(number: number, at: number, recorded: number, before: Description): void {
     const tag = CHANGE | HOLD;
     const from = this.bytes;
-    writeEnd(this.#out, { tag, number, recorded, nextRecorded: NaN, until: at, ...before });
+    writeEnd(this.#out.writer(), { tag, number, recorded, nextRecorded: NaN, until: at, ...before });
     this.changes.add({ number, at, recorded, before, from, bytes: this.bytes - from });
   }
 
   /** Keeps a point for a segment that has ended. */
   addLate(number: number, t: number, motion: Motion, received: number): void {
     this.late.add(number, t, this.bytes, ++this.#turn);
-    writePoint(this.#out, LATE, number, 0, t, motion, 0, received);
+    writePoint(this.#out.writer(), LATE, number, 0, t, motion, 0, received);
   }
 
   /**
@@ -140,7 +141,7 @@ export class TrackLog {
     const tag = END | (Number.isNaN(until) ? 0 : HOLD) | (begins ? BEGIN : 0);
     const record = { tag, number, recorded: this.recorded(number), nextRecorded, until, ...description };
     const at = this.bytes;
-    writeEnd(this.#out, record);
+    writeEnd(this.#out.writer(), record);
     this.#applyEnd(record, this.bytes - at);
   }
 
@@ -148,7 +149,7 @@ export class TrackLog {
   take(): TakenTail {
     // One that was taken and hangs may still be written after this: both must begin at the same record, and stay where they are.
     if (!this.#pieces.isPending) this.#tidy();
-    const body = this.#out.bytes.subarray(this.#pieces.durable.end, this.bytes);
+    const body = this.#out.since(this.#pieces.durable.end);
     return { log: this, body, ...this.#pieces.take(this.#place) };
   }
 
@@ -159,15 +160,15 @@ export class TrackLog {
 
   /** Takes a piece that a checkpoint held, in their order. */
   load(no: number, body: Uint8Array): void {
-    const from = this.#out.length;
-    this.#out.raw(body);
-    const input = new ByteReader(this.#out.bytes.subarray(0, this.#out.length));
-    input.at = from;
+    const from = this.bytes;
+    this.#out.append(body);
+    const input = new ByteReader(body);
     while (!input.done) {
-      const at = input.at;
+      const at = from + input.at;
       const record = readRecord(input);
-      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, input.at - at);
-      else if (isEnd(record)) this.#applyEnd(record, input.at - at);
+      const bytes = from + input.at - at;
+      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, bytes);
+      else if (isEnd(record)) this.#applyEnd(record, bytes);
       else if (tagOf(record.tag) === LATE) this.late.add(record.number, record.point.t, at, ++this.#turn);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
     }
@@ -221,7 +222,7 @@ export class TrackLog {
 
   /** The points of the last `count` records up to the one at `last`, in the order in which they came. */
   points(last: number, count: number): TrackPoint[] {
-    return readPoints(this.#reader.at(last), last, count);
+    return readPoints(this.#out, last, count);
   }
 
   /** Adds the points of a segment that ended to a path, as they came. */
@@ -236,9 +237,8 @@ export class TrackLog {
 
   /** Whether one of the last `most` points that came is this one. */
   has(number: number, most: number, t: number, motion: Motion): boolean {
-    if (!this.#heads.hasLast(number)) return false;
-    const last = this.#heads.lastAt(number);
-    return hasPoint(this.#reader.at(last), last, most, t, motion);
+    const heads = this.#heads;
+    return heads.hasLast(number) && hasPoint(this.#out, heads.lastAt(number), most, t, motion);
   }
 
   /** Late points, by where their records begin. */
@@ -259,7 +259,7 @@ export class TrackLog {
   #point(tag: number, number: number, t: number, motion: Motion, state: number, recorded: number): void {
     const at = this.#out.length;
     const back = this.#heads.hasLast(number) ? at - this.#heads.lastAt(number) : 0;
-    writePoint(this.#out, tag, number, back, t, motion, state, recorded);
+    writePoint(this.#out.writer(), tag, number, back, t, motion, state, recorded);
     this.#applyPoint(tag, number, t, state, recorded, at);
   }
 
@@ -344,7 +344,6 @@ export class TrackLog {
   /** Writes what is wanted anew, entity by entity. */
   #rewrite(): void {
     const to = new TrackLog();
-    to.#out.reserve(this.#out.length);
     const closed = Map.groupBy(this.closed, ({ number }) => number);
     for (const number of this.#heads.known()) {
       const ended = closed.get(number) ?? [];
@@ -364,9 +363,10 @@ export class TrackLog {
     this.late.move((place) => {
       const { number, point, recorded } = this.#reader.point(place);
       const at = to.bytes;
-      writePoint(to.#out, LATE, number, 0, point.t, point, 0, recorded);
+      writePoint(to.#out.writer(), LATE, number, 0, point.t, point, 0, recorded);
       return at;
     });
+    this.#out.discard();
     this.#out = to.#out;
     this.#reader = to.#reader;
     this.#heads = to.#heads;
@@ -388,7 +388,12 @@ export class TrackLog {
         continue;
       }
       const to = this.#out.length;
-      const t = copyPoint(from.#reader.at(found[i]), this.#out, number, to - this.#heads.lastAt(number));
+      const t = copyPoint(
+        from.#out.at(found[i]),
+        this.#out.writer(),
+        number,
+        to - this.#heads.lastAt(number),
+      );
       this.#applyPoint(POINT, number, t, 0, NaN, to);
     }
   }

@@ -160,27 +160,31 @@ export function readPointInto(input: ByteReader, into: TrackPoint): void {
   readTrackPoint(input, tag, into);
 }
 
+/** Where records are read, each by its place. */
+export interface Records {
+  at(place: number): ByteReader;
+}
+
 /** The points of the last `count` records of an entity up to the one at `last`, in the order in which they came. */
-export function readPoints(input: ByteReader, last: number, count: number): TrackPoint[] {
+export function readPoints(records: Records, last: number, count: number): TrackPoint[] {
   const points = new Array<TrackPoint>(count);
-  input.at = last;
+  let at = last;
   for (let i = count - 1; i >= 0; i--) {
-    const at = input.at;
+    const input = records.at(at);
     const tag = input.u8();
     input.varint();
-    const back = input.varint();
+    at -= input.varint();
     points[i] = readTrackPoint(input, tag);
-    input.at = at - back;
   }
   return points;
 }
 
 /** Whether one of the last `most` records of an entity up to the one at `last` is of this very point. */
-export function hasPoint(input: ByteReader, last: number, most: number, t: number, motion: Motion): boolean {
+export function hasPoint(records: Records, last: number, most: number, t: number, motion: Motion): boolean {
   const sought = asKept(t, motion);
   let at = last;
   for (let looked = 0; looked < most; looked++) {
-    input.at = at;
+    const input = records.at(at);
     const tag = input.u8();
     input.varint();
     const back = input.varint();
@@ -214,14 +218,14 @@ function isSameMotion(a: Motion, b: Motion): boolean {
 }
 
 /** Where these records begin. */
-export function findPoints(input: ByteReader, last: number, count: number, into: Uint32Array): void {
-  input.at = last;
+export function findPoints(records: Records, last: number, count: number, into: Uint32Array): void {
+  let at = last;
   for (let i = count - 1; i >= 0; i--) {
-    const at = input.at;
     into[i] = at;
+    const input = records.at(at);
     input.u8();
     input.varint();
-    input.at = at - input.varint();
+    at -= input.varint();
   }
 }
 
