@@ -100,20 +100,31 @@ export class Channel {
     if (this.isFilled) return;
     this.#lastTick = tick;
     this.#makeRoom();
-    const { extent, key } = this.#picture.columns;
+    // Nobody was told of what has changed since, and so nobody is: it is taken over as it is now.
+    for (let i = 0; i < this.#dirtyCount; i++) this.#take(this.#dirty[i], now);
+    this.#dirtyCount = 0;
+    this.#dirtyIsSorted = false;
+    const { extent } = this.#picture.columns;
     const start = this.#looked;
     for (let slot = start; slot < extent; slot++) {
       if (slot % FILL_SLOTS === 0 && slot > start && isOver()) {
         this.#looked = slot;
         return;
       }
-      if (!this.passes(slot)) continue;
-      this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
-      this.#publishedKey[slot] = key.of(slot);
-      this.#hold?.sent(slot, now);
-      this.members++;
+      this.#take(slot, now);
     }
     this.#looked = Infinity;
+  }
+
+  /** Takes an entity for published as it is now, if it passes. */
+  #take(slot: number, now: number): void {
+    if (this.isMember(slot)) this.members--;
+    this.#flags[slot] = 0;
+    if (!this.passes(slot)) return;
+    this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
+    this.#publishedKey[slot] = this.#picture.columns.key.of(slot);
+    this.#hold?.sent(slot, now);
+    this.members++;
   }
 
   /** Whether an entity belongs to the channel now: in use, somewhere, not expired, and seen through the lens. */

@@ -216,3 +216,21 @@ t.test(
     t.equal(replica.entities.size, 1);
   },
 );
+
+t.test(
+  "[P25] [F1] who is deleted and reported again while a channel is filled is there when it is, and stays",
+  async (t) => {
+    for (const rate of [10, 1] as const) {
+      const { client, feed, picture } = start({ clock: new SlowClock() });
+      const slot = add(picture, "a");
+      for (let i = 1; i < 3 * FILL_SLOTS; i++) add(picture, `e${i}`, THERE[0], THERE[1]);
+      const replica = client.subscribe("v", HERE, { tolerance: "10m", rate });
+      feed.tick();
+      picture.remove(slot, "deleted");
+      const again = add(picture, "a");
+      t.not(again, slot, "in another slot, which was not looked at");
+      for (let i = 0; i < 3 + CLUSTER_TICKS; i++) feed.tick();
+      t.same([...replica.entities.keys()], ["a"]);
+    }
+  },
+);

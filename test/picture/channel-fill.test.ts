@@ -52,6 +52,14 @@ t.test(
   },
 );
 
+/** Nobody was shown anything of a channel before it is filled: a departure would be told of whoever has the id by then. */
+function isNewsToNobody(channel: Channel): void {
+  const publication = new Publication();
+  channel.publish(100, NOW, publication);
+  const { departures, moves, fulls } = publication;
+  assert.equal(departures.count + moves.count + fulls.count, 0);
+}
+
 function isAsAtOnce(turns: readonly (readonly Change[])[]): void {
   const picture = someEntities();
   const channels = new Channels(picture);
@@ -84,10 +92,14 @@ function isAsAtOnce(turns: readonly (readonly Change[])[]): void {
       }
     }
     channels.merge();
+    const wasFilled = channel.isFilled;
     channels.open(spec, tick + 1, NOW, () => true);
+    if (channel.isFilled && !wasFilled) isNewsToNobody(channel);
     channels.release();
   }
+  const wasFilled = channel.isFilled;
   channels.open(spec, 100, NOW);
+  if (!wasFilled) isNewsToNobody(channel);
   assert.ok(channel.isFilled);
   for (const slot of alive) picture.touch(slot, MOTION);
   channels.merge();
