@@ -79,9 +79,9 @@ export function momentOf(at: number | undefined): string {
   return `As it was at ${utcText(at)}${local === "" ? "" : ` (${local})`}`;
 }
 
-/** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. */
+/** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. `failure` says why it could not be looked up once more. */
 export type Details = { id: string; at?: number } & (
-  | { entity: Entity; inView: boolean; gone?: Gone }
+  | { entity: Entity; inView: boolean; gone?: Gone; failure: string }
   | { entity: undefined; reason: string }
 );
 
@@ -160,10 +160,10 @@ export class DetailsPanel {
       this.#renderSignOff(undefined);
       return;
     }
-    const { entity, inView, gone } = details;
+    const { entity, inView, gone, failure } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
-    setText(this.#note, noteOf(entity, inView, gone, isPast));
+    setText(this.#note, `${noteOf(entity, inView, gone, isPast)} ${failure}`.trim());
     this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, at ?? now, isPast));

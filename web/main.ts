@@ -105,7 +105,8 @@ async function start(): Promise<void> {
 
   const selection = new Selection(shown, rest, {
     changed: () => renderPanels(),
-    found: (entity) => centre(map, entity),
+    // Beside the panel, which is there only then.
+    found: (entity) => requestAnimationFrame(() => centre(map, entity)),
   });
   const signOffs = new SignOffs(
     (id) => connection.command(id, "sign-off"),
@@ -116,7 +117,8 @@ async function start(): Promise<void> {
     close: () => select(undefined),
     signOff: () => void signOffs.ask(selection.id!),
     show: () => {
-      if (selection.entity !== undefined) centre(map, selection.entity);
+      selection.show();
+      renderPanels();
     },
   });
 

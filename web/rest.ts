@@ -6,6 +6,8 @@ import type { FenceFeature } from "./fences.ts";
 
 /** A question that is asked again and again is not waited for any longer. */
 const STATUS_MS = 5_000;
+/** Nor is one about an entity, of which the past may have to be read. */
+const ENTITY_MS = 10_000;
 
 interface Feature {
   id: string;
@@ -39,7 +41,8 @@ export class Rest {
    */
   async entity(id: string, at?: number): Promise<Entity | undefined> {
     const then = at === undefined ? "" : `?datetime=${new Date(at).toISOString()}`;
-    const response = await this.#get(`/v1/entities/${encodeURIComponent(id)}${then}`, 404);
+    const path = `/v1/entities/${encodeURIComponent(id)}${then}`;
+    const response = await this.#get(path, 404, AbortSignal.timeout(ENTITY_MS));
     if (response.status === 404) return undefined;
     const { geometry, properties, id: name } = (await response.json()) as Feature;
     const [lon, lat] = geometry?.coordinates ?? [Number.NaN, Number.NaN];

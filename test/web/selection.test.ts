@@ -198,3 +198,70 @@ t.test("[W23] who was asked to sign off out of view is looked up once more", asy
   tells({ entity: { state: "offline" } }, "as it is now");
   t.equal(questions.length, 1);
 });
+
+t.test("[W28] who leaves the live view is looked up at once, and again while out of view", async (t) => {
+  const { shown, selection, questions, tells, clock } = made(t);
+  shown.view.entities.set("a", one("in view"));
+  selection.select("a");
+  selection.details(clock.now);
+  t.equal(questions.length, 0);
+  shown.view.entities.clear();
+  selection.removed([["a", "left"]]);
+  tells({ entity: { state: "in view" }, inView: false }, "as it was last told, until it is looked up");
+  t.equal(questions.length, 1, "at once");
+  await questions[0].answer(one("beyond"));
+  tells({ entity: { state: "beyond" }, inView: false }, "as it is");
+
+  for (const end = clock.now + 60_000; clock.now < end; clock.now += 500) {
+    const before = questions.length;
+    selection.details(clock.now);
+    if (questions.length > before) await questions.at(-1)!.answer(one(`${clock.now}`));
+  }
+  t.equal(questions.length, 6, "each 10 s");
+  tells({ entity: { state: "50000" } }, "where it went");
+
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions.at(-1)!.fail();
+  const failure = "It cannot be looked up: the node answered 503.";
+  tells({ entity: { state: "50000" }, failure }, "what is known stays, with why it is not renewed");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions.at(-1)!.answer(one("renewed"));
+  tells({ entity: { state: "renewed" }, failure: "" }, "there again");
+});
+
+t.test("[W28] who was deleted is told as it was, until it is reported again", async (t) => {
+  const { shown, selection, questions, tells, clock } = made(t);
+  shown.view.entities.set("a", one("before"));
+  selection.select("a");
+  selection.details(clock.now);
+  shown.view.entities.clear();
+  selection.removed([["a", "deleted"]]);
+  selection.details(clock.now);
+  await questions[0].answer(undefined);
+  tells({ entity: { state: "before" }, gone: "deleted" }, "deleted");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[1].answer(one("elsewhere"));
+  tells({ entity: { state: "elsewhere" }, gone: undefined }, "reported again");
+});
+
+t.test("[W28] to be shown, it is asked where it is", async (t) => {
+  const { shown, selection, questions, found, clock } = made(t);
+  selection.select("a", { entity: one("of before") });
+  selection.details(clock.now);
+  selection.show();
+  selection.details(clock.now);
+  t.same(found, [], "not where it was");
+  t.equal(questions.length, 1);
+  await questions[0].answer(one("now"));
+  t.same(found, ["now"]);
+  shown.view.entities.set("a", one("in view"));
+  selection.details(clock.now);
+  t.same(found, ["now"], "once");
+  selection.show();
+  selection.details(clock.now);
+  t.same(found, ["now", "in view"], "what is in view is known");
+  t.equal(questions.length, 1);
+});
