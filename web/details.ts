@@ -62,9 +62,13 @@ export function fieldsOf(entity: Entity, now: number, isPast = false): [name: st
 /** Why an entity left the view. */
 export type Gone = Change["removed"][number][1];
 
-/** Why what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
-export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined, isPast = false): string {
-  if (inView) return "";
+/** Where an entity is for who looks at the map. `beside`: the view tells it, but it is outside the map. `away`: the view does not tell it. */
+export type Sight = "in-view" | "beside" | "away";
+
+/** Why it is not seen or what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
+export function noteOf(entity: Entity, sight: Sight, gone: Gone | undefined, isPast = false): string {
+  if (sight === "in-view") return "";
+  if (sight === "beside") return `Not in view, as it ${isPast ? "was" : "is"} outside the map.`;
   if (isPast) return "Not in view, as it was outside the map or is hidden by the filter.";
   if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
   if (gone === "expired" || entity.liveness === "expired")
@@ -81,7 +85,7 @@ export function momentOf(at: number | undefined): string {
 
 /** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. `failure` says why it could not be looked up once more. */
 export type Details = { id: string; at?: number } & (
-  | { entity: Entity; inView: boolean; gone?: Gone; failure: string }
+  | { entity: Entity; sight: Sight; gone?: Gone; failure: string }
   | { entity: undefined; reason: string }
 );
 
@@ -160,10 +164,10 @@ export class DetailsPanel {
       this.#renderSignOff(undefined);
       return;
     }
-    const { entity, inView, gone, failure } = details;
+    const { entity, sight, gone, failure } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
-    setText(this.#note, `${noteOf(entity, inView, gone, isPast)} ${failure}`.trim());
+    setText(this.#note, `${noteOf(entity, sight, gone, isPast)} ${failure}`.trim());
     this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, at ?? now, isPast));

@@ -133,9 +133,10 @@ async function start(): Promise<void> {
     panel.render(details, now, signOffs.told(details.id, connection.state.name));
   }
 
-  function select(id: string | undefined, focus = true): void {
+  function select(id: string | undefined, isSought = false): void {
     if (selection.id !== undefined && selection.id !== id) signOffs.read(selection.id);
-    selection.select(id);
+    if (id !== undefined && isSought) selection.seek(id);
+    else selection.select(id);
     picture.selected = id;
     writeAddress("entity", id);
     if (id === undefined) {
@@ -144,7 +145,7 @@ async function start(): Promise<void> {
       return;
     }
     renderPanels();
-    panel.open(focus);
+    panel.open(true);
   }
 
   function pointAt(picked: Picked | undefined, point: { x: number; y: number }): void {
@@ -183,7 +184,7 @@ async function start(): Promise<void> {
   find.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
-    if (id !== "") select(id);
+    if (id !== "") select(id, true);
   });
   setInterval(renderPanels, PANEL_MS);
   connection.on("state", renderPanels);

@@ -1,6 +1,7 @@
 /** Which entity is selected, and what is known of it at the time that the page shows. */
+import { contains } from "../client/bbox.ts";
 import type { Entity } from "../client/replica.ts";
-import type { Details, Gone } from "./details.ts";
+import type { Details, Gone, Sight } from "./details.ts";
 import type { Rest } from "./rest.ts";
 import type { Shown } from "./shown.ts";
 
@@ -71,8 +72,13 @@ export class Selection {
     this.#id = id;
     this.#known = found && { ...found, isTold: false, failure: "" };
     this.#question = this.#gone = this.#askedAt = undefined;
-    this.#isOld = false;
-    this.#isSought = found === undefined;
+    this.#isOld = this.#isSought = false;
+  }
+
+  /** Selects one that is to be shown. */
+  seek(id: string): void {
+    this.select(id);
+    this.#isSought = true;
   }
 
   /** It is to be shown where it is: what was looked up of it before does not count. */
@@ -101,16 +107,22 @@ export class Selection {
     // What is now says nothing about what was, and the other way around.
     if (known === undefined || (known.at === undefined) !== (at === undefined))
       return { id, at, entity: undefined, reason: LOOKING };
-    const { entity, isTold: inView, failure } = known;
+    const { entity, failure } = known;
     if (entity === undefined) return { id, at: known.at, entity, reason: failure || nothingOf(known.at) };
     return {
       id,
       at: known.at,
       entity,
-      inView,
+      sight: this.#sightOf(entity, known.isTold),
       gone: known.at === undefined ? this.#gone : undefined,
       failure,
     };
+  }
+
+  #sightOf({ lon, lat }: Entity, isTold: boolean): Sight {
+    if (!isTold) return "away";
+    const { bbox } = this.#shown.view;
+    return bbox === undefined || contains(bbox, lon, lat) ? "in-view" : "beside";
   }
 
   #look(id: string, now: number): void {
