@@ -62,13 +62,15 @@ export function fieldsOf(entity: Entity, now: number, isPast = false): [name: st
 /** Why an entity left the view. */
 export type Gone = Change["removed"][number][1];
 
-/** Where an entity is for who looks at the map. `beside`: the view tells it, but it is outside the map. `away`: the view does not tell it. */
-export type Sight = "in-view" | "beside" | "away";
+/** Where an entity is for who looks at the map. `beside`: the view tells it, but it is outside the map. `grouped`: clusters are shown where it is. `away`: the view does not tell it. */
+export type Sight = "in-view" | "beside" | "grouped" | "away";
 
 /** Why it is not seen or what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
 export function noteOf(entity: Entity, sight: Sight, gone: Gone | undefined, isPast = false): string {
   if (sight === "in-view") return "";
   if (sight === "beside") return `Not in view, as it ${isPast ? "was" : "is"} outside the map.`;
+  if (sight === "grouped")
+    return "Grouped with others, if the filter does not hide it: zoom in. This is how it was when it was last looked up.";
   if (isPast) return "Not in view, as it was outside the map or is hidden by the filter.";
   if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
   if (gone === "expired" || entity.liveness === "expired")

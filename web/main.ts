@@ -130,6 +130,8 @@ async function start(): Promise<void> {
     const now = Date.now();
     const details = selection.details(now);
     if (details === undefined) return;
+    picture.grouped =
+      details.entity !== undefined && details.sight === "grouped" ? details.entity : undefined;
     panel.render(details, now, signOffs.told(details.id, connection.state.name));
   }
 

@@ -119,10 +119,12 @@ export class Selection {
     };
   }
 
-  #sightOf({ lon, lat }: Entity, isTold: boolean): Sight {
-    if (!isTold) return "away";
-    const { bbox } = this.#shown.view;
-    return bbox === undefined || contains(bbox, lon, lat) ? "in-view" : "beside";
+  #sightOf({ lon, lat, liveness }: Entity, isTold: boolean): Sight {
+    const { bbox, clusters } = this.#shown.view;
+    const isInBox = bbox === undefined || contains(bbox, lon, lat);
+    if (isTold) return isInBox ? "in-view" : "beside";
+    const isThere = liveness !== "expired" && this.#gone !== "expired" && this.#gone !== "deleted";
+    return isInBox && isThere && clusters.length > 0 ? "grouped" : "away";
   }
 
   #look(id: string, now: number): void {

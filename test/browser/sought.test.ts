@@ -1,10 +1,12 @@
 // What the search field finds on a map that holds it, or holds groups in place of it, against a scripted feed.
+import { join } from "node:path";
 import type { WebSocketRoute } from "playwright-core";
 import t, { type Test } from "tap";
-import { FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
+import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
+import { full } from "../client/scripted.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
-import { servePage } from "./serve-page.ts";
-import { openMap, openPage } from "./watched-page.ts";
+import { type Answers, servePage } from "./serve-page.ts";
+import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const ship = (lon: number, lat: number): Full => ({
   ...{ handle: 4, id: "ship", kind: "vessel", state: "online.moving", source: "", attributes: "" },
@@ -32,8 +34,8 @@ function play(socket: WebSocketRoute, type: number, parts: Omit<FrameParts, "hea
   });
 }
 
-async function pageOf(t: Test, type: number, parts: Omit<FrameParts, "head">) {
-  const url = await servePage(t);
+async function pageOf(t: Test, type: number, parts: Omit<FrameParts, "head">, answers: Answers = {}) {
+  const url = await servePage(t, answers);
   const page = await openPage(t, { viewport: { width: 1000, height: 700 }, reducedMotion: "reduce" });
   await page.routeWebSocket(/\/v1\/feed/, (socket) => play(socket, type, parts));
   await openMap(page, `${url}/#9/50/10`);
@@ -65,4 +67,23 @@ t.test("[W29] what the view holds outside the map, and beneath a panel, comes in
   await page.locator("#find-id").fill("ship");
   await page.keyboard.press("Enter");
   await isFree();
+});
+
+t.test("[W30] what is grouped with others is drawn when it is found, and the details say so", async (t) => {
+  const { id, lon, lat, ...properties } = full("ship", 14, 50);
+  const place = { type: "Point", coordinates: [lon, lat] };
+  const page = await pageOf(
+    t,
+    FRAME_CLUSTERS,
+    { cells: [{ lon: 14.05, lat: 50.05, count: 9_000 }] },
+    { "/v1/entities/ship": () => JSON.stringify({ type: "Feature", id, geometry: place, properties }) },
+  );
+  await page.locator("#find-id").fill("ship");
+  await page.keyboard.press("Enter");
+  await page.locator("#details .note", { hasText: /^Grouped with others.*: zoom in/ }).waitFor();
+  // A mark at which one points is drawn.
+  const { x, y } = await page.evaluate(() => muster.map.project([14, 50]));
+  const cursor = () => page.locator("canvas.maplibregl-canvas").evaluate(({ style }) => style.cursor);
+  for (let i = 0; (await cursor()) !== "pointer"; i++) await page.mouse.move(x, y + (i % 2));
+  await page.screenshot({ path: join(ARTIFACTS, "grouped.png") });
 });

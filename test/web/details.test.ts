@@ -70,11 +70,12 @@ t.test("[W16] who is offline or has expired cannot sign off", async (t) => {
   t.equal(canSignOff({ ...one, liveness: "expired" }), false);
 });
 
-t.test("[W5] [W29] the details say why an entity is not in view", async (t) => {
+t.test("[W5] [W29] [W30] the details say why an entity is not in view", async (t) => {
   t.equal(noteOf(entity({}), "in-view", "left"), "", "it came back");
   t.match(noteOf(entity({}), "away", undefined), /^Not in view/);
   t.equal(noteOf(entity({}), "beside", undefined), "Not in view, as it is outside the map.");
   t.equal(noteOf(entity({}), "beside", undefined, true), "Not in view, as it was outside the map.");
+  t.match(noteOf(entity({}), "grouped", "replaced"), /^Grouped with others.*: zoom in\./);
   t.match(noteOf(entity({}), "away", "left"), /^Not in view/);
   t.match(noteOf(entity({}), "away", "expired"), /^Expired/);
   t.match(noteOf(entity({ liveness: "expired" }), "away", undefined), /^Expired/, "as it was looked up");

@@ -3,7 +3,7 @@ import t, { type Test } from "tap";
 import type { PlaybackView } from "../../client/playback-view.ts";
 import type { Entity } from "../../client/replica.ts";
 import type { View } from "../../client/view.ts";
-import type { PlaybackState } from "../../src/transport/feed/protocol.ts";
+import type { ClusterCell, PlaybackState } from "../../src/transport/feed/protocol.ts";
 import { type Details, momentOf, noteOf } from "../../web/details.ts";
 import { Selection } from "../../web/selection.ts";
 import { full } from "../client/scripted.ts";
@@ -12,6 +12,7 @@ const THEN = Date.parse("2024-06-06T08:00:00.000Z");
 const one = (state: string) => full("a", 1, 2, { state }) as Entity;
 const viewOf = (isLive: boolean, time = THEN, playback: PlaybackState = "paused") => ({
   ...{ isLive, time, playback, entities: new Map<string, Entity>(), bbox: [0, 0, 10, 10] },
+  clusters: [] as ClusterCell[],
 });
 type Made = ReturnType<typeof viewOf>;
 
@@ -281,4 +282,22 @@ t.test("[W8] [W29] what is sought is shown, in view or not, and what is clicked 
   tells({ entity: { state: "beside" }, sight: "beside" }, "the view holds more than the map shows");
   t.same(found, ["in view", "beside"]);
   t.equal(questions.length, 0);
+});
+
+t.test("[W30] who is grouped with others is told so, and looked up each 10 s", async (t) => {
+  const { shown, selection, questions, found, tells, clock } = made(t);
+  shown.view.clusters = [[1, 2, 9_000]];
+  selection.seek("a");
+  selection.details(clock.now);
+  await questions[0].answer(one("grouped"));
+  tells({ entity: { state: "grouped" }, sight: "grouped" }, "in the box");
+  t.same(found, ["grouped"]);
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[1].answer(full("a", 11, 2, { state: "outside" }) as Entity);
+  tells({ entity: { state: "outside" }, sight: "away" }, "outside the box");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[2].answer({ ...one("lost"), liveness: "expired" });
+  tells({ entity: { state: "lost" }, sight: "away" }, "no cluster has it");
 });
