@@ -86,6 +86,11 @@ export class Selection {
     this.#isSought = this.#isOld = true;
   }
 
+  /** The reader looks elsewhere: it is not to be shown any more. */
+  forgo(): void {
+    this.#isSought = false;
+  }
+
   /** Something was asked of an entity: what was looked up of it may not be so any more. */
   outdate(id: string): void {
     if (id === this.#id) this.#isOld = true;

@@ -62,3 +62,27 @@ for (const [name, width, height] of [
     t.same(centre, [24.9, 59.9], "where the address itself looks");
   });
 }
+
+t.test("[W31] who cannot be looked up keeps nobody from the map", async (t) => {
+  let isAway = true;
+  const url = await servePage(t, {
+    "/v1/entities": () => (isAway ? 503 : '{"features":[]}'),
+    "/v1/entities/ship": () => (isAway ? 503 : JSON.stringify(FEATURE)),
+  });
+  const page = await openPage(t, { viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+  let connections = 0;
+  await page.routeWebSocket(/\/v1\/feed/, () => void connections++);
+  await openMap(page, `${url}/?entity=ship`);
+  t.equal(connections, 1);
+  const note = page.locator("#details .note");
+  await note.getByText("It cannot be looked up: the node answered 503.").waitFor();
+  isAway = false;
+  await page.locator("#details .kind", { hasText: "vessel" }).waitFor();
+  await page.waitForFunction(() => muster.map.getCenter().lng > 20);
+
+  await page.route(/\/v1\/entities/, () => {});
+  await page.goto("about:blank");
+  await openMap(page, `${url}/?entity=ship`);
+  await note.getByText("Looking it up …").waitFor();
+  await page.unrouteAll();
+});

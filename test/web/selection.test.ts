@@ -301,3 +301,22 @@ t.test("[W30] who is grouped with others is told so, and looked up each 10 s", a
   await questions[2].answer({ ...one("lost"), liveness: "expired" });
   tells({ entity: { state: "lost" }, sight: "away" }, "no cluster has it");
 });
+
+t.test(
+  "[W31] what could not be looked up is shown once it can, unless the reader has moved on",
+  async (t) => {
+    const { selection, questions, found, tells, clock } = made(t);
+    for (const isForgone of [false, true]) {
+      selection.seek("a");
+      selection.details(clock.now);
+      await questions.at(-1)!.fail();
+      tells({ entity: undefined, reason: "It cannot be looked up: the node answered 503." }, "why not");
+      if (isForgone) selection.forgo();
+      clock.now += 10_000;
+      selection.details(clock.now);
+      await questions.at(-1)!.answer(one("there"));
+      tells({ entity: { state: "there" } }, "there again");
+      t.same(found, ["there"]);
+    }
+  },
+);
