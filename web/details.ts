@@ -22,9 +22,12 @@ export function formatPlace(lon: number, lat: number): string {
 /** A clock may be so much behind. */
 const MAX_AHEAD_MS = 60_000;
 
-/** Every field that an entity has, as name and text, in the order in which one asks. Times have ages at `now`, Unix ms. @param isPast `now` is the moment that is shown */
-export function fieldsOf(entity: Entity, now: number, isPast = false): [name: string, text: string][] {
-  const fields: [string, string][] = [];
+/** A name and a text. */
+type Field = [name: string, text: string];
+
+/** Every field that an entity has but its attributes, as name and text, in the order in which one asks. Times have ages at `now`, Unix ms. @param isPast `now` is the moment that is shown */
+export function fieldsOf(entity: Entity, now: number, isPast = false): Field[] {
+  const fields: Field[] = [];
   const add = (name: string, value: unknown, unit = "") => {
     if (value !== undefined) fields.push([name, `${value}${unit}`]);
   };
@@ -51,12 +54,17 @@ export function fieldsOf(entity: Entity, now: number, isPast = false): [name: st
   add("source", entity.source);
   if (entity.labels.length > 0) add("labels", entity.labels.join(", "));
   if (entity.fences.length > 0) add("fences", entity.fences.join(", "));
-  for (const [name, value] of Object.entries(entity.attributes)) {
-    add(name, typeof value === "string" ? value : JSON.stringify(value));
-  }
   // What was has no version.
   if (entity.epoch > 0) add("epoch, seq", `${entity.epoch}, ${entity.seq}`);
   return fields;
+}
+
+/** Apart from the fields, of which they may have the names. */
+export function attributesOf({ attributes }: Entity): Field[] {
+  return Object.entries(attributes).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
 }
 
 /** Why an entity left the view. */
@@ -112,7 +120,9 @@ export class DetailsPanel {
   readonly #kind = document.createElement("p");
   readonly #moment = document.createElement("p");
   readonly #note = document.createElement("p");
-  readonly #list = document.createElement("dl");
+  readonly #fields = document.createElement("dl");
+  readonly #attributesTitle = document.createElement("h3");
+  readonly #attributes = document.createElement("dl");
   readonly #show = button("Show on the map", "show");
   readonly #signOff = button("Sign off", "sign-off");
   readonly #signOffNote = document.createElement("p");
@@ -134,11 +144,14 @@ export class DetailsPanel {
     this.#kind.className = "kind";
     this.#moment.className = "moment";
     this.#note.className = "note";
+    this.#fields.className = "fields";
+    this.#attributes.className = "attributes";
+    this.#attributesTitle.textContent = "Attributes";
     this.#title.tabIndex = -1;
     const header = document.createElement("header");
     header.append(this.#title, close);
-    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#list);
-    this.#panel.append(this.#show, this.#signOff, this.#signOffNote);
+    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#fields);
+    this.#panel.append(this.#attributesTitle, this.#attributes, this.#show, this.#signOff, this.#signOffNote);
   }
 
   /** @param focus for keyboards and screen readers, when it was opened by its user */
@@ -161,7 +174,7 @@ export class DetailsPanel {
     if (details.entity === undefined) {
       setText(this.#kind, "");
       setText(this.#note, details.reason);
-      this.#list.replaceChildren();
+      this.#renderFields([], []);
       this.#show.hidden = true;
       this.#renderSignOff(undefined);
       return;
@@ -172,7 +185,7 @@ export class DetailsPanel {
     setText(this.#note, `${noteOf(entity, sight, gone, isPast)} ${failure}`.trim());
     this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
-    this.#renderFields(fieldsOf(entity, at ?? now, isPast));
+    this.#renderFields(fieldsOf(entity, at ?? now, isPast), attributesOf(entity));
   }
 
   /** @param told absent = there is nothing to be asked */
@@ -189,23 +202,29 @@ export class DetailsPanel {
     if (document.activeElement === this.#signOff) this.#signOffNote.scrollIntoView({ block: "nearest" });
   }
 
-  #renderFields(fields: readonly [string, string][]): void {
-    const rows = this.#list.children;
-    const same =
-      rows.length === fields.length && fields.every(([name], i) => rows[i].firstChild?.textContent === name);
-    if (!same) {
-      this.#list.replaceChildren(
-        ...fields.map(([name]) => {
-          const row = document.createElement("div");
-          const term = document.createElement("dt");
-          term.textContent = name;
-          row.append(term, document.createElement("dd"));
-          return row;
-        }),
-      );
-    }
-    for (const [i, [, text]] of fields.entries()) setText(this.#list.children[i].lastChild!, text);
+  #renderFields(fields: readonly Field[], attributes: readonly Field[]): void {
+    renderList(this.#fields, fields);
+    renderList(this.#attributes, attributes);
+    this.#attributesTitle.hidden = this.#attributes.hidden = attributes.length === 0;
   }
+}
+
+function renderList(list: HTMLDListElement, fields: readonly Field[]): void {
+  const rows = list.children;
+  const same =
+    rows.length === fields.length && fields.every(([name], i) => rows[i].firstChild?.textContent === name);
+  if (!same) {
+    list.replaceChildren(
+      ...fields.map(([name]) => {
+        const row = document.createElement("div");
+        const term = document.createElement("dt");
+        term.textContent = name;
+        row.append(term, document.createElement("dd"));
+        return row;
+      }),
+    );
+  }
+  for (const [i, [, text]] of fields.entries()) setText(rows[i].lastChild!, text);
 }
 
 function button(text: string, name: string): HTMLButtonElement {
