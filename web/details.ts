@@ -22,9 +22,12 @@ export function formatPlace(lon: number, lat: number): string {
 /** A clock may be so much behind. */
 const MAX_AHEAD_MS = 60_000;
 
-/** Every field that an entity has, as name and text, in the order in which one asks. Times have ages at `now`, Unix ms. @param isPast `now` is the moment that is shown */
-export function fieldsOf(entity: Entity, now: number, isPast = false): [name: string, text: string][] {
-  const fields: [string, string][] = [];
+/** A name and a text. */
+type Field = [name: string, text: string];
+
+/** Every field that an entity has but its attributes, as name and text, in the order in which one asks. Times have ages at `now`, Unix ms. @param isPast `now` is the moment that is shown */
+export function fieldsOf(entity: Entity, now: number, isPast = false): Field[] {
+  const fields: Field[] = [];
   const add = (name: string, value: unknown, unit = "") => {
     if (value !== undefined) fields.push([name, `${value}${unit}`]);
   };
@@ -51,20 +54,31 @@ export function fieldsOf(entity: Entity, now: number, isPast = false): [name: st
   add("source", entity.source);
   if (entity.labels.length > 0) add("labels", entity.labels.join(", "));
   if (entity.fences.length > 0) add("fences", entity.fences.join(", "));
-  for (const [name, value] of Object.entries(entity.attributes)) {
-    add(name, typeof value === "string" ? value : JSON.stringify(value));
-  }
   // What was has no version.
   if (entity.epoch > 0) add("epoch, seq", `${entity.epoch}, ${entity.seq}`);
   return fields;
 }
 
+/** Apart from the fields, of which they may have the names. */
+export function attributesOf({ attributes }: Entity): Field[] {
+  return Object.entries(attributes).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+}
+
 /** Why an entity left the view. */
 export type Gone = Change["removed"][number][1];
 
-/** Why what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
-export function noteOf(entity: Entity, inView: boolean, gone: Gone | undefined, isPast = false): string {
-  if (inView) return "";
+/** Where an entity is for who looks at the map. `beside`: the view tells it, but it is outside the map. `grouped`: clusters are shown where it is. `away`: the view does not tell it. */
+export type Sight = "in-view" | "beside" | "grouped" | "away";
+
+/** Why it is not seen or what is shown may be out of date, as a sentence; none for what is in view. @param isPast it is told as it was at a time that is shown */
+export function noteOf(entity: Entity, sight: Sight, gone: Gone | undefined, isPast = false): string {
+  if (sight === "in-view") return "";
+  if (sight === "beside") return `Not in view, as it ${isPast ? "was" : "is"} outside the map.`;
+  if (sight === "grouped")
+    return "Grouped with others, if the filter does not hide it: zoom in. This is how it was when it was last looked up.";
   if (isPast) return "Not in view, as it was outside the map or is hidden by the filter.";
   if (gone === "deleted") return "Deleted: this is how it was when it was last seen.";
   if (gone === "expired" || entity.liveness === "expired")
@@ -79,9 +93,9 @@ export function momentOf(at: number | undefined): string {
   return `As it was at ${utcText(at)}${local === "" ? "" : ` (${local})`}`;
 }
 
-/** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. */
+/** What the panel shows: the entity, or why there is none. `at` is the time that it is told of, Unix ms; absent = now. `failure` says why it could not be looked up once more. */
 export type Details = { id: string; at?: number } & (
-  | { entity: Entity; inView: boolean; gone?: Gone }
+  | { entity: Entity; sight: Sight; gone?: Gone; failure: string }
   | { entity: undefined; reason: string }
 );
 
@@ -106,7 +120,9 @@ export class DetailsPanel {
   readonly #kind = document.createElement("p");
   readonly #moment = document.createElement("p");
   readonly #note = document.createElement("p");
-  readonly #list = document.createElement("dl");
+  readonly #fields = document.createElement("dl");
+  readonly #attributesTitle = document.createElement("h3");
+  readonly #attributes = document.createElement("dl");
   readonly #show = button("Show on the map", "show");
   readonly #signOff = button("Sign off", "sign-off");
   readonly #signOffNote = document.createElement("p");
@@ -128,11 +144,14 @@ export class DetailsPanel {
     this.#kind.className = "kind";
     this.#moment.className = "moment";
     this.#note.className = "note";
+    this.#fields.className = "fields";
+    this.#attributes.className = "attributes";
+    this.#attributesTitle.textContent = "Attributes";
     this.#title.tabIndex = -1;
     const header = document.createElement("header");
     header.append(this.#title, close);
-    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#list);
-    this.#panel.append(this.#show, this.#signOff, this.#signOffNote);
+    this.#panel.append(header, this.#kind, this.#moment, this.#note, this.#fields);
+    this.#panel.append(this.#attributesTitle, this.#attributes, this.#show, this.#signOff, this.#signOffNote);
   }
 
   /** @param focus for keyboards and screen readers, when it was opened by its user */
@@ -155,18 +174,18 @@ export class DetailsPanel {
     if (details.entity === undefined) {
       setText(this.#kind, "");
       setText(this.#note, details.reason);
-      this.#list.replaceChildren();
+      this.#renderFields([], []);
       this.#show.hidden = true;
       this.#renderSignOff(undefined);
       return;
     }
-    const { entity, inView, gone } = details;
+    const { entity, sight, gone, failure } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
-    setText(this.#note, noteOf(entity, inView, gone, isPast));
+    setText(this.#note, `${noteOf(entity, sight, gone, isPast)} ${failure}`.trim());
     this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
-    this.#renderFields(fieldsOf(entity, at ?? now, isPast));
+    this.#renderFields(fieldsOf(entity, at ?? now, isPast), attributesOf(entity));
   }
 
   /** @param told absent = there is nothing to be asked */
@@ -183,23 +202,29 @@ export class DetailsPanel {
     if (document.activeElement === this.#signOff) this.#signOffNote.scrollIntoView({ block: "nearest" });
   }
 
-  #renderFields(fields: readonly [string, string][]): void {
-    const rows = this.#list.children;
-    const same =
-      rows.length === fields.length && fields.every(([name], i) => rows[i].firstChild?.textContent === name);
-    if (!same) {
-      this.#list.replaceChildren(
-        ...fields.map(([name]) => {
-          const row = document.createElement("div");
-          const term = document.createElement("dt");
-          term.textContent = name;
-          row.append(term, document.createElement("dd"));
-          return row;
-        }),
-      );
-    }
-    for (const [i, [, text]] of fields.entries()) setText(this.#list.children[i].lastChild!, text);
+  #renderFields(fields: readonly Field[], attributes: readonly Field[]): void {
+    renderList(this.#fields, fields);
+    renderList(this.#attributes, attributes);
+    this.#attributesTitle.hidden = this.#attributes.hidden = attributes.length === 0;
   }
+}
+
+function renderList(list: HTMLDListElement, fields: readonly Field[]): void {
+  const rows = list.children;
+  const same =
+    rows.length === fields.length && fields.every(([name], i) => rows[i].firstChild?.textContent === name);
+  if (!same) {
+    list.replaceChildren(
+      ...fields.map(([name]) => {
+        const row = document.createElement("div");
+        const term = document.createElement("dt");
+        term.textContent = name;
+        row.append(term, document.createElement("dd"));
+        return row;
+      }),
+    );
+  }
+  for (const [i, [, text]] of fields.entries()) setText(rows[i].lastChild!, text);
 }
 
 function button(text: string, name: string): HTMLButtonElement {

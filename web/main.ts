@@ -29,6 +29,8 @@ import { SignOffs } from "./sign-off.ts";
 import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./status.ts";
 import { bboxOf, extentOf } from "./viewport.ts";
 
+/** What the map first shows is asked for so long: then it is there without. */
+const OPENING_MS = 5_000;
 /** Between two moves of the view while the map is dragged. */
 const VIEW_UPDATE_MS = 150;
 /** A click on a cluster shows it so much nearer: a quarter of the width. */
@@ -45,12 +47,12 @@ const token = takeToken();
 const rest = new Rest(token);
 
 /** Where the map looks without a position in the address: at the selected entity, else at all (of many at the first), else at the world. */
-async function findExtent(selected: Entity | undefined): Promise<Bbox | undefined> {
+async function findExtent(selected: Entity | undefined, signal: AbortSignal): Promise<Bbox | undefined> {
   if (hasPosition()) return undefined;
   if (selected !== undefined && Number.isFinite(selected.lon))
     return extentOf([[selected.lon, selected.lat]]);
   try {
-    return extentOf(await rest.places());
+    return extentOf(await rest.places(signal));
   } catch (error) {
     if (error instanceof Unauthorized) throw error;
     console.warn(error);
@@ -58,13 +60,13 @@ async function findExtent(selected: Entity | undefined): Promise<Bbox | undefine
   }
 }
 
-/** What the address selects, at the time that it names. A past that cannot be told keeps nobody from the page. */
-async function findSelected(id: string): Promise<Found | undefined> {
+/** What the address selects, at the time that it names. What cannot be told keeps nobody from the page: it is looked up again there. */
+async function findSelected(id: string, signal: AbortSignal): Promise<Found | undefined> {
   const at = readMoment(Date.now());
   try {
-    return { at, entity: await rest.entity(id, at) };
+    return { at, entity: await rest.entity(id, at, signal) };
   } catch (error) {
-    if (at === undefined || error instanceof Unauthorized) throw error;
+    if (error instanceof Unauthorized) throw error;
     return undefined;
   }
 }
@@ -72,10 +74,11 @@ async function findSelected(id: string): Promise<Found | undefined> {
 async function start(): Promise<void> {
   const darkness = matchMedia("(prefers-color-scheme: dark)");
   const selected = readAddress("entity");
-  const found = selected === undefined ? undefined : await findSelected(selected);
+  const opening = AbortSignal.timeout(OPENING_MS);
+  const found = selected === undefined ? undefined : await findSelected(selected, opening);
   const isPlaced = hasPosition();
 
-  const map = createMap(themeOf(darkness.matches), await findExtent(found?.entity));
+  const map = createMap(themeOf(darkness.matches), await findExtent(found?.entity, opening));
   const connection = connect(location.origin, { token });
   // No tolerance: the details tell what was reported and when, and zoomed in, 10 m are as long as a boat.
   const shown = new Shown(connection, mapBbox(map));
@@ -105,7 +108,8 @@ async function start(): Promise<void> {
 
   const selection = new Selection(shown, rest, {
     changed: () => renderPanels(),
-    found: (entity) => centre(map, entity),
+    // Beside the panel, which is there only then.
+    found: (entity) => requestAnimationFrame(() => centre(map, entity)),
   });
   const signOffs = new SignOffs(
     (id) => connection.command(id, "sign-off"),
@@ -116,7 +120,8 @@ async function start(): Promise<void> {
     close: () => select(undefined),
     signOff: () => void signOffs.ask(selection.id!),
     show: () => {
-      if (selection.entity !== undefined) centre(map, selection.entity);
+      selection.show();
+      renderPanels();
     },
   });
 
@@ -128,12 +133,15 @@ async function start(): Promise<void> {
     const now = Date.now();
     const details = selection.details(now);
     if (details === undefined) return;
+    picture.grouped =
+      details.entity !== undefined && details.sight === "grouped" ? details.entity : undefined;
     panel.render(details, now, signOffs.told(details.id, connection.state.name));
   }
 
-  function select(id: string | undefined, focus = true): void {
+  function select(id: string | undefined, isSought = false): void {
     if (selection.id !== undefined && selection.id !== id) signOffs.read(selection.id);
-    selection.select(id);
+    if (id !== undefined && isSought) selection.seek(id);
+    else selection.select(id);
     picture.selected = id;
     writeAddress("entity", id);
     if (id === undefined) {
@@ -142,7 +150,7 @@ async function start(): Promise<void> {
       return;
     }
     renderPanels();
-    panel.open(focus);
+    panel.open(true);
   }
 
   function pointAt(picked: Picked | undefined, point: { x: number; y: number }): void {
@@ -150,7 +158,8 @@ async function start(): Promise<void> {
   }
 
   if (selected !== undefined) {
-    selection.select(selected, found);
+    if (found === undefined && !isPlaced) selection.seek(selected);
+    else selection.select(selected, found);
     picture.selected = selected;
     renderPanels();
     panel.open(false);
@@ -170,6 +179,9 @@ async function start(): Promise<void> {
     map.getCanvas().style.cursor = picked === undefined || "fence" in picked ? "" : "pointer";
     pointAt(picked, point);
   });
+  map.on("movestart", ({ originalEvent }) => {
+    if (originalEvent !== undefined) selection.forgo();
+  });
   for (const end of ["mouseout", "movestart"] as const)
     map.on(end, () => renderFenceName(undefined, { x: 0, y: 0 }));
   addEventListener("keydown", ({ key }) => {
@@ -181,7 +193,7 @@ async function start(): Promise<void> {
   find.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
-    if (id !== "") select(id);
+    if (id !== "") select(id, true);
   });
   setInterval(renderPanels, PANEL_MS);
   connection.on("state", renderPanels);

@@ -1,6 +1,7 @@
 import { MapLibreOverlay } from "@deck.gl/maplibre";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import type { Connection } from "../client/connection.ts";
+import type { Entity } from "../client/replica.ts";
 import type { ClusterCell } from "../src/transport/feed/protocol.ts";
 import type { Theme } from "./basemap.ts";
 import { type FenceFeature, fenceLayers, type Outlines, outlinesOf, PICKABLE_FENCES } from "./fences.ts";
@@ -29,6 +30,7 @@ export class PictureLayer {
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #theme: Theme;
   #selected: string | undefined;
+  #grouped: Entity | undefined;
   /** Absent = there are no fences. */
   #outlines: Outlines | undefined;
   #drawnAt = 0;
@@ -53,6 +55,13 @@ export class PictureLayer {
   }
   set selected(id: string | undefined) {
     this.#selected = id;
+    this.#grouped = undefined;
+    this.redraw();
+  }
+  /** The selected one, while the view shows clusters in place of it. */
+  set grouped(entity: Entity | undefined) {
+    if (entity === this.#grouped) return;
+    this.#grouped = entity;
     this.redraw();
   }
 
@@ -104,6 +113,10 @@ export class PictureLayer {
       if (entity.id === this.#selected) selected = mark;
     }
     const { clusters } = this.#shown.view;
+    if (this.#grouped !== undefined && clusters.length > 0) {
+      selected = markOf(this.#grouped, [this.#grouped.lon, this.#grouped.lat]);
+      marks.push(selected);
+    }
     const { icons, theme, zoom } = { icons: this.#icons, theme: this.#theme, zoom: this.#map.getZoom() };
     const below = this.#outlines === undefined ? [] : fenceLayers(this.#outlines, theme, zoom);
     const layers = [...below, ...layersOf({ marks, selected, clusters, theme, icons, zoom })];

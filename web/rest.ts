@@ -6,6 +6,8 @@ import type { FenceFeature } from "./fences.ts";
 
 /** A question that is asked again and again is not waited for any longer. */
 const STATUS_MS = 5_000;
+/** Nor is one about an entity, of which the past may have to be read. */
+const ENTITY_MS = 10_000;
 
 interface Feature {
   id: string;
@@ -27,8 +29,8 @@ export class Rest {
   }
 
   /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Error} */
-  async places(): Promise<[lon: number, lat: number][]> {
-    const response = await this.#get("/v1/entities?limit=1000");
+  async places(signal: AbortSignal): Promise<[lon: number, lat: number][]> {
+    const response = await this.#get("/v1/entities?limit=1000", undefined, signal);
     const { features } = (await response.json()) as { features: Feature[] };
     return features.flatMap(({ geometry }) => (geometry === null ? [] : [geometry.coordinates]));
   }
@@ -37,9 +39,14 @@ export class Rest {
    * One entity, undefined if there is none. Its place is NaN if it never told one.
    * @param at as it was then, Unix ms; absent = as it is now. @throws {Unauthorized | Error}
    */
-  async entity(id: string, at?: number): Promise<Entity | undefined> {
+  async entity(
+    id: string,
+    at?: number,
+    signal = AbortSignal.timeout(ENTITY_MS),
+  ): Promise<Entity | undefined> {
     const then = at === undefined ? "" : `?datetime=${new Date(at).toISOString()}`;
-    const response = await this.#get(`/v1/entities/${encodeURIComponent(id)}${then}`, 404);
+    const path = `/v1/entities/${encodeURIComponent(id)}${then}`;
+    const response = await this.#get(path, 404, signal);
     if (response.status === 404) return undefined;
     const { geometry, properties, id: name } = (await response.json()) as Feature;
     const [lon, lat] = geometry?.coordinates ?? [Number.NaN, Number.NaN];

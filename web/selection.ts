@@ -1,11 +1,14 @@
 /** Which entity is selected, and what is known of it at the time that the page shows. */
+import { contains } from "../client/bbox.ts";
 import type { Entity } from "../client/replica.ts";
-import type { Details, Gone } from "./details.ts";
+import type { Details, Gone, Sight } from "./details.ts";
 import type { Rest } from "./rest.ts";
 import type { Shown } from "./shown.ts";
 
 /** While time goes on each moment is another: so often it is asked about, at most. */
 const ASK_MS = 1_000;
+/** What was looked up goes on meanwhile, and what could not be may be there again: so often it is asked about once more. */
+const ASK_AGAIN_MS = 10_000;
 const LOOKING = "Looking it up …";
 const NOBODY = "There is no entity with this id.";
 const UNKNOWN_THEN =
@@ -19,27 +22,35 @@ export interface Found {
   entity?: Entity;
 }
 
+interface Known extends Found {
+  /** The view tells it, so that it is as it is. */
+  isTold: boolean;
+  /** Why it could not be looked up, the last time; empty = it could. */
+  failure: string;
+}
+
 export interface SelectionEvents {
   /** Something else is known of it. */
   changed(): void;
-  /** One that was not in view when it was selected has been found. */
+  /** One that was to be shown has been found. */
   found(entity: Entity): void;
 }
 
 /**
- * What is in view is told by the view that is shown. What is not is looked up: as it is now once, as it was for each other moment that is shown, one
- * question at a time, and one a second while the past plays. What is known of another moment than the one shown is told with its own.
+ * What is in view is told by the view that is shown. What is not is looked up: as it is now when it leaves the view, and each 10 s from then on; as it was
+ * for each other moment that is shown; one question at a time, and one a second while the past plays. What is known of another moment than the one shown
+ * is told with its own. What was looked up stays while it cannot be looked up again.
  */
 export class Selection {
   readonly #shown: Pick<Shown, "view" | "past">;
   readonly #rest: Pick<Rest, "entity">;
   readonly #events: SelectionEvents;
   #id: string | undefined;
-  #known: (Found & { inView: boolean; reason: string }) | undefined;
+  #known: Known | undefined;
   /** The question that waits for its answer. */
   #question: object | undefined;
-  /** When the last question was asked, Unix ms. */
-  #askedAt = -Infinity;
+  /** When the last question was asked, Unix ms; absent = none was. */
+  #askedAt: number | undefined;
   /** What is known of it is to be looked up once more. */
   #isOld = false;
   /** Why it left the live view, if it did. */
@@ -55,19 +66,29 @@ export class Selection {
   get id(): string | undefined {
     return this.#id;
   }
-  /** As it is told now. */
-  get entity(): Entity | undefined {
-    return this.#known?.entity;
-  }
 
   /** @param found what is known of it already */
   select(id: string | undefined, found?: Found): void {
     this.#id = id;
-    this.#known = found && { ...found, inView: false, reason: nothingOf(found.at) };
-    this.#question = this.#gone = undefined;
-    this.#askedAt = -Infinity;
-    this.#isOld = false;
-    this.#isSought = found === undefined;
+    this.#known = found && { ...found, isTold: false, failure: "" };
+    this.#question = this.#gone = this.#askedAt = undefined;
+    this.#isOld = this.#isSought = false;
+  }
+
+  /** Selects one that is to be shown. */
+  seek(id: string): void {
+    this.select(id);
+    this.#isSought = true;
+  }
+
+  /** It is to be shown where it is: what was looked up of it before does not count. */
+  show(): void {
+    this.#isSought = this.#isOld = true;
+  }
+
+  /** The reader looks elsewhere: it is not to be shown any more. */
+  forgo(): void {
+    this.#isSought = false;
   }
 
   /** Something was asked of an entity: what was looked up of it may not be so any more. */
@@ -91,9 +112,24 @@ export class Selection {
     // What is now says nothing about what was, and the other way around.
     if (known === undefined || (known.at === undefined) !== (at === undefined))
       return { id, at, entity: undefined, reason: LOOKING };
-    const { entity, inView, reason } = known;
-    if (entity === undefined) return { id, at: known.at, entity, reason };
-    return { id, at: known.at, entity, inView, gone: known.at === undefined ? this.#gone : undefined };
+    const { entity, failure } = known;
+    if (entity === undefined) return { id, at: known.at, entity, reason: failure || nothingOf(known.at) };
+    return {
+      id,
+      at: known.at,
+      entity,
+      sight: this.#sightOf(entity, known.isTold),
+      gone: known.at === undefined ? this.#gone : undefined,
+      failure,
+    };
+  }
+
+  #sightOf({ lon, lat, liveness }: Entity, isTold: boolean): Sight {
+    const { bbox, clusters } = this.#shown.view;
+    const isInBox = bbox === undefined || contains(bbox, lon, lat);
+    if (isTold) return isInBox ? "in-view" : "beside";
+    const isThere = liveness !== "expired" && this.#gone !== "expired" && this.#gone !== "deleted";
+    return isInBox && isThere && clusters.length > 0 ? "grouped" : "away";
   }
 
   #look(id: string, now: number): void {
@@ -104,15 +140,25 @@ export class Selection {
     const holds = view === (past ?? view) && past?.playback !== "unavailable" && past?.playback !== "crowded";
     const entity = holds ? view.entities.get(id) : undefined;
     if (entity !== undefined) {
-      this.#known = { at, entity, inView: true, reason: "" };
-      this.#question = undefined;
+      this.#known = { at, entity, isTold: true, failure: "" };
+      this.#question = this.#gone = undefined;
+      this.#isOld = false;
+      if (this.#isSought) this.#events.found(entity);
       this.#isSought = false;
       return;
     }
-    if (this.#known !== undefined) this.#known.inView = false;
-    const isKnown = this.#known !== undefined && this.#known.at === at && !this.#isOld;
-    const isSoon = past !== undefined && past.playback !== "paused" && now - this.#askedAt < ASK_MS;
-    if (isKnown || isSoon || this.#question !== undefined) return;
+    const known = this.#known;
+    if (known?.isTold === true) {
+      known.isTold = false;
+      this.#isOld ||= at === undefined;
+    }
+    const isKnown = known !== undefined && known.at === at && !this.#isOld;
+    if (isKnown) this.#askedAt ??= now;
+    const isLasting = isKnown && at !== undefined && known.failure === "";
+    const isPlaying = past !== undefined && past.playback !== "paused";
+    const waitMs = isPlaying ? ASK_MS : isKnown ? ASK_AGAIN_MS : 0;
+    const isSoon = this.#askedAt !== undefined && now - this.#askedAt < waitMs;
+    if (isLasting || isSoon || this.#question !== undefined) return;
     this.#askedAt = now;
     this.#isOld = false;
     void this.#ask(id, at);
@@ -122,17 +168,21 @@ export class Selection {
     const question = {};
     this.#question = question;
     let entity: Entity | undefined;
-    let reason = nothingOf(at);
+    let failure = "";
     try {
       entity = await this.#rest.entity(id, at);
     } catch (error) {
-      reason = `It cannot be looked up: ${(error as Error).message}.`;
+      failure = `It cannot be looked up: ${(error as Error).message}.`;
     }
     // Meanwhile it may have come into view, or another one may have been selected.
     if (this.#question !== question) return;
-    this.#question = this.#gone = undefined;
-    this.#known = { at, entity, inView: false, reason };
+    this.#question = undefined;
+    const isDeleted = entity === undefined && at === undefined && this.#gone === "deleted";
+    if (failure === "" && !isDeleted) this.#gone = undefined;
+    else if (this.#known?.at === at) entity = this.#known?.entity;
+    this.#known = { at, entity, isTold: false, failure };
     this.#events.changed();
+    if (failure !== "") return;
     if (entity !== undefined && this.#isSought) this.#events.found(entity);
     this.#isSought = false;
   }

@@ -87,7 +87,7 @@ t.test(
     await page.mouse.click(vessel!.x, vessel!.y);
     await page.waitForFunction(() => document.querySelector<HTMLElement>("#details")?.hidden === false);
     t.equal(await page.locator("#details h2").textContent(), vessel!.id);
-    t.match(await page.locator("#details dl").textContent(), /state.*place.*speed/);
+    t.match(await page.locator("#details .fields").textContent(), /state.*place.*speed/);
     t.equal(new URL(page.url()).searchParams.get("entity"), vessel!.id);
 
     await page.reload();

@@ -1,7 +1,7 @@
 // What the panel about the selected entity says.
 import t from "tap";
 import type { Entity } from "../../client/replica.ts";
-import { canSignOff, fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
+import { attributesOf, canSignOff, fieldsOf, formatAge, formatPlace, noteOf } from "../../web/details.ts";
 import { full } from "../client/scripted.ts";
 
 const entity = (more: object) => full("a", 24.7, 59.7, more) as Entity;
@@ -34,9 +34,11 @@ t.test("[W5] the details name every field that there is, with its age, unit and 
     ["course", "90°"],
     ["alt", "12 m"],
     ["labels", "x, y"],
+    ["epoch, seq", "1, 1"],
+  ]);
+  t.strictSame(attributesOf(entity(known)), [
     ["name", "Aava"],
     ["size", '{"l":9}'],
-    ["epoch, seq", "1, 1"],
   ]);
   const moved = fieldsOf(entity({ t: "2024-06-06T08:00:03.000Z", lon: Number.NaN }), now);
   t.equal(
@@ -47,6 +49,24 @@ t.test("[W5] the details name every field that there is, with its age, unit and 
   t.strictSame(moved[3], ["place", "unknown"]);
   const heard = fieldsOf(entity({ placedAt: "2024-06-06T07:59:00.000Z" }), now);
   t.strictSame(heard[5], ["place observed", "1 min ago, 2024-06-06T07:59:00.000Z"]);
+});
+
+t.test("[W5] [W32] attributes with the names of fields are told apart from them", async (t) => {
+  const known = entity({ attributes: { state: "sunk", place: "Kotka", "epoch, seq": 7 } });
+  const fields = fieldsOf(known, 0);
+  t.strictSame(
+    fields.filter(([name]) => name === "state" || name === "place" || name === "epoch, seq"),
+    [
+      ["state", "online.moving"],
+      ["place", "59.70000° N 24.70000° E"],
+      ["epoch, seq", "1, 1"],
+    ],
+  );
+  t.strictSame(attributesOf(known), [
+    ["state", "sunk"],
+    ["place", "Kotka"],
+    ["epoch, seq", "7"],
+  ]);
 });
 
 t.test("[W5] [W21] what was received after the moment that is shown is told as later", async (t) => {
@@ -70,11 +90,14 @@ t.test("[W16] who is offline or has expired cannot sign off", async (t) => {
   t.equal(canSignOff({ ...one, liveness: "expired" }), false);
 });
 
-t.test("[W5] the details say why an entity is not in view", async (t) => {
-  t.equal(noteOf(entity({}), true, "left"), "", "it came back");
-  t.match(noteOf(entity({}), false, undefined), /^Not in view/);
-  t.match(noteOf(entity({}), false, "left"), /^Not in view/);
-  t.match(noteOf(entity({}), false, "expired"), /^Expired/);
-  t.match(noteOf(entity({ liveness: "expired" }), false, undefined), /^Expired/, "as it was looked up");
-  t.match(noteOf(entity({}), false, "deleted"), /^Deleted/);
+t.test("[W5] [W29] [W30] the details say why an entity is not in view", async (t) => {
+  t.equal(noteOf(entity({}), "in-view", "left"), "", "it came back");
+  t.match(noteOf(entity({}), "away", undefined), /^Not in view/);
+  t.equal(noteOf(entity({}), "beside", undefined), "Not in view, as it is outside the map.");
+  t.equal(noteOf(entity({}), "beside", undefined, true), "Not in view, as it was outside the map.");
+  t.match(noteOf(entity({}), "grouped", "replaced"), /^Grouped with others.*: zoom in\./);
+  t.match(noteOf(entity({}), "away", "left"), /^Not in view/);
+  t.match(noteOf(entity({}), "away", "expired"), /^Expired/);
+  t.match(noteOf(entity({ liveness: "expired" }), "away", undefined), /^Expired/, "as it was looked up");
+  t.match(noteOf(entity({}), "away", "deleted"), /^Deleted/);
 });

@@ -3,7 +3,7 @@ import t, { type Test } from "tap";
 import type { PlaybackView } from "../../client/playback-view.ts";
 import type { Entity } from "../../client/replica.ts";
 import type { View } from "../../client/view.ts";
-import type { PlaybackState } from "../../src/transport/feed/protocol.ts";
+import type { ClusterCell, PlaybackState } from "../../src/transport/feed/protocol.ts";
 import { type Details, momentOf, noteOf } from "../../web/details.ts";
 import { Selection } from "../../web/selection.ts";
 import { full } from "../client/scripted.ts";
@@ -11,7 +11,8 @@ import { full } from "../client/scripted.ts";
 const THEN = Date.parse("2024-06-06T08:00:00.000Z");
 const one = (state: string) => full("a", 1, 2, { state }) as Entity;
 const viewOf = (isLive: boolean, time = THEN, playback: PlaybackState = "paused") => ({
-  ...{ isLive, time, playback, entities: new Map<string, Entity>() },
+  ...{ isLive, time, playback, entities: new Map<string, Entity>(), bbox: [0, 0, 10, 10] },
+  clusters: [] as ClusterCell[],
 });
 type Made = ReturnType<typeof viewOf>;
 
@@ -56,7 +57,7 @@ t.test(
   async (t) => {
     const { shown, selection, questions, found, tells, clock } = made(t);
     selection.select("a", { entity: one("now") });
-    tells({ at: undefined, entity: { state: "now" }, inView: false }, "live");
+    tells({ at: undefined, entity: { state: "now" }, sight: "away" }, "live");
     t.equal(questions.length, 0, "it is known already");
 
     const past = viewOf(false, THEN, "loading");
@@ -70,7 +71,7 @@ t.test(
     selection.details(clock.now);
     t.equal(questions.length, 1, "it is asked for once");
     await questions[0].answer(one("then"));
-    tells({ at: THEN, entity: { state: "then" }, inView: false }, "then");
+    tells({ at: THEN, entity: { state: "then" }, sight: "away" }, "then");
 
     past.time = THEN + 60_000;
     tells({ at: THEN, entity: { state: "then" } }, "with the time of what is known, until the other is");
@@ -100,14 +101,14 @@ t.test("[W21] what is in view is told by the view, once that shows what was aske
   const { shown, selection, questions, tells, clock } = made(t);
   shown.view.entities.set("a", one("now"));
   selection.select("a");
-  tells({ at: undefined, entity: { state: "now" }, inView: true }, "live");
+  tells({ at: undefined, entity: { state: "now" }, sight: "in-view" }, "live");
   const past = viewOf(false);
   past.entities.set("a", one("then"));
   shown.view = shown.past = past;
-  tells({ at: THEN, entity: { state: "then" }, inView: true }, "then");
+  tells({ at: THEN, entity: { state: "then" }, sight: "in-view" }, "then");
   past.time += 60_000;
   past.playback = "loading";
-  tells({ at: THEN, entity: { state: "then" }, inView: true }, "the view is still of the moment before");
+  tells({ at: THEN, entity: { state: "then" }, sight: "in-view" }, "the view is still of the moment before");
   t.equal(questions.length, 0);
   for (const playback of ["crowded", "unavailable"] as const) {
     past.playback = playback;
@@ -115,7 +116,7 @@ t.test("[W21] what is in view is told by the view, once that shows what was aske
     clock.now += 1_000;
     selection.details(clock.now);
     await questions.at(-1)!.answer(one(playback));
-    tells({ at: past.time, entity: { state: playback }, inView: false }, "one can be told where all cannot");
+    tells({ at: past.time, entity: { state: playback }, sight: "away" }, "one can be told where all cannot");
   }
 });
 
@@ -129,15 +130,15 @@ t.test("[W5] [W21] why an entity left the live view is not told of what it was",
     ["b", "expired"],
     ["a", "deleted"],
   ]);
-  tells({ entity: { state: "now" }, inView: false, gone: "deleted" }, "live");
+  tells({ entity: { state: "now" }, sight: "away", gone: "deleted" }, "live");
   const past = viewOf(false);
   past.entities.set("a", one("then"));
   shown.view = shown.past = past;
   selection.details(clock.now);
   past.entities.clear();
   selection.removed([["a", "left"]]);
-  tells({ at: THEN, inView: false, gone: undefined }, "then");
-  t.match(noteOf(one("then"), false, undefined, true), /^Not in view, as it was outside/);
+  tells({ at: THEN, sight: "away", gone: undefined }, "then");
+  t.match(noteOf(one("then"), "away", undefined, true), /^Not in view, as it was outside/);
 });
 
 t.test("[W21] while the past plays what is not in view is asked about once a second", async (t) => {
@@ -151,7 +152,7 @@ t.test("[W21] while the past plays what is not in view is asked about once a sec
     selection.details(ms);
     // Each answer is shown at once, so that it is looked up again.
     await questions.at(-1)!.answer(ms < 5_000 ? one(`${ms}`) : undefined);
-    if (ms < 5_000) tells({ at: THEN + Math.floor(ms / 1_000) * 1_000, inView: false }, "of its own time");
+    if (ms < 5_000) tells({ at: THEN + Math.floor(ms / 1_000) * 1_000, sight: "away" }, "of its own time");
   }
   t.equal(questions.length, 10);
   past.playback = "paused";
@@ -165,9 +166,9 @@ t.test("[W21] while the past plays what is not in view is asked about once a sec
 
 t.test("[W8] an answer about another one is not told, and only what was sought moves the map", async (t) => {
   const { selection, questions, found, tells, clock } = made(t);
-  selection.select("b");
+  selection.seek("b");
   selection.details(clock.now);
-  selection.select("a");
+  selection.seek("a");
   tells({ id: "a", reason: "Looking it up …" }, "asked");
   await questions[0].answer(one("of b"));
   tells({ id: "a", reason: "Looking it up …" }, "still asked");
@@ -198,3 +199,124 @@ t.test("[W23] who was asked to sign off out of view is looked up once more", asy
   tells({ entity: { state: "offline" } }, "as it is now");
   t.equal(questions.length, 1);
 });
+
+t.test("[W28] who leaves the live view is looked up at once, and again while out of view", async (t) => {
+  const { shown, selection, questions, tells, clock } = made(t);
+  shown.view.entities.set("a", one("in view"));
+  selection.select("a");
+  selection.details(clock.now);
+  t.equal(questions.length, 0);
+  shown.view.entities.clear();
+  selection.removed([["a", "left"]]);
+  tells({ entity: { state: "in view" }, sight: "away" }, "as it was last told, until it is looked up");
+  t.equal(questions.length, 1, "at once");
+  await questions[0].answer(one("beyond"));
+  tells({ entity: { state: "beyond" }, sight: "away" }, "as it is");
+
+  for (const end = clock.now + 60_000; clock.now < end; clock.now += 500) {
+    const before = questions.length;
+    selection.details(clock.now);
+    if (questions.length > before) await questions.at(-1)!.answer(one(`${clock.now}`));
+  }
+  t.equal(questions.length, 6, "each 10 s");
+  tells({ entity: { state: "50000" } }, "where it went");
+
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions.at(-1)!.fail();
+  const failure = "It cannot be looked up: the node answered 503.";
+  tells({ entity: { state: "50000" }, failure }, "what is known stays, with why it is not renewed");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions.at(-1)!.answer(one("renewed"));
+  tells({ entity: { state: "renewed" }, failure: "" }, "there again");
+});
+
+t.test("[W28] who was deleted is told as it was, until it is reported again", async (t) => {
+  const { shown, selection, questions, tells, clock } = made(t);
+  shown.view.entities.set("a", one("before"));
+  selection.select("a");
+  selection.details(clock.now);
+  shown.view.entities.clear();
+  selection.removed([["a", "deleted"]]);
+  selection.details(clock.now);
+  await questions[0].answer(undefined);
+  tells({ entity: { state: "before" }, gone: "deleted" }, "deleted");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[1].answer(one("elsewhere"));
+  tells({ entity: { state: "elsewhere" }, gone: undefined }, "reported again");
+});
+
+t.test("[W28] to be shown, it is asked where it is", async (t) => {
+  const { shown, selection, questions, found, clock } = made(t);
+  selection.select("a", { entity: one("of before") });
+  selection.details(clock.now);
+  selection.show();
+  selection.details(clock.now);
+  t.same(found, [], "not where it was");
+  t.equal(questions.length, 1);
+  await questions[0].answer(one("now"));
+  t.same(found, ["now"]);
+  shown.view.entities.set("a", one("in view"));
+  selection.details(clock.now);
+  t.same(found, ["now"], "once");
+  selection.show();
+  selection.details(clock.now);
+  t.same(found, ["now", "in view"], "what is in view is known");
+  t.equal(questions.length, 1);
+});
+
+t.test("[W8] [W29] what is sought is shown, in view or not, and what is clicked is not moved", async (t) => {
+  const { shown, selection, questions, found, tells, clock } = made(t);
+  const { entities } = shown.view;
+  entities.set("a", one("in view"));
+  selection.select("a");
+  selection.details(clock.now);
+  t.same(found, [], "clicked");
+  selection.seek("a");
+  tells({ entity: { state: "in view" }, sight: "in-view" }, "it may be beneath a panel");
+  t.same(found, ["in view"]);
+  entities.set("a", full("a", 10.5, 2, { state: "beside" }) as Entity);
+  selection.seek("a");
+  tells({ entity: { state: "beside" }, sight: "beside" }, "the view holds more than the map shows");
+  t.same(found, ["in view", "beside"]);
+  t.equal(questions.length, 0);
+});
+
+t.test("[W30] who is grouped with others is told so, and looked up each 10 s", async (t) => {
+  const { shown, selection, questions, found, tells, clock } = made(t);
+  shown.view.clusters = [[1, 2, 9_000]];
+  selection.seek("a");
+  selection.details(clock.now);
+  await questions[0].answer(one("grouped"));
+  tells({ entity: { state: "grouped" }, sight: "grouped" }, "in the box");
+  t.same(found, ["grouped"]);
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[1].answer(full("a", 11, 2, { state: "outside" }) as Entity);
+  tells({ entity: { state: "outside" }, sight: "away" }, "outside the box");
+  clock.now += 10_000;
+  selection.details(clock.now);
+  await questions[2].answer({ ...one("lost"), liveness: "expired" });
+  tells({ entity: { state: "lost" }, sight: "away" }, "no cluster has it");
+});
+
+t.test(
+  "[W31] what could not be looked up is shown once it can, unless the reader has moved on",
+  async (t) => {
+    const { selection, questions, found, tells, clock } = made(t);
+    for (const isForgone of [false, true]) {
+      selection.seek("a");
+      selection.details(clock.now);
+      await questions.at(-1)!.fail();
+      tells({ entity: undefined, reason: "It cannot be looked up: the node answered 503." }, "why not");
+      if (isForgone) selection.forgo();
+      clock.now += 10_000;
+      selection.details(clock.now);
+      await questions.at(-1)!.answer(one("there"));
+      tells({ entity: { state: "there" } }, "there again");
+      t.same(found, ["there"]);
+    }
+  },
+);
