@@ -164,7 +164,8 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /**
    * Reports, as `POST /v1/reports` takes them. Resolves after the commit of all that were accepted; while there is no
-   * connection they wait, in order, and what was not acknowledged is sent again after a reconnect.
+   * connection they wait, in order, and what was not acknowledged is sent again after a reconnect. Reports that the server refuses as `overloaded` (there was no
+   * room) or `retry` (it is unknown whether they were taken) are not: report them again later. Those of other types are refused for good.
    *
    * @param reports at most `maxUnacknowledged` of them (100,000): a call with more is never taken
    * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError`, `NotTheProtocol` or
