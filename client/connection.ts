@@ -169,7 +169,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    *
    * @param reports at most `maxUnacknowledged` of them (100,000): a call with more is never taken
    * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError`, `NotTheProtocol` or
-   * `ConnectionClosed`.
+   * `ConnectionClosed`; with a `TypeError` if that is no array.
    */
   report(reports: readonly object[]): Promise<ReportResult> {
     const closed = this.#closed;
