@@ -162,7 +162,8 @@ function attributesOf(json: string): JsonObject {
 
 function namesOf(json: string): string[] {
   const value = json === "" ? [] : parse(json);
-  if (!Array.isArray(value)) throw new LayoutError("labels or fences are not an array");
+  if (!Array.isArray(value) || !value.every((name) => typeof name === "string"))
+    throw new LayoutError("labels or fences are not an array of texts");
   return value;
 }
 

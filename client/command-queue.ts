@@ -46,7 +46,7 @@ export class CommandQueue {
     this.#transmit = transmit;
   }
 
-  /** Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError` or `ConnectionClosed`. */
+  /** Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError`, `NotTheProtocol` or `ConnectionClosed`. */
   async add(message: (CommandMessage | DeleteMessage) & { command: string }): Promise<CommandResult> {
     if (this.#waiting.size >= MAX_WAITING) throw new CommandQueueFull(MAX_WAITING);
     const text = messageText(message);

@@ -16,7 +16,7 @@ import { CommandQueue, type CommandResult } from "./command-queue.ts";
 import type { ConnectOptions, Protocol } from "./connect-options.ts";
 import type { ConnectionEvents, ConnectionState } from "./connection-state.ts";
 import { Emitter } from "./emitter.ts";
-import { ConnectionClosed, ProblemError } from "./errors.ts";
+import { ConnectionClosed, NotTheProtocol, ProblemError } from "./errors.ts";
 import type { EventOptions, EventStream } from "./event-stream.ts";
 import { EventStreams } from "./event-streams.ts";
 import { feedUrl } from "./feed-url.ts";
@@ -25,6 +25,7 @@ import { newId } from "./new-id.ts";
 import { type PlaybackView, viewOf } from "./playback-view.ts";
 import { ReportQueue, type ReportResult } from "./report-queue.ts";
 import { ServerClock } from "./server-clock.ts";
+import { readServerMessage } from "./server-message.ts";
 import { Silence } from "./silence.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { View } from "./view.ts";
@@ -163,10 +164,12 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /**
    * Reports, as `POST /v1/reports` takes them. Resolves after the commit of all that were accepted; while there is no
-   * connection they wait, in order, and what was not acknowledged is sent again after a reconnect.
+   * connection they wait, in order, and what was not acknowledged is sent again after a reconnect. Reports that the server refuses as `overloaded` (there was no
+   * room) or `retry` (it is unknown whether they were taken) are not: report them again later. Those of other types are refused for good.
    *
    * @param reports at most `maxUnacknowledged` of them (100,000): a call with more is never taken
-   * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError` or `ConnectionClosed`.
+   * Rejects with `ReportQueueFull` (report again later), `TooManyReports` (never), `ReportNotSendable`, `ProblemError`, `NotTheProtocol` or
+   * `ConnectionClosed`; with a `TypeError` if that is no array.
    */
   report(reports: readonly object[]): Promise<ReportResult> {
     const closed = this.#closed;
@@ -179,7 +182,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * as the server does not remember it for ever: what has no connection then is rejected with `CommandOutcomeUnknown`, carried out or not.
    *
    * @param id the command's own, 1 … 64 characters, within its entity; for who wants to ask again, within 10 minutes of the first time. Default: one that nobody else has
-   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError` or `ConnectionClosed`.
+   * Rejects with `CommandQueueFull`, `MessageNotSendable`, `CommandOutcomeUnknown`, `ProblemError`, `NotTheProtocol` or `ConnectionClosed`.
    */
   command(
     entity: string,
@@ -306,15 +309,29 @@ export class Connection extends Emitter<ConnectionEvents> {
     }
     let message: ServerMessage;
     try {
-      message = JSON.parse(data);
-    } catch {
-      this.emit("problem", new Error("the server sent a frame that is not JSON"));
+      message = readServerMessage(data);
+    } catch (error) {
+      if (!(error instanceof NotTheProtocol)) throw error;
+      this.#receiveOther(error);
       return;
     }
-    this.#receiveMessage(message, data);
+    this.#receiveMessage(message);
   }
 
-  #receiveMessage(message: ServerMessage, text: string): void {
+  /** Who waited for it must not wait for ever. */
+  #receiveOther(error: NotTheProtocol): void {
+    const { n, view, events } = error.about;
+    if (typeof n === "number") this.#refuse(n, error);
+    if (typeof view === "string") this.#subscriptions.unreadable(view, error.message);
+    if (typeof events === "string") this.#events.unreadable(events, error);
+    this.emit("problem", error);
+  }
+
+  #refuse(n: number, error: Error): void {
+    if (!this.#reports.refuse(n, error)) this.#commands.refuse(n, error);
+  }
+
+  #receiveMessage(message: ServerMessage): void {
     switch (message.op) {
       case "view":
       case "ended":
@@ -348,7 +365,6 @@ export class Connection extends Emitter<ConnectionEvents> {
         return;
       default:
         message satisfies never;
-        this.emit("problem", new Error(`the server sent an unknown message: ${text.slice(0, 100)}`));
     }
   }
 
@@ -367,8 +383,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
-    if (message.n !== undefined && !this.#reports.refuse(message.n, error))
-      this.#commands.refuse(message.n, error);
+    if (message.n !== undefined) this.#refuse(message.n, error);
     this.#events.refuse(message);
     if (message.view !== undefined) this.#subscriptions.named(message.view)?.receiveProblem(message);
     this.emit("problem", error);

@@ -92,6 +92,19 @@ export class ProblemError extends Error {
   }
 }
 
+/**
+ * What the server sent is not the protocol, and nothing of it was applied. If it was the answer to a call, whether that was carried out is unknown.
+ */
+export class NotTheProtocol extends Error {
+  override readonly name = "NotTheProtocol";
+  /** What it names, whatever that is. */
+  readonly about: { readonly n?: unknown; readonly view?: unknown; readonly events?: unknown };
+  constructor(message: string, about: NotTheProtocol["about"] = {}) {
+    super(message);
+    this.about = about;
+  }
+}
+
 /** The view is over, because what it followed has gone. */
 export class ViewEnded extends Error {
   override readonly name = "ViewEnded";

@@ -6,7 +6,7 @@ import { type ConnectionClosed, ProblemError } from "./errors.ts";
 
 /** Events that may wait for who iterates; more are asked for again when these are taken. */
 const MAX_WAITING = 1_000;
-/** The node could not serve it: asked again after so long. */
+/** The node could not serve it, or not right: asked again after so long. */
 const RETRY_MS = 1_000;
 const UNAVAILABLE = "urn:muster:problem:unavailable";
 
@@ -178,8 +178,14 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
       return;
     }
     this.#forgetName();
-    this.#become("stale");
-    this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+    this.#retry();
+  }
+
+  /** @internal What came cannot be read: goes on after the last event that could. */
+  restart(error: Error): void {
+    this.#unsubscribe();
+    this.#retry();
+    this.emit("problem", error);
   }
 
   /** @internal The server does not do, or cannot be told, what was asked. */
@@ -190,6 +196,11 @@ export class EventStream extends Emitter<EventStreamEvents> implements AsyncIter
 
   get #over(): boolean {
     return this.#state === "closed" || this.#state === "failed";
+  }
+
+  #retry(): void {
+    this.#cancelRetry = this.#link.clock.schedule(RETRY_MS, () => this.#subscribe());
+    this.#become("stale");
   }
 
   #reach(cursor: string): void {

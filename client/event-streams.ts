@@ -80,6 +80,11 @@ export class EventStreams {
     else stream?.receiveEvent(message.event, message.cursor);
   }
 
+  /** What came of a stream is not the protocol: the stream lacks what was in it. */
+  unreadable(events: string, error: Error): void {
+    this.#names.get(events)?.restart(error);
+  }
+
   /** A problem about `events` of the message. */
   refuse(message: ErrorMessage): void {
     if (message.events !== undefined) this.#names.get(message.events)?.receiveProblem(message);

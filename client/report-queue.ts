@@ -64,8 +64,12 @@ export class ReportQueue {
     return this.#reports;
   }
 
-  /** Rejects with `ReportQueueFull`, `TooManyReports`, `ReportNotSendable`, `ProblemError` or `ConnectionClosed`. */
+  /** Rejects with what `Connection.report` says. */
   add(reports: readonly object[]): Promise<ReportResult> {
+    if (!Array.isArray(reports)) {
+      const given = reports === null ? "null" : typeof reports;
+      return Promise.reject(new TypeError(`report takes an array of reports, and was given ${given}`));
+    }
     if (reports.length === 0) return Promise.resolve({ accepted: 0, refused: [] });
     if (reports.length > this.#limit) return Promise.reject(new TooManyReports(reports.length, this.#limit));
     if (this.#reports + reports.length > this.#limit) {

@@ -68,6 +68,11 @@ export class Subscriptions {
     }
   }
 
+  /** What came of a view is not the protocol: the view lacks what was in it. */
+  unreadable(view: string, why: string): void {
+    this.named(view)?.resubscribe(new LayoutError(why));
+  }
+
   /** A frame of a view. If it cannot be read, the view lacks what was in it. @param observe takes the time of a frame of what is now, Unix ms @returns what is wrong, if that is of no view */
   receiveBinary(frame: DataView, observe: (t: number) => void): LayoutError | undefined {
     let head: FrameHead;

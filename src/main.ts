@@ -56,6 +56,9 @@ const DEMO_SPEED = 5;
 const FAILED = 1;
 const MISUSED = 2;
 
+/** What a system says of a `HOST` or a `PORT` that it cannot listen on; one in use has a sentence of its own. */
+const CANNOT_LISTEN = ["EADDRNOTAVAIL", "EACCES", "ENOTFOUND", "EAI_AGAIN", "EINVAL"];
+
 class UsageError extends Error {
   override name = "UsageError";
 }
@@ -185,7 +188,7 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
     if (error.code === "EADDRINUSE") {
       throw new UsageError(`port ${config.port} on ${config.host} is in use: set PORT to another`);
     }
-    if (error.code === "EADDRNOTAVAIL" || error.code === "EACCES") {
+    if (CANNOT_LISTEN.includes(error.code ?? "")) {
       throw new UsageError(`cannot listen on ${config.host} port ${config.port}: ${error.message}`);
     }
     throw error;

@@ -2,7 +2,7 @@
  * One node, put together from a Config: the composition root, and the only file that knows everybody.
  *
  * Start goes store → actors (claim, load) → feed → server, so that who can connect finds everything there. Stop goes the other way: nothing
- * new is taken, what was taken is committed and answered, then sockets, feed, actors and store close.
+ * new is taken, what was taken is committed and answered, feeds are closed as soon as they are, then sockets, actors and store.
  */
 import { fileURLToPath } from "node:url";
 import type { FenceStore } from "./actors/fences/ports.ts";
@@ -298,7 +298,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     {
       fetch: app.fetch,
       direct: app.direct,
-      upgrade: createUpgrade({ checkToken }),
+      upgrade: createUpgrade({ checkToken, stopping: () => stopping }),
       socket: admitted(feed.handlers),
       maxMessageBytes: MAX_FEED_MESSAGE_BYTES,
       maxConnections: MAX_CONNECTIONS,
@@ -314,6 +314,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const stop = async (): Promise<boolean> => {
     stopping = true;
+    // Before the intake closes: what feeds send now is left to be sent again, and not refused.
+    feed.leave();
     const end = clock.monotonic() + (cluster === undefined ? Infinity : LEAVE_GRACE_MS);
     const atMost = (ms: number) => Math.max(0, Math.min(ms, end - clock.monotonic()));
     if (cluster !== undefined && !failed) {

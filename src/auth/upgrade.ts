@@ -20,10 +20,15 @@ const NOBODY = { role: "nobody" } as const;
  * Without the right token, a client that speaks the protocol is let in for the close code that says so: of an upgrade that is refused,
  * a browser tells its page nothing, which would try again for ever. So the sockets must go through `admitted`.
  */
-export function createUpgrade(options: { checkToken(token: string): boolean }): ServerOptions["upgrade"] {
+export function createUpgrade(options: {
+  checkToken(token: string): boolean;
+  /** Whether the node takes no feeds any more. Default: it takes them. */
+  stopping?(): boolean;
+}): ServerOptions["upgrade"] {
   return ({ url, headers, protocols }) => {
     if (url.pathname !== FEED_PATH)
       return refuse(problemResponse("not-found", `The feed is at ${FEED_PATH}, not at ${url.pathname}.`));
+    if (options.stopping?.()) return refuse(problemResponse("unavailable", "The node is shutting down."));
     const protocol = PROTOCOLS.find((name) => protocols.includes(name));
     const offered = offeredToken(headers, url, true);
     if (offered === undefined || !options.checkToken(offered.token)) {

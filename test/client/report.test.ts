@@ -75,6 +75,25 @@ t.test("[K18] a call that can never be taken is told so", async (t) => {
   connection.close();
 });
 
+t.test("[K55] what is no array of reports is told in a sentence, and nothing of it is sent", async (t) => {
+  const { options, last } = script();
+  const connection = connect("ws://node", options);
+  last().open();
+  for (const [given, name] of [
+    [{ id: "a" }, "object"],
+    [{ id: "a", length: 1 }, "object"],
+    [undefined, "undefined"],
+    [null, "null"],
+    ["a", "string"],
+  ] as const)
+    await t.rejects(connection.report(given as never), {
+      name: "TypeError",
+      message: `report takes an array of reports, and was given ${name}`,
+    });
+  t.strictSame([last().take(), connection.unacknowledged], [[], 0]);
+  connection.close();
+});
+
 t.test("[K20] what is no object goes to the server, which refuses it by its index", async (t) => {
   const { options, last } = script();
   const connection = connect("ws://node", options);

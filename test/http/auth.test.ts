@@ -188,6 +188,22 @@ t.test(
   },
 );
 
+t.test("[A14] a node that stops opens no feed", async (t) => {
+  let stopping = false;
+  const upgrade = createUpgrade({ checkToken: createTokenCheck(TOKEN), stopping: () => stopping });
+  const ask = () =>
+    upgrade({
+      url: new URL(`http://muster.test/v1/feed?token=${TOKEN}`),
+      headers: new Headers(),
+      protocols: [],
+    });
+  t.equal(ask().accept, true);
+  stopping = true;
+  const answer = ask();
+  if (answer.accept) throw new Error("let in");
+  t.strictSame(await problemOf(answer.response), ["unavailable", 503]);
+});
+
 t.test(
   "[A9] a feed without the right token is closed at once with 4401, and nothing of it is read",
   async (t) => {

@@ -117,25 +117,29 @@ t.test("[H20] every operation has a name of its own, for generators of code", as
   t.equal(new Set(operations.map(([, operationId]) => operationId)).size, operations.length);
 });
 
-t.test("[H21] unknown paths are 404, known ones with another method 405 with Allow", async (t) => {
-  const app = testApp();
-  t.strictSame(await problemOf(await app.get("/nothing")), ["not-found", 404]);
-  t.strictSame(await problemOf(await app.get("/v1/nothing")), ["not-found", 404]);
-  t.strictSame(await problemOf(await app.get("/")), ["not-found", 404]);
-  for (const [method, path, allow] of [
-    ["GET", "/v1/reports", "POST"],
-    ["POST", "/v1/entities", "GET, HEAD"],
-    ["PUT", "/v1/entities/a%2Fb", "GET, HEAD, DELETE"],
-    ["PUT", "/healthz", "GET, HEAD"],
-  ]) {
-    const response = await app.get(path, { method });
-    t.equal(response.headers.get("allow"), allow);
-    t.strictSame(await problemOf(response), ["method-not-allowed", 405]);
-  }
-  const feed = await app.get("/v1/feed");
-  t.equal(feed.headers.get("upgrade"), "websocket");
-  t.strictSame(await problemOf(feed), ["upgrade-required", 426]);
-});
+t.test(
+  "[H21] [A15] unknown paths are 404, other methods 405 with Allow, a feed without an upgrade 426",
+  async (t) => {
+    const app = testApp();
+    t.strictSame(await problemOf(await app.get("/nothing")), ["not-found", 404]);
+    t.strictSame(await problemOf(await app.get("/v1/nothing")), ["not-found", 404]);
+    t.strictSame(await problemOf(await app.get("/")), ["not-found", 404]);
+    for (const [method, path, allow] of [
+      ["GET", "/v1/reports", "POST"],
+      ["POST", "/v1/entities", "GET, HEAD"],
+      ["PUT", "/v1/entities/a%2Fb", "GET, HEAD, DELETE"],
+      ["PUT", "/healthz", "GET, HEAD"],
+    ]) {
+      const response = await app.get(path, { method });
+      t.equal(response.headers.get("allow"), allow);
+      t.strictSame(await problemOf(response), ["method-not-allowed", 405]);
+    }
+    const feed = await app.get("/v1/feed");
+    t.equal(feed.headers.get("upgrade"), "websocket");
+    t.match(await feed.clone().json(), { detail: /subprotocol muster\.v1\.bin or muster\.v1\.json\.$/ });
+    t.strictSame(await problemOf(feed), ["upgrade-required", 426]);
+  },
+);
 
 t.test("[H22] the web UI: types, ETags, hashed names for ever, nothing outside of its folder", async (t) => {
   const folder = t.testdir({

@@ -66,6 +66,22 @@ t.test("[N6] mistakes in the environment and in the arguments", async (t) => {
   t.notMatch(help.output(), "unrecognized", "V8 knows the flag that it is given");
 });
 
+t.test("[N6] a HOST that cannot be listened on is told in a sentence", async (t) => {
+  const database = { DATABASE_URL: (await testDatabase(t)).url, MUSTER_DATA_DIR: await temporaryFolder(t) };
+  for (const [host, said] of [
+    ["no-such-host.invalid", /ENOTFOUND|EAI_AGAIN/],
+    ["192.0.2.1", /EADDRNOTAVAIL/],
+    ["fe80::1", /EINVAL|EADDRNOTAVAIL/],
+  ] as const)
+    for (const server of ["ws", "auto"]) {
+      const env = { ...database, PORT: "0", HOST: host, MUSTER_ADMIN_TOKEN: TOKEN, MUSTER_SERVER: server };
+      const { ended, output } = run(t, ["serve"], env);
+      t.equal(await ended, 2, output());
+      t.match(output(), new RegExp(`^muster: cannot listen on ${host} port 0: .*(${said.source})`, "m"));
+      t.notMatch(output(), /\n\s+at /, "no stack");
+    }
+});
+
 t.test("[N6] an option that npm took as its own is missed", async (t) => {
   const file = "data/ais-helsinki/helsinki.ndjson";
   const asked = ["replay", file, "--speed", "-1", "--keep-time"];

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
 import { open } from "../store/fixture.ts";
+import { CutProxy } from "../support/cut-proxy.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { holding, waits } from "../support/locks.ts";
 import { testDatabase } from "../support/postgres.ts";
@@ -59,6 +60,48 @@ t.test("[N4] SIGTERM answers what was taken once it is committed, and takes noth
   t.equal(await ended, 0, node.output());
   feed.close();
 });
+
+t.test(
+  "[N4] [F75] [K17] [K35] what a node that stops did not take the SDK sends again after the restart",
+  async (t) => {
+    const { url } = await testDatabase(t);
+    const dataDir = await temporaryFolder(t);
+    const env = { DATABASE_URL: url, LOG_LEVEL: "info" };
+    const node = await serve(t, { dataDir, env });
+    const now = new Date().toISOString();
+    const proxy = await CutProxy.start(t, node.url);
+    const feed = connect(proxy.url, { token: TOKEN, reconnect: { maxMs: 500 } });
+    const idle = connect(node.url, { token: TOKEN });
+    t.teardown(() => [feed, idle].forEach((connection) => void connection.close()));
+    while (idle.state.name !== "open") await sleep(10);
+    t.match(await feed.report([{ id: "before", t: now, lon: 1, lat: 2, speed: 5 }]), { accepted: 1 });
+    const tables = "LOCK TABLE journal_0, journal_1, journal_2, journal_3 IN SHARE MODE";
+    const release = await holding(t, url, tables);
+    const taken = feed.report([{ id: "taken", t: now }]);
+    t.ok(await waits(url, /INSERT INTO journal/, taken));
+    const ended = node.end("SIGTERM");
+    while (idle.state.name === "open") await sleep(10);
+    t.match(idle.state, { name: "waiting", code: 1001 }, "nothing is owed to it");
+    idle.close();
+    const late = feed.report([{ id: "late", t: now }]);
+    const command = feed.command("before", "sign-off");
+    t.equal(await Promise.race([late, command, sleep(300, "wait")]), "wait", "they are not answered");
+    t.equal(feed.state.name, "open", "it is owed an acknowledgement");
+    const answered: string[] = [];
+    const counted = [
+      taken.then(() => answered.push(feed.state.name)),
+      late.then(() => answered.push("late")),
+    ];
+    await release();
+    t.match(await taken, { accepted: 1, refused: [] });
+    t.equal(await ended, 0, node.output());
+    proxy.target = new URL((await serve(t, { dataDir, env })).url);
+    t.match(await late, { accepted: 1, refused: [] });
+    t.match(await command, { accepted: true, state: "offline" });
+    await Promise.all(counted);
+    t.same(answered, ["open", "late"]);
+  },
+);
 
 function post(node: Serving, reports: object[]): Promise<Response> {
   return fetch(`${node.url}/v1/reports`, {

@@ -5,15 +5,16 @@ import type { Test } from "tap";
 /** Between a client and a server: passes bytes on, cuts connections, or goes silent as a network does. */
 export class CutProxy {
   readonly #server: Server;
-  readonly #target: URL;
   readonly #sockets = new Set<Socket>();
+  /** May become another one; connections that are there stay. */
+  target: URL;
   /** `pass` = as if it were not there; `refuse` = connections end at once; `silent` = bytes are taken and nothing comes back. */
   mode: "pass" | "refuse" | "silent" = "pass";
   /** Goes silent when a client says something with this in it. */
   silentAt: string | undefined;
 
   private constructor(target: URL) {
-    this.#target = target;
+    this.target = target;
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
@@ -27,7 +28,7 @@ export class CutProxy {
 
   /** The target's URL by way of this. */
   get url(): string {
-    const url = new URL(this.#target);
+    const url = new URL(this.target);
     url.hostname = "127.0.0.1";
     url.port = String((this.#server.address() as { port: number }).port);
     return url.href;
@@ -43,7 +44,7 @@ export class CutProxy {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(Number(this.#target.port), this.#target.hostname);
+    const server = connect(Number(this.target.port), this.target.hostname);
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       // The other end tells the one that asks.

@@ -80,6 +80,7 @@ export class Feed {
   #tick = 0;
   #skippedTicks = 0;
   #lagMs = 0;
+  #leaving = false;
   #cancel: (() => void) | undefined;
 
   constructor(options: FeedOptions) {
@@ -141,6 +142,19 @@ export class Feed {
     this.#playbacks.forget(id);
   }
 
+  /**
+   * From now on no message with reports, no command and no deletion is taken, nor answered: a client sends them again elsewhere. Each feed is closed
+   * when what was taken of it is answered.
+   */
+  leave(): void {
+    this.#leaving = true;
+    for (const session of this.#sessions.values()) this.#closeIfAnswered(session);
+  }
+
+  #closeIfAnswered(session: Session): void {
+    if (this.#leaving && session.pendingAcks + session.pendingCommands === 0) session.close("going_away");
+  }
+
   /** Ends the base tick and closes all feeds. */
   stop(): void {
     this.#cancel?.();
@@ -178,7 +192,9 @@ export class Feed {
   #open(socket: Socket): void {
     const now = this.#options.clock.monotonic();
     const format = socket.protocol === PROTOCOL_BINARY ? this.#binary : this.#json;
-    this.#sessions.set(socket, new Session(socket, format, this.#sent, this.#tick, now));
+    const session = new Session(socket, format, this.#sent, this.#tick, now);
+    this.#sessions.set(socket, session);
+    this.#closeIfAnswered(session);
   }
 
   #close(socket: Socket): void {
@@ -207,6 +223,8 @@ export class Feed {
   }
 
   #dispatch(session: Session, message: ClientMessage): void {
+    // Those that have a number are answered when they are committed.
+    if (this.#leaving && "n" in message) return;
     switch (message.op) {
       case "subscribe":
         if ("events" in message) this.#events.subscribe(session, message);
@@ -248,6 +266,7 @@ export class Feed {
       session.close("not_this_protocol");
       return;
     }
+    if (this.#leaving) return;
     session.handles ??= { known: [], text: 0 };
     try {
       this.#watch(session, takeBatch(session, session.handles, data, this.#options.ingest));
@@ -261,9 +280,12 @@ export class Feed {
   }
 
   #watch(session: Session, taken: Promise<void>): void {
-    taken.catch((error: unknown) => {
-      this.#options.log.error({ err: error }, "reports or a command of a feed session failed");
-      session.close("internal_error");
-    });
+    taken.then(
+      () => this.#closeIfAnswered(session),
+      (error: unknown) => {
+        this.#options.log.error({ err: error }, "reports or a command of a feed session failed");
+        session.close("internal_error");
+      },
+    );
   }
 }

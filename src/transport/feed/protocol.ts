@@ -259,14 +259,17 @@ export interface EventMessage {
   cursor: string;
   event: CloudEvent;
 }
-/** Sent only after everything accepted is committed. */
+/**
+ * Sent only after everything accepted is committed. A message that is not answered when the connection ends is to be sent again, on the next one: a node
+ * that stops answers the messages that it has taken, takes none that comes after them, and closes with 1001.
+ */
 export interface Ack {
   op: "ack";
   n: number;
   accepted: number;
   refused: { index: number; type: RefusalType; detail: string }[];
 }
-/** Sent only after what it says is committed. */
+/** Sent only after what it says is committed. What is not answered is to be sent again, as `Ack` says, with its `command`: it is carried out once. */
 export type Reply = {
   op: "reply";
   n: number;

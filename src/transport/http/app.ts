@@ -11,6 +11,7 @@ import { MAX_BODIES_BYTES } from "../../limits.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { History } from "../../tracks/history.ts";
+import { PROTOCOLS } from "../feed/protocol.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
@@ -113,7 +114,7 @@ export function createApp(options: AppOptions): App {
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>
-    problemResponse("upgrade-required", "Open it as a WebSocket, subprotocol muster.v1.json.", {
+    problemResponse("upgrade-required", `Open it as a WebSocket, subprotocol ${PROTOCOLS.join(" or ")}.`, {
       headers: { upgrade: "websocket", connection: "upgrade" },
     }),
   );

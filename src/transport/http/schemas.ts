@@ -25,7 +25,7 @@ const ReportSchema = z
       .string()
       .min(1)
       .max(MAX_ID_LENGTH)
-      .describe("The entity that was observed.")
+      .describe("The entity that was observed; not `.` or `..`.")
       .openapi({ example: "mmsi:230123456" }),
     t: time().describe("When it was observed, RFC 3339."),
     kind: z.string().min(1).max(MAX_NAME_LENGTH).optional().openapi({ example: "vessel" }),

@@ -1,7 +1,7 @@
 /** Bounds a command, whichever way it came: the edge where everything is refused that must not get further. */
 import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../../limits.ts";
 import { attributesFault } from "./attributes.ts";
-import { nameFault } from "./report.ts";
+import { idFault, nameFault } from "./report.ts";
 
 /** Members of a deletion as they came. */
 export interface DeletionMembers {
@@ -17,6 +17,7 @@ export interface DeletionMembers {
  */
 export function deletionFault({ id, entity, erase }: DeletionMembers, idMember: string): string | undefined {
   return (
+    // Not `idFault`: what a version before took under such an id must go.
     nameFault("id", entity, MAX_ID_LENGTH) ??
     (id === undefined ? undefined : nameFault(idMember, id, MAX_COMMAND_ID_LENGTH)) ??
     (typeof erase === "boolean" ? undefined : "erase must be true or false")
@@ -43,7 +44,7 @@ export function commandFault(
   idMember: string,
 ): string | undefined {
   return (
-    nameFault(entityMember, entity, MAX_ID_LENGTH) ??
+    idFault(entityMember, entity) ??
     (id === undefined ? undefined : nameFault(idMember, id, MAX_COMMAND_ID_LENGTH)) ??
     nameFault("name", name, MAX_NAME_LENGTH) ??
     (data === undefined ? undefined : attributesFault(data, "data"))

@@ -10,7 +10,7 @@ import type { Report } from "../../actors/messages.ts";
 import { MAX_ID_LENGTH } from "../../limits.ts";
 import { MAX_FIND } from "../../picture/id-index.ts";
 import type { Picture } from "../../picture/picture.ts";
-import { decodeMember, emptyReport, missing } from "./report.ts";
+import { decodeMember, emptyReport, isDots, missing } from "./report.ts";
 
 const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE] = [9, 10, 13, 32];
 const [QUOTE, COMMA, MINUS, POINT, ZERO, COLON] = [34, 44, 45, 46, 48, 58];
@@ -109,6 +109,8 @@ class PlainReader {
         if (slot >= 0) {
           report.id = picture.columns.id[slot]!;
           report.hint = { slot };
+          // Of a version before.
+          if (isDots(report.id)) return false;
         } else {
           const at = 2 * (first + i);
           const id = this.#bytes.toString("latin1", spans[at], spans[at + 1]);

@@ -71,7 +71,7 @@ export function decodeMember(report: Report, key: string, value: unknown): strin
   switch (key) {
     case "id":
       report.id = value as string;
-      return nameFault("id", value, MAX_ID_LENGTH);
+      return idFault("id", value);
     case "kind":
       report.kind = value as string;
       return nameFault("kind", value, MAX_NAME_LENGTH);
@@ -122,10 +122,22 @@ export function decodeMember(report: Report, key: string, value: unknown): strin
 export function sourceFault(shared: { id: string; kind: string; source: string }): string | undefined {
   const { id, kind, source } = shared;
   return (
-    nameFault("id", id, MAX_ID_LENGTH) ??
+    idFault("id", id) ??
     (kind === "" ? undefined : nameFault("kind", kind, MAX_NAME_LENGTH)) ??
     (source === "" ? undefined : nameFault("source", source, MAX_NAME_LENGTH))
   );
+}
+
+/** What is wrong with the id of an entity that is reported or asked something, as a sentence about `name`, or `undefined`. */
+export function idFault(name: string, value: unknown): string | undefined {
+  const fault = nameFault(name, value, MAX_ID_LENGTH);
+  if (fault !== undefined || !isDots(value)) return fault;
+  return `${name} must not be "." or "..", which no address can have at its end`;
+}
+
+/** Ids that whoever reads an address takes for steps of its path, percent-encoded too. */
+export function isDots(id: unknown): boolean {
+  return id === "." || id === "..";
 }
 
 /** What is wrong with a text of 1 to `maxLength` characters, as a sentence about `name`, or `undefined`. */
