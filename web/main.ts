@@ -96,7 +96,7 @@ async function start(): Promise<void> {
   });
 
   followMap(map, shown);
-  showStatus(connection, shown);
+  showStatus(connection, shown, picture);
   connectRetry(connection);
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
@@ -225,14 +225,14 @@ function followMap(map: MapLibreMap, shown: Shown): void {
   map.on("resize", soon);
 }
 
-function showStatus(connection: Connection, shown: Shown): void {
+function showStatus(connection: Connection, shown: Shown, picture: PictureLayer): void {
   let databaseAway = false;
   const show = () => {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
     const past = view instanceof PlaybackView ? view.playback : undefined;
-    renderStatus(statusOf(connection.state, view.state, databaseAway, old, past));
     const { state } = connection;
+    renderStatus(statusOf(state, view.state, databaseAway, old, past, picture.isLost));
     renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };
