@@ -125,7 +125,7 @@ async function start(): Promise<void> {
     const inBox = view.inBox();
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
-    const now = Date.now();
+    const now = connection.serverNow();
     const details = selection.details(now);
     if (details === undefined) return;
     panel.render(details, now, signOffs.told(details.id, connection.state.name));

@@ -2,6 +2,7 @@
 import type { Page } from "playwright-core";
 import t from "tap";
 import { full } from "../client/scripted.ts";
+import { feedLive } from "./scripted-feed.ts";
 import { servePage } from "./serve-page.ts";
 import { openMap, openPage } from "./watched-page.ts";
 
@@ -21,25 +22,7 @@ t.test("[W6] [W35] a lost context is told, and what is there is drawn again with
   const page = await openPage(t, { viewport: { width: 1000, height: 700 }, reducedMotion: "reduce" });
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
-  await page.routeWebSocket(/\/v1\/feed/, (socket) => {
-    socket.onMessage((text) => {
-      const { op, view } = JSON.parse(String(text));
-      if (op !== "subscribe") return;
-      const made = { view, n: 1, tick: 1, t: new Date().toISOString(), lag: 0 };
-      socket.send(JSON.stringify({ op: "view", view, number: 3, cover: [[-180, -90, 180, 90]], filters: 0 }));
-      const entities = [full("ship", 24.7, 59.7)];
-      socket.send(JSON.stringify({ op: "snapshot", first: true, last: true, entities, ...made }));
-      const heartbeat = () => ({
-        op: "heartbeat",
-        t: new Date().toISOString(),
-        tick: 1,
-        lag: 0,
-        stale: false,
-      });
-      const beats = setInterval(() => socket.send(JSON.stringify(heartbeat())), 1_000);
-      t.teardown(() => clearInterval(beats));
-    });
-  });
+  await feedLive(t, page, () => [full("ship", 24.7, 59.7)]);
   const is = (state: string) => page.locator(`#status[data-state="${state}"]`).waitFor();
   const contexts = () =>
     page.evaluateHandle(() =>
