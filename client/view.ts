@@ -347,10 +347,11 @@ export class View extends Emitter<ViewEvents> {
       this.resubscribe(error);
       return;
     }
-    if (frame.op === "clusters" || (frame.op === "snapshot" && frame.last)) this.#setState("live");
-    else if (replacesAll) this.#setState("loading");
-    const live = this.#state === "live";
+    const completes = frame.op === "clusters" || (frame.op === "snapshot" && frame.last);
+    const live = completes || (!replacesAll && this.#state === "live");
     this.#freshness.frame(frame.t, frame.lag, live);
+    if (live) this.#setState("live");
+    else if (replacesAll) this.#setState("loading");
     const { added, updated, removed } = change;
     const changed = clusters !== this.#replica.clusters || added.length + updated.length + removed.length > 0;
     if (changed) this.emit("change", change);
