@@ -76,7 +76,7 @@ export class View extends Emitter<ViewEvents> {
     super();
     this.#link = link;
     this.#options = options;
-    this.#bbox = options.bbox;
+    this.#bbox = Array.isArray(options.bbox) ? [...options.bbox] : options.bbox;
     this.#reckoner = new Reckoner(options.tolerance);
     const { kinds, where } = options;
     this.#filters = new FilterChanges({ kinds, where }, (change) => this.#askFilter(change));
@@ -185,7 +185,7 @@ export class View extends Emitter<ViewEvents> {
     if (this.#options.bbox === undefined) throw new TypeError("only a view with a bbox can be moved");
     if (!isBox(bbox)) throw new RangeError(`a view cannot be moved to ${bbox}: that is no box`);
     if (this.#over) return;
-    this.#bbox = bbox;
+    this.#bbox = [...bbox];
     this.change({ bbox });
   }
 
