@@ -5,8 +5,8 @@ import type { ViewLink } from "./view-link.ts";
 import type { PlaybackOptions, ViewOptions } from "./view-options.ts";
 
 const MAX_SPEED = 3_600;
-/** The last time of a year of four digits, Unix ms. */
-const LAST_MS = 253_402_300_799_999;
+/** @internal The last time of a year of four digits, Unix ms. */
+export const LAST_MS = 253_402_300_799_999;
 /** Problems that come and go while it plays. */
 const OF_PLAYING = ["urn:muster:problem:unavailable", "urn:muster:problem:too-much-to-play"];
 

@@ -13,7 +13,8 @@ export class Reckoner {
   readonly #fix: Fix = { t: 0, lon: 0, lat: 0, speed: NaN, course: NaN };
 
   constructor(tolerance: Tolerance | undefined) {
-    this.maxAgeMs = tolerance === undefined ? RECKON_MS : TOLERANCES[tolerance].maxAgeMs;
+    // One that there is not is for the server to refuse.
+    this.maxAgeMs = TOLERANCES[tolerance as Tolerance]?.maxAgeMs ?? RECKON_MS;
   }
 
   place(entity: Entity, at: number, into: { lon: number; lat: number }): void {

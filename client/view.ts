@@ -76,7 +76,7 @@ export class View extends Emitter<ViewEvents> {
     super();
     this.#link = link;
     this.#options = options;
-    this.#bbox = options.bbox;
+    this.#bbox = Array.isArray(options.bbox) ? [...options.bbox] : options.bbox;
     this.#reckoner = new Reckoner(options.tolerance);
     const { kinds, where } = options;
     this.#filters = new FilterChanges({ kinds, where }, (change) => this.#askFilter(change));
@@ -185,7 +185,7 @@ export class View extends Emitter<ViewEvents> {
     if (this.#options.bbox === undefined) throw new TypeError("only a view with a bbox can be moved");
     if (!isBox(bbox)) throw new RangeError(`a view cannot be moved to ${bbox}: that is no box`);
     if (this.#over) return;
-    this.#bbox = bbox;
+    this.#bbox = [...bbox];
     this.change({ bbox });
   }
 
@@ -347,10 +347,11 @@ export class View extends Emitter<ViewEvents> {
       this.resubscribe(error);
       return;
     }
-    if (frame.op === "clusters" || (frame.op === "snapshot" && frame.last)) this.#setState("live");
-    else if (replacesAll) this.#setState("loading");
-    const live = this.#state === "live";
+    const completes = frame.op === "clusters" || (frame.op === "snapshot" && frame.last);
+    const live = completes || (!replacesAll && this.#state === "live");
     this.#freshness.frame(frame.t, frame.lag, live);
+    if (live) this.#setState("live");
+    else if (replacesAll) this.#setState("loading");
     const { added, updated, removed } = change;
     const changed = clusters !== this.#replica.clusters || added.length + updated.length + removed.length > 0;
     if (changed) this.emit("change", change);

@@ -1,5 +1,7 @@
 /** What the page keeps in its address: `?entity=ID&where=CEL&at=TIME#zoom/lat/lon`. MapLibre writes the part after #. */
 
+import { LAST_MS } from "../client/playback-view.ts";
+
 /** The token of the first URL. It leaves the address bar at once: the node has made it a cookie. */
 export function takeToken(): string | undefined {
   const url = new URL(location.href);
@@ -17,10 +19,10 @@ export function readAddress(name: Parameter): string | undefined {
   return new URL(location.href).searchParams.get(name) || undefined;
 }
 
-/** The time that the address wants to be shown, not later than `now`; Unix ms. Absent = now. */
-export function readMoment(now: number): number | undefined {
+/** The time that the address wants to be shown, Unix ms; absent = now. Whether it is in the future only the server's clock tells. */
+export function readMoment(latest = LAST_MS): number | undefined {
   const at = Date.parse(readAddress("at") ?? "");
-  return at >= 0 ? Math.min(at, now) : undefined;
+  return at >= 0 ? Math.min(at, latest) : undefined;
 }
 
 export function writeAddress(name: Parameter, value: string | undefined): void {

@@ -62,7 +62,7 @@ async function findExtent(selected: Entity | undefined, signal: AbortSignal): Pr
 
 /** What the address selects, at the time that it names. What cannot be told keeps nobody from the page: it is looked up again there. */
 async function findSelected(id: string, signal: AbortSignal): Promise<Found | undefined> {
-  const at = readMoment(Date.now());
+  const at = readMoment();
   try {
     return { at, entity: await rest.entity(id, at, signal) };
   } catch (error) {
@@ -99,7 +99,7 @@ async function start(): Promise<void> {
   });
 
   followMap(map, shown);
-  showStatus(connection, shown);
+  showStatus(connection, shown, picture);
   connectRetry(connection);
   new PlaybackControl(shown, connection);
   connectFilterField(shown);
@@ -130,7 +130,7 @@ async function start(): Promise<void> {
     const inBox = view.inBox();
     renderLegend(inBox, view);
     if (document.activeElement?.id === "find-id") renderSuggestions(inBox);
-    const now = Date.now();
+    const now = connection.serverNow();
     const details = selection.details(now);
     if (details === undefined) return;
     picture.grouped =
@@ -237,14 +237,14 @@ function followMap(map: MapLibreMap, shown: Shown): void {
   map.on("resize", soon);
 }
 
-function showStatus(connection: Connection, shown: Shown): void {
+function showStatus(connection: Connection, shown: Shown, picture: PictureLayer): void {
   let databaseAway = false;
   const show = () => {
     const { view } = shown;
     const old = view.isLive && view.age > FRESH_MS;
     const past = view instanceof PlaybackView ? view.playback : undefined;
-    renderStatus(statusOf(connection.state, view.state, databaseAway, old, past));
     const { state } = connection;
+    renderStatus(statusOf(state, view.state, databaseAway, old, past, picture.isLost));
     renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };

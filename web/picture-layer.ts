@@ -20,11 +20,17 @@ const PICK_RADIUS_PX = 8;
 /** What is under a pointer: an entity, a cluster around a place, or the outline or the name of a fence. */
 export type Picked = { id: string } | { cluster: [lon: number, lat: number] } | { fence: string };
 
-/** Draws the replica of the view that is shown on a map: again when it has changed, and while something moves. */
+/**
+ * Draws the replica of the view that is shown on a map: again when it has changed, and while something moves. It is *loading* until the overlay has a
+ * WebGL context, then *drawn*; *lost* with that context, until the browser gives contexts again and a new overlay is there: one that has lost its own
+ * does not come back.
+ */
 export class PictureLayer {
   readonly #map: MapLibreMap;
   readonly #shown: Shown;
-  readonly #overlay = new MapLibreOverlay({ layers: [], onLoad: () => this.#leaveKeysToMap() });
+  #overlay!: MapLibreOverlay;
+  /** The canvas that was lost is to tell when there are contexts again, and nobody else holds it. */
+  #state: { name: "loading" | "drawn" } | { name: "lost"; canvas: HTMLCanvasElement } = { name: "loading" };
   #icons: IconAtlas;
   readonly #moving: Moving;
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -42,10 +48,15 @@ export class PictureLayer {
     this.#moving = new Moving(connection, shown, () => this.#smooth);
     this.#theme = theme;
     this.#icons = drawIcons(theme);
-    map.addControl(this.#overlay);
+    this.#addOverlay();
     map.on("zoomend", () => this.redraw());
     shown.on("view", () => this.redraw());
     shown.on("change", () => this.redraw());
+  }
+
+  /** Whether nothing can be drawn, and the map lacks what is there. */
+  get isLost(): boolean {
+    return this.#state.name === "lost";
   }
 
   set theme(theme: Theme) {
@@ -72,6 +83,7 @@ export class PictureLayer {
 
   /** What is at a point of the map's element, in pixels. */
   pick(x: number, y: number): Picked | undefined {
+    if (this.#state.name !== "drawn") return undefined;
     const found = this.#overlay.pickObject({ x, y, radius: PICK_RADIUS_PX, layerIds: PICKABLE })?.object as
       | Mark
       | ClusterCell
@@ -101,6 +113,7 @@ export class PictureLayer {
       return;
     }
     this.#drawnAt = now;
+    if (this.isLost) return;
     const smooth = this.#smooth;
     let moving = false;
     const marks: Mark[] = [];
@@ -124,10 +137,25 @@ export class PictureLayer {
     if (moving) this.redraw();
   }
 
-  /** The canvas above the map takes no keys, and would be a stop without a name. */
-  #leaveKeysToMap(): void {
-    const canvas = this.#map.getContainer().querySelector<HTMLElement>("#deckgl-overlay");
-    if (canvas !== null) canvas.tabIndex = -1;
+  #addOverlay(): void {
+    const overlay = new MapLibreOverlay({ layers: [], onLoad: () => this.#loaded(overlay.getCanvas()!) });
+    this.#overlay = overlay;
+    this.#map.addControl(overlay);
+  }
+
+  #loaded(canvas: HTMLCanvasElement): void {
+    // The canvas above the map takes no keys, and would be a stop without a name.
+    canvas.tabIndex = -1;
+    const lost = (event: Event) => {
+      // Else the browser would not tell when there are contexts again.
+      event.preventDefault();
+      this.#state = { name: "lost", canvas };
+      this.#map.removeControl(this.#overlay);
+    };
+    canvas.addEventListener("webglcontextlost", lost, { once: true });
+    canvas.addEventListener("webglcontextrestored", () => this.#addOverlay(), { once: true });
+    this.#state = { name: "drawn" };
+    this.redraw();
   }
 
   get #smooth(): boolean {

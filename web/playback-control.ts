@@ -35,6 +35,8 @@ export class PlaybackControl {
   #soughtNext: number | undefined;
   #seeking = false;
   #addressAt = -Infinity;
+  /** The moment of the address, until the slider is made to reach it: how far that is the device's clock does not tell. */
+  #linked = readMoment();
   /** Why the past that was asked for last is not shown; empty = it is, or none was. */
   #refusal = "";
 
@@ -67,11 +69,7 @@ export class PlaybackControl {
       this.#show();
     });
     setInterval(() => this.#show(), SHOW_MS);
-    const at = readMoment(this.#now);
-    if (at !== undefined) {
-      this.#fitSpan(at);
-      shown.showPast(at);
-    }
+    if (this.#linked !== undefined) shown.showPast(this.#linked);
     this.#show();
   }
 
@@ -134,6 +132,10 @@ export class PlaybackControl {
   #asked(): void {
     const { past } = this.#shown;
     if (past !== undefined) this.#refusal = "";
+    if (this.#linked !== undefined && past !== undefined && past.playback !== "loading") {
+      this.#fitSpan(this.#linked, this.#spanMs);
+      this.#linked = undefined;
+    }
     // Once it has caught up, what is now goes on by itself.
     if (past?.playback === "present" && !this.#dragging) this.#goLive();
     this.#addressAt = -Infinity;

@@ -51,8 +51,10 @@ export class Shown extends Emitter<ShownEvents> {
     if (this.#view !== this.#asked) this.#view.update(bbox);
   }
 
+  /** As `View.setFilter`. If another view takes the place of the one that was asked, which it does with its filter, that one decides. */
   setFilter(change: FilterChange): Promise<void> {
-    return this.#asked.setFilter(change);
+    const view = this.#asked;
+    return this.#settle(change, view, view.setFilter(change));
   }
 
   /** Shows what was, standing still. @param at Unix ms */
@@ -63,6 +65,19 @@ export class Shown extends Emitter<ShownEvents> {
 
   showLive(): void {
     if (this.past !== undefined) this.#ask(this.#open(undefined));
+  }
+
+  async #settle(change: FilterChange, view: View, done: Promise<unknown>): Promise<void> {
+    try {
+      await done;
+    } catch (error) {
+      const next = this.#asked;
+      // One that was refused gives way to what is shown, which has another filter.
+      const isReplaced = next !== view && (view.state === "closed" || next !== this.#view);
+      if (!isReplaced) throw error;
+      // Asked again for what waited behind another change; what the view was opened with is not sent twice.
+      await this.#settle(change, next, Promise.all([next.ready, next.setFilter(change)]));
+    }
   }
 
   #open(at: number | undefined): View {

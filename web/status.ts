@@ -3,7 +3,7 @@ import type { ViewState } from "../client/view.ts";
 import type { PlaybackState } from "../src/transport/feed/protocol.ts";
 import { formatAge } from "./details.ts";
 
-/** The lamp of the page. `stale`: what is shown is old, or not durable. `past`: it is what was. */
+/** The lamp of the page. `stale`: what is shown is old, not durable, or not drawn. `past`: it is what was. */
 export interface Status {
   name: "connecting" | "live" | "past" | "reconnecting" | "stale" | "closed";
   text: string;
@@ -13,6 +13,7 @@ export interface Status {
  * @param databaseAway what the last heartbeat said
  * @param old nothing was heard of the picture for longer than it takes
  * @param past what a view of what was does; absent = it is of what is
+ * @param undrawn the browser draws nothing of it
  */
 export function statusOf(
   connection: ConnectionState,
@@ -20,6 +21,7 @@ export function statusOf(
   databaseAway: boolean,
   old: boolean,
   past?: PlaybackState,
+  undrawn = false,
 ): Status {
   switch (connection.name) {
     case "closed":
@@ -34,6 +36,7 @@ export function statusOf(
       if (databaseAway) return { name: "stale", text: "Stale: the database is away" };
       if (past === "crowded") return { name: "stale", text: "The past: too much to be shown" };
       if (past === "unavailable") return { name: "stale", text: "The past cannot be read" };
+      if (view === "live" && undrawn) return { name: "stale", text: "Not drawn: the browser lost WebGL" };
       if (view === "live" && past !== undefined) return { name: "past", text: "The past" };
       if (view === "failed") return { name: "closed", text: "The node refused the view" };
       if (view === "live" && old) return { name: "stale", text: "Stale: nothing is heard" };

@@ -187,6 +187,23 @@ t.test("[K29] a view is fresh while it is live and at most 7.5 s old", async (t)
   slow.connection.close();
 });
 
+t.test("[K29] a view is fresh already when it tells that it is live", async (t) => {
+  const { connection, clock, view, last } = opened();
+  const told: unknown[] = [];
+  view.on("state", (state) => told.push([state, view.asOf - START, view.lag, view.fresh]));
+  last().receive(snapshot(1, 0));
+  last().break();
+  clock.advance(10_000);
+  last().open();
+  last().receive({ ...snapshot(1, 10_000), view: "v2", lag: 3 });
+  t.strictSame(told, [
+    ["live", 0, 0, true],
+    ["stale", 0, 0, false],
+    ["live", 10_000, 3, true],
+  ]);
+  connection.close();
+});
+
 t.test("[K29] a server that tells no times in frames is fresh from its heartbeats on", async (t) => {
   const { connection, view, last } = opened();
   last().receive({ op: "snapshot", view: "v1", n: 1, tick: 1, first: true, last: true, entities: [] });

@@ -216,3 +216,26 @@ t.test("[K14] a view that is opened with a wrong filter fails, and says where th
   t.equal(view.state, "failed");
   connection.close();
 });
+
+t.test("[K14] a tolerance that there is not is the server's to refuse", async (t) => {
+  const { view, last, connection } = opened({ bbox: BBOX, tolerance: "1m" as "10m" });
+  t.match(last().take(), [{ op: "subscribe", view: "v1", tolerance: "1m" }]);
+  last().receive(problem("v1", { detail: "`tolerance` must be 10m or 100m" }));
+  await t.rejects(view.ready, { name: "ProblemError", message: /tolerance/ });
+  connection.close();
+});
+
+t.test("[K13] a box that its caller changes later is as it was given", async (t) => {
+  const box: [number, number, number, number] = [0, 0, 10, 10];
+  const { view, last, connection, clock } = opened({ bbox: box });
+  box[0] = 5;
+  t.strictSame(view.bbox, [0, 0, 10, 10]);
+  view.update(box);
+  box[0] = 200;
+  t.strictSame(view.bbox, [5, 0, 10, 10]);
+  last().break();
+  clock.advance(1_000);
+  last().open();
+  t.match(last().take(), [{ op: "subscribe", bbox: [5, 0, 10, 10] }]);
+  connection.close();
+});

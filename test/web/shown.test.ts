@@ -100,6 +100,78 @@ t.test("[W18] live again, what moves goes on before it is told anew", async (t) 
   connection.close();
 });
 
+const FAST = "entity.speed > 5.0";
+/** What became of a promise. */
+const outcome = (promise: Promise<void>) => {
+  const told: unknown[] = [];
+  promise.then(
+    () => told.push("done"),
+    (error) => told.push(error),
+  );
+  return told;
+};
+
+t.test("[W37] a filter asked for just before another view is in force there", async (t) => {
+  const { last, shown, connection } = await opened();
+  const told = [outcome(shown.setFilter({ where: FAST })), outcome(shown.setFilter({ kinds: ["tug"] }))];
+  t.match(last().take(), [{ op: "update", view: "v1", where: FAST }]);
+  shown.showPast(THEN);
+  t.match(last().take(), [{ op: "subscribe", view: "v2", where: FAST }]);
+  last().receive(playback("v2", "loading"));
+  await settled();
+  t.same(told, [[], []], "not known yet");
+  last().receive({ op: "view", view: "v2", number: 2, cover: [], filters: 0 }, snapshot("v2"));
+  last().receive(playback("v2", "paused"));
+  await settled();
+  t.same(told, [["done"], []]);
+  t.match(last().take(), [
+    { op: "unsubscribe", view: "v1" },
+    { op: "update", view: "v2", kinds: ["tug"] },
+  ]);
+  last().receive({ op: "view", view: "v2", number: 2, cover: [], filters: 1 }, { ...snapshot("v2"), n: 2 });
+  await settled();
+  t.same(told, [["done"], ["done"]], "also the one that waited");
+  t.same(shown.view.filter, { kinds: ["tug"], where: FAST });
+  connection.close();
+});
+
+t.test("[W37] a filter asked for just before another view may be refused by that one", async (t) => {
+  const { last, shown, connection } = await opened();
+  const live = shown.view;
+  shown.showPast(THEN);
+  const told = outcome(shown.setFilter({ where: "entity." }));
+  shown.showLive();
+  t.match(last().take().at(-2), { op: "subscribe", view: "v3", where: "entity." });
+  await settled();
+  t.same(told, []);
+  last().receive({ ...problem("v3"), type: "urn:muster:problem:bad-request", position: 7 });
+  await settled();
+  t.match(told, [{ name: "ProblemError", position: 7 }]);
+  t.equal(shown.view, live);
+  t.same(live.filter, {});
+  connection.close();
+  const late = outcome(shown.setFilter({ where: FAST }));
+  await settled();
+  t.match(late, [{ message: /closed/ }], "a connection that is closed decides too");
+});
+
+t.test("[W37] a filter asked of a past that cannot go on is in force in the live view", async (t) => {
+  const { last, shown, connection } = await opened();
+  shown.showPast(THEN);
+  last().receive(playback("v2", "loading"), snapshot("v2"), playback("v2", "paused"));
+  await settled();
+  const told = outcome(shown.setFilter({ where: FAST }));
+  last().take();
+  last().receive(problem("v2", true));
+  t.match(last().take(), [{ op: "subscribe", view: "v3", where: FAST }]);
+  await settled();
+  t.same(told, []);
+  last().receive(snapshot("v3"));
+  await settled();
+  t.same(told, ["done"]);
+  connection.close();
+});
+
 t.test("[W10] what moves goes on from when it was at its place, and no longer than is known", async (t) => {
   const { last, clock, shown, connection } = await opened();
   const moving = new Moving(

@@ -31,6 +31,13 @@ t.test("[W6] a picture that nothing is heard of is stale", async (t) => {
   });
 });
 
+t.test("[W6] a picture that cannot be drawn is not green, whether it is of now or of then", async (t) => {
+  for (const past of [undefined, "paused"] as const) {
+    const { name, text } = statusOf({ name: "open" }, "live", false, false, past, true);
+    t.strictSame([name, text], ["stale", "Not drawn: the browser lost WebGL"]);
+  }
+});
+
 t.test("[W25] the lamp says when what was cannot be shown", async (t) => {
   const rows: [PlaybackState, string, string][] = [
     ["paused", "past", "The past"],
