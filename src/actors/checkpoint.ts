@@ -8,19 +8,21 @@ import { CommandMemory } from "./command-memory.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Occupied } from "./fences/occupied.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
+import { FormerWays } from "./former-ways.ts";
 import type { ArmedTimer } from "./machine/step.ts";
 import { NOTHING_REMEMBERED } from "./machine-memory.ts";
 import type { JsonObject } from "./messages.ts";
 import type { Shard } from "./shard.ts";
 
-const VERSION = 7;
-/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences and no times of places, the sixth no short duplicate memories, and its ids stood beside other numbers; else they are the same. */
+const VERSION = 8;
+/** The first version had no commands, the second no tracks of deleted entities, the third not what is left to do of them, the fourth no machines but the built-in one, the fifth no fences and no times of places, the sixth no short duplicate memories, and its ids stood beside other numbers, the seventh not until when former ways went; else they are the same. */
 const WITHOUT_COMMANDS = 1;
 const WITHOUT_DEPARTED = 2;
 const WITHOUT_LEAVING = 3;
 const WITHOUT_MACHINES = 4;
 const WITHOUT_FENCES = 5;
 const LAST_LONG = 6;
+const WITHOUT_FORMER_WAYS = 7;
 const NUMERIC = ["lon", "lat", "t", "received"] as const;
 const MOTION = ["alt", "speed", "course", "heading", "accuracy"] as const;
 
@@ -57,6 +59,7 @@ export function encodeCheckpoint(table: EntityTable, shard: Shard, out = new Byt
   writeNames(table.machines.names(), slots, table.machine, out);
   for (const slot of slots) writeOccupied(table.occupied.get(slot) ?? [], out);
   writeF64(slots, columns.placedAt, out);
+  shard.formerWays.write(out);
   for (const slot of slots) table.duplicates.write(slot, (source) => columns.sources.name(source), out);
   return out.bytes.subarray(0, out.length);
 }
@@ -216,6 +219,7 @@ export interface DecodedCheckpoint {
   commands: CommandMemory;
   /** Number → id of deleted entities of whose tracks something was in no row yet. */
   departed: (readonly [number: number, id: string])[];
+  formerWays: FormerWays;
   /** Deleted entities of which something is still to be taken away; `erase`: all of it. */
   leaving: { number: number; erase: boolean; id: string }[];
   /** Stands where the entities' duplicate memories begin, in the same order. */
@@ -254,7 +258,9 @@ export function decodeCheckpoint(body: Uint8Array): DecodedCheckpoint {
   if (version > WITHOUT_MACHINES) readNames(input, entities, "machine");
   if (version > WITHOUT_FENCES) for (const entity of entities) entity.occupied = readOccupied(input);
   for (const entity of entities) entity.placedAt = version > WITHOUT_FENCES ? input.f64() : entity.t;
-  return { nextNumber, entities, commands, departed, leaving, duplicates: input, isShort };
+  const formerWays = new FormerWays();
+  if (version > WITHOUT_FORMER_WAYS) formerWays.read(input);
+  return { nextNumber, entities, commands, departed, formerWays, leaving, duplicates: input, isShort };
 }
 
 /** @param isShort the number and the id stand together; before, how the entity stands was between them. */

@@ -186,7 +186,10 @@ export class EntityTable {
     shard.leaving.add(number, id, erase);
     if (erase) this.#forgetTracks(shard, number, id);
     else {
-      this.tracks.deleted(shard.index, number, columns.received.of(slot), at, this.describe(slot));
+      const heard = columns.received.of(slot);
+      const end = this.tracks.deleted(shard.index, number, heard, at, this.describe(slot));
+      // Of what only came late the way goes until its newest report.
+      shard.formerWays.add(id, Math.max(end, Math.ceil(columns.t.of(slot))));
       shard.departed.set(number, id);
     }
     if (slot < 0) shard.nextNumber = number + 1;
@@ -235,7 +238,10 @@ export class EntityTable {
     const number = this.number.of(slot);
     const heard = columns.received.of(slot);
     if (Number.isNaN(fact.lon)) this.tracks.stays(shard, number, fact, heard, this, slot);
-    else this.tracks.reported(shard, number, fact, heard, this, slot);
+    else {
+      const isOfFormer = this.#isOfFormer(shard, number, slot, fact.t);
+      this.tracks.reported(shard, number, isOfFormer ? { ...fact, late: true } : fact, heard, this, slot);
+    }
     if (fact.received > heard) columns.received.set(slot, fact.received);
     let full = columns.liveness.of(slot) !== LIVE;
     columns.liveness.set(slot, LIVE);
@@ -255,6 +261,13 @@ export class EntityTable {
       }
     }
     this.picture.touch(slot, full ? FULL : MOTION);
+  }
+
+  /** Whether a report belongs before the way of an entity, which has not begun: who had its id before may have been somewhere then. */
+  #isOfFormer(shard: number, number: number, slot: number, t: number): boolean {
+    const { formerWays } = this.shards[shard];
+    if (formerWays.size === 0 || this.tracks.hasBegun(shard, number)) return false;
+    return Math.floor(t) < formerWays.end(this.picture.columns.id[slot]!);
   }
 
   /** The number of a source's name. That of the last report is found without a look into the table of names. */

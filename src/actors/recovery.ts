@@ -127,9 +127,8 @@ function load(
 ): void {
   const shard = table.shards[checkpoint.shard];
   const { columns } = table.picture;
-  const { entities, commands, departed, leaving, duplicates, isShort, nextNumber } = decodeCheckpoint(
-    checkpoint.body,
-  );
+  const { entities, commands, departed, formerWays, leaving, duplicates, isShort, nextNumber } =
+    decodeCheckpoint(checkpoint.body);
   for (const entity of entities) {
     const mirror = mirrorOf(entity.id);
     const slot = table.add(shard, entity.number, entity.id, entity.kind, mirror);
@@ -156,6 +155,7 @@ function load(
   assert.ok(duplicates.done, "a checkpoint ends with its last entity");
   shard.nextNumber = nextNumber;
   shard.commands = commands;
+  shard.formerWays = formerWays;
   for (const [number, id] of departed) shard.departed.set(number, id);
   for (const { number, erase, id } of leaving) shard.leaving.add(number, id, erase);
   const log = table.tracks.logs[shard.index];

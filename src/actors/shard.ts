@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { widenU32 } from "../picture/columns.ts";
 import { CommandMemory } from "./command-memory.ts";
+import { FormerWays } from "./former-ways.ts";
 import { LeavingList } from "./leaving.ts";
 
 const NO_SLOT = 0xffffffff;
@@ -33,6 +34,8 @@ export class Shard {
   readonly leaving = new LeavingList();
   /** Number → id of entities that are deleted, and of whose tracks something may be in no row yet. */
   readonly departed = new Map<number, string>();
+  /** Until when their ways went, and those of others before them. */
+  formerWays = new FormerWays();
   /** Numbers and ids of all its entities, as a checkpoint holds them; absent = not written since one came or went. */
   identities: Uint8Array | undefined;
   #slots = NO_SLOTS;
@@ -83,6 +86,7 @@ export class Shard {
     this.commands = new CommandMemory();
     this.leaving.clear();
     this.departed.clear();
+    this.formerWays = new FormerWays();
     this.#slots = NO_SLOTS;
     this.identities = undefined;
   }

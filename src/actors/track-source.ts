@@ -80,7 +80,7 @@ export class TrackSource {
     const share = Math.ceil(points / 2);
     this.#eachLog((log, shard) => {
       if (log.late.size === 0) return true;
-      const ended = endedOf(log);
+      const ended = this.#endedOf(log, shard);
       for (const number of log.late.numbers()) {
         const id = this.#idOf(shard, number);
         // Of one whose id is another's now, when that has had its turn.
@@ -88,7 +88,7 @@ export class TrackSource {
         const { times, places, turns } = log.late.of(number);
         const durable = turns.findLastIndex((turn) => log.isDurable({ turn })) + 1;
         if (durable === 0) continue;
-        const end = firstInMemory(log, number, ended.get(number));
+        const end = id === undefined ? Infinity : this.#end(log, shard, number, id, ended.get(id));
         // The others have their turn while one has very many.
         const ready = oldest(times, durable, end, Math.min(points, share), MAX_LATE_SPAN_MS);
         if (ready.length === 0) continue;
@@ -111,6 +111,31 @@ export class TrackSource {
     return [...found.values()];
   }
 
+  /** Of each id of which something came late, the first segment that ended and is in no row: it may be of who had the id before. */
+  #endedOf({ closed, late }: TrackLog, shard: number): Map<string, ClosedSegment> {
+    const { departed } = this.#table.shards[shard];
+    const first = new Map<string, ClosedSegment>();
+    for (const one of closed) {
+      if (!late.has(one.number) && !departed.has(one.number)) continue;
+      const id = this.#idOf(shard, one.number);
+      if (id !== undefined && !first.has(id)) first.set(id, one);
+    }
+    return first;
+  }
+
+  /** What is corrected now goes until then, Unix ms: to what is in memory and in no row, to where a way of before ended, or may begin yet. */
+  #end(log: TrackLog, shard: number, number: number, id: string, ended: ClosedSegment | undefined): number {
+    const { formerWays } = this.#table.shards[shard];
+    let end = Infinity;
+    if (ended !== undefined) end = log.points(ended.last, ended.count)[0].t;
+    else if (log.count(number) > 0) end = log.first(number);
+    const former = formerWays.end(id);
+    if (log.late.of(number).times.some((time) => time < former)) return Math.min(end, former);
+    const slot = this.#table.shards[shard].slot(number);
+    const isToBegin = slot >= 0 && log.last(number) === -Infinity;
+    return isToBegin ? Math.min(end, Math.ceil(this.#table.picture.columns.t.of(slot))) : end;
+  }
+
   #idOf(shard: number, number: number): string | undefined {
     const slot = this.#table.shards[shard].slot(number);
     return slot < 0 ? this.#table.shards[shard].departed.get(number) : this.#table.picture.columns.id[slot];
@@ -126,17 +151,4 @@ export class TrackSource {
       return;
     }
   }
-}
-
-/** Of each number of which something came late, the first segment that ended and is in no row. */
-function endedOf({ closed, late }: TrackLog): Map<number, ClosedSegment> {
-  const first = new Map<number, ClosedSegment>();
-  for (const one of closed) if (late.has(one.number) && !first.has(one.number)) first.set(one.number, one);
-  return first;
-}
-
-/** The first time that is in memory and in no row, Unix ms. */
-function firstInMemory(log: TrackLog, number: number, ended: ClosedSegment | undefined): number {
-  if (ended !== undefined) return log.points(ended.last, ended.count)[0].t;
-  return log.count(number) > 0 ? log.first(number) : Infinity;
 }

@@ -141,10 +141,20 @@ export class Tracks {
     if (log.count(number) > 0) this.#hold(log, number, heard, description);
   }
 
-  /** An entity is deleted. @param heard when it was last heard of, Unix ms. @param at when it was deleted, Unix ms. */
-  deleted(shard: number, number: number, heard: number, at: number, description: Description): void {
+  /**
+   * An entity is deleted.
+   * @param heard when it was last heard of, Unix ms. @param at when it was deleted, Unix ms.
+   * @returns when its way has ended, Unix ms; −∞ = it never began.
+   */
+  deleted(shard: number, number: number, heard: number, at: number, description: Description): number {
     const log = this.logs[shard];
     if (log.count(number) > 0) this.#hold(log, number, heard, description, at);
+    return this.#heldUntil(log, number);
+  }
+
+  /** Whether a way of an entity has begun: what comes of a time before that is late. */
+  hasBegun(shard: number, number: number): boolean {
+    return this.logs[shard].last(number) !== -Infinity;
   }
 
   /** Forgets a shard. */

@@ -237,16 +237,16 @@ t.test(
 );
 
 t.test(
-  "[V5] checkpoints from before there were commands, deletions, other machines, fences and short memories are read",
+  "[V5] checkpoints from before there were commands, deletions, other machines, fences, short memories and former ways are read",
   async (t) => {
     const h = await startSystem();
     void h.system.router.submit([report("a", 0, { speed: 5 })]);
     await h.clock.advance(10);
     const shard = shardOf("a");
     const body = encodeCheckpoint(h.system.table, h.system.table.shards[shard]);
-    // A version, and then no states, no commands, nothing departed, nothing leaving, the built-in machine, no fences and a time for it before the duplicate memory of the one entity, which ends it.
-    const [memory, time] = [3 + 12 + 1, 8];
-    const end = -memory - time;
+    // A version, and then no states, no commands, nothing departed, nothing leaving, the built-in machine, no fences, a time for it and no former ways before the duplicate memory of the one entity, which ends it.
+    const [memory, former, time] = [3 + 12 + 1, 1, 8];
+    const end = -memory - former - time;
     t.same([...body.subarray(end - 8, end)], [0, 0, 0, 0, 1, 0, 0, 0]);
     const [number, length, letter, ...standing] = body.subarray(3, 9);
     t.same([number, length, letter], [0, 1, "a".charCodeAt(0)]);
@@ -255,6 +255,12 @@ t.test(
     const nothing = new Uint8Array(new Float64Array([NaN, 0]).buffer).subarray(0, 12);
     const [hash, at] = [pair.slice(0, 4), pair.slice(4)];
     const whole = [next, ...at, ...hash, ...Array.from({ length: 7 }, () => [...nothing]).flat(), 0];
+    const read = async (before: Uint8Array) => {
+      const bare = new MemoryStore();
+      bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
+      const again = await startSystem({ store: bare, clock: h.clock });
+      t.same(seen(again.system, "a"), seen(h.system, "a"));
+    };
     for (const [version, absent] of [
       [1, 8],
       [2, 6],
@@ -265,13 +271,11 @@ t.test(
     ]) {
       const head = [version, 1, 1, number, ...standing, length, letter];
       const before = Buffer.from([...head, ...body.subarray(9, end - absent), ...whole]);
-      const bare = new MemoryStore();
-      bare.checkpoints.set(shard, { shard, epoch: 1, mark: 1, body: before });
-      const again = await startSystem({ store: bare, clock: h.clock });
-      t.same(seen(again.system, "a"), seen(h.system, "a"));
-      before[0] = 8;
-      t.throws(() => decodeCheckpoint(before), /checkpoint of version 8, this program reads 1 to 7/);
+      await read(before);
+      before[0] = 9;
+      t.throws(() => decodeCheckpoint(before), /checkpoint of version 9, this program reads 1 to 8/);
     }
+    await read(Buffer.from([7, ...body.subarray(1, -memory - former), ...body.subarray(-memory)]));
   },
 );
 

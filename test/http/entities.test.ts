@@ -238,6 +238,16 @@ t.test("[Q5] shards that are missing are no silent gap", async (t) => {
   t.strictSame(await problemOf(await app.get("/v1/entities/b")), ["unavailable", 503]);
 });
 
+t.test("[TR14] a wrong datetime of a track is no problem of known", async (t) => {
+  for (const datetime of ["2026-01-02", "2026-01-02T00:00:00Z/2026-01-03"])
+    for (const known of ["", "&known=2026-01-02T00:00:00Z"]) {
+      const path = `/v1/entities/a/track?datetime=${datetime}${known}`;
+      const { errors } = (await (await harbour().get(path)).json()) as { errors: { field: string }[] };
+      t.match(errors, [{ field: "datetime" }], path);
+      t.equal(errors.length, 1, path);
+    }
+});
+
 t.test("[TR23] what was not yet was not known: known is not before datetime", async (t) => {
   const app = harbour();
   const told = async (path: string) =>

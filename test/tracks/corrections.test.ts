@@ -68,6 +68,17 @@ t.test("[TR8] where nothing was known a late report is a segment of its own", as
     [[[900, 950, 1_000], true, 1e7]],
     "until what is known",
   );
+  const newestFirst = [...rows];
+  for (const second of [950, 900])
+    newestFirst.push(...correct("a", current(newestFirst), [late(second)], Infinity, HOLD_MS));
+  t.same(
+    seconds(current(newestFirst).slice(1, 3)),
+    [
+      [[900, 950], true, 1e7],
+      [[950, 1_000], true, 1e7],
+    ],
+    "steps, of what comes the newest first",
+  );
   t.same(seconds(correct("a", rows, [late(1_500)], 1_600_000, HOLD_MS)), [[[1_500, 1_600], true, 1e7]]);
   t.same(seconds(correct("a", [], [late(5)], Infinity, HOLD_MS)), [[[5, 305], true, 1e7]]);
   t.match(correct("a", rows, [late(500)], Infinity, HOLD_MS), [{ fences: ["harbour"] }], "as before");

@@ -115,6 +115,9 @@ t.test(
     await past.remove(5);
     past.write();
     await past.tell(-400, { lon: 26 }, 6);
+    t.match(await past.at(1), { lon: 25 });
+    await past.crash(true);
+    past.correct();
     t.match(await past.at(-390), { lon: 26 });
     t.match(await past.at(1), { lon: 25 });
   },

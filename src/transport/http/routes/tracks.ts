@@ -64,7 +64,7 @@ const Query = z
         "`true` = answer without what only the entity's shard has in memory, if that cannot be reached now, and with `missingShards`, which NDJSON has no place for; else that is a 503.",
     }),
   })
-  .refine(({ known = Infinity, datetime: [from] = [-Infinity] }) => known >= from, {
+  .refine(({ known = Infinity, datetime: [from] = [-Infinity] }) => !(known < from), {
     path: ["known"],
     message: "must be the begin of datetime or later",
   });
