@@ -19,12 +19,16 @@ export class Letters {
   readonly #failures = new Map<string, Failures>();
   #size = 0;
 
-  /** Replaces all. */
-  load(letters: readonly Letter[]): void {
+  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. */
+  load(letters: readonly Letter[], taken: number): void {
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
     for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#failures.delete(subject);
+    for (const [subject, [oldest]] of this.#bySubject) {
+      const count = oldest!.refusals ?? 0;
+      if (count > 0 && !this.#failures.has(subject)) this.#failures.set(subject, { count, taken });
+    }
   }
 
   get size(): number {
@@ -43,12 +47,13 @@ export class Letters {
 
   /**
    * The oldest of a subject that waits has failed. If it does so again and again while others are taken, this is about the entity, not about the
-   * endpoint: until one of it is taken, few may wait. @param taken how many the endpoint took, of all.
+   * endpoint: until one of it is taken, few may wait. @param taken how many the endpoint took, of all. @returns how often it did so.
    */
-  countFailure(subject: string, taken: number): void {
-    if (!this.has(subject)) return;
-    const { count, taken: before } = this.#failures.get(subject) ?? { count: 0, taken: -1 };
-    if (taken > before) this.#failures.set(subject, { count: count + 1, taken });
+  countFailure(subject: string, taken: number): number {
+    const failures = this.#failures.get(subject) ?? { count: 0, taken: -1 };
+    if (taken <= failures.taken) return failures.count;
+    this.#failures.set(subject, { count: failures.count + 1, taken });
+    return failures.count + 1;
   }
 
   add(letter: Letter): void {

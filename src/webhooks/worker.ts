@@ -184,7 +184,7 @@ export class WebhookWorker {
     const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
       test(event) ? "passed" : "dropped",
     );
-    this.#letters.load(passed);
+    this.#letters.load(passed, this.#endpoint.taken);
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
     if (dropped.length === 0) return;
@@ -218,13 +218,14 @@ export class WebhookWorker {
       count(progress, error);
       // Those of an erased entity are none any more.
       if (!this.#letters.includes(letter)) continue;
-      if (error === undefined) done.push(letter);
-      else changed.push(this.#endpoint.failed(letter, error));
+      if (error === undefined) {
+        done.push(letter);
+        this.#letters.taken(letter);
+      } else changed.push(this.#failedAgain(letter, error));
     }
     if (landed.length === 0) return;
     await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters: changed });
-    for (const letter of done) this.#letters.taken(letter);
-    for (const letter of changed) this.#failedAgain(letter);
+    this.#countDead(changed);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -251,6 +252,7 @@ export class WebhookWorker {
     const letters = [...page.letters, ...begun, ...rest];
     await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
+    this.#countDead(letters);
   }
 
   /** Sends those of one subject, until one fails. */
@@ -269,7 +271,8 @@ export class WebhookWorker {
       page.under.delete(subject);
       count(page.progress, error);
       if (error === undefined) continue;
-      return void page.letters.push(this.#endpoint.failed(left[0]!, error), ...left.slice(1));
+      const failed = { ...this.#endpoint.failed(left[0]!, error), refusals: 1 };
+      return void page.letters.push(failed, ...left.slice(1));
     }
   }
 
@@ -307,18 +310,22 @@ export class WebhookWorker {
   }
 
   #keep(letter: Letter): void {
-    if (this.#forgotten.has(letter.event.subject)) return;
-    if (letter.nextAt === undefined) return void this.#stats.dead++;
+    if (letter.nextAt === undefined || this.#forgotten.has(letter.event.subject)) return;
     this.#letters.add(letter);
     if (letter.attempts > 0) this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
   }
 
-  #failedAgain(letter: Letter): void {
-    // Its entity may have been erased while it was saved.
-    if (!this.#letters.includes(letter)) return;
-    this.#letters.failed(letter);
-    if (letter.nextAt === undefined) this.#stats.dead++;
-    this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
+  /** Those that are saved, but for those of entities that were erased meanwhile. */
+  #countDead(letters: readonly Letter[]): void {
+    for (const { event, nextAt } of letters)
+      if (nextAt === undefined && !this.#forgotten.has(event.subject)) this.#stats.dead++;
+  }
+
+  #failedAgain(letter: Letter, error: string): Letter {
+    const refusals = this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
+    const failed = { ...this.#endpoint.failed(letter, error), refusals };
+    this.#letters.failed(failed);
+    return failed;
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */
