@@ -27,12 +27,10 @@ import {
   WEBHOOK_SAVE_MS,
   WEBHOOK_TIMEOUT_MS,
 } from "./limits.ts";
+import { pageWait } from "./page-wait.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
-/** A page of events is waited for so long, and the rest of it so long while no more is begun; what is not answered then becomes letters. */
-const PAGE_MS = 5_000;
-const REST_MS = 1_000;
-const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
+const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
 
 /** Events that are read together. */
 interface Page {
@@ -187,8 +185,10 @@ export class WebhookWorker {
     this.#letters.load(passed, this.#endpoint.taken);
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
-    if (dropped.length === 0) return;
-    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor) });
+    const letters = this.#giveUpExcess();
+    if (dropped.length === 0 && letters.length === 0) return;
+    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor), letters });
+    this.#countDead(letters);
   }
 
   /** For how long requests may still be begun, ms. */
@@ -224,8 +224,10 @@ export class WebhookWorker {
       } else changed.push(this.#failedAgain(letter, error));
     }
     if (landed.length === 0) return;
-    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters: changed });
-    this.#countDead(changed);
+    const excess = this.#giveUpExcess();
+    const letters = [...changed.filter(({ event }) => !excess.some((one) => one.event === event)), ...excess];
+    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters });
+    this.#countDead(letters);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -244,7 +246,7 @@ export class WebhookWorker {
     };
     const lanes = Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work);
     const done = Promise.all(lanes);
-    await this.#soon(Promise.race(lanes), done);
+    await pageWait(this.#options.clock, Promise.race(lanes), done);
     page.isOver = true;
     for (const subject of page.under.keys()) this.#busy.set(subject, done);
     const begun = [...page.under.values()].flat();
@@ -287,22 +289,18 @@ export class WebhookWorker {
     );
   }
 
-  /** @returns why it failed. */
-  #post(event: LoggedEvent): Promise<string | undefined> {
-    return this.#endpoint.post(this.#held.webhook, event);
+  /** Takes out what refused entities may not have any more. */
+  #giveUpExcess(): Letter[] {
+    const now = this.#options.clock.now();
+    return this.#letters.takeExcess().map(({ event, attempts, failedSince = now }) => ({
+      ...{ event, attempts, failedSince },
+      error: TOO_MANY,
+    }));
   }
 
-  /** Waits for a page as long as it is worth it. @param begun the last of it is being sent. */
-  #soon(begun: Promise<unknown>, done: Promise<unknown>): Promise<void> {
-    const { clock } = this.#options;
-    return new Promise((resolve, reject) => {
-      const cancels = [clock.schedule(PAGE_MS, resolve)];
-      begun.then(() => cancels.push(clock.schedule(REST_MS, resolve)), reject);
-      done.then(() => {
-        for (const cancel of cancels) cancel();
-        resolve();
-      }, reject);
-    });
+  /** @returns why it failed. */
+  #post(event: LoggedEvent): Promise<string | undefined> {
+    return this.#endpoint.post(this.#held.webhook, event, this.#letters.isRefused(event.subject));
   }
 
   #progress(): Progress {
