@@ -5,7 +5,7 @@ import type { Cursor } from "../events/cursor.ts";
 import type { Letter } from "../webhooks/ports.ts";
 
 const COLUMNS = `era, xid::text::float8 AS xid, id::float8 AS id, type, subject, extract(epoch FROM time)::float8 * 1000 AS time, data, attempts,
-  extract(epoch FROM failed_since)::float8 * 1000 AS failed_since, extract(epoch FROM next_at)::float8 * 1000 AS next_at, error`;
+  extract(epoch FROM failed_since)::float8 * 1000 AS failed_since, extract(epoch FROM next_at)::float8 * 1000 AS next_at, error, refusals`;
 const WAITING = `SELECT ${COLUMNS} FROM webhook_letter WHERE webhook = $1 AND next_at IS NOT NULL
 ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2`;
 const DEAD = `SELECT ${COLUMNS} FROM webhook_letter
@@ -31,7 +31,7 @@ WITH chosen AS MATERIALIZED (
     WHERE webhook = $1 AND era = c.era AND xid = c.xid::xid8 AND id = c.id AND next_at IS NULL
   ) AS l LIMIT $2)
 ), again AS (
-  UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM chosen c
+  UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL, refusals = 0 FROM chosen c
   WHERE l.webhook = $1 AND l.era = c.era AND l.xid = c.xid AND l.id = c.id RETURNING 1
 ), told AS (
   UPDATE webhook_delivery SET redelivered = redelivered + 1 WHERE webhook = $1 AND EXISTS (SELECT FROM chosen)
@@ -50,6 +50,7 @@ interface Row {
   failed_since: number | null;
   next_at: number | null;
   error: string | null;
+  refusals: number;
 }
 
 export async function waitingLetters(client: PoolClient, webhook: string, limit: number): Promise<Letter[]> {
@@ -91,12 +92,13 @@ export async function redeliverLetters(
 }
 
 function letterOf(row: Row): Letter {
-  const { era, xid, id, type, subject, time, data, attempts } = row;
+  const { era, xid, id, type, subject, time, data, attempts, refusals } = row;
   return {
     event: { cursor: { era, xid, id }, type, subject, time: Math.round(time), data },
     attempts,
     failedSince: row.failed_since ?? undefined,
     nextAt: row.next_at ?? undefined,
     error: row.error ?? undefined,
+    refusals,
   };
 }

@@ -14,6 +14,7 @@ import { JournalVacuum } from "../../migrations/20261128000000_journal-vacuum.ts
 import { StandingFences } from "../../migrations/20261128000300_standing-fences.ts";
 import { WebhookStep } from "../../migrations/20261128000400_webhook-step.ts";
 import { LetterIndexes } from "../../migrations/20261128000500_letter-indexes.ts";
+import { LetterRefusals } from "../../migrations/20261128000600_letter-refusals.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -32,6 +33,7 @@ export const MIGRATIONS = [
   { migrationName: "20261128000300_standing-fences", class: StandingFences },
   { migrationName: "20261128000400_webhook-step", class: WebhookStep },
   { migrationName: "20261128000500_letter-indexes", class: LetterIndexes },
+  { migrationName: "20261128000600_letter-refusals", class: LetterRefusals },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

@@ -28,13 +28,13 @@ WITH held AS (
   DELETE FROM webhook_letter l USING held, json_to_recordset($14::json) AS d (era int, xid text, id bigint)
   WHERE l.webhook = held.webhook AND l.era = d.era AND l.xid = d.xid::xid8 AND l.id = d.id
 ), kept AS (
-  INSERT INTO webhook_letter (webhook, era, xid, id, type, subject, time, data, attempts, failed_since, next_at, error)
+  INSERT INTO webhook_letter (webhook, era, xid, id, type, subject, time, data, attempts, failed_since, next_at, error, refusals)
   SELECT held.webhook, e.era, e.xid::xid8, e.id, e.type, e.subject, to_timestamp(e.time / 1000), e.data, e.attempts,
-    to_timestamp(e.failed_since / 1000), to_timestamp(e.next_at / 1000), e.error
+    to_timestamp(e.failed_since / 1000), to_timestamp(e.next_at / 1000), e.error, coalesce(e.refusals, 0)
   FROM held, json_to_recordset($13::json) AS e (era int, xid text, id bigint, type text, subject text, time float8, data jsonb,
-    attempts int, failed_since float8, next_at float8, error text)
+    attempts int, failed_since float8, next_at float8, error text, refusals int)
   ON CONFLICT (webhook, era, xid, id) DO UPDATE SET attempts = excluded.attempts, failed_since = excluded.failed_since,
-    next_at = excluded.next_at, error = excluded.error
+    next_at = excluded.next_at, error = excluded.error, refusals = excluded.refusals
 )
 SELECT 1 FROM held`;
 
@@ -48,7 +48,7 @@ export async function saveDelivery(
   progress: Progress,
 ): Promise<boolean> {
   const { cursor, delivered, failures, gaps, error, pausedUntil, disabledReason } = progress;
-  const letters = progress.letters.map(({ event, attempts, failedSince, nextAt, error }) => ({
+  const letters = progress.letters.map(({ event, attempts, failedSince, nextAt, error, refusals }) => ({
     ...keyOf(event.cursor),
     type: event.type,
     subject: event.subject,
@@ -58,6 +58,7 @@ export async function saveDelivery(
     failed_since: failedSince,
     next_at: nextAt,
     error,
+    refusals,
   }));
   const done = JSON.stringify(progress.done.map(keyOf));
   const values = [

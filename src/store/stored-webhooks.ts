@@ -43,7 +43,7 @@ const BEGIN_ANEW = `
 WITH anew AS (
   UPDATE webhook_delivery SET paused_until = NULL, generation = generation + 1 WHERE webhook = $1 RETURNING webhook
 )
-UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL FROM anew
+UPDATE webhook_letter l SET next_at = now(), attempts = 0, failed_since = NULL, refusals = 0 FROM anew
 WHERE l.webhook = anew.webhook AND l.next_at IS NOT NULL`;
 
 const SECRET = "SELECT secret FROM webhook WHERE id = $1";

@@ -67,8 +67,8 @@ export class Endpoint {
     return this.#disabledReason;
   }
 
-  /** Sends one event. @returns why it failed; nothing if it was taken. */
-  async post({ url, secrets }: Webhook, event: LoggedEvent): Promise<string | undefined> {
+  /** Sends one event. @param isRefused its entity is: if it fails again, that says nothing of the endpoint. @returns why it failed; nothing if it was taken. */
+  async post({ url, secrets }: Webhook, event: LoggedEvent, isRefused = false): Promise<string | undefined> {
     const { sender, encoder, clock } = this.#options;
     const body = encoder.text(event);
     const headers = {
@@ -84,18 +84,18 @@ export class Endpoint {
       this.#taken++;
       return undefined;
     }
-    this.#failed(event.subject, retryAfterMs, pauses);
+    this.#failed(isRefused ? undefined : event.subject, retryAfterMs, pauses);
     if (status === GONE) this.#disabledReason = "the endpoint answered 410: it is gone";
     return (error ?? `the endpoint answered ${status}`).slice(0, MAX_WEBHOOK_ERROR_LENGTH);
   }
 
   /** @param pauses as there were when the request began: one that was under way before the last pause says nothing new. */
-  #failed(subject: string, retryAfterMs: number | undefined, pauses: number): void {
+  #failed(subject: string | undefined, retryAfterMs: number | undefined, pauses: number): void {
     const { clock, random } = this.#options;
     let wait = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
-    if (this.#pausesInARow === 0) this.#failing.add(subject);
+    if (subject !== undefined && this.#pausesInARow === 0) this.#failing.add(subject);
     const isDown = this.#pausesInARow > 0 || this.#failing.size >= WEBHOOK_PAUSE_AFTER;
-    if (isDown && pauses === this.#pausesInARow)
+    if (subject !== undefined && isDown && pauses === this.#pausesInARow)
       wait = Math.max(wait, backoff(++this.#pausesInARow, WEBHOOK_PAUSE_LONGEST_MS, random()));
     // Requests that were under way together may be told different times.
     this.#pausedUntil = Math.max(this.#pausedUntil, clock.now() + wait);

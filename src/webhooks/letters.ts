@@ -1,6 +1,6 @@
 /** The events of a webhook that wait to be tried again: by subject, in order, so that only the oldest of each subject is tried. */
 import { compareCursors } from "../events/cursor.ts";
-import { MAX_WEBHOOK_REFUSED } from "./limits.ts";
+import { MAX_WEBHOOK_ALL_REFUSED, MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
 
 /** Failures of a subject's oldest, 25 s from the first on at least: an endpoint that was away for a moment has not refused it. */
@@ -17,14 +17,20 @@ export class Letters {
   readonly #bySubject = new Map<string, Letter[]>();
   /** Of subjects that wait, until one of theirs is taken. */
   readonly #failures = new Map<string, Failures>();
+  /** Those of them that are refused, as many as may be. */
+  readonly #refused = new Set<string>();
   #size = 0;
 
-  /** Replaces all. */
-  load(letters: readonly Letter[]): void {
+  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. */
+  load(letters: readonly Letter[], taken: number): void {
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
-    for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#failures.delete(subject);
+    for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#forgive(subject);
+    for (const [subject, [oldest]] of this.#bySubject) {
+      const count = oldest!.refusals ?? 0;
+      if (count > 0 && !this.#failures.has(subject)) this.#fail(subject, { count, taken });
+    }
   }
 
   get size(): number {
@@ -35,20 +41,43 @@ export class Letters {
     return this.#bySubject.has(subject);
   }
 
+  isRefused(subject: string): boolean {
+    return this.#refused.has(subject);
+  }
+
   /** How many more of a subject may wait. */
   room(subject: string): number {
-    if ((this.#failures.get(subject)?.count ?? 0) < REFUSED_AFTER) return Infinity;
-    return Math.max(0, MAX_WEBHOOK_REFUSED - this.#bySubject.get(subject)!.length);
+    if (!this.#refused.has(subject)) return Infinity;
+    return Math.max(0, this.#share() - this.#bySubject.get(subject)!.length);
+  }
+
+  /**
+   * Takes out what refused subjects may not have: the newest of each, as their share is smaller the more there are, and all of those for
+   * which there is none: these begin anew with their next.
+   */
+  takeExcess(): Letter[] {
+    const excess: Letter[] = [];
+    const share = this.#share();
+    for (const [subject, { count }] of this.#failures) {
+      if (count < REFUSED_AFTER) continue;
+      const kept = this.#refused.has(subject) ? share : 0;
+      const taken = this.#bySubject.get(subject)!.splice(kept);
+      this.#size -= taken.length;
+      excess.push(...taken);
+      if (kept === 0) this.forget(subject);
+    }
+    return excess;
   }
 
   /**
    * The oldest of a subject that waits has failed. If it does so again and again while others are taken, this is about the entity, not about the
-   * endpoint: until one of it is taken, few may wait. @param taken how many the endpoint took, of all.
+   * endpoint: until one of it is taken, few may wait. @param taken how many the endpoint took, of all. @returns how often it did so.
    */
-  countFailure(subject: string, taken: number): void {
-    if (!this.has(subject)) return;
-    const { count, taken: before } = this.#failures.get(subject) ?? { count: 0, taken: -1 };
-    if (taken > before) this.#failures.set(subject, { count: count + 1, taken });
+  countFailure(subject: string, taken: number): number {
+    const failures = this.#failures.get(subject) ?? { count: 0, taken: -1 };
+    if (taken <= failures.taken) return failures.count;
+    this.#fail(subject, { count: failures.count + 1, taken });
+    return failures.count + 1;
   }
 
   add(letter: Letter): void {
@@ -67,7 +96,7 @@ export class Letters {
   forget(subject: string): void {
     this.#size -= this.#bySubject.get(subject)?.length ?? 0;
     this.#bySubject.delete(subject);
-    this.#failures.delete(subject);
+    this.#forgive(subject);
   }
 
   /** It is not forgotten. */
@@ -77,7 +106,7 @@ export class Letters {
 
   /** Takes out one that was delivered. */
   taken(letter: Letter): void {
-    this.#failures.delete(letter.event.subject);
+    this.#forgive(letter.event.subject);
     this.#remove(letter);
   }
 
@@ -89,12 +118,13 @@ export class Letters {
     else this.#bySubject.get(letter.event.subject)![index] = letter;
   }
 
-  /** The oldest letters of subjects that are due, those first that are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */
+  /** The oldest letters of subjects that are due, those first that are not refused and are so for longest, `limit` at most. @param now Unix ms. @param busy left out. */
   due(now: number, limit: number, busy: ReadonlyMap<string, unknown>): Letter[] {
     const due: Letter[] = [];
     for (const [subject, [letter]] of this.#bySubject)
       if (letter!.nextAt! <= now && !busy.has(subject)) due.push(letter!);
-    return due.sort((a, b) => a.nextAt! - b.nextAt!).slice(0, Math.max(limit, 0));
+    const rank = ({ event }: Letter) => Number(this.#refused.has(event.subject));
+    return due.sort((a, b) => rank(a) - rank(b) || a.nextAt! - b.nextAt!).slice(0, Math.max(limit, 0));
   }
 
   /** When the next is due, Unix ms; Infinity = none waits. @param busy subjects that are left out. */
@@ -103,6 +133,24 @@ export class Letters {
     for (const [subject, [letter]] of this.#bySubject)
       if (!busy.has(subject)) next = Math.min(next, letter!.nextAt!);
     return next;
+  }
+
+  #share(): number {
+    return Math.min(MAX_WEBHOOK_REFUSED, Math.floor(MAX_WEBHOOK_ALL_REFUSED / this.#refused.size));
+  }
+
+  #fail(subject: string, failures: Failures): void {
+    this.#failures.set(subject, failures);
+    if (failures.count < REFUSED_AFTER || this.#refused.has(subject)) return;
+    // Who is refused for longest goes: others may be taken yet, if the endpoint fails now and then.
+    if (this.#refused.size === MAX_WEBHOOK_ALL_REFUSED)
+      this.#refused.delete(this.#refused.keys().next().value!);
+    this.#refused.add(subject);
+  }
+
+  #forgive(subject: string): void {
+    this.#failures.delete(subject);
+    this.#refused.delete(subject);
   }
 
   #indexOf({ event }: Letter): number {

@@ -15,6 +15,8 @@ export const WEBHOOK_REQUESTS = 8;
 /** Events of a webhook that wait to be tried again; beyond it no more are read. Of an entity that is refused while others are taken fewer may. */
 export const MAX_WEBHOOK_WAITING = 1_000;
 export const MAX_WEBHOOK_REFUSED = 100;
+/** Of all refused entities together: the rest is for those that are not. So many may be refused; of more nothing waits. */
+export const MAX_WEBHOOK_ALL_REFUSED = 500;
 /** After the first failure; four times as long after each more, up to the longest. */
 export const WEBHOOK_BACKOFF_MS = 5_000;
 export const WEBHOOK_BACKOFF_LONGEST_MS = 4 * 3_600_000;
@@ -37,6 +39,7 @@ export const MAX_DEAD_LETTERS = 1_000;
 export const MAX_LETTERS_COUNTED = 10_000;
 /** Text of an error that is kept, in UTF-16 units. */
 export const MAX_WEBHOOK_ERROR_LENGTH = 500;
+assert.ok(MAX_WEBHOOK_ALL_REFUSED < MAX_WEBHOOK_WAITING, "what is refused leaves room for others");
 assert.ok(
   WEBHOOK_LEASE_MS > WEBHOOK_TIMEOUT_MS + 2 * WEBHOOK_RENEW_MS,
   "a renewed lease has room for requests",

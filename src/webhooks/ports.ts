@@ -52,6 +52,8 @@ export interface Letter {
   /** Unix ms; absent = given up. */
   nextAt?: number;
   error?: string;
+  /** Of the oldest of an entity that waits: how often that failed with events of others taken between. Default 0. */
+  refusals?: number;
 }
 
 /** The configuration, for whoever edits it. */

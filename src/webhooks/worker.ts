@@ -27,12 +27,10 @@ import {
   WEBHOOK_SAVE_MS,
   WEBHOOK_TIMEOUT_MS,
 } from "./limits.ts";
+import { pageWait } from "./page-wait.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
 
-/** A page of events is waited for so long, and the rest of it so long while no more is begun; what is not answered then becomes letters. */
-const PAGE_MS = 5_000;
-const REST_MS = 1_000;
-const TOO_MANY = `${MAX_WEBHOOK_REFUSED} events of this entity wait, which the endpoint does not take`;
+const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
 
 /** Events that are read together. */
 interface Page {
@@ -184,11 +182,13 @@ export class WebhookWorker {
     const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
       test(event) ? "passed" : "dropped",
     );
-    this.#letters.load(passed);
+    this.#letters.load(passed, this.#endpoint.taken);
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
-    if (dropped.length === 0) return;
-    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor) });
+    const letters = this.#giveUpExcess();
+    if (dropped.length === 0 && letters.length === 0) return;
+    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor), letters });
+    this.#countDead(letters);
   }
 
   /** For how long requests may still be begun, ms. */
@@ -218,13 +218,16 @@ export class WebhookWorker {
       count(progress, error);
       // Those of an erased entity are none any more.
       if (!this.#letters.includes(letter)) continue;
-      if (error === undefined) done.push(letter);
-      else changed.push(this.#endpoint.failed(letter, error));
+      if (error === undefined) {
+        done.push(letter);
+        this.#letters.taken(letter);
+      } else changed.push(this.#failedAgain(letter, error));
     }
     if (landed.length === 0) return;
-    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters: changed });
-    for (const letter of done) this.#letters.taken(letter);
-    for (const letter of changed) this.#failedAgain(letter);
+    const excess = this.#giveUpExcess();
+    const letters = [...changed.filter(({ event }) => !excess.some((one) => one.event === event)), ...excess];
+    await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters });
+    this.#countDead(letters);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -243,7 +246,7 @@ export class WebhookWorker {
     };
     const lanes = Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work);
     const done = Promise.all(lanes);
-    await this.#soon(Promise.race(lanes), done);
+    await pageWait(this.#options.clock, Promise.race(lanes), done);
     page.isOver = true;
     for (const subject of page.under.keys()) this.#busy.set(subject, done);
     const begun = [...page.under.values()].flat();
@@ -251,6 +254,7 @@ export class WebhookWorker {
     const letters = [...page.letters, ...begun, ...rest];
     await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
+    this.#countDead(letters);
   }
 
   /** Sends those of one subject, until one fails. */
@@ -269,7 +273,8 @@ export class WebhookWorker {
       page.under.delete(subject);
       count(page.progress, error);
       if (error === undefined) continue;
-      return void page.letters.push(this.#endpoint.failed(left[0]!, error), ...left.slice(1));
+      const failed = { ...this.#endpoint.failed(left[0]!, error), refusals: 1 };
+      return void page.letters.push(failed, ...left.slice(1));
     }
   }
 
@@ -284,22 +289,18 @@ export class WebhookWorker {
     );
   }
 
-  /** @returns why it failed. */
-  #post(event: LoggedEvent): Promise<string | undefined> {
-    return this.#endpoint.post(this.#held.webhook, event);
+  /** Takes out what refused entities may not have any more. */
+  #giveUpExcess(): Letter[] {
+    const now = this.#options.clock.now();
+    return this.#letters.takeExcess().map(({ event, attempts, failedSince = now }) => ({
+      ...{ event, attempts, failedSince },
+      error: TOO_MANY,
+    }));
   }
 
-  /** Waits for a page as long as it is worth it. @param begun the last of it is being sent. */
-  #soon(begun: Promise<unknown>, done: Promise<unknown>): Promise<void> {
-    const { clock } = this.#options;
-    return new Promise((resolve, reject) => {
-      const cancels = [clock.schedule(PAGE_MS, resolve)];
-      begun.then(() => cancels.push(clock.schedule(REST_MS, resolve)), reject);
-      done.then(() => {
-        for (const cancel of cancels) cancel();
-        resolve();
-      }, reject);
-    });
+  /** @returns why it failed. */
+  #post(event: LoggedEvent): Promise<string | undefined> {
+    return this.#endpoint.post(this.#held.webhook, event, this.#letters.isRefused(event.subject));
   }
 
   #progress(): Progress {
@@ -307,18 +308,22 @@ export class WebhookWorker {
   }
 
   #keep(letter: Letter): void {
-    if (this.#forgotten.has(letter.event.subject)) return;
-    if (letter.nextAt === undefined) return void this.#stats.dead++;
+    if (letter.nextAt === undefined || this.#forgotten.has(letter.event.subject)) return;
     this.#letters.add(letter);
     if (letter.attempts > 0) this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
   }
 
-  #failedAgain(letter: Letter): void {
-    // Its entity may have been erased while it was saved.
-    if (!this.#letters.includes(letter)) return;
-    this.#letters.failed(letter);
-    if (letter.nextAt === undefined) this.#stats.dead++;
-    this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
+  /** Those that are saved, but for those of entities that were erased meanwhile. */
+  #countDead(letters: readonly Letter[]): void {
+    for (const { event, nextAt } of letters)
+      if (nextAt === undefined && !this.#forgotten.has(event.subject)) this.#stats.dead++;
+  }
+
+  #failedAgain(letter: Letter, error: string): Letter {
+    const refusals = this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
+    const failed = { ...this.#endpoint.failed(letter, error), refusals };
+    this.#letters.failed(failed);
+    return failed;
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */
