@@ -1,10 +1,10 @@
 // The map when the browser takes its WebGL contexts away, as after sleep or a crash of its graphics process.
 import type { Page } from "playwright-core";
 import t from "tap";
+import { feedLive } from "../browser/scripted-feed.ts";
+import { servePage } from "../browser/serve-page.ts";
+import { openMap, openPage } from "../browser/watched-page.ts";
 import { full } from "../client/scripted.ts";
-import { feedLive } from "./scripted-feed.ts";
-import { servePage } from "./serve-page.ts";
-import { openMap, openPage } from "./watched-page.ts";
 
 /** Whether a click on the place of the ship finds what is drawn there. */
 const isDrawn = async (page: Page) => {

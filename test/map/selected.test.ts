@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import t from "tap";
+import { madeUpStatus } from "../browser/made-up-status.ts";
+import { servePage } from "../browser/serve-page.ts";
+import { ARTIFACTS, openMap, openPage } from "../browser/watched-page.ts";
 import { full } from "../client/scripted.ts";
-import { madeUpStatus } from "./made-up-status.ts";
-import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const { lon, lat, id, ...properties } = full("ship", 24.7, 59.7, {
   attributes: { state: "Aava", flag: "FI", length: 9 },

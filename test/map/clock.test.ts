@@ -1,9 +1,9 @@
 // The page on a device whose clock is wrong.
 import t, { type Test } from "tap";
+import { feedLive } from "../browser/scripted-feed.ts";
+import { servePage } from "../browser/serve-page.ts";
+import { openMap, openPage } from "../browser/watched-page.ts";
 import { full } from "../client/scripted.ts";
-import { feedLive } from "./scripted-feed.ts";
-import { servePage } from "./serve-page.ts";
-import { openMap, openPage } from "./watched-page.ts";
 
 const MINUTE_MS = 60_000;
 

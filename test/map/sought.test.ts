@@ -3,10 +3,10 @@ import { join } from "node:path";
 import type { WebSocketRoute } from "playwright-core";
 import t, { type Test } from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
+import { type Answers, servePage } from "../browser/serve-page.ts";
+import { ARTIFACTS, openMap, openPage } from "../browser/watched-page.ts";
 import { full } from "../client/scripted.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
-import { type Answers, servePage } from "./serve-page.ts";
-import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 
 const ship = (lon: number, lat: number): Full => ({
   ...{ handle: 4, id: "ship", kind: "vessel", state: "online.moving", source: "", attributes: "" },
