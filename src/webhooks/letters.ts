@@ -1,10 +1,12 @@
 /** The events of a webhook that wait to be tried again: by subject, in order, so that only the oldest of each subject is tried. */
 import { compareCursors } from "../events/cursor.ts";
+import type { LoggedEvent } from "../events/ports.ts";
 import { MAX_WEBHOOK_ALL_REFUSED, MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
 
 /** Failures of a subject's oldest, 25 s from the first on at least: an endpoint that was away for a moment has not refused it. */
 const REFUSED_AFTER = 3;
+const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
 
 /** Failures of a subject between which others were taken: those of an outage are one. */
 interface Failures {
@@ -41,6 +43,16 @@ export class Letters {
     return this.#bySubject.has(subject);
   }
 
+  /** Letters of events of one subject that wait behind others; given up at once if too many do. @param now Unix ms. */
+  behind(events: readonly LoggedEvent[], now: number): Letter[] {
+    const room = this.room(events[0]!.subject);
+    return events.map((event, i) =>
+      i < room
+        ? { event, attempts: 0, nextAt: now }
+        : { event, attempts: 0, failedSince: now, error: TOO_MANY },
+    );
+  }
+
   isRefused(subject: string): boolean {
     return this.#refused.has(subject);
   }
@@ -53,9 +65,9 @@ export class Letters {
 
   /**
    * Takes out what refused subjects may not have: the newest of each, as their share is smaller the more there are, and all of those for
-   * which there is none: these begin anew with their next.
+   * which there is none: these begin anew with their next. @param now Unix ms. @returns them as dead letters.
    */
-  takeExcess(): Letter[] {
+  takeExcess(now: number): Letter[] {
     const excess: Letter[] = [];
     const share = this.#share();
     for (const [subject, { count }] of this.#failures) {
@@ -63,7 +75,8 @@ export class Letters {
       const kept = this.#refused.has(subject) ? share : 0;
       const taken = this.#bySubject.get(subject)!.splice(kept);
       this.#size -= taken.length;
-      excess.push(...taken);
+      for (const { event, attempts, failedSince = now } of taken)
+        excess.push({ event, attempts, failedSince, error: TOO_MANY });
       if (kept === 0) this.forget(subject);
     }
     return excess;
