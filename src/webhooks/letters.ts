@@ -23,13 +23,20 @@ export class Letters {
   readonly #refused = new Set<string>();
   #size = 0;
 
-  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. */
-  load(letters: readonly Letter[], taken: number): void {
+  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. @param now Unix ms. */
+  load(letters: readonly Letter[], taken: number, now: number): void {
+    const before = new Map(
+      [...this.#refused].map((subject) => [subject, this.#bySubject.get(subject)!.length]),
+    );
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
     for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#forgive(subject);
-    for (const [subject, [oldest]] of this.#bySubject) {
+    for (const [subject, own] of this.#bySubject) {
+      const [oldest] = own;
+      // Of what is refused some is to be tried again: is it refused still?
+      if (own.length > (before.get(subject) ?? Infinity))
+        own[0] = { ...oldest!, nextAt: Math.min(oldest!.nextAt!, now) };
       const count = oldest!.refusals ?? 0;
       if (count > 0 && !this.#failures.has(subject)) this.#fail(subject, { count, taken });
     }
@@ -59,8 +66,8 @@ export class Letters {
 
   /** How many more of a subject may wait. */
   room(subject: string): number {
-    if (!this.#refused.has(subject)) return Infinity;
-    return Math.max(0, this.#share() - this.#bySubject.get(subject)!.length);
+    if ((this.#failures.get(subject)?.count ?? 0) < REFUSED_AFTER) return Infinity;
+    return Math.max(0, this.#shareOf(subject) - this.#bySubject.get(subject)!.length);
   }
 
   /**
@@ -69,11 +76,12 @@ export class Letters {
    */
   takeExcess(now: number): Letter[] {
     const excess: Letter[] = [];
-    const share = this.#share();
     for (const [subject, { count }] of this.#failures) {
-      if (count < REFUSED_AFTER) continue;
-      const kept = this.#refused.has(subject) ? share : 0;
-      const taken = this.#bySubject.get(subject)!.splice(kept);
+      const own = this.#bySubject.get(subject)!;
+      // What is due, or under way, tells whether it is refused still.
+      if (count < REFUSED_AFTER || own[0]!.nextAt! <= now) continue;
+      const kept = this.#shareOf(subject);
+      const taken = own.splice(kept);
       this.#size -= taken.length;
       for (const { event, attempts, failedSince = now } of taken)
         excess.push({ event, attempts, failedSince, error: TOO_MANY });
@@ -148,7 +156,8 @@ export class Letters {
     return next;
   }
 
-  #share(): number {
+  #shareOf(subject: string): number {
+    if (!this.#refused.has(subject)) return 0;
     return Math.min(MAX_WEBHOOK_REFUSED, Math.floor(MAX_WEBHOOK_ALL_REFUSED / this.#refused.size));
   }
 

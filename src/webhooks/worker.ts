@@ -200,7 +200,7 @@ export class WebhookWorker {
     const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
       test(event) ? "passed" : "dropped",
     );
-    this.#letters.load(passed, this.#endpoint.taken);
+    this.#letters.load(passed, this.#endpoint.taken, this.#options.clock.now());
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
     const letters = this.#letters.takeExcess(this.#options.clock.now());
