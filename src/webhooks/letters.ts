@@ -1,10 +1,12 @@
 /** The events of a webhook that wait to be tried again: by subject, in order, so that only the oldest of each subject is tried. */
 import { compareCursors } from "../events/cursor.ts";
+import type { LoggedEvent } from "../events/ports.ts";
 import { MAX_WEBHOOK_ALL_REFUSED, MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
 
 /** Failures of a subject's oldest, 25 s from the first on at least: an endpoint that was away for a moment has not refused it. */
 const REFUSED_AFTER = 3;
+const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
 
 /** Failures of a subject between which others were taken: those of an outage are one. */
 interface Failures {
@@ -21,13 +23,20 @@ export class Letters {
   readonly #refused = new Set<string>();
   #size = 0;
 
-  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. */
-  load(letters: readonly Letter[], taken: number): void {
+  /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. @param now Unix ms. */
+  load(letters: readonly Letter[], taken: number, now: number): void {
+    const before = new Map(
+      [...this.#refused].map((subject) => [subject, this.#bySubject.get(subject)!.length]),
+    );
     this.#bySubject.clear();
     this.#size = 0;
     for (const letter of letters) this.add(letter);
     for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#forgive(subject);
-    for (const [subject, [oldest]] of this.#bySubject) {
+    for (const [subject, own] of this.#bySubject) {
+      const [oldest] = own;
+      // Of what is refused some is to be tried again: is it refused still?
+      if (own.length > (before.get(subject) ?? Infinity))
+        own[0] = { ...oldest!, nextAt: Math.min(oldest!.nextAt!, now) };
       const count = oldest!.refusals ?? 0;
       if (count > 0 && !this.#failures.has(subject)) this.#fail(subject, { count, taken });
     }
@@ -41,29 +50,41 @@ export class Letters {
     return this.#bySubject.has(subject);
   }
 
+  /** Letters of events of one subject that wait behind others; given up at once if too many do. @param now Unix ms. */
+  behind(events: readonly LoggedEvent[], now: number): Letter[] {
+    const room = this.room(events[0]!.subject);
+    return events.map((event, i) =>
+      i < room
+        ? { event, attempts: 0, nextAt: now }
+        : { event, attempts: 0, failedSince: now, error: TOO_MANY },
+    );
+  }
+
   isRefused(subject: string): boolean {
     return this.#refused.has(subject);
   }
 
   /** How many more of a subject may wait. */
   room(subject: string): number {
-    if (!this.#refused.has(subject)) return Infinity;
-    return Math.max(0, this.#share() - this.#bySubject.get(subject)!.length);
+    if ((this.#failures.get(subject)?.count ?? 0) < REFUSED_AFTER) return Infinity;
+    return Math.max(0, this.#shareOf(subject) - this.#bySubject.get(subject)!.length);
   }
 
   /**
    * Takes out what refused subjects may not have: the newest of each, as their share is smaller the more there are, and all of those for
-   * which there is none: these begin anew with their next.
+   * which there is none: these begin anew with their next. @param now Unix ms. @returns them as dead letters.
    */
-  takeExcess(): Letter[] {
+  takeExcess(now: number): Letter[] {
     const excess: Letter[] = [];
-    const share = this.#share();
     for (const [subject, { count }] of this.#failures) {
-      if (count < REFUSED_AFTER) continue;
-      const kept = this.#refused.has(subject) ? share : 0;
-      const taken = this.#bySubject.get(subject)!.splice(kept);
+      const own = this.#bySubject.get(subject)!;
+      // What is due, or under way, tells whether it is refused still.
+      if (count < REFUSED_AFTER || own[0]!.nextAt! <= now) continue;
+      const kept = this.#shareOf(subject);
+      const taken = own.splice(kept);
       this.#size -= taken.length;
-      excess.push(...taken);
+      for (const { event, attempts, failedSince = now } of taken)
+        excess.push({ event, attempts, failedSince, error: TOO_MANY });
       if (kept === 0) this.forget(subject);
     }
     return excess;
@@ -135,7 +156,8 @@ export class Letters {
     return next;
   }
 
-  #share(): number {
+  #shareOf(subject: string): number {
+    if (!this.#refused.has(subject)) return 0;
     return Math.min(MAX_WEBHOOK_REFUSED, Math.floor(MAX_WEBHOOK_ALL_REFUSED / this.#refused.size));
   }
 

@@ -20,17 +20,15 @@ import type { DelivererOptions, DeliveryStats } from "./deliverer.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Letters } from "./letters.ts";
 import {
-  MAX_WEBHOOK_REFUSED,
   MAX_WEBHOOK_WAITING,
   WEBHOOK_PAUSE_LONGEST_MS,
   WEBHOOK_REQUESTS,
   WEBHOOK_SAVE_MS,
   WEBHOOK_TIMEOUT_MS,
 } from "./limits.ts";
+import { LOOK_MS, LookAhead } from "./look-ahead.ts";
 import { pageWait } from "./page-wait.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
-
-const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
 
 /** Events that are read together. */
 interface Page {
@@ -52,6 +50,7 @@ export class WebhookWorker {
   readonly #options: DelivererOptions;
   readonly #stats: DeliveryStats;
   readonly #letters = new Letters();
+  readonly #lookAhead = new LookAhead();
   readonly #endpoint: Endpoint;
   #held: Held;
   #test: EventTest;
@@ -145,8 +144,8 @@ export class WebhookWorker {
   }
 
   async #turn(): Promise<void> {
-    if (this.#forgotten.size > 0) this.#readAnew();
     const { clock } = this.#options;
+    if (this.#forgotten.size > 0) this.#readAnew();
     if (this.#landed.length > 0) await this.#land();
     const isChanged =
       this.#loaded?.redelivered !== this.#held.redelivered || this.#loaded.test !== this.#test;
@@ -161,15 +160,34 @@ export class WebhookWorker {
       this.#leaseLeft() > 0 ? 0 : EVENT_RETRY_MS,
     );
     if (pause > 0) return this.#sleep(pause);
-    const most = this.#endpoint.isDoubtful ? 1 : WEBHOOK_REQUESTS;
-    const due = this.#letters.due(clock.now(), most - this.#busy.size, this.#busy);
+    const { isDoubtful } = this.#endpoint;
+    const most = isDoubtful ? 1 : WEBHOOK_REQUESTS;
+    const isFull = this.#letters.size >= MAX_WEBHOOK_WAITING;
+    // What waits and is not in memory may not be overtaken either.
+    const mayLook = (isFull || isDoubtful) && !this.#hasMore;
+    const looks = mayLook && this.#lookAhead.goesOn(clock.monotonic());
+    const free = looks && isDoubtful ? 0 : most - this.#busy.size;
+    const due = this.#letters.due(clock.now(), free, this.#busy);
     for (const letter of due) this.#launch(letter);
     if (this.#busy.size >= most) return this.#sleep(WEBHOOK_PAUSE_LONGEST_MS);
     const untilDue = this.#letters.nextAt(this.#busy) - clock.now();
-    if (this.#letters.size >= MAX_WEBHOOK_WAITING) return this.#sleep(untilDue);
-    const wait = Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
+    if (isFull && !looks) return this.#sleep(untilDue);
+    if (!looks && this.#lookAhead.isAhead) this.#readAnew();
+    const wait = looks ? LOOK_MS : Math.min(Math.max(untilDue, 0), WEBHOOK_PAUSE_LONGEST_MS);
     const came = await this.#arrival.take(() => this.#follower.next(), wait);
-    if (came?.value !== undefined) await this.#deliver(came.value);
+    if (came?.value === undefined) return;
+    if (looks) this.#tryOther(came.value);
+    else await this.#deliver(came.value);
+  }
+
+  /** Tries an event of an entity of which none waits, if there is one. */
+  #tryOther(events: readonly LoggedEvent[]): void {
+    const waits = (subject: string) => this.#letters.has(subject) || this.#busy.has(subject);
+    const event = this.#lookAhead.find(events, this.#test, waits);
+    // What is in hand may be erased.
+    if (event === undefined || this.#forgotten.size > 0) return;
+    this.#readAnew();
+    this.#launch({ event, attempts: 0, nextAt: this.#options.clock.now() });
   }
 
   /** Takes what waits; what a filter that was changed does not pass any more is dropped. */
@@ -182,10 +200,10 @@ export class WebhookWorker {
     const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
       test(event) ? "passed" : "dropped",
     );
-    this.#letters.load(passed, this.#endpoint.taken);
+    this.#letters.load(passed, this.#endpoint.taken, this.#options.clock.now());
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
-    const letters = this.#giveUpExcess();
+    const letters = this.#letters.takeExcess(this.#options.clock.now());
     if (dropped.length === 0 && letters.length === 0) return;
     await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor), letters });
     this.#countDead(letters);
@@ -224,13 +242,15 @@ export class WebhookWorker {
       } else changed.push(this.#failedAgain(letter, error));
     }
     if (landed.length === 0) return;
-    const excess = this.#giveUpExcess();
+    this.#lookAhead.landed(changed.length > 0, progress.delivered > 0);
+    const excess = this.#letters.takeExcess(this.#options.clock.now());
     const letters = [...changed.filter(({ event }) => !excess.some((one) => one.event === event)), ...excess];
     await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters });
     this.#countDead(letters);
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
+    const { clock } = this.#options;
     const cursor = events.at(-1)!.cursor;
     const wanted = events.filter(this.#test);
     if (wanted.length === 0) {
@@ -246,11 +266,11 @@ export class WebhookWorker {
     };
     const lanes = Array.from({ length: WEBHOOK_REQUESTS - this.#busy.size }, work);
     const done = Promise.all(lanes);
-    await pageWait(this.#options.clock, Promise.race(lanes), done);
+    await pageWait(clock, Promise.race(lanes), done);
     page.isOver = true;
     for (const subject of page.under.keys()) this.#busy.set(subject, done);
     const begun = [...page.under.values()].flat();
-    const rest = subjects.splice(0).flatMap((own) => this.#behind(own));
+    const rest = subjects.splice(0).flatMap((own) => this.#letters.behind(own, clock.now()));
     const letters = [...page.letters, ...begun, ...rest];
     await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
@@ -260,7 +280,7 @@ export class WebhookWorker {
   /** Sends those of one subject, until one fails. */
   async #deliverSubject(events: readonly LoggedEvent[], page: Page): Promise<void> {
     const { subject } = events[0]!;
-    const letters = this.#behind(events);
+    const letters = this.#letters.behind(events, this.#options.clock.now());
     const isBehind = this.#letters.has(subject) || this.#busy.has(subject);
     for (const [i, event] of events.entries()) {
       if (this.#forgotten.has(subject)) return;
@@ -276,26 +296,6 @@ export class WebhookWorker {
       const failed = { ...this.#endpoint.failed(left[0]!, error), refusals: 1 };
       return void page.letters.push(failed, ...left.slice(1));
     }
-  }
-
-  /** Letters of events that wait behind others of their subject; given up at once if too many do. */
-  #behind(events: readonly LoggedEvent[]): Letter[] {
-    const now = this.#options.clock.now();
-    const room = this.#letters.room(events[0]!.subject);
-    return events.map((event, i) =>
-      i < room
-        ? { event, attempts: 0, nextAt: now }
-        : { event, attempts: 0, failedSince: now, error: TOO_MANY },
-    );
-  }
-
-  /** Takes out what refused entities may not have any more. */
-  #giveUpExcess(): Letter[] {
-    const now = this.#options.clock.now();
-    return this.#letters.takeExcess().map(({ event, attempts, failedSince = now }) => ({
-      ...{ event, attempts, failedSince },
-      error: TOO_MANY,
-    }));
   }
 
   /** @returns why it failed. */
@@ -359,6 +359,7 @@ export class WebhookWorker {
   #readAnew(): void {
     const { tail, clock } = this.#options;
     this.#forgotten.clear();
+    this.#lookAhead.reset();
     this.#follower.close();
     this.#follower = tail.follow(this.#cursor);
     this.#arrival = new Arrival(clock);

@@ -44,11 +44,15 @@ t.test("[EV69] who takes over a webhook knows which entity is refused", async (t
     dead: 1_501 - MAX_WEBHOOK_REFUSED,
     failures,
   });
-  await rig.store.webhooks.redeliver(id, undefined, 1);
-  await until(async () => (await rig.status(id)).waiting === MAX_WEBHOOK_REFUSED + 1);
+  // Its oldest is tried at once, though it is not due.
+  await rig.store.webhooks.redeliver(id, undefined, 1_000);
+  await until(async () => (await rig.status(id)).failures > failures);
+  await until(async () => (await rig.status(id)).dead === 1_501 - MAX_WEBHOOK_REFUSED);
+  await settled();
   receiver.answer = () => ({ status: 204 });
-  await rig.store.webhooks.change(id, { url: `${receiver.url}2` });
+  await rig.store.webhooks.redeliver(id, undefined, 1_000);
   await until(async () => (await rig.status(id)).waiting === 0);
+  t.match(await rig.status(id), { dead: 501 - MAX_WEBHOOK_REFUSED });
 });
 
 t.test("[EV69] who takes over while the endpoint is away refuses nothing", async (t) => {
@@ -107,10 +111,10 @@ t.test("[EV70] what waits is bounded, however many are refused", (t) => {
     const subject = `bad${i}`;
     for (let n = 0; n < 3; n++) {
       const cursor = { era: 1, xid: i, id: n };
-      letters.add({ event: { cursor, type: "t", subject, time: 0, data: {} }, attempts: 0, nextAt: 0 });
+      letters.add({ event: { cursor, type: "t", subject, time: 0, data: {} }, attempts: 0, nextAt: 1 });
     }
     for (let failures = 1; failures <= 3; failures++) letters.countFailure(subject, i + failures);
-    given += letters.takeExcess().length;
+    given += letters.takeExcess(0).length;
     if (i === 99) t.equal(letters.size, 300);
     if (i > 99 && letters.size > MAX_WEBHOOK_ALL_REFUSED) t.fail(`${letters.size} of ${i} wait`);
   }
