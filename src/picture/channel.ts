@@ -121,10 +121,15 @@ export class Channel {
     if (this.isMember(slot)) this.members--;
     this.#flags[slot] = 0;
     if (!this.passes(slot)) return;
-    this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
-    this.#publishedKey[slot] = this.#picture.columns.key.of(slot);
-    this.#hold?.sent(slot, now);
+    this.#published(slot, this.#picture.columns.key.of(slot), now);
     this.members++;
+  }
+
+  /** An entity is published as it is now, and nothing of it is left to tell. */
+  #published(slot: number, key: number, now: number): void {
+    this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
+    this.#publishedKey[slot] = key;
+    this.#hold?.sent(slot, now);
   }
 
   /** Whether an entity belongs to the channel now: in use, somewhere, not expired, and seen through the lens. */
@@ -211,9 +216,7 @@ export class Channel {
       publication.addFull(key, slot, !stays);
       if (!isMember) this.members++;
     }
-    this.#flags[slot] = MEMBER | (this.#motion(slot) << MOTION_SHIFT);
-    this.#publishedKey[slot] = key;
-    this.#hold?.sent(slot, now);
+    this.#published(slot, key, now);
   }
 
   #reason(slot: number): DepartureReason {

@@ -2,10 +2,7 @@
 import { AssertionError } from "node:assert";
 import type { Verdict } from "../support/mutant.ts";
 import { fc } from "../support/seeded.ts";
-import { busyStep, NUMBERS, Run, step } from "./log-run.ts";
-
-/** Of so many a log is large although their segments are short. */
-const MANY = Array.from({ length: 40 }, (_, number) => number);
+import { busyStep, MANY, NUMBERS, Run, step } from "./log-run.ts";
 
 const histories = fc.oneof(
   fc.record({ run: fc.constant(() => new Run(NUMBERS, 0)), steps: fc.array(step, { maxLength: 40 }) }),

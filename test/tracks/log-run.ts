@@ -19,6 +19,8 @@ export const NO_DESCRIPTION: Description = {
   fences: [],
 };
 export const NUMBERS = [0, 1, 5];
+/** Of so many a log is large although their segments are short. */
+export const MANY = Array.from({ length: 40 }, (_, number) => number);
 
 export type Step =
   | { is: "report"; number: number; after: number; delay: number; lon: number; speed: number }

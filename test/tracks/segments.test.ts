@@ -3,10 +3,7 @@ import { MAX_SHARD_TRACK_BYTES, SHARDS } from "../../src/limits.ts";
 import { inOrder, pointAt } from "../../src/tracks/segment.ts";
 import { segmentOf, Tracks } from "../../src/tracks/tracks.ts";
 import { fc } from "../support/seeded.ts";
-import { busyStep, HOLD_MS, NO_DESCRIPTION, NUMBERS, Run, SHARD, START, step } from "./log-run.ts";
-
-/** Of so many a log is large although their segments are short. */
-const MANY = Array.from({ length: 40 }, (_, number) => number);
+import { busyStep, HOLD_MS, MANY, NO_DESCRIPTION, NUMBERS, Run, SHARD, START, step } from "./log-run.ts";
 
 t.test(
   "[TR1] [TR2] [TR3] [TR5] tracks are what was reported, whatever fails, lands unseen or is written anew",
