@@ -152,15 +152,20 @@ t.test("[W17] [W18] [W21] the slider shows what was, which plays, and the way ba
   await page.waitForFunction(() => "playback" in muster.view && muster.view.playback === "paused");
   t.equal(await page.locator("#play").getAttribute("aria-label"), "Play", "what is dragged stands");
   await page.mouse.up();
-  await page.evaluate(() => {
+  // The last is sought when the pause after the one before is over.
+  const least = await page.evaluate((steps) => {
     const slider = document.querySelector<HTMLInputElement>("#playback-slider")!;
+    const spanMs = Number(document.querySelector<HTMLSelectElement>("#playback-span")!.value);
+    const backMs = (1 - Number(slider.value) / steps) * spanMs;
+    const sought = Math.floor(muster.connection.serverNow() - backMs);
     slider.dispatchEvent(new Event("input"));
     slider.dispatchEvent(new PointerEvent("pointercancel"));
-  });
-  await page.waitForFunction(() => {
+    return sought;
+  }, SLIDER_STEPS);
+  await page.waitForFunction((least) => {
     const at = new URL(location.href).searchParams.get("at");
-    return at !== null && Date.parse(at) === muster.view.time;
-  });
+    return at !== null && Date.parse(at) === muster.view.time && muster.view.time >= least;
+  }, least);
   const dropped = await held(page);
 
   await page.waitForFunction((time) => new URL(location.href).searchParams.get("at") === time, dropped.time);
