@@ -265,8 +265,9 @@ export class EntityTable {
 
   /** Whether a report belongs before the way of an entity, which has not begun: who had its id before may have been somewhere then. */
   #isOfFormer(shard: number, number: number, slot: number, t: number): boolean {
+    if (this.tracks.hasBegun(shard, number)) return false;
     const { formerWays } = this.shards[shard];
-    if (formerWays.size === 0 || this.tracks.hasBegun(shard, number)) return false;
+    if (formerWays.size === 0) return false;
     return Math.floor(t) < formerWays.end(this.picture.columns.id[slot]!);
   }
 

@@ -4,6 +4,7 @@
  */
 import { MAX_FIND } from "../picture/id-index.ts";
 import type { EntityTable } from "./entity-table.ts";
+import type { GroupCommit } from "./group-commit.ts";
 import type { Report } from "./messages.ts";
 
 /** The most reports that are looked at together, and so how often a slice looks at the clock. */
@@ -11,14 +12,16 @@ export const MAX_LOOK = MAX_FIND;
 
 export class Lookahead {
   readonly #table: EntityTable;
+  readonly #commit: GroupCommit;
   /** Of the reports that were last looked at, −1 = none yet. They may be others by the time that a report is handled. */
   readonly slots = new Int32Array(MAX_LOOK);
   readonly #ids: string[] = [];
   /** The sum of what was read, so that nobody leaves the reading out. */
   sum = 0;
 
-  constructor(table: EntityTable) {
+  constructor(table: EntityTable, commit: GroupCommit) {
     this.#table = table;
+    this.#commit = commit;
   }
 
   /** Looks at reports `from` … `to` − 1, at most `MAX_LOOK`. */
@@ -35,7 +38,7 @@ export class Lookahead {
   }
 
   #read(count: number): void {
-    const { picture, rows, tracks, number } = this.#table;
+    const { picture, rows, tracks, number, shards } = this.#table;
     const { columns } = picture;
     const { shard } = columns;
     // The picture alone may know a slot: that of a mirror.
@@ -48,7 +51,9 @@ export class Lookahead {
     }
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
-      if (slot >= 0 && slot < capacity) sum += tracks.logs[shard.of(slot)].count(number.of(slot));
+      if (slot < 0 || slot >= capacity) continue;
+      const index = shard.of(slot);
+      sum += tracks.logs[index].touch(number.of(slot)) + this.#commit.touch(shards[index]);
     }
     this.sum = sum;
   }

@@ -18,9 +18,11 @@ const NONE: readonly Change[] = [];
 
 export class Changes {
   readonly #byNumber = new Map<number, Change[]>();
+  /** Whether there may be any: mostly there are none, and whoever looks at the map waits for memory twice. */
+  #some = false;
 
   has(number: number): boolean {
-    return this.#byNumber.size > 0 && this.#byNumber.has(number);
+    return this.#some && this.#byNumber.has(number);
   }
 
   /** By ascending time. */
@@ -30,6 +32,7 @@ export class Changes {
 
   /** Adds one that is later than those before. */
   add(change: Change): void {
+    this.#some = true;
     const known = this.#byNumber.get(change.number);
     if (known === undefined) this.#byNumber.set(change.number, [change]);
     else known.push(change);
@@ -41,11 +44,13 @@ export class Changes {
     const left = this.of(number).filter((change) => change.at > at);
     if (left.length === 0) this.#byNumber.delete(number);
     else this.#byNumber.set(number, left);
+    this.#some = this.#byNumber.size > 0;
   }
 
   /** Forgets those of other numbers. */
   keep(isKnown: (number: number) => boolean): void {
     for (const number of this.#byNumber.keys()) if (!isKnown(number)) this.#byNumber.delete(number);
+    this.#some = this.#byNumber.size > 0;
   }
 
   /** Where the first record of all begins, ∞ = there is none, and their bytes. */

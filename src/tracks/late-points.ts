@@ -29,7 +29,8 @@ export class LatePoints {
 
   /** What they take beside their records, about. */
   get bytes(): number {
-    return POINT_BYTES * this.#size + NUMBER_BYTES * this.#byNumber.size;
+    // Mostly there are none: whoever looks at the map waits for memory three times.
+    return this.#size === 0 ? 0 : POINT_BYTES * this.#size + NUMBER_BYTES * this.#byNumber.size;
   }
 
   has(number: number): boolean {

@@ -28,14 +28,16 @@ const NOTHING_READ = new ByteReader(new ByteWriter(0).bytes);
 
 export class RecordLog {
   /** By place; one at least. */
-  #chunks: Chunk[] = [chunkAt(0, new ByteWriter(0))];
-  #last = this.#chunks[0];
+  #chunks: Chunk[] = [{ start: 0, writer: new ByteWriter(0), reader: NOTHING_READ }];
+  /** Of the last chunk, here too: to follow one reference fewer is one wait for memory fewer. */
+  #start = 0;
+  #writer = this.#chunks[0].writer;
   /** The one that was read last. */
-  #read = this.#last;
+  #read = this.#chunks[0];
 
   /** Bytes, and the place of the next record. */
   get length(): number {
-    return this.#last.start + this.#last.writer.length;
+    return this.#start + this.#writer.length;
   }
 
   /** Bytes of memory. */
@@ -45,14 +47,20 @@ export class RecordLog {
 
   /** What the next record is to be written to, at once and whole. */
   writer(): ByteWriter {
-    const { writer } = this.#last;
+    const writer = this.#writer;
     if (writer.length === 0) writer.reserve(FIRST_BYTES);
     return writer.length + SPARE_BYTES <= CHUNK_BYTES ? writer : this.#begin();
   }
 
+  /** Looks where the next record goes. @returns what is there, as `Rows.touch`. */
+  touch(): number {
+    const { bytes, length } = this.#writer;
+    return length < bytes.length ? bytes[length] : 0;
+  }
+
   /** Adds whole records. */
   append(records: Uint8Array): void {
-    const { writer } = this.#last;
+    const writer = this.#writer;
     const isFull = writer.length > 0 && writer.length + records.length > CHUNK_BYTES;
     (isFull ? this.#begin() : writer).raw(records);
   }
@@ -78,22 +86,30 @@ export class RecordLog {
   /** Drops the first `bytes`: the place of what is behind them is so much less. */
   dropFront(bytes: number): void {
     for (const chunk of this.#chunks) chunk.start -= bytes;
-    const first = this.#chunks.findIndex((chunk) => chunk === this.#last || end(chunk) > 0);
+    this.#start -= bytes;
+    const first = this.#chunks.findIndex((chunk) => chunk.writer === this.#writer || end(chunk) > 0);
     for (const { writer } of this.#chunks.splice(0, first)) keep(writer);
-    this.#read = this.#last;
+    this.#read = this.#chunks[0];
   }
 
   /** Drops all, for good. */
   discard(): void {
     for (const { writer } of this.#chunks) keep(writer);
-    this.#chunks = [chunkAt(0, new ByteWriter(0))];
-    this.#read = this.#last = this.#chunks[0];
+    this.#chunks = [];
+    this.#start = 0;
+    this.#append(new ByteWriter(0));
+    this.#read = this.#chunks[0];
   }
 
   #begin(): ByteWriter {
-    this.#last = chunkAt(this.length, kept.pop() ?? new ByteWriter(CHUNK_BYTES));
-    this.#chunks.push(this.#last);
-    return this.#last.writer;
+    this.#start = this.length;
+    return this.#append(kept.pop() ?? new ByteWriter(CHUNK_BYTES));
+  }
+
+  #append(writer: ByteWriter): ByteWriter {
+    this.#writer = writer;
+    this.#chunks.push({ start: this.#start, writer, reader: NOTHING_READ });
+    return writer;
   }
 
   #find(place: number): Chunk {
@@ -107,10 +123,6 @@ export class RecordLog {
     this.#read = this.#chunks[low];
     return this.#read;
   }
-}
-
-function chunkAt(start: number, writer: ByteWriter): Chunk {
-  return { start, writer, reader: NOTHING_READ };
 }
 
 function end({ start, writer }: Chunk): number {

@@ -60,6 +60,11 @@ export class TrackLog {
     return this.#out.length;
   }
 
+  /** Looks at what the next point of a number needs. @returns as `Rows.touch`. */
+  touch(number: number): number {
+    return this.#heads.count(number) + this.#out.touch() + this.late.bytes + Number(this.changes.has(number));
+  }
+
   /** Points of the open segment, 0 = there is none. */
   count(number: number): number {
     return this.#heads.count(number);
