@@ -43,8 +43,12 @@ Examples
 Environment (durations: a number with ms, s, min, h or d)
 `;
 
-/** Read by V8 whenever it decides about garbage; `docs/decisions/0015-garbage.md` says what each is for. */
-const V8_FLAGS = ["--external-memory-accounted-in-global-limit", "--no-allocation-site-pretenuring"];
+/** Read by V8 whenever it decides; `docs/decisions/0015-garbage.md` says what each is for. */
+const V8_FLAGS = [
+  "--external-memory-accounted-in-global-limit",
+  "--no-allocation-site-pretenuring",
+  "--max-inlined-bytecode-size-cumulative=2000",
+];
 for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 const DEMO_FILE = fileURLToPath(new URL("../data/ais-helsinki/helsinki.ndjson", import.meta.url));

@@ -161,11 +161,6 @@ export class GroupCommit implements FactSink {
     return !this.#running && this.#open.isEmpty;
   }
 
-  /** Looks at what the next fact of a shard needs. @returns as `Rows.touch`. */
-  touch(shard: Shard): number {
-    return shard.factsSinceCheckpoint + this.#open.touch(shard.index);
-  }
-
   record(shard: Shard, fact: Fact): void {
     if (this.#open.isEmpty) this.#opened();
     this.#openBytes += this.#open.add(shard.index, fact);

@@ -4,7 +4,6 @@
  */
 import { MAX_FIND } from "../picture/id-index.ts";
 import type { EntityTable } from "./entity-table.ts";
-import type { GroupCommit } from "./group-commit.ts";
 import type { Report } from "./messages.ts";
 
 /** The most reports that are looked at together, and so how often a slice looks at the clock. */
@@ -12,16 +11,14 @@ export const MAX_LOOK = MAX_FIND;
 
 export class Lookahead {
   readonly #table: EntityTable;
-  readonly #commit: GroupCommit;
   /** Of the reports that were last looked at, −1 = none yet. They may be others by the time that a report is handled. */
   readonly slots = new Int32Array(MAX_LOOK);
   readonly #ids: string[] = [];
   /** The sum of what was read, so that nobody leaves the reading out. */
   sum = 0;
 
-  constructor(table: EntityTable, commit: GroupCommit) {
+  constructor(table: EntityTable) {
     this.#table = table;
-    this.#commit = commit;
   }
 
   /** Looks at reports `from` … `to` − 1, at most `MAX_LOOK`. */
@@ -53,7 +50,7 @@ export class Lookahead {
       const slot = slots[i];
       if (slot < 0 || slot >= capacity) continue;
       const index = shard.of(slot);
-      sum += tracks.logs[index].touch(number.of(slot)) + this.#commit.touch(shards[index]);
+      sum += tracks.logs[index].touch(number.of(slot)) + shards[index].factsSinceCheckpoint;
     }
     this.sum = sum;
   }

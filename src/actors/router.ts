@@ -59,7 +59,7 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
     this.#clock = clock;
     this.#fatal = fatal;
     this.#gate = gate;
-    this.#lookahead = new Lookahead(actors.table, commit);
+    this.#lookahead = new Lookahead(actors.table);
   }
 
   get overloaded(): boolean {

@@ -9,8 +9,8 @@
  */
 import type { PoolClient } from "pg";
 import type { Batch } from "../actors/ports.ts";
+import { ints, smallints } from "./binary-values.ts";
 import { encodeBody } from "./journal-body.ts";
-import { listOf } from "./list-text.ts";
 
 const SQL = `
 WITH held AS MATERIALIZED (
@@ -51,8 +51,8 @@ export async function appendFlush(
     key.gen,
     key.ring,
     batch.flushNo,
-    listOf(sections.map((section) => section.shard)),
-    listOf(sections.map((section) => section.epoch)),
+    smallints(sections.map((section) => section.shard)),
+    ints(sections.map((section) => section.epoch)),
     Number.isFinite(batch.tMin) ? batch.tMin : null,
     Number.isFinite(batch.tMax) ? batch.tMax : null,
     encodeBody(sections),

@@ -2,6 +2,7 @@
 
 const HEAD_BYTES = 20;
 const SMALLINT_OID = 21;
+const INT_OID = 23;
 
 /** A view, which the driver takes for bytes and copies before `query` returns. */
 export function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
@@ -10,12 +11,40 @@ export function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer 
 
 /** @param elements one after the other, each with its length before it. @param count of them, one at least. */
 export function listOfSmallints(elements: Uint8Array, count: number): Buffer {
-  const list = Buffer.allocUnsafe(HEAD_BYTES + elements.length);
+  const list = listHead(SMALLINT_OID, count, elements.length);
+  list.set(elements, HEAD_BYTES);
+  return list;
+}
+
+/** @param values −32,768 … 32,767 each, one at least. */
+export function smallints(values: readonly number[]): Buffer {
+  const list = listHead(SMALLINT_OID, values.length, values.length * 6);
+  let at = HEAD_BYTES;
+  for (const value of values) {
+    at = list.writeInt32BE(2, at);
+    at = list.writeInt16BE(value, at);
+  }
+  return list;
+}
+
+/** @param values −2^31 … 2^31 − 1 each, one at least. */
+export function ints(values: readonly number[]): Buffer {
+  const list = listHead(INT_OID, values.length, values.length * 8);
+  let at = HEAD_BYTES;
+  for (const value of values) {
+    at = list.writeInt32BE(4, at);
+    at = list.writeInt32BE(value, at);
+  }
+  return list;
+}
+
+/** @param bytes of all elements, each with its length before it. */
+function listHead(oid: number, count: number, bytes: number): Buffer {
+  const list = Buffer.allocUnsafe(HEAD_BYTES + bytes);
   list.writeInt32BE(1, 0); // dimensions
   list.writeInt32BE(0, 4); // without NULL
-  list.writeInt32BE(SMALLINT_OID, 8);
+  list.writeInt32BE(oid, 8);
   list.writeInt32BE(count, 12);
   list.writeInt32BE(1, 16); // index of the first
-  list.set(elements, HEAD_BYTES);
   return list;
 }

@@ -11,13 +11,30 @@ export function encodeBody(sections: readonly Section[]): Buffer {
   const body = Buffer.allocUnsafe(total);
   body.writeUInt16LE(sections.length, 0);
   let offset = 0;
-  sections.forEach((section, i) => {
-    body.writeUInt32LE(offset, 2 + 4 * i);
-    body.set(section.body, table + offset);
-    offset += section.body.length;
-  });
+  for (let i = 0; i < sections.length; ) {
+    const run = endOfRun(sections, i);
+    const { buffer, byteOffset } = sections[i].body;
+    const start = offset;
+    for (; i < run; i++) {
+      body.writeUInt32LE(offset, 2 + 4 * i);
+      offset += sections[i].body.length;
+    }
+    body.set(new Uint8Array(buffer, byteOffset, offset - start), table + start);
+  }
   body.writeUInt32LE(offset, 2 + 4 * sections.length);
   return body;
+}
+
+/** Up to which the sections from the `first` on lie in memory one after the other: mostly all do, and are copied as one. */
+function endOfRun(sections: readonly Section[], first: number): number {
+  let { buffer, byteOffset, byteLength } = sections[first].body;
+  let end = first + 1;
+  for (; end < sections.length; end++) {
+    const { body } = sections[end];
+    if (body.buffer !== buffer || body.byteOffset !== byteOffset + byteLength) break;
+    ({ buffer, byteOffset, byteLength } = body);
+  }
+  return end;
 }
 
 /** The i-th section's bytes; a view, not a copy. */
