@@ -48,8 +48,8 @@ export class TrackLog {
   readonly #pieces = new TrackPieces();
   /** Numbers whose open segment began in a piece that was dropped: it is a row. Only while pieces are loaded. */
   readonly #cut = new Set<number>();
-  /** Numbers that were forgotten, now and when it was written anew. */
-  #forgotten = 0;
+  /** How often something was forgotten, now and when it was written anew. */
+  forgotten = 0;
   #rewritten = 0;
   /** In the order in which they ended. */
   closed: ClosedSegment[] = [];
@@ -185,7 +185,7 @@ export class TrackLog {
     this.closed = this.closed.filter((one) => one.number !== number);
     this.late.drop(number);
     this.drop(number);
-    this.#forgotten += 1;
+    this.forgotten += 1;
   }
 
   /** Forgets all numbers of which `isKnown` does not hold. */
@@ -196,18 +196,13 @@ export class TrackLog {
     this.late.keep(isKnown);
     const unknown = this.#heads.known().filter((number) => !isKnown(number));
     for (const number of unknown) this.drop(number);
-    if (unknown.length > 0 || this.closed.length + this.late.size < before) this.#forgotten += 1;
+    if (unknown.length > 0 || this.closed.length + this.late.size < before) this.forgotten += 1;
   }
 
   /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
   drop(number: number): void {
     this.#heads.drop(number);
     this.changes.dropUntil(number);
-  }
-
-  /** How often something was forgotten. */
-  get forgotten(): number {
-    return this.#forgotten;
   }
 
   /** Whether no piece that is durable holds anything of what the first so many times forgot. */
@@ -333,7 +328,7 @@ export class TrackLog {
       this.#dropBefore(wanted.first);
       if (isMostlyUnwanted(wanted, this.bytes)) this.#rewrite();
     }
-    if (this.#rewritten < this.#forgotten) this.#rewrite();
+    if (this.#rewritten < this.forgotten) this.#rewrite();
   }
 
   #dropBefore(wanted: number): void {
@@ -377,7 +372,7 @@ export class TrackLog {
     this.#heads = to.#heads;
     this.changes = to.changes;
     this.#pieces.dropAll();
-    this.#rewritten = this.#forgotten;
+    this.#rewritten = this.forgotten;
   }
 
   /** A segment of another log, without its first point if that is open already as the last one of the segment before. */
@@ -393,12 +388,8 @@ export class TrackLog {
         continue;
       }
       const to = this.#out.length;
-      const t = copyPoint(
-        from.#out.at(found[i]),
-        this.#out.writer(),
-        number,
-        to - this.#heads.lastAt(number),
-      );
+      const back = to - this.#heads.lastAt(number);
+      const t = copyPoint(from.#out.at(found[i]), this.#out.writer(), number, back);
       this.#applyPoint(POINT, number, t, 0, NaN, to);
     }
   }
