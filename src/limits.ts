@@ -95,9 +95,9 @@ export const MAX_QUEUED_REPORTS = 400_000;
 export const MAX_BACKLOG_BYTES = 128 * 2 ** 20;
 /** A flush is cut when the one before is done, and not before so long, so that single reports share a commit. */
 export const MIN_FLUSH_INTERVAL_MS = 2;
-/** A batch that holds so much by then is one of many, which wait a little longer: a flush and its 256 sections cost as much as 400 reports. */
+/** A batch that holds so much by then is one of many, which wait a little longer: a flush and its 256 sections cost as much as 100 reports. */
 export const BUSY_FLUSH_BYTES = 16 * 2 ** 10;
-export const BUSY_FLUSH_INTERVAL_MS = 10;
+export const BUSY_FLUSH_INTERVAL_MS = 20;
 /** Facts in one flush: one parameter, one WAL record group. */
 export const MAX_FLUSH_BYTES = 4 * 2 ** 20;
 /** Event rows in one flush; more wait for the next with their facts' flush. */
