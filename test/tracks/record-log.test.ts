@@ -104,6 +104,23 @@ t.test("[TR35] what was taken of a log stays as it is while it grows", async (t)
   t.ok(copy.equals(later));
 });
 
+t.test("[TR35] a log does not read a chunk that it dropped, and another has begun with", async (t) => {
+  const fill = (log: RecordLog, number: number, bytes: number) => {
+    while (log.length < bytes) log.writer().raw(bytesOf(number, 4_092));
+  };
+  const one = new RecordLog();
+  fill(one, 1, 0.6 * CHUNK_BYTES);
+  const dropped = one.length;
+  // The first chunk has room left, which whoever has it next will fill.
+  one.append(Buffer.concat(Array.from({ length: 50 }, () => bytesOf(2, 4_092))));
+  t.equal(one.at(0).u32(), 4_092, "it read its first chunk last");
+  one.dropFront(dropped);
+  fill(new RecordLog(), 3, 3 * CHUNK_BYTES);
+  const input = one.at(0);
+  t.equal(input.u32(), 4_092);
+  t.equal(input.u8(), 2, "its own record, and not the other's");
+});
+
 t.test(
   "[TR35] a log takes little more memory than its records, also when the first of them are dropped again and again",
   async (t) => {
