@@ -5,6 +5,7 @@ import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment } from "../tracks/ended.ts";
 import { oldest } from "../tracks/late-points.ts";
 import { PackedSegments } from "../tracks/packed-segments.ts";
+import type { Description } from "../tracks/segment.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import type { EntityTable } from "./entity-table.ts";
 
@@ -23,6 +24,8 @@ export interface LateOfEntity {
   points: Late[];
   /** What is at this time or after it is not in rows yet, Unix ms. */
   end: number;
+  /** What the entity was, as far as it is in memory: for a time of which rows do not tell it. */
+  otherwise: Description | undefined;
   /** What is before this time is in rows: it is not needed any more. */
   written(before: number): void;
 }
@@ -102,7 +105,8 @@ export class TrackSource {
           written(Infinity);
           continue;
         }
-        found.set(id, { id, points: late, end, written });
+        const otherwise = this.#description(log, shard, number, ended.get(id));
+        found.set(id, { id, points: late, end, otherwise, written });
         points -= ready.length;
         if (found.size >= most.entities || points <= 0) return false;
       }
@@ -134,6 +138,14 @@ export class TrackSource {
     const slot = this.#table.shards[shard].slot(number);
     const isToBegin = slot >= 0 && log.last(number) === -Infinity;
     return isToBegin ? Math.min(end, Math.ceil(this.#table.picture.columns.t.of(slot))) : end;
+  }
+
+  /** What is known of an entity the earliest in memory. @param ended of its id */
+  #description(log: TrackLog, shard: number, number: number, ended?: ClosedSegment): Description | undefined {
+    // Numbers ascend: this is not of who has the id since.
+    if (ended !== undefined && ended.number <= number) return ended;
+    const slot = this.#table.shards[shard].slot(number);
+    return slot < 0 ? undefined : (log.changes.of(number)[0]?.before ?? this.#table.describe(slot));
   }
 
   #idOf(shard: number, number: number): string | undefined {
