@@ -14,6 +14,7 @@ export interface Late {
  * @param current the newest versions of the entity's segments around, by ascending time.
  * @param end what is at this time or after it is in memory; Unix ms, or ∞.
  * @param holdMs for how long an entity is taken to be at its last point.
+ * @param former until then another entity may have had the id, Unix ms; −∞ = none had. Neither is told as the other.
  * @param otherwise what the entity is told to have been where `current` has nothing that tells it.
  */
 export function correct(
@@ -22,6 +23,7 @@ export function correct(
   late: readonly Late[],
   end: number,
   holdMs: number,
+  former = -Infinity,
   otherwise?: Description,
 ): Segment[] {
   const segments = [...current];
@@ -38,7 +40,9 @@ export function correct(
     if (into === undefined || point.t > lastOf(into)) {
       i += 1;
       if (until(point.t) <= point.t) continue;
-      const description = describe(into ?? segments[at + 1] ?? otherwise);
+      const isOfSame = (other: Segment | undefined) =>
+        other !== undefined && other.points[0].t >= former === point.t >= former;
+      const description = describe([into, segments[at + 1]].find(isOfSame) ?? otherwise);
       const points = held([point], until(point.t));
       segments.splice(at + 1, 0, { id, ...description, recorded: received, hold: true, points });
       continue;

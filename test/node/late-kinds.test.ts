@@ -54,4 +54,26 @@ t.test("what came late is told as what the entity was", async (t) => {
         });
     },
   );
+
+  await t.test("[TR38] what came late of who has an id again is not told as who had it before", async (t) => {
+    await post({
+      id: "a",
+      kind: "truck",
+      t: iso(Date.now() - 1_000),
+      lon: 25,
+      lat: 60,
+      attributes: { driver: "A" },
+    });
+    const gone = await fetch(`${node.url}/v1/entities/a`, { method: "DELETE", headers });
+    t.ok(gone.ok);
+    await sleep(1_000);
+    const now = Date.now();
+    await post({ id: "a", kind: "vessel", t: iso(now), lon: 25, lat: 61 });
+    await post(
+      { id: "a", t: iso(now - 500), lon: 24, lat: 61 },
+      { id: "a", t: iso(now - 400), lon: 24.1, lat: 61 },
+    );
+    const { kind, attributes } = await told("a", now - 500);
+    t.same({ kind, attributes }, { kind: "vessel", attributes: {} });
+  });
 });
