@@ -5,6 +5,7 @@ import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment } from "../tracks/ended.ts";
 import { oldest } from "../tracks/late-points.ts";
 import { PackedSegments } from "../tracks/packed-segments.ts";
+import type { Description } from "../tracks/segment.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import type { EntityTable } from "./entity-table.ts";
 
@@ -23,6 +24,10 @@ export interface LateOfEntity {
   points: Late[];
   /** What is at this time or after it is not in rows yet, Unix ms. */
   end: number;
+  /** Until then another may have had the id, Unix ms; −∞ = none had. */
+  former: number;
+  /** What the entity was, as far as it is in memory: for a time of which rows do not tell it. */
+  otherwise: Description | undefined;
   /** What is before this time is in rows: it is not needed any more. */
   written(before: number): void;
 }
@@ -88,7 +93,8 @@ export class TrackSource {
         const { times, places, turns } = log.late.of(number);
         const durable = turns.findLastIndex((turn) => log.isDurable({ turn })) + 1;
         if (durable === 0) continue;
-        const end = id === undefined ? Infinity : this.#end(log, shard, number, id, ended.get(id));
+        const former = id === undefined ? -Infinity : this.#table.shards[shard].formerWays.end(id);
+        const end = id === undefined ? Infinity : this.#end(log, shard, number, former, ended.get(id));
         // The others have their turn while one has very many.
         const ready = oldest(times, durable, end, Math.min(points, share), MAX_LATE_SPAN_MS);
         if (ready.length === 0) continue;
@@ -102,7 +108,8 @@ export class TrackSource {
           written(Infinity);
           continue;
         }
-        found.set(id, { id, points: late, end, written });
+        const otherwise = this.#description(log, shard, number, ended.get(id));
+        found.set(id, { id, points: late, end, former, otherwise, written });
         points -= ready.length;
         if (found.size >= most.entities || points <= 0) return false;
       }
@@ -124,16 +131,28 @@ export class TrackSource {
   }
 
   /** What is corrected now goes until then, Unix ms: to what is in memory and in no row, to where a way of before ended, or may begin yet. */
-  #end(log: TrackLog, shard: number, number: number, id: string, ended: ClosedSegment | undefined): number {
-    const { formerWays } = this.#table.shards[shard];
+  #end(
+    log: TrackLog,
+    shard: number,
+    number: number,
+    former: number,
+    ended: ClosedSegment | undefined,
+  ): number {
     let end = Infinity;
     if (ended !== undefined) end = log.points(ended.last, ended.count)[0].t;
     else if (log.count(number) > 0) end = log.first(number);
-    const former = formerWays.end(id);
     if (log.late.of(number).times.some((time) => time < former)) return Math.min(end, former);
     const slot = this.#table.shards[shard].slot(number);
     const isToBegin = slot >= 0 && log.last(number) === -Infinity;
     return isToBegin ? Math.min(end, Math.ceil(this.#table.picture.columns.t.of(slot))) : end;
+  }
+
+  /** What is known of an entity the earliest in memory. @param ended of its id */
+  #description(log: TrackLog, shard: number, number: number, ended?: ClosedSegment): Description | undefined {
+    // Numbers ascend: this is not of who has the id since.
+    if (ended !== undefined && ended.number <= number) return ended;
+    const slot = this.#table.shards[shard].slot(number);
+    return slot < 0 ? undefined : (log.changes.of(number)[0]?.before ?? this.#table.describe(slot));
   }
 
   #idOf(shard: number, number: number): string | undefined {

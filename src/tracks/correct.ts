@@ -14,6 +14,8 @@ export interface Late {
  * @param current the newest versions of the entity's segments around, by ascending time.
  * @param end what is at this time or after it is in memory; Unix ms, or ∞.
  * @param holdMs for how long an entity is taken to be at its last point.
+ * @param former until then another entity may have had the id, Unix ms; −∞ = none had. Neither is told as the other.
+ * @param otherwise what the entity is told to have been where `current` has nothing that tells it.
  */
 export function correct(
   id: string,
@@ -21,6 +23,8 @@ export function correct(
   late: readonly Late[],
   end: number,
   holdMs: number,
+  former = -Infinity,
+  otherwise?: Description,
 ): Segment[] {
   const segments = [...current];
   const given = new Set(current);
@@ -36,7 +40,9 @@ export function correct(
     if (into === undefined || point.t > lastOf(into)) {
       i += 1;
       if (until(point.t) <= point.t) continue;
-      const description = describe(into ?? segments[at + 1]);
+      const isOfSame = (other: Segment | undefined) =>
+        other !== undefined && other.points[0].t >= former === point.t >= former;
+      const description = describe([into, segments[at + 1]].find(isOfSame) ?? otherwise);
       const points = held([point], until(point.t));
       segments.splice(at + 1, 0, { id, ...description, recorded: received, hold: true, points });
       continue;
@@ -90,7 +96,7 @@ function notAmong(points: readonly TrackPoint[], late: readonly Late[]): Late[] 
   return late.filter(({ point: { t } }) => !times.has(t) && times.add(t));
 }
 
-function describe(segment: Segment | undefined): Description {
-  const { kind = "unknown", state = "", attributes = "", labels = [], fences = [] } = segment ?? {};
+function describe(known: Partial<Description> = {}): Description {
+  const { kind = "unknown", state = "", attributes = "", labels = [], fences = [] } = known;
   return { kind, state, attributes, labels, fences };
 }

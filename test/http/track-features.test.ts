@@ -1,5 +1,6 @@
 import t from "tap";
 import type { Segment } from "../../src/tracks/segment.ts";
+import { TrackSchema } from "../../src/transport/http/schemas.ts";
 import { movingFeature, trackFeature } from "../../src/transport/http/track-features.ts";
 
 const point = (t: number) => ({ t, lon: 10, lat: 50, alt: NaN, speed: 1, course: NaN });
@@ -72,4 +73,35 @@ t.test("[TR32] a moving feature that went across 180° goes on beyond it, over m
     [179.5, 180.5, 181, 360, 539.5, 541, 542],
     [-178, -177],
   ]);
+});
+
+t.test("[TR39] altitudes are told where they are known, also if one of a line is not", async (t) => {
+  const told = (...alts: number[]) => {
+    const way = { ...segment, points: alts.map((alt, i) => ({ ...point(1_000 * (i + 1)), alt })) };
+    const feature = trackFeature(way);
+    t.strictSame(TrackSchema.shape.features.element.parse(feature), feature, "as described");
+    const { temporalGeometry, temporalProperties } = movingFeature("a", [way]);
+    t.same(
+      (temporalGeometry as { coordinates: number[][] }).coordinates,
+      feature.geometry.coordinates,
+      "the same places",
+    );
+    return {
+      positions: feature.geometry.coordinates.map(([, , alt]) => alt),
+      alt: feature.properties.alt,
+      samples: temporalProperties.filter((property) => "alt" in property),
+    };
+  };
+  t.same(told(1, 2), { positions: [1, 2], alt: undefined, samples: [] });
+  t.same(told(NaN, NaN), { positions: [undefined, undefined], alt: undefined, samples: [] });
+  t.same(told(100.04, NaN, -3), {
+    positions: [undefined, undefined, undefined],
+    alt: [100, null, -3],
+    samples: [
+      {
+        datetimes: ["1970-01-01T00:00:01.000Z", "1970-01-01T00:00:03.000Z"],
+        alt: { type: "Measure", form: "MTR", values: [100, -3], interpolation: "Step" },
+      },
+    ],
+  });
 });

@@ -113,6 +113,28 @@ t.test("[TR36] [TR8] what is corrected does not go over a way that has yet to be
   );
 });
 
+t.test("[TR38] what comes late is told as who had the id then", async (t) => {
+  const past = await Past.begin(t);
+  await past.tell(0, { kind: "truck", attributes: { driver: "A" } });
+  await past.remove(10);
+  await past.crash(true);
+  past.write();
+  await past.tell(1_000, { kind: "vessel" });
+  for (const second of [500, -20, 5]) await past.tell(second, { kind: "vessel" }, 1_001);
+  await past.crash(true);
+  for (let portion = 0; portion < 2; portion++) past.correct();
+  const told: unknown[] = [];
+  const { segments } = await past.history.of({ id: "a", from: -Infinity, to: Infinity });
+  for await (const { points, kind, attributes } of segments)
+    told.push([(points[0].t - START) / 1_000, kind, attributes]);
+  t.same(told, [
+    [-20, "truck", '{"driver":"A"}'],
+    [0, "truck", '{"driver":"A"}'],
+    [500, "vessel", ""],
+    [1_000, "vessel", ""],
+  ]);
+});
+
 /** Those who had an id, one after the other, with rows that are written when they may be. */
 class Lives {
   table = new EntityTable(new Picture(), HOLD_S * 1_000);
@@ -174,8 +196,13 @@ class Lives {
       if (segment.points.length > 1) this.rows.push(segment);
     }
     this.log.closed = this.log.closed.filter((closed) => !durable.includes(closed));
-    for (const { points, end, written } of source.late({ entities: 9, points: 9 }, () => false)) {
-      this.rows.push(...correct("a", PlainTrack.current(this.rows), points, end, HOLD_S * 1_000));
+    for (const { points, end, former, otherwise, written } of source.late(
+      { entities: 9, points: 9 },
+      () => false,
+    )) {
+      this.rows.push(
+        ...correct("a", PlainTrack.current(this.rows), points, end, HOLD_S * 1_000, former, otherwise),
+      );
       written(Infinity);
     }
   }

@@ -61,7 +61,7 @@ async function corrected(t: Test, store: Store): Promise<void> {
         portions += 1;
         left = left.filter(({ point }) => point.t >= before);
       };
-      return [{ id: "a", points: left, end: Infinity, written }];
+      return [{ id: "a", points: left, end: Infinity, former: -Infinity, otherwise: undefined, written }];
     },
   });
   while (left.length > 0) await sleep(20);

@@ -80,9 +80,9 @@ export class Past {
   correct(): void {
     const most = { entities: 10, points: 1_000 };
     const source = new TrackSource(this.h.system.table);
-    for (const { id, points, end, written } of source.late(most, () => false)) {
+    for (const { id, points, end, former, otherwise, written } of source.late(most, () => false)) {
       const counting = PlainTrack.current([...this.rows.values()]);
-      for (const row of correct(id, counting, points, end, this.#stale * 1_000))
+      for (const row of correct(id, counting, points, end, this.#stale * 1_000, former, otherwise))
         this.rows.set(`${row.points[0].t} ${row.recorded}`, row);
       written(Infinity);
     }

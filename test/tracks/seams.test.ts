@@ -141,3 +141,20 @@ for (const [what, first, second] of [
       t.match(await past.at(to + 0.5), { lon: 26 }, where);
     });
   });
+
+t.test("[TR37] what came late is told as the first that is in memory while that is in no row", async (t) => {
+  for (const [change, written] of [
+    ["tell", true],
+    ["note", true],
+    ["note", false],
+  ] as const) {
+    const past = await Past.begin(t);
+    await past.tell(1_000, { attributes: { a: 1 } });
+    await past[change](1_005, { attributes: { a: 2 } });
+    await past.tell(10, { lon: 24 }, 1_006);
+    if (written) await past.note(1_007, { attributes: { a: 3 } });
+    await past.crash(true);
+    past.correct();
+    t.match([...past.rows.values()], [{ kind: "vessel", attributes: '{"a":1}' }], change);
+  }
+});

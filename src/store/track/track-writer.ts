@@ -176,14 +176,14 @@ export class TrackWriter {
     const around = await withClient(this.#context, (client) => segmentsAround(client, wanted, limit));
     const changed: Segment[] = [];
     let slice = clock.monotonic();
-    for (const { id, points, end } of batch) {
+    for (const { id, points, end, former, otherwise } of batch) {
       if (clock.monotonic() - slice > SLICE_MS) {
         await new Promise<void>((resolve) => clock.yield(resolve));
         slice = clock.monotonic();
       }
       const { segments, until } = around.get(id)!;
       const told = points.filter(({ point }) => point.t < until);
-      changed.push(...correct(id, segments, told, end, holdMs));
+      changed.push(...correct(id, segments, told, end, holdMs, former, otherwise));
     }
     for (let at = 0; at < changed.length; at += this.#batchRows)
       await this.#insert(key, PackedSegments.of(changed.slice(at, at + this.#batchRows)));

@@ -148,6 +148,10 @@ export const TrackSchema = z
           times: z.array(time()).describe("Of each position."),
           speed: z.array(z.number().nullable()).describe("Metres per second, at each position."),
           course: z.array(z.number().nullable()).describe("Degrees from true north, at each position."),
+          alt: z
+            .array(z.number().nullable())
+            .optional()
+            .describe("Metres, at each position, if only some are known; if all are, positions have it."),
         }),
       }),
     ),

@@ -22,8 +22,15 @@ export function trackFeature(segment: Segment) {
       times: points.map(({ t }) => isoTime(t)),
       speed: points.map(({ speed }) => known(speed, roundMotion)),
       course: points.map(({ course }) => known(course, roundDirection)),
+      ...(isAltBeside(points) ? { alt: points.map(({ alt }) => known(alt, roundAlt)) } : {}),
     },
   };
+}
+
+/** Whether positions have no altitude because only some are known. */
+function isAltBeside(points: readonly TrackPoint[]): boolean {
+  const told = points.filter(({ alt }) => !Number.isNaN(alt)).length;
+  return told > 0 && told < points.length;
 }
 
 /** Longitudes go on beyond 180°, so that a line has no jump. */
@@ -80,13 +87,19 @@ export function movingFeature(id: string, segments: readonly Segment[]) {
   };
 }
 
-/** Speed and course of a stretch, where they are known. */
+const SAMPLES = {
+  speed: { form: "MTS", round: roundMotion },
+  course: { form: "DD", round: roundDirection },
+  alt: { form: "MTR", round: roundAlt },
+} as const;
+
+/** Speed and course of a stretch where they are known, and altitude if positions do not have it. */
 function samplesOf(points: readonly TrackPoint[]) {
-  return (["speed", "course"] as const).flatMap((name) => {
-    const round = name === "speed" ? roundMotion : roundDirection;
+  const names = ["speed", "course", ...(isAltBeside(points) ? (["alt"] as const) : [])] as const;
+  return names.flatMap((name) => {
+    const { form, round } = SAMPLES[name];
     const told = points.filter((point) => !Number.isNaN(point[name]));
     if (told.length === 0) return [];
-    const form = name === "speed" ? "MTS" : "DD";
     const values = told.map((point) => round(point[name]));
     const datetimes = told.map(({ t }) => isoTime(t));
     return [{ datetimes, [name]: { type: "Measure", form, values, interpolation: "Step" } }];
