@@ -164,38 +164,34 @@ export class DetailsPanel {
     this.#panel.hidden = true;
   }
 
-  /** What is told of now may be asked something; what was may not. @param now Unix ms. @param signOff what became of the last one */
-  render(details: Details, now: number, signOff: SignOffTold): void {
+  /** @param now Unix ms. @param signOff what became of the last one @param isOffered whether it has a button */
+  render(details: Details, now: number, signOff: SignOffTold, isOffered: boolean): void {
     const { at } = details;
     const isPast = at !== undefined;
     this.#panel.dataset.mode = isPast ? "past" : "live";
     setText(this.#title, details.id);
     setText(this.#moment, momentOf(at));
+    this.#renderSignOff(isPast ? { canBeAsked: false, text: "" } : signOff, isOffered);
     if (details.entity === undefined) {
       setText(this.#kind, "");
       setText(this.#note, details.reason);
       this.#renderFields([], []);
       this.#show.hidden = true;
-      this.#renderSignOff(undefined);
       return;
     }
     const { entity, sight, gone, failure } = details;
     this.#swatch.style.background = css(colourOf(entity.kind));
     this.#kind.replaceChildren(this.#swatch, entity.kind);
     setText(this.#note, `${noteOf(entity, sight, gone, isPast)} ${failure}`.trim());
-    this.#renderSignOff(isPast || !canSignOff(entity) ? undefined : signOff);
     this.#show.hidden = !Number.isFinite(entity.lon);
     this.#renderFields(fieldsOf(entity, at ?? now, isPast), attributesOf(entity));
   }
 
-  /** @param told absent = there is nothing to be asked */
-  #renderSignOff(told: SignOffTold | undefined): void {
+  #renderSignOff({ canBeAsked, text }: SignOffTold, isOffered: boolean): void {
     // Else the focus would fall out of the panel.
-    if (told === undefined && document.activeElement === this.#signOff)
-      this.#title.focus({ preventScroll: true });
-    this.#signOff.hidden = told === undefined;
-    this.#signOff.ariaDisabled = String(told?.canBeAsked === false);
-    const text = told?.text ?? "";
+    if (!isOffered && document.activeElement === this.#signOff) this.#title.focus({ preventScroll: true });
+    this.#signOff.hidden = !isOffered;
+    this.#signOff.ariaDisabled = String(!canBeAsked);
     if (this.#signOffNote.textContent === text) return;
     this.#signOffNote.textContent = text;
     // For who has just asked, on a small screen.

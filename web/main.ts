@@ -11,7 +11,7 @@ import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
 import { hasPosition, readAddress, readMoment, takeToken, writeAddress } from "./address.ts";
 import { styleOf, themeOf } from "./basemap.ts";
 import { ClusterPanel } from "./cluster-panel.ts";
-import { DetailsPanel } from "./details.ts";
+import { canSignOff, DetailsPanel } from "./details.ts";
 import { renderFenceName } from "./fence-name.ts";
 import { watchFences } from "./fence-watch.ts";
 import { type FenceFeature, fencesAt } from "./fences.ts";
@@ -135,7 +135,12 @@ async function start(): Promise<void> {
     if (details === undefined) return;
     picture.grouped =
       details.entity !== undefined && details.sight === "grouped" ? details.entity : undefined;
-    panel.render(details, now, signOffs.told(details.id, connection.state.name));
+    const { id, at, entity } = details;
+    // What was is asked nothing.
+    const isNow = at === undefined && entity !== undefined;
+    const isOffered = isNow && canSignOff(entity);
+    if (isNow) signOffs.seen(id, isOffered);
+    panel.render(details, now, signOffs.told(id, connection.state.name, isOffered), isOffered);
   }
 
   function select(id: string | undefined, isSought = false): void {

@@ -1,4 +1,5 @@
 /** What the page shows: the live picture, or what was. */
+import { type ClientClock, deviceClock } from "../client/clock.ts";
 import type { Connection } from "../client/connection.ts";
 import { Emitter } from "../client/emitter.ts";
 import type { FilterChange } from "../client/filter-changes.ts";
@@ -6,6 +7,9 @@ import { PlaybackView } from "../client/playback-view.ts";
 import type { Change } from "../client/replica.ts";
 import type { View, ViewState } from "../client/view.ts";
 import type { Bbox } from "../src/transport/feed/protocol.ts";
+
+/** A live view that takes the place of one that failed is asked for at most so often. */
+const TRY_AGAIN_MS = 5_000;
 
 interface ShownEvents {
   /** Another view is shown. */
@@ -15,23 +19,34 @@ interface ShownEvents {
   state: ViewState;
   /** The view that is asked for is another, or does something else: it may not be shown yet. */
   asked: View;
-  /** What was asked for cannot be shown; what is shown stays. */
+  /** The past that was asked for cannot be shown; what is shown stays. */
   refused: Error;
 }
 
-/** One view is shown. When another is asked for, it takes its place once it is there, so that the map is never empty in between. */
+/**
+ * One view is shown. When another is asked for, it takes its place once it is there, so that the map is never empty in between. One that is shown
+ * and fails stays until a live one takes its place, which is asked for again and again.
+ */
 export class Shown extends Emitter<ShownEvents> {
   readonly #connection: Connection;
+  readonly #clock: ClientClock;
   #bbox: Bbox;
   #view: View;
   #asked: View;
+  /** The last one that was in force: that of a view which failed may be what it failed of. */
+  #filter: FilterChange = {};
+  /** When a live view was asked for, the last time. */
+  #triedAt = Number.NEGATIVE_INFINITY;
+  #cancelTry: (() => void) | undefined;
 
-  constructor(connection: Connection, bbox: Bbox) {
+  constructor(connection: Connection, bbox: Bbox, clock: ClientClock = deviceClock) {
     super();
     this.#connection = connection;
+    this.#clock = clock;
     this.#bbox = bbox;
-    this.#view = this.#asked = this.#open(undefined);
+    this.#view = this.#asked = this.#open(undefined, this.#filter);
     this.#forward(this.#view);
+    this.#replaceFailed(this.#view);
   }
 
   get view(): View {
@@ -51,20 +66,34 @@ export class Shown extends Emitter<ShownEvents> {
     if (this.#view !== this.#asked) this.#view.update(bbox);
   }
 
-  /** As `View.setFilter`. If another view takes the place of the one that was asked, which it does with its filter, that one decides. */
-  setFilter(change: FilterChange): Promise<void> {
-    const view = this.#asked;
-    return this.#settle(change, view, view.setFilter(change));
+  /**
+   * As `View.setFilter`. If another view takes the place of the one that was asked, which it does with its filter, that one decides; if that one
+   * has failed, a live one that is opened with the filter does.
+   */
+  async setFilter(change: FilterChange): Promise<void> {
+    if (this.#hasFailed) {
+      const view = this.#open(undefined, { ...this.#filter, ...change });
+      this.#ask(view);
+      await this.#settle(change, view, view.ready);
+    } else {
+      const view = this.#asked;
+      await this.#settle(change, view, view.setFilter(change));
+    }
+    this.#filter = { ...this.#filter, ...change };
   }
 
   /** Shows what was, standing still. @param at Unix ms */
   showPast(at: number): void {
-    if (this.past === undefined) this.#ask(this.#open(at));
+    if (this.past === undefined || this.#hasFailed) this.#ask(this.#open(at));
     else this.past.seek(at);
   }
 
   showLive(): void {
-    if (this.past !== undefined) this.#ask(this.#open(undefined));
+    if (this.past !== undefined || this.#hasFailed) this.#ask(this.#open(undefined));
+  }
+
+  get #hasFailed(): boolean {
+    return this.#asked.state === "failed";
   }
 
   async #settle(change: FilterChange, view: View, done: Promise<unknown>): Promise<void> {
@@ -80,31 +109,49 @@ export class Shown extends Emitter<ShownEvents> {
     }
   }
 
-  #open(at: number | undefined): View {
-    const options = { bbox: this.#bbox, ...this.#asked?.filter };
-    return at === undefined
-      ? this.#connection.view(options)
-      : this.#connection.view({ ...options, at, speed: 0 });
+  #open(at: number | undefined, filter = this.#hasFailed ? this.#filter : this.#asked.filter): View {
+    const { kinds, where } = filter;
+    const options = { bbox: this.#bbox, kinds: kinds ?? undefined, where: where ?? undefined };
+    if (at !== undefined) return this.#connection.view({ ...options, at, speed: 0 });
+    this.#triedAt = this.#clock.now();
+    return this.#connection.view(options);
   }
 
   #ask(view: View): void {
+    this.#cancelTry?.();
+    this.#cancelTry = undefined;
     if (this.#asked !== this.#view) this.#asked.close();
     this.#asked = view;
     view.on("playback", () => this.#asked === view && this.emit("asked", view));
-    view.on("state", (state) => {
-      if (state === "failed" && this.#view === view && this.#asked === view) this.showLive();
-    });
+    this.#replaceFailed(view);
     view.ready.then(
       () => this.#asked === view && this.#show(view),
-      (error) => this.#asked === view && this.#stay(error),
+      (error) => this.#asked === view && this.#stay(view, error),
     );
     this.emit("asked", view);
   }
 
-  #stay(error: Error): void {
+  #replaceFailed(view: View): void {
+    view.on("state", (state) => {
+      if (state !== "failed" || this.#view !== view || this.#asked !== view) return;
+      if (view.isLive) this.#tryLive();
+      // It did not fail of its filter, which goes on.
+      else this.#ask(this.#open(undefined, view.filter));
+    });
+  }
+
+  /** Never at once: whoever waits for a filter of the view that failed hears first that it is refused. */
+  #tryLive(): void {
+    if (this.#connection.state.name === "closed") return;
+    const waitMs = Math.max(0, this.#triedAt + TRY_AGAIN_MS - this.#clock.now());
+    this.#cancelTry = this.#clock.schedule(waitMs, () => this.showLive());
+  }
+
+  #stay(refused: View, error: Error): void {
     this.#asked = this.#view;
+    if (this.#hasFailed) this.#tryLive();
     this.emit("asked", this.#view);
-    this.emit("refused", error);
+    if (!refused.isLive) this.emit("refused", error);
   }
 
   #show(view: View): void {

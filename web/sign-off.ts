@@ -9,13 +9,20 @@ export interface SignOffTold {
   text: string;
 }
 
+interface Outcome {
+  text: string;
+  accepted: boolean;
+  /** Since then it was seen signed off. */
+  isSeen: boolean;
+}
+
 export class SignOffs {
   readonly #command: (id: string) => Promise<CommandResult>;
   readonly #changed: () => void;
   readonly #answered: (id: string) => void;
   readonly #waiting = new Set<string>();
   /** What became of it, by id. */
-  readonly #outcomes = new Map<string, string>();
+  readonly #outcomes = new Map<string, Outcome>();
 
   /** @param command asks it of an entity. @param changed something else is to be told @param answered what is known of an entity may be old */
   constructor(
@@ -32,18 +39,20 @@ export class SignOffs {
     this.#waiting.add(id);
     this.#outcomes.delete(id);
     this.#changed();
-    let outcome: string;
+    let text: string;
+    let accepted = false;
     try {
       const result = await this.#command(id);
-      outcome = result.accepted ? "Signed off." : `Not signed off: ${result.detail}`;
+      accepted = result.accepted;
+      text = result.accepted ? "Signed off." : `Not signed off: ${result.detail}`;
     } catch (error) {
       const isUnknown = error instanceof CommandOutcomeUnknown || error instanceof ConnectionClosed;
-      outcome = isUnknown
+      text = isUnknown
         ? "The connection was lost: it is not known whether it was signed off."
         : `Not signed off: ${(error as Error).message}`;
     }
     this.#waiting.delete(id);
-    this.#outcomes.set(id, outcome);
+    this.#outcomes.set(id, { text, accepted, isSeen: false });
     this.#answered(id);
     this.#changed();
   }
@@ -53,16 +62,24 @@ export class SignOffs {
     this.#outcomes.delete(id);
   }
 
-  /** Nothing is asked without a connection: it would be carried out when nobody thinks of it any more. */
-  told(id: string, connection: ConnectionState["name"]): SignOffTold {
+  /** How an entity is by now. One that was signed off and can be again has come back: that it was is no news any more. */
+  seen(id: string, canSignOff: boolean): void {
+    const outcome = this.#outcomes.get(id);
+    if (outcome?.accepted !== true) return;
+    if (!canSignOff) outcome.isSeen = true;
+    else if (outcome.isSeen) this.read(id);
+  }
+
+  /** Nothing is asked without a connection: it would be carried out when nobody thinks of it any more. @param isOffered there is a button for it */
+  told(id: string, connection: ConnectionState["name"], isOffered = true): SignOffTold {
     const isOpen = connection === "open";
     if (this.#waiting.has(id))
       return {
         canBeAsked: false,
         text: isOpen ? "Signing off …" : "The sign-off was asked for and waits for the connection.",
       };
-    const outcome = this.#outcomes.get(id) ?? "";
-    if (isOpen) return { canBeAsked: true, text: outcome };
+    const outcome = this.#outcomes.get(id)?.text ?? "";
+    if (isOpen || !isOffered) return { canBeAsked: isOpen, text: outcome };
     return { canBeAsked: false, text: outcome || "Without a connection it cannot be asked to sign off." };
   }
 }

@@ -13,12 +13,12 @@ const feature = (name: string) => {
   return { type: "Feature", id, geometry: { type: "Point", coordinates: [lon, lat] }, properties };
 };
 
-const offline = (): Full => ({
+const ship = (state: string): Full => ({
   ...{
     handle: 4,
     id: "ship",
     kind: "vessel",
-    state: "offline",
+    state,
     source: "",
     attributes: "",
     labels: "",
@@ -110,9 +110,15 @@ t.test("[W6] [W23] [W24] a broken connection is told, and tried again on request
   open!.send(
     JSON.stringify({ op: "reply", n: commands[1].n, command: "d", accepted: true, state: "offline" }),
   );
-  show([offline()]);
+  await note.getByText("Signed off.").waitFor();
+  show([ship("offline")]);
   await signOff.waitFor({ state: "hidden" });
+  await page.waitForTimeout(600);
+  t.equal(await note.textContent(), "Signed off.", "it is told after the view has told it");
   t.equal(await page.evaluate(() => document.activeElement?.tagName), "H2", "the focus stays in the panel");
+  show([ship("online.idle")]);
+  await signOff.waitFor();
+  t.equal(await note.textContent(), "", "it is back");
   await page.locator("#find-id").fill("tug");
   await page.keyboard.press("Enter");
   await page.locator("#details h2", { hasText: "tug" }).waitFor();

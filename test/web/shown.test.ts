@@ -25,7 +25,7 @@ async function opened() {
   const scripted = script();
   const connection = connect("ws://node", scripted.options);
   scripted.last().open();
-  const shown = new Shown(connection, [0, 0, 1, 1]);
+  const shown = new Shown(connection, [0, 0, 1, 1], scripted.clock);
   const heard: string[] = [];
   shown.on("refused", ({ message }) => heard.push(message));
   scripted.last().receive(snapshot("v1"));
@@ -188,5 +188,135 @@ t.test("[W10] what moves goes on from when it was at its place, and no longer th
   const [now, late, over] = [0, 3_900, 4_100].map((ms) => moving.at("a", clock.time + ms)!);
   t.equal(Math.round((now!.position[0] - 0.5) * 111_195), 60);
   t.same([now!.moving, late!.moving, over!.moving], [true, true, false]);
+  connection.close();
+});
+
+/** What no view outlives. */
+const refusal = (view: string, ended?: true) => ({
+  ...problem(view, ended),
+  ...{ type: "urn:muster:problem:forbidden", status: 403, detail: "not for you" },
+});
+
+t.test("[W12] [W38] a live view that ends of a filter gives way to one without it", async (t) => {
+  const { last, clock, shown, heard, connection } = await opened();
+  const { view } = shown;
+  const first = outcome(shown.setFilter({ kinds: ["tug"] }));
+  last().receive({ op: "view", view: "v1", number: 1, cover: [], filters: 1 }, { ...snapshot("v1"), n: 2 });
+  await settled();
+  t.same(first, ["done"]);
+  clock.advance(5_000);
+  const told = outcome(shown.setFilter({ where: FAST }));
+  last().take();
+  last().receive(refusal("v1", true));
+  await settled();
+  t.match(told, [{ name: "ProblemError", detail: "not for you" }]);
+  t.equal(shown.view, view, "the picture is as it was");
+  clock.advance(0);
+  t.match(last().take(), [{ op: "subscribe", view: "v2", kinds: ["tug"], where: undefined }]);
+  last().receive(snapshot("v2"));
+  await settled();
+  t.equal(shown.view.state, "live");
+  t.not(shown.view, view);
+  clock.advance(4_999);
+  last().receive(refusal("v2", true));
+  clock.advance(0);
+  t.same(last().take(), [], "one that fails at once is not asked for again and again");
+  clock.advance(1);
+  t.match(last().take(), [{ op: "subscribe", view: "v3", kinds: ["tug"] }]);
+  t.same(heard, [], "no past was refused");
+  connection.close();
+});
+
+t.test("[W38] a live view is asked for each 5 s until it is there, the first one too", async (t) => {
+  const { options, clock, last } = script();
+  const connection = connect("ws://node", options);
+  last().open();
+  const shown = new Shown(connection, [0, 0, 1, 1], clock);
+  last().receive(refusal("v1"));
+  shown.update([0, 0, 2, 2]);
+  last().take();
+  for (const view of ["v2", "v3"]) {
+    clock.advance(4_999);
+    t.same(last().take(), []);
+    clock.advance(1);
+    t.match(last().take(), [{ op: "subscribe", view, bbox: [0, 0, 2, 2] }]);
+    last().receive(refusal(view));
+    await settled();
+    t.equal(shown.view.state, "failed");
+  }
+  shown.showLive();
+  t.match(last().take(), [{ op: "subscribe", view: "v4" }], "`Live` does not wait");
+  last().receive(snapshot("v4"));
+  await settled();
+  t.equal(shown.view.state, "live");
+  clock.advance(6_000);
+  t.same(last().take(), [], "nothing else is asked for");
+  last().receive(refusal("v4", true));
+  connection.close();
+  clock.advance(0);
+  await settled();
+  t.equal(clock.pending, 0, "nothing is tried on a connection that is closed");
+});
+
+t.test("[W38] after a live view has failed a filter is asked for with the next one at once", async (t) => {
+  const { last, clock, shown, connection } = await opened();
+  last().receive(refusal("v1", true));
+  last().take();
+  const told = [outcome(shown.setFilter({ where: "entity." }))];
+  t.match(last().take(), [{ op: "subscribe", view: "v2", where: "entity." }]);
+  last().receive({ ...refusal("v2"), position: 7 });
+  await settled();
+  t.match(told[0], [{ name: "ProblemError", position: 7 }]);
+  clock.advance(5_000);
+  t.strictSame(last().take()[0].where, undefined, "it is not asked for once more");
+  last().receive(refusal("v3"));
+  await settled();
+  told.push(outcome(shown.setFilter({ where: FAST })));
+  t.match(last().take(), [{ op: "subscribe", view: "v4", where: FAST }]);
+  last().receive(snapshot("v4"));
+  await settled();
+  t.same(told[1], ["done"]);
+  last().receive(refusal("v4", true));
+  clock.advance(5_000);
+  t.match(last().take(), [{ op: "subscribe", view: "v5", where: FAST }], "it was in force");
+  last().receive(refusal("v5"));
+  await settled();
+  told.push(outcome(shown.setFilter({ where: null })));
+  const [subscribed] = last().take();
+  t.strictSame([subscribed.view, subscribed.where], ["v6", undefined], "who empties the field need not wait");
+  last().receive(snapshot("v6"));
+  await settled();
+  t.same(told[2], ["done"]);
+  connection.close();
+});
+
+t.test("[W38] a past is shown after a live view has failed, and a live one after both have", async (t) => {
+  const { last, clock, shown, heard, connection } = await opened();
+  const told = outcome(shown.setFilter({ where: FAST }));
+  last().receive(refusal("v1", true));
+  await settled();
+  t.equal(told.length, 1);
+  last().take();
+  shown.showPast(THEN);
+  const [subscribed] = last().take();
+  t.strictSame([subscribed.view, subscribed.where], ["v2", undefined], "without the filter that was refused");
+  clock.advance(6_000);
+  t.same(last().take(), [], "the past is what is asked for");
+  last().receive(problem("v2"));
+  await settled();
+  t.equal(heard.length, 1);
+  clock.advance(0);
+  t.match(last().take(), [{ op: "subscribe", view: "v3", at: undefined }]);
+  shown.showPast(THEN);
+  last().receive(playback("v4", "loading"), snapshot("v4"), playback("v4", "paused"));
+  await settled();
+  last().receive(problem("v4", true), refusal("v5"));
+  await settled();
+  last().take();
+  clock.advance(5_000);
+  t.match(last().take(), [{ op: "subscribe", view: "v6", at: undefined }]);
+  last().receive(snapshot("v6"));
+  await settled();
+  t.ok(shown.view.isLive && shown.view.state === "live");
   connection.close();
 });

@@ -47,6 +47,26 @@ t.test("[W23] a sign-off belongs to the entity that was asked, and is told until
   );
 });
 
+t.test("[W23] that it was signed off is told while it is, and not when it is back", async (t) => {
+  const signOffs = new SignOffs(
+    async (id) => ({ id: "1", ...(id === "a" ? { accepted: true, state: "offline" } : {}) }) as CommandResult,
+    () => {},
+    () => {},
+  );
+  const text = (id: string, isOffered: boolean) => signOffs.told(id, "open", isOffered).text;
+  await Promise.all([signOffs.ask("a"), signOffs.ask("b")]);
+  signOffs.seen("a", true);
+  t.equal(text("a", true), "Signed off.", "the view has not told it yet");
+  signOffs.seen("a", false);
+  t.equal(text("a", false), "Signed off.");
+  t.equal(signOffs.told("a", "waiting", false).text, "Signed off.");
+  t.equal(signOffs.told("c", "waiting", false).text, "", "nobody wants to ask it");
+  signOffs.seen("a", true);
+  t.equal(text("a", true), "");
+  for (const canSignOff of [false, true]) signOffs.seen("b", canSignOff);
+  t.match(text("b", true), /^Not signed off/, "what went wrong stays until it was read");
+});
+
 t.test("[W23] without a connection nobody is asked to sign off, and the panel says why", async (t) => {
   const signOffs = new SignOffs(async () => t.fail() as never, t.fail, t.fail);
   for (const connection of ["connecting", "waiting", "closed"] as const)
