@@ -71,6 +71,7 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
     t.same(await fences.remove("other"), { is: "other-version" });
     const { version } = saved(await fences.save(square("other")));
     t.same(await fences.save(square("other", "x"), version + 1), { is: "other-version", version });
+    t.same(await fences.save(square("other"), "none"), { is: "other-version", version });
     t.same(await fences.remove("other", version + 1), { is: "other-version", version });
     saved(await fences.remove("other", version));
     t.same(await fences.save(square("other"), version + 1), { is: "other-version" }, "a removed one is none");

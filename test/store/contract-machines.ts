@@ -68,6 +68,7 @@ export async function machinesContract(t: Test, store: Store): Promise<void> {
       is: "other-version",
       version,
     });
+    t.same(await machines.save(draft("other"), "none"), { is: "other-version", version });
     t.same(await machines.remove("other", version + 1), { is: "other-version", version });
     saved(await machines.remove("other", version));
     t.same(

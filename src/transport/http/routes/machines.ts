@@ -21,7 +21,7 @@ import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
-import { changing, type Held, IfMatch, versionAnswer } from "../versions.ts";
+import { changing, type Held, IfMatch, IfMatchOrNone, versionAnswer } from "../versions.ts";
 
 export type MachinesOptions = Held<MachineStore, MachineVersion>;
 
@@ -88,7 +88,7 @@ const ROUTES = [
     description: NEW_STATE,
     request: {
       params: Name,
-      headers: IfMatch,
+      headers: IfMatchOrNone,
       body: { required: true, content: { [JSON_TYPE]: { schema: PutSchema } } },
     },
     responses: {
