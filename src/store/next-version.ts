@@ -69,6 +69,6 @@ function isMeant(
   { ifVersion, removes }: Pick<NextVersion<Version, unknown>, "ifVersion" | "removes">,
 ): boolean {
   if (typeof ifVersion === "number") return version === ifVersion;
-  if (version === undefined) return !removes;
+  if (version === undefined) return !removes && ifVersion !== "any";
   return ifVersion !== "none";
 }

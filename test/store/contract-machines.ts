@@ -62,6 +62,7 @@ export async function machinesContract(t: Test, store: Store): Promise<void> {
 
   await t.test("[M28] a change of another version than was meant, or of none, changes nothing", async (t) => {
     t.same(await machines.save(draft("other"), 1), { is: "other-version" });
+    t.same(await machines.save(draft("other"), "any"), { is: "other-version" });
     t.same(await machines.remove("other"), { is: "other-version" });
     const { version } = saved(await machines.save(draft("other")));
     t.same(await machines.save(draft("other", { kinds: ["x"] }), version + 1), {

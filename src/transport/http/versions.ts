@@ -16,7 +16,10 @@ export interface Held<Store, Version> {
 }
 
 export const IfMatch = z.object({
-  "if-match": z.string().optional().describe("Changes only this version, in quotes, as `ETag` gave it."),
+  "if-match": z
+    .string()
+    .optional()
+    .describe("Changes only this version, in quotes, as `ETag` gave it, or with `*` any."),
 });
 export const IfMatchOrNone = IfMatch.extend({
   "if-none-match": z.literal("*").optional().describe("Makes it only if there is none; else 412."),
@@ -48,9 +51,10 @@ function boundTo(request: HonoRequest): IfVersion | undefined | Response {
     return problemResponse("bad-request", "If-None-Match is *, with PUT and without If-Match.");
   }
   if (match === undefined) return undefined;
+  if (match === "*") return "any";
   const version = /^"(\d{1,9})"$/.exec(match)?.[1];
   return version === undefined
-    ? problemResponse("bad-request", 'If-Match is a version in quotes, e.g. "3".')
+    ? problemResponse("bad-request", 'If-Match is one version in quotes, e.g. "3", or * for any.')
     : Number(version);
 }
 
