@@ -46,6 +46,9 @@ export interface Journal {
   append(batch: Batch, attempt: number): Promise<AppendOutcome>;
 }
 
+/** What the newest version must be for a thing with versions to be changed; `"none"` = there must be none, `"any"` = there must be one. */
+export type IfVersion = number | "any" | "none";
+
 /** The database cannot be reached, restarts, or does not answer in time. The outcome is unknown. */
 export class StoreAway extends Error {
   override name = "StoreAway";

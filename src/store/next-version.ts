@@ -4,6 +4,7 @@
  */
 import type { PoolClient } from "pg";
 import type { JsonObject } from "../actors/messages.ts";
+import type { IfVersion } from "../actors/ports.ts";
 
 /** Changes of a part come one after the other from here to the end of the transaction. */
 const TURN = "SELECT revision::float8 FROM configuration WHERE name = $1 FOR UPDATE";
@@ -18,8 +19,7 @@ export interface Version {
 export interface NextVersion<V extends Version, Refused> {
   /** As the table `configuration` has it. */
   part: "machines" | "fences";
-  /** Changes only this version. */
-  ifVersion: number | undefined;
+  ifVersion: IfVersion | undefined;
   removes: boolean;
   /** The newest version, read in the turn. */
   readLast(): Promise<V | undefined>;
@@ -54,11 +54,21 @@ export async function makeNextVersion<V extends Version, Refused>(
   const revision = turn.rows[0]!.revision + 1;
   const last = await next.readLast();
   const isThere = last?.definition !== undefined;
-  if (next.ifVersion !== undefined ? !isThere || last.version !== next.ifVersion : !isThere && next.removes)
+  if (!isMeant(isThere ? last.version : undefined, next))
     return { is: "other-version", ...(isThere && { version: last.version }) };
   const refused = await next.refuse?.(last);
   if (refused !== undefined) return refused;
   await client.query(RAISE, [next.part, revision]);
   const version = await next.insert((last?.version ?? 0) + 1, revision, last);
   return { is: "saved", created: !isThere, version };
+}
+
+/** @param version the newest one; absent = there is no such thing. */
+function isMeant(
+  version: number | undefined,
+  { ifVersion, removes }: Pick<NextVersion<Version, unknown>, "ifVersion" | "removes">,
+): boolean {
+  if (typeof ifVersion === "number") return version === ifVersion;
+  if (version === undefined) return !removes && ifVersion !== "any";
+  return ifVersion !== "none";
 }

@@ -3,6 +3,7 @@ import type { PoolClient } from "pg";
 import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../actors/fences/limits.ts";
 import type { FenceChange, FenceDraft, FenceVersion } from "../actors/fences/ports.ts";
 import { sameJson } from "../actors/machine/values.ts";
+import type { IfVersion } from "../actors/ports.ts";
 import { makeNextVersion, versionOf, type Wanted } from "./next-version.ts";
 import { readFence } from "./read-fences.ts";
 
@@ -13,14 +14,11 @@ const INSERT = `
 INSERT INTO fence_version (name, version, since, revision, definition, points) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
 
-/**
- * Within a transaction.
- * @param ifVersion changes only this version.
- */
+/** Within a transaction. */
 export async function saveFence(
   client: PoolClient,
   wanted: Wanted<FenceDraft>,
-  ifVersion: number | undefined,
+  ifVersion: IfVersion | undefined,
 ): Promise<FenceChange> {
   const { name, definition } = wanted;
   const points = wanted.definition === undefined ? 0 : wanted.points;

@@ -4,6 +4,7 @@ import { MAX_MACHINE_STATES_KEPT, MAX_MACHINES } from "../actors/machine/limits.
 import { timersSince } from "../actors/machine/migrate.ts";
 import type { MachineChange, MachineDraft, MachineVersion } from "../actors/machine/ports.ts";
 import { sameJson } from "../actors/machine/values.ts";
+import type { IfVersion } from "../actors/ports.ts";
 import { makeNextVersion, type Wanted } from "./next-version.ts";
 import { readMachines } from "./read-machines.ts";
 
@@ -13,14 +14,11 @@ INSERT INTO machine (name, version, revision, kinds, definition, states, timers_
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING extract(epoch FROM changed_at)::float8 * 1000 AS changed_at`;
 
-/**
- * Within a transaction.
- * @param ifVersion changes only this version.
- */
+/** Within a transaction. */
 export async function saveMachine(
   client: PoolClient,
   wanted: Wanted<MachineDraft>,
-  ifVersion: number | undefined,
+  ifVersion: IfVersion | undefined,
 ): Promise<MachineChange> {
   const draft = wanted.definition === undefined ? undefined : wanted;
   let newest: MachineVersion[] = [];

@@ -1,4 +1,5 @@
 import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../actors/fences/ports.ts";
+import type { IfVersion } from "../actors/ports.ts";
 import type { Wanted } from "./next-version.ts";
 import { readFenceRevision, readFences } from "./read-fences.ts";
 import { saveFence } from "./save-fence.ts";
@@ -19,15 +20,15 @@ export class StoredFences implements FenceStore {
     return withClient(this.#context, (client) => readFences(client, revision, limit, removedAfter));
   }
 
-  save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange> {
+  save(draft: FenceDraft, ifVersion?: IfVersion): Promise<FenceChange> {
     return this.#change(draft, ifVersion);
   }
 
-  remove(name: string, ifVersion?: number): Promise<FenceChange> {
+  remove(name: string, ifVersion?: IfVersion): Promise<FenceChange> {
     return this.#change({ name }, ifVersion);
   }
 
-  #change(wanted: Wanted<FenceDraft>, ifVersion: number | undefined): Promise<FenceChange> {
+  #change(wanted: Wanted<FenceDraft>, ifVersion: IfVersion | undefined): Promise<FenceChange> {
     return inTransaction(this.#context, (client) => saveFence(client, wanted, ifVersion));
   }
 }

@@ -1,4 +1,5 @@
 import type { MachineChange, MachineDraft, MachineStore, MachineVersion } from "../actors/machine/ports.ts";
+import type { IfVersion } from "../actors/ports.ts";
 import type { Wanted } from "./next-version.ts";
 import { readMachines } from "./read-machines.ts";
 import { saveMachine } from "./save-machine.ts";
@@ -15,15 +16,15 @@ export class StoredMachines implements MachineStore {
     return withClient(this.#context, (client) => readMachines(client, revision));
   }
 
-  save(draft: MachineDraft, ifVersion?: number): Promise<MachineChange> {
+  save(draft: MachineDraft, ifVersion?: IfVersion): Promise<MachineChange> {
     return this.#change(draft, ifVersion);
   }
 
-  remove(name: string, ifVersion?: number): Promise<MachineChange> {
+  remove(name: string, ifVersion?: IfVersion): Promise<MachineChange> {
     return this.#change({ name }, ifVersion);
   }
 
-  #change(wanted: Wanted<MachineDraft>, ifVersion: number | undefined): Promise<MachineChange> {
+  #change(wanted: Wanted<MachineDraft>, ifVersion: IfVersion | undefined): Promise<MachineChange> {
     return inTransaction(this.#context, (client) => saveMachine(client, wanted, ifVersion));
   }
 }

@@ -48,6 +48,8 @@ t.test("[H39] all routes that take JSON alone read the same content types", asyn
         "415 unsupported-media-type",
         `${type} ${path}`,
       );
+    const plain = { "content-type": "application/json", "content-encoding": "Identity" };
+    t.equal(await answered(method, path, plain), told, `identity ${path}`);
     const packed = { "content-type": "application/json", "content-encoding": "gzip" };
     t.equal(await answered(method, path, packed), "415 unsupported-media-type", `gzip ${path}`);
   }

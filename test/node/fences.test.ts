@@ -143,6 +143,46 @@ t.test("[H37] what is no fence is refused with what, where and why; nothing chan
   t.match(await json(ask("GET", at)), { version: 1 });
 });
 
+t.test("[H52] a fence that is to be made is made by one, and never changed", async (t) => {
+  const at = "/v1/fences/only";
+  const make = (lon: number, tag = "*") => ask("PUT", at, square(lon, 1), { "if-none-match": tag });
+  const made = await Promise.all([1, 2, 3, 4].map((lon) => make(lon)));
+  t.same(made.map(({ status }) => status).sort(), [201, 412, 412, 412]);
+  const there = await json(ask("GET", at));
+  t.match(await refused(412, "fence-version", make(5)), { version: 1, detail: "only has version 1 now." });
+  await refused(412, "fence-version", ask("PUT", at, there, { "if-none-match": "*" }));
+  for (const tag of ['"1"', 'W/"1"', "*, *", ""]) await refused(400, "bad-request", make(5, tag));
+  await refused(400, "bad-request", ask("PUT", at, DOCK, { "if-none-match": "*", "if-match": '"1"' }));
+  await refused(400, "bad-request", ask("DELETE", at, undefined, { "if-none-match": "*" }));
+  t.same(await json(ask("GET", at)), there);
+  t.equal((await ask("DELETE", at)).status, 204);
+  t.equal((await make(6)).status, 201, "one that was removed is none");
+
+  const { paths } = (await json(ask("GET", "/openapi.json"))) as {
+    paths: Record<string, Record<string, { parameters: { name: string }[] }>>;
+  };
+  const names = (method: string) => paths["/v1/fences/{name}"]![method]!.parameters.map(({ name }) => name);
+  t.same(names("put"), ["name", "if-match", "if-none-match"]);
+  t.same(names("delete"), ["name", "if-match"]);
+});
+
+t.test("[H52] a fence that must be there is changed whatever its version, and not made", async (t) => {
+  const at = "/v1/fences/there";
+  const any = { "if-match": "*" };
+  t.match(await refused(412, "fence-version", ask("PUT", at, DOCK, any)), { detail: /no fence "there"/ });
+  await refused(404, "fence-not-found", ask("DELETE", at, undefined, any));
+  await refused(404, "fence-not-found", ask("GET", at));
+  t.equal((await ask("PUT", at, DOCK)).status, 201);
+  t.match(await json(ask("PUT", at, square(1, 1), any)), { version: 2 });
+  t.match(await json(ask("PUT", at, square(1, 1), any)), { version: 2 }, "it is so already");
+  for (const tag of ['"1", "2"', 'W/"2"', "*, *", "2", ""]) {
+    const { detail } = await refused(400, "bad-request", ask("PUT", at, DOCK, { "if-match": tag }));
+    t.equal(detail, 'If-Match is one version in quotes, e.g. "3", or * for any.', tag);
+  }
+  t.equal((await ask("DELETE", at, undefined, any)).status, 204);
+  await refused(412, "fence-version", ask("PUT", at, DOCK, any));
+});
+
 t.test("[H36] fences in a box are listed, in pages too, across 180° and around poles", async (t) => {
   const shaped = (geometry: object, radius?: number) => ({
     ...{ type: "Feature", geometry },

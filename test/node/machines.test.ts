@@ -177,6 +177,36 @@ t.test("[H35] what is no machine is refused with what, where and why; nothing ch
   t.match(await json(ask("GET", at)), { version: 1 });
 });
 
+t.test("[H52] a machine that is to be made is made by one, and never changed", async (t) => {
+  const ask = shared;
+  const at = "/v1/machines/only";
+  const make = (kind: string, tag = "*") =>
+    ask("PUT", at, put({ ...DOOR, id: "only" }, [kind]), { "if-none-match": tag });
+  const made = await Promise.all(["k", "l", "m"].map((kind) => make(kind)));
+  t.same(made.map(({ status }) => status).sort(), [201, 412, 412]);
+  const there = await json(ask("GET", at));
+  t.match(await refused(412, "machine-version", make("n")), { version: 1 });
+  await refused(400, "bad-request", make("n", '"1"'));
+  await refused(400, "bad-request", ask("DELETE", at, undefined, { "if-none-match": "*" }));
+  t.same(await json(ask("GET", at)), there);
+  t.equal((await ask("DELETE", at)).status, 204);
+  t.equal((await make("n")).status, 201, "one that was removed is none");
+});
+
+t.test("[H52] a machine that must be there is changed whatever its version, and not made", async (t) => {
+  const ask = shared;
+  const at = "/v1/machines/there";
+  const any = { "if-match": "*" };
+  const there = (kind: string) => put({ ...DOOR, id: "there" }, [kind]);
+  t.match(await refused(412, "machine-version", ask("PUT", at, there("r"), any)), { detail: /"there"/ });
+  await refused(404, "machine-not-found", ask("DELETE", at, undefined, any));
+  await refused(404, "machine-not-found", ask("GET", at));
+  t.equal((await ask("PUT", at, there("r"))).status, 201);
+  t.match(await json(ask("PUT", at, there("s"), any)), { version: 2 });
+  t.equal((await ask("DELETE", at, undefined, any)).status, 204);
+  await refused(412, "machine-version", ask("PUT", at, there("r"), any));
+});
+
 t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async (t) => {
   const { url } = await testDatabase(t);
   const dataDir = await temporaryFolder(t);

@@ -68,9 +68,11 @@ export async function fencesContract(t: Test, store: Store): Promise<void> {
 
   await t.test("[D38] a change of another version than was meant, or of none, changes nothing", async (t) => {
     t.same(await fences.save(square("other"), 1), { is: "other-version" });
+    t.same(await fences.save(square("other"), "any"), { is: "other-version" });
     t.same(await fences.remove("other"), { is: "other-version" });
     const { version } = saved(await fences.save(square("other")));
     t.same(await fences.save(square("other", "x"), version + 1), { is: "other-version", version });
+    t.same(await fences.save(square("other"), "none"), { is: "other-version", version });
     t.same(await fences.remove("other", version + 1), { is: "other-version", version });
     saved(await fences.remove("other", version));
     t.same(await fences.save(square("other"), version + 1), { is: "other-version" }, "a removed one is none");

@@ -62,12 +62,14 @@ export async function machinesContract(t: Test, store: Store): Promise<void> {
 
   await t.test("[M28] a change of another version than was meant, or of none, changes nothing", async (t) => {
     t.same(await machines.save(draft("other"), 1), { is: "other-version" });
+    t.same(await machines.save(draft("other"), "any"), { is: "other-version" });
     t.same(await machines.remove("other"), { is: "other-version" });
     const { version } = saved(await machines.save(draft("other")));
     t.same(await machines.save(draft("other", { kinds: ["x"] }), version + 1), {
       is: "other-version",
       version,
     });
+    t.same(await machines.save(draft("other"), "none"), { is: "other-version", version });
     t.same(await machines.remove("other", version + 1), { is: "other-version", version });
     saved(await machines.remove("other", version));
     t.same(

@@ -1,5 +1,6 @@
 /** What fences want of the outside. */
 import type { JsonObject } from "../messages.ts";
+import type { IfVersion } from "../ports.ts";
 
 /** One version of a fence. It never changes: a change makes another. */
 export interface FenceVersion {
@@ -29,7 +30,7 @@ export type FenceChange =
   | { is: "saved"; version: FenceVersion; created: boolean }
   /** It is so already. */
   | { is: "unchanged"; version: FenceVersion }
-  /** Another version than `ifVersion` is the newest one; absent = there is no such fence. */
+  /** The newest version is not as `ifVersion` says; absent = there is no such fence. */
   | { is: "other-version"; version?: number }
   /** There are `MAX_FENCES`, or all together have `MAX_FENCE_POINTS_KEPT` points. */
   | { is: "too-many"; of: "fences" | "points" };
@@ -44,8 +45,7 @@ export interface FenceStore {
    * @param removedAfter removed ones are told if their revision is after this too: who began to read at it holds none that was removed before.
    */
   since(revision: number, limit: number, removedAfter: number): Promise<FenceVersion[]>;
-  /** @param ifVersion changes only this version. */
-  save(draft: FenceDraft, ifVersion?: number): Promise<FenceChange>;
+  save(draft: FenceDraft, ifVersion?: IfVersion): Promise<FenceChange>;
   /** `other-version` without one = there is no such fence. */
-  remove(name: string, ifVersion?: number): Promise<FenceChange>;
+  remove(name: string, ifVersion?: IfVersion): Promise<FenceChange>;
 }

@@ -1,5 +1,6 @@
 /** What changeable machines want of the outside. */
 import type { JsonObject } from "../messages.ts";
+import type { IfVersion } from "../ports.ts";
 
 /** One version of a machine. It never changes: a change makes another. */
 export interface MachineVersion {
@@ -34,7 +35,7 @@ export type MachineChange =
   | { is: "saved"; version: MachineVersion; created: boolean }
   /** It is so already. */
   | { is: "unchanged"; version: MachineVersion }
-  /** Another version than `ifVersion` is the newest one; absent = there is no such machine. */
+  /** The newest version is not as `ifVersion` says; absent = there is no such machine. */
   | { is: "other-version"; version?: number }
   | { is: "kind-taken"; kind: string; by: string }
   /** There are `MAX_MACHINES`, or all versions together have `MAX_MACHINE_STATES_KEPT` states. */
@@ -44,8 +45,7 @@ export type MachineChange =
 export interface MachineStore {
   /** Of machines with a revision after `revision`: the newest version of each, removed ones too. One that is read never lacks a change that was committed before it. */
   since(revision: number): Promise<MachineVersion[]>;
-  /** @param ifVersion changes only this version. */
-  save(draft: MachineDraft, ifVersion?: number): Promise<MachineChange>;
+  save(draft: MachineDraft, ifVersion?: IfVersion): Promise<MachineChange>;
   /** `other-version` without one = there is no such machine. */
-  remove(name: string, ifVersion?: number): Promise<MachineChange>;
+  remove(name: string, ifVersion?: IfVersion): Promise<MachineChange>;
 }

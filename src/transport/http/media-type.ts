@@ -6,8 +6,8 @@ export function mediaType(headers: HeaderReader): string | undefined {
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.find((parameter) => parameter.trim().startsWith("charset="));
   if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset.trim())) return undefined;
-  const encoding = headers.get("content-encoding");
-  return encoding !== null && encoding !== "identity" ? undefined : type.trim();
+  const coding = headers.get("content-encoding")?.toLowerCase() ?? "identity";
+  return coding === "identity" ? type.trim() : undefined;
 }
 
 /** As whom clients send JSON that name no type of their own: nobody, `curl -d`, and `fetch` with a string. */

@@ -4,7 +4,7 @@ import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { GEOJSON } from "../feature.ts";
 import { bbox, listLimit, storableText } from "../query.ts";
 import { JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
-import { IfMatch } from "../versions.ts";
+import { IfMatch, IfMatchOrNone } from "../versions.ts";
 
 const number = (description: string) => z.number().optional().describe(description);
 const properties = z.object({
@@ -100,7 +100,7 @@ export const FENCE_ROUTES = [
       "What was got can be put: `id` is its name, `version` and `changedAt` are left out. An entity is inside of what the fence is now: one that is not any more leaves it.",
     request: {
       params: Name,
-      headers: IfMatch,
+      headers: IfMatchOrNone,
       body: {
         required: true,
         content: { [GEOJSON]: { schema: PutSchema }, [JSON_TYPE]: { schema: PutSchema } },

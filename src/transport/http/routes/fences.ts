@@ -7,6 +7,7 @@ import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../../../actors/fences/limits
 import { parseFence } from "../../../actors/fences/parse.ts";
 import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../../../actors/fences/ports.ts";
 import { isObject, type JsonObject } from "../../../actors/messages.ts";
+import type { IfVersion } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
 import { MAX_FENCE_BODY_BYTES, MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
@@ -15,6 +16,7 @@ import { isKnown } from "../etag.ts";
 import { GEOJSON, slicedCollection } from "../feature.ts";
 import { isUnmeasured, meets } from "../fence-boxes.ts";
 import { link, nextLink } from "../page.ts";
+import type { ProblemType } from "../problem.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
@@ -61,7 +63,7 @@ export function fencesRoutes(
       const draft = await drafted(name, read.value, clock);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
+      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, ifVersion);
       if (change.is === "saved") await changed();
       return answer(change.version, change.is === "saved" && change.created ? 201 : 200);
     }),
@@ -103,10 +105,16 @@ function withoutOurs(name: string, written: unknown): unknown {
   return { properties: null, ...definition };
 }
 
-function refused(name: string, change: Exclude<FenceChange, { is: "saved" | "unchanged" }>): Response {
+/** @param ifVersion of a PUT. To a DELETE, that there is none is told whatever it is bound to (RFC 9110, 13.2.1). */
+function refused(
+  name: string,
+  change: Exclude<FenceChange, { is: "saved" | "unchanged" }>,
+  ifVersion?: IfVersion,
+): Response {
   switch (change.is) {
     case "other-version":
-      if (change.version === undefined) return unknown(name);
+      if (change.version === undefined)
+        return unknown(name, ifVersion === "any" ? "fence-version" : "fence-not-found");
       return problemResponse("fence-version", `${name} has version ${change.version} now.`, {
         members: { version: change.version },
       });
@@ -186,7 +194,7 @@ function answer(version: FenceVersion, status: 200 | 201): Response {
   return versionAnswer(fenceJson(version), status, GEOJSON);
 }
 
-function unknown(name: string): Response {
+function unknown(name: string, type: ProblemType = "fence-not-found"): Response {
   const shown = JSON.stringify(name.slice(0, MAX_NAME_LENGTH));
-  return problemResponse("fence-not-found", `There is no fence ${shown}.`);
+  return problemResponse(type, `There is no fence ${shown}.`);
 }

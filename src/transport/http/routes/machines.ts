@@ -13,15 +13,17 @@ import type {
 } from "../../../actors/machine/ports.ts";
 import { TRACKED_JSON } from "../../../actors/machine/tracked.ts";
 import { isObject, type JsonObject } from "../../../actors/messages.ts";
+import type { IfVersion } from "../../../actors/ports.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
 import { NO_STORE } from "../no-store.ts";
+import type { ProblemType } from "../problem.ts";
 import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { JSON_TYPE, jsonAnswer, PROBLEM_RESPONSE } from "../schemas.ts";
 import { readSmallJson } from "../small-body.ts";
-import { changing, type Held, IfMatch, versionAnswer } from "../versions.ts";
+import { changing, type Held, IfMatch, IfMatchOrNone, versionAnswer } from "../versions.ts";
 
 export type MachinesOptions = Held<MachineStore, MachineVersion>;
 
@@ -88,7 +90,7 @@ const ROUTES = [
     description: NEW_STATE,
     request: {
       params: Name,
-      headers: IfMatch,
+      headers: IfMatchOrNone,
       body: { required: true, content: { [JSON_TYPE]: { schema: PutSchema } } },
     },
     responses: {
@@ -134,7 +136,7 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const draft = drafted(name, body.data.kinds, body.data.definition);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
+      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, ifVersion);
       if (change.is === "saved") await changed();
       return versionAnswer(machineJson(change.version), change.is === "saved" && change.created ? 201 : 200);
     }),
@@ -172,10 +174,16 @@ function drafted(name: string, kinds: string[], written: unknown): MachineDraft 
   }
 }
 
-function refused(name: string, change: Exclude<MachineChange, { is: "saved" | "unchanged" }>): Response {
+/** @param ifVersion of a PUT. To a DELETE, that there is none is told whatever it is bound to (RFC 9110, 13.2.1). */
+function refused(
+  name: string,
+  change: Exclude<MachineChange, { is: "saved" | "unchanged" }>,
+  ifVersion?: IfVersion,
+): Response {
   switch (change.is) {
     case "other-version":
-      if (change.version === undefined) return unknown(name);
+      if (change.version === undefined)
+        return unknown(name, ifVersion === "any" ? "machine-version" : "machine-not-found");
       return problemResponse("machine-version", `${name} has version ${change.version} now.`, {
         members: { version: change.version },
       });
@@ -211,7 +219,7 @@ function refuseBuiltIn(): Response {
   return problemResponse("machine-built-in", `${BUILT_IN} is built in. Make another for the kinds you mean.`);
 }
 
-function unknown(name: string): Response {
+function unknown(name: string, type: ProblemType = "machine-not-found"): Response {
   const shown = JSON.stringify(name.slice(0, MAX_NAME_LENGTH));
-  return problemResponse("machine-not-found", `There is no machine ${shown}.`);
+  return problemResponse(type, `There is no machine ${shown}.`);
 }
