@@ -1,4 +1,5 @@
 import type { ErrorMessage, Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
+import { UNAVAILABLE } from "./errors.ts";
 import type { Entity } from "./replica.ts";
 import { View } from "./view.ts";
 import type { ViewLink } from "./view-link.ts";
@@ -8,7 +9,7 @@ const MAX_SPEED = 3_600;
 /** @internal The last time of a year of four digits, Unix ms. */
 export const LAST_MS = 253_402_300_799_999;
 /** Problems that come and go while it plays. */
-const OF_PLAYING = ["urn:muster:problem:unavailable", "urn:muster:problem:too-much-to-play"];
+const OF_PLAYING = [UNAVAILABLE, "urn:muster:problem:too-much-to-play"];
 
 /**
  * A window on what was: a view whose time stands, or passes at a speed of its own. Entities are where they were at `time`, so there is nothing to be

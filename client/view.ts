@@ -13,7 +13,7 @@ import type {
 import { contains, isBox } from "./bbox.ts";
 import { BinaryFrames } from "./binary-frames.ts";
 import { Emitter } from "./emitter.ts";
-import { ConnectionClosed, ProblemError, ViewEnded } from "./errors.ts";
+import { ConnectionClosed, ProblemError, UNAVAILABLE, ViewEnded } from "./errors.ts";
 import { type FilterChange, FilterChanges } from "./filter-changes.ts";
 import { FRESH_MS, Freshness } from "./freshness.ts";
 import { readJsonFrame } from "./json-frames.ts";
@@ -22,12 +22,12 @@ import { type Change, type Entity, type Frame, Gap, Replica } from "./replica.ts
 import type { ViewLink } from "./view-link.ts";
 import { type Filter, subscribeMessage, type ViewOptions } from "./view-options.ts";
 
-/** A view that loses frames again and again subscribes again at most so often. */
+/** A view that loses frames, or is refused, again and again subscribes again at most so often. */
 const RESUBSCRIBE_MS = 1_000;
 
 /**
  * `loading`: the snapshot has not come or is not complete. `live`: the replica is what the server shows.
- * `stale`: the connection or a frame is lost, the replica is what the server showed then. `failed`: the server refused
+ * `stale`: the connection or a frame is lost, or the server has no room for it just now: the replica is what it showed then. `failed`: the server refused
  * the view, or cannot go on with it. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
  */
 export type ViewState = "loading" | "live" | "stale" | "failed" | "ended" | "closed";
@@ -62,6 +62,7 @@ export class View extends Emitter<ViewEvents> {
   /** Whether the server has answered the present subscription. */
   #answered = false;
   #state: ViewState = "loading";
+  #wasLive = false;
   #endReason: DepartureReason | undefined;
   #name = "";
   /** Since it subscribed. */
@@ -287,14 +288,8 @@ export class View extends Emitter<ViewEvents> {
 
   /** @internal Bytes came that are not the protocol, or frames that do not fit: what is held is not to be trusted any more. */
   resubscribe(error: Gap | LayoutError): void {
-    const { clock } = this.#link;
-    const name = this.#name;
-    this.#forgetName();
-    this.#link.send({ op: "unsubscribe", view: name });
-    this.#setState("stale");
-    const wait = Math.max(0, this.#subscribedAt + RESUBSCRIBE_MS - clock.now());
-    if (wait === 0) this.subscribe();
-    else this.#cancelResubscribe = clock.schedule(wait, () => this.subscribe());
+    this.#link.send({ op: "unsubscribe", view: this.#name });
+    this.#subscribeIn(Math.max(0, this.#subscribedAt + RESUBSCRIBE_MS - this.#link.clock.now()));
     this.emit("problem", error);
   }
 
@@ -302,11 +297,9 @@ export class View extends Emitter<ViewEvents> {
   receiveProblem(message: ErrorMessage): void {
     const error = new ProblemError(message);
     if (message.ended === true) {
-      this.#end("failed", error);
+      this.#fail(error);
       this.emit("problem", error);
-      return;
-    }
-    this.refused(error, this.refuses(message));
+    } else this.refused(error, this.refuses(message));
   }
 
   /** @internal The server does not do, or cannot be told, what was asked. @param asked it is about what was asked last, if the server has the view */
@@ -319,7 +312,7 @@ export class View extends Emitter<ViewEvents> {
     const ofFilter = (!answered || asked) && this.#filters.refused(error);
     if (!answered) {
       if (ofFilter) this.subscribe();
-      else this.#end("failed", error);
+      else this.#fail(error);
     }
     this.emit("problem", error);
   }
@@ -350,6 +343,7 @@ export class View extends Emitter<ViewEvents> {
     const completes = frame.op === "clusters" || (frame.op === "snapshot" && frame.last);
     const live = completes || (!replacesAll && this.#state === "live");
     this.#freshness.frame(frame.t, frame.lag, live);
+    this.#wasLive ||= live;
     if (live) this.#setState("live");
     else if (replacesAll) this.#setState("loading");
     const { added, updated, removed } = change;
@@ -371,6 +365,21 @@ export class View extends Emitter<ViewEvents> {
     this.#name = "";
     this.#cover = [];
     this.#answered = false;
+  }
+
+  /** The server has nothing of it any more. What passes for a live view does not end it: all clients of a node that died may come to another at once. */
+  #fail(error: Error): void {
+    const passes = error instanceof ProblemError && error.type === UNAVAILABLE;
+    if (!passes || !this.#wasLive || !this.isLive) this.#end("failed", error);
+    else this.#subscribeIn(RESUBSCRIBE_MS * (1 + this.#link.random()));
+  }
+
+  /** @param wait ms */
+  #subscribeIn(wait: number): void {
+    this.#forgetName();
+    this.#setState("stale");
+    if (wait === 0) this.subscribe();
+    else if (!this.#over) this.#cancelResubscribe = this.#link.clock.schedule(wait, () => this.subscribe());
   }
 
   #end(state: "failed" | "ended" | "closed", error: Error): void {

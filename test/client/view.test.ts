@@ -222,14 +222,14 @@ t.test("[K34] a problem that ends a view fails it, live as it was, and it does n
   last().take();
   const problem = {
     op: "error",
-    type: "urn:muster:problem:unavailable",
+    type: "urn:muster:problem:entity-not-found",
     title: "T",
-    status: 503,
+    status: 404,
     detail: "D",
   };
   last().receive({ ...problem, view: "v1", ended: true }, first("v1", 2));
-  await t.rejects(change, { name: "ProblemError", status: 503 });
-  t.strictSame([view.state, view.entities.size, other.state, problems], ["failed", 1, "live", [503]]);
+  await t.rejects(change, { name: "ProblemError", status: 404 });
+  t.strictSame([view.state, view.entities.size, other.state, problems], ["failed", 1, "live", [404]]);
   t.strictSame(last().take(), [], "the server has nothing of it");
   last().break();
   clock.advance(50);
