@@ -22,7 +22,7 @@ export class PlaybackView extends View {
   /** Played time, Unix ms, and when it was, by the client's clock. */
   #t: number;
   #toldAt: number;
-  /** Asked for since it subscribed. */
+  /** Asked for since it subscribed, or to be asked for when that is answered. */
   #updates = 0;
 
   /** Playback views are made by `Connection.view`. @throws {RangeError} if `at` is no time from 1970 on */
@@ -111,8 +111,7 @@ export class PlaybackView extends View {
   override receiveHeartbeat(): void {}
 
   #ask(change: { at: string } | { speed: number }): void {
-    this.#updates++;
-    this.change(change);
+    if (this.change(change)) this.#updates++;
   }
 
   #become(playback: PlaybackState, t: number, speed: number): void {
