@@ -111,6 +111,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       name: (view) => this.#subscriptions.name(view),
       forget: (name) => this.#subscriptions.forget(name),
       serverNow: () => this.serverNow(),
+      random: this.#random,
     };
     this.#open();
   }

@@ -74,6 +74,9 @@ export class ConnectionClosed extends Error {
   }
 }
 
+/** Type of the problem that there is no room, or no database, just now. */
+export const UNAVAILABLE = "urn:muster:problem:unavailable";
+
 /** The server refused a message of this client (RFC 9457). */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";

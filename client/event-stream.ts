@@ -2,13 +2,12 @@ import type { CloudEvent } from "../src/events/cloud-event.ts";
 import type { ErrorMessage, SubscribeEvents, UnsubscribeEvents } from "../src/transport/feed/protocol.ts";
 import type { ClientClock } from "./clock.ts";
 import { Emitter, tell } from "./emitter.ts";
-import { type ConnectionClosed, ProblemError } from "./errors.ts";
+import { type ConnectionClosed, ProblemError, UNAVAILABLE } from "./errors.ts";
 
 /** Events that may wait for who iterates; more are asked for again when these are taken. */
 const MAX_WAITING = 1_000;
 /** The node could not serve it, or not right: asked again after so long. */
 const RETRY_MS = 1_000;
-const UNAVAILABLE = "urn:muster:problem:unavailable";
 
 export interface EventOptions {
   /** A cursor (`cursor` of a stream, `id` of an event), `start` = the oldest event that is kept, or `now`, which is the default (what was committed just before may come too). */

@@ -18,6 +18,8 @@ interface Asked extends Waiting {
 
 /** Before the reply to a subscription. */
 const NO_REPLY = -1;
+/** The reply to a subscription counts no changes. */
+const IN_SUBSCRIPTION = 0;
 
 /**
  * A view's filter. A change is *waiting*, then *asked* of the server, then *done* when a reply has counted it and the
@@ -57,7 +59,7 @@ export class FilterChanges {
   /** A new subscription is made, with the filter as it is now. */
   subscribed(): void {
     this.#taken = NO_REPLY;
-    if (this.#asked !== undefined) this.#asked.count = 0;
+    if (this.#asked !== undefined) this.#asked.count = IN_SUBSCRIPTION;
   }
 
   /** A reply has come. @param taken changes that the server has taken since the view subscribed */
@@ -74,15 +76,21 @@ export class FilterChanges {
     this.#next();
   }
 
-  /** The server refused something about the view. @returns whether it was a change of the filter */
-  refused(error: Error): boolean {
+  /** The server refused a subscription. @returns whether it had a change in it, without which another is to be made; if not, there will be no answers any more */
+  subscriptionRefused(error: Error): boolean {
+    if (this.#asked?.count !== IN_SUBSCRIPTION) return false;
+    this.refused(error);
+    return true;
+  }
+
+  /** The server refused something about the view. */
+  refused(error: Error): void {
     const asked = this.#asked;
-    if (asked === undefined) return false;
+    if (asked === undefined) return;
     this.#filter = asked.before;
     this.#asked = undefined;
     asked.reject(error);
     this.#next();
-    return true;
   }
 
   /** There will be no answers any more. */

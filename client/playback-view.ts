@@ -1,4 +1,5 @@
 import type { ErrorMessage, Playback, PlaybackState } from "../src/transport/feed/protocol.ts";
+import { UNAVAILABLE } from "./errors.ts";
 import type { Entity } from "./replica.ts";
 import { View } from "./view.ts";
 import type { ViewLink } from "./view-link.ts";
@@ -8,7 +9,7 @@ const MAX_SPEED = 3_600;
 /** @internal The last time of a year of four digits, Unix ms. */
 export const LAST_MS = 253_402_300_799_999;
 /** Problems that come and go while it plays. */
-const OF_PLAYING = ["urn:muster:problem:unavailable", "urn:muster:problem:too-much-to-play"];
+const OF_PLAYING = [UNAVAILABLE, "urn:muster:problem:too-much-to-play"];
 
 /**
  * A window on what was: a view whose time stands, or passes at a speed of its own. Entities are where they were at `time`, so there is nothing to be
@@ -21,7 +22,7 @@ export class PlaybackView extends View {
   /** Played time, Unix ms, and when it was, by the client's clock. */
   #t: number;
   #toldAt: number;
-  /** Asked for since it subscribed. */
+  /** Asked for since it subscribed, or to be asked for when that is answered. */
   #updates = 0;
 
   /** Playback views are made by `Connection.view`. @throws {RangeError} if `at` is no time from 1970 on */
@@ -110,8 +111,7 @@ export class PlaybackView extends View {
   override receiveHeartbeat(): void {}
 
   #ask(change: { at: string } | { speed: number }): void {
-    this.#updates++;
-    this.change(change);
+    if (this.change(change)) this.#updates++;
   }
 
   #become(playback: PlaybackState, t: number, speed: number): void {

@@ -12,4 +12,6 @@ export interface ViewLink {
   /** Unix ms. */
   serverNow(): number;
   clock: ClientClock;
+  /** Uniform in [0, 1). */
+  random(): number;
 }

@@ -13,7 +13,7 @@ import type {
 import { contains, isBox } from "./bbox.ts";
 import { BinaryFrames } from "./binary-frames.ts";
 import { Emitter } from "./emitter.ts";
-import { ConnectionClosed, ProblemError, ViewEnded } from "./errors.ts";
+import { ConnectionClosed, ProblemError, UNAVAILABLE, ViewEnded } from "./errors.ts";
 import { type FilterChange, FilterChanges } from "./filter-changes.ts";
 import { FRESH_MS, Freshness } from "./freshness.ts";
 import { readJsonFrame } from "./json-frames.ts";
@@ -22,12 +22,12 @@ import { type Change, type Entity, type Frame, Gap, Replica } from "./replica.ts
 import type { ViewLink } from "./view-link.ts";
 import { type Filter, subscribeMessage, type ViewOptions } from "./view-options.ts";
 
-/** A view that loses frames again and again subscribes again at most so often. */
+/** A view that loses frames, or is refused, again and again subscribes again at most so often. */
 const RESUBSCRIBE_MS = 1_000;
 
 /**
  * `loading`: the snapshot has not come or is not complete. `live`: the replica is what the server shows.
- * `stale`: the connection or a frame is lost, the replica is what the server showed then. `failed`: the server refused
+ * `stale`: the connection or a frame is lost, or the server has no room for it just now: the replica is what it showed then. `failed`: the server refused
  * the view, or cannot go on with it. `ended`: what it followed has gone, `endReason` says how. `closed`: by `close()`, or with the connection.
  */
 export type ViewState = "loading" | "live" | "stale" | "failed" | "ended" | "closed";
@@ -59,13 +59,14 @@ export class View extends Emitter<ViewEvents> {
   #binary = new BinaryFrames();
   #bbox: Bbox | undefined;
   #cover: Bbox[] = [];
-  /** Whether the server has answered the present subscription. */
+  /** Whether the server has answered the present subscription, be it by a frame. */
   #answered = false;
   #state: ViewState = "loading";
+  #wasLive = false;
   #endReason: DepartureReason | undefined;
   #name = "";
-  /** Since it subscribed. */
-  #updated = false;
+  /** To be asked when the server has answered, by what it changes: so a problem before is of the subscription. */
+  readonly #early = new Map<string, Omit<Update, "op" | "view">>();
   #subscribedAt = Number.NEGATIVE_INFINITY;
   #cancelResubscribe: (() => void) | undefined;
   #resolveReady!: () => void;
@@ -79,7 +80,9 @@ export class View extends Emitter<ViewEvents> {
     this.#bbox = Array.isArray(options.bbox) ? [...options.bbox] : options.bbox;
     this.#reckoner = new Reckoner(options.tolerance);
     const { kinds, where } = options;
-    this.#filters = new FilterChanges({ kinds, where }, (change) => this.#askFilter(change));
+    this.#filters = new FilterChanges({ kinds, where }, ({ kinds, where }) =>
+      this.change({ kinds: kinds && [...kinds], where }),
+    );
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -186,13 +189,16 @@ export class View extends Emitter<ViewEvents> {
     if (!isBox(bbox)) throw new RangeError(`a view cannot be moved to ${bbox}: that is no box`);
     if (this.#over) return;
     this.#bbox = [...bbox];
-    this.change({ bbox });
+    this.change({ bbox: this.#bbox });
   }
 
-  /** @internal Asks the server for a change of what it has of the view, if it has it. */
-  change(change: Omit<Update, "op" | "view">): void {
-    this.#updated = true;
-    if (this.#name !== "") this.#link.send({ op: "update", view: this.#name, ...change });
+  /** @internal Asks the server for a change of what it has of the view, if it has it, or is to have it. @returns whether that is one message more */
+  change(change: Omit<Update, "op" | "view">): boolean {
+    if (this.#name === "") return false;
+    if (this.#answered) return this.#link.send({ op: "update", view: this.#name, ...change });
+    const before = this.#early.size;
+    this.#early.set(Object.keys(change).join(), change);
+    return this.#early.size > before;
   }
 
   /**
@@ -223,7 +229,6 @@ export class View extends Emitter<ViewEvents> {
     this.#name = name;
     const message = subscribeMessage(name, this.#options, this.#bbox, this.#filters.filter, this.moment);
     this.#filters.subscribed();
-    this.#updated = false;
     if (this.#link.send(message)) this.#subscribedAt = this.#link.clock.now();
     else this.#forgetName();
   }
@@ -244,8 +249,8 @@ export class View extends Emitter<ViewEvents> {
 
   /** @internal */
   receiveReply({ bbox, cover, filters }: ViewReply): void {
-    this.#answered = true;
     this.#filters.replied(filters);
+    this.#answer();
     this.#cover = cover;
     if (this.#options.follow !== undefined) this.#bbox = bbox;
   }
@@ -257,7 +262,7 @@ export class View extends Emitter<ViewEvents> {
 
   /** @internal */
   receivePlayback(_: Playback): void {
-    this.#answered = true;
+    this.#answer();
   }
 
   /** @internal */
@@ -287,40 +292,22 @@ export class View extends Emitter<ViewEvents> {
 
   /** @internal Bytes came that are not the protocol, or frames that do not fit: what is held is not to be trusted any more. */
   resubscribe(error: Gap | LayoutError): void {
-    const { clock } = this.#link;
-    const name = this.#name;
-    this.#forgetName();
-    this.#link.send({ op: "unsubscribe", view: name });
-    this.#setState("stale");
-    const wait = Math.max(0, this.#subscribedAt + RESUBSCRIBE_MS - clock.now());
-    if (wait === 0) this.subscribe();
-    else this.#cancelResubscribe = clock.schedule(wait, () => this.subscribe());
+    this.#link.send({ op: "unsubscribe", view: this.#name });
+    this.#subscribeIn(Math.max(0, this.#subscribedAt + RESUBSCRIBE_MS - this.#link.clock.now()));
     this.emit("problem", error);
   }
 
   /** @internal */
   receiveProblem(message: ErrorMessage): void {
-    const error = new ProblemError(message);
-    if (message.ended === true) {
-      this.#end("failed", error);
-      this.emit("problem", error);
-      return;
-    }
-    this.refused(error, this.refuses(message));
+    this.refused(new ProblemError(message), this.refuses(message), message.ended);
   }
 
-  /** @internal The server does not do, or cannot be told, what was asked. @param asked it is about what was asked last, if the server has the view */
-  refused(error: Error, asked: boolean): void {
-    // Before the server's first answer to this subscription a problem means that there is none.
-    const answered = this.#answered;
-    // Unless it was the update that was refused: then the server has the view, and would go on sending.
-    if (!answered && this.#updated) this.#link.send({ op: "unsubscribe", view: this.#name });
-    if (!answered) this.#forgetName();
-    const ofFilter = (!answered || asked) && this.#filters.refused(error);
-    if (!answered) {
-      if (ofFilter) this.subscribe();
-      else this.#end("failed", error);
-    }
+  /** @internal The server does not do, or cannot be told, what was asked. @param asked it is about what was asked last, if the server has the view, which it has not any more if it `ended` */
+  refused(error: Error, asked: boolean, ended = false): void {
+    if (this.#answered && !ended) {
+      if (asked) this.#filters.refused(error);
+    } else if (!ended && this.#filters.subscriptionRefused(error)) this.subscribe();
+    else this.#fail(error);
     this.emit("problem", error);
   }
 
@@ -350,20 +337,21 @@ export class View extends Emitter<ViewEvents> {
     const completes = frame.op === "clusters" || (frame.op === "snapshot" && frame.last);
     const live = completes || (!replacesAll && this.#state === "live");
     this.#freshness.frame(frame.t, frame.lag, live);
+    this.#wasLive ||= live;
     if (live) this.#setState("live");
     else if (replacesAll) this.#setState("loading");
     const { added, updated, removed } = change;
     const changed = clusters !== this.#replica.clusters || added.length + updated.length + removed.length > 0;
     if (changed) this.emit("change", change);
     if (live) this.#resolveReady();
+    if (!this.#answered) this.#answer();
     if (replacesAll) this.#filters.replaced();
   }
 
-  #askFilter({ kinds, where }: FilterChange): void {
-    const change: Omit<Update, "op" | "view"> = {};
-    if (kinds !== undefined) change.kinds = kinds === null ? null : [...kinds];
-    if (where !== undefined) change.where = where;
-    this.change(change);
+  #answer(): void {
+    this.#answered = true;
+    for (const change of this.#early.values()) this.change(change);
+    this.#early.clear();
   }
 
   #forgetName(): void {
@@ -371,6 +359,27 @@ export class View extends Emitter<ViewEvents> {
     this.#name = "";
     this.#cover = [];
     this.#answered = false;
+    this.#early.clear();
+  }
+
+  /** The server has nothing of it any more. What passes for a live view does not end it: all clients of a node that died may come to another at once. */
+  #fail(error: Error): void {
+    const passes = error instanceof ProblemError && error.type === UNAVAILABLE;
+    if (passes && this.#wasLive && this.isLive) {
+      this.#subscribeIn(RESUBSCRIBE_MS * (1 + this.#link.random()));
+      return;
+    }
+    // A change that the server never had is not what it refused.
+    if (!this.#answered) this.#filters.end(new Error(`the view failed: ${error.message}`, { cause: error }));
+    this.#end("failed", error);
+  }
+
+  /** @param wait ms */
+  #subscribeIn(wait: number): void {
+    this.#forgetName();
+    this.#setState("stale");
+    if (wait === 0) this.subscribe();
+    else if (!this.#over) this.#cancelResubscribe = this.#link.clock.schedule(wait, () => this.subscribe());
   }
 
   #end(state: "failed" | "ended" | "closed", error: Error): void {

@@ -100,7 +100,9 @@ for (const protocol of [PROTOCOL_BINARY, PROTOCOL_JSON]) {
     clock.advance(1_000);
     last().open(protocol);
     const early = view.setFilter({ where: null });
-    last().receive(reply(1, "v3"), frame("snapshot", 1, "v3"));
+    last().receive(reply(0, "v3"), frame("snapshot", 1, "v3"));
+    t.notOk(await isDone(early));
+    last().receive(reply(1, "v3"), frame("snapshot", 2, "v3"));
     t.ok(await isDone(early), "and counts from its beginning");
     connection.close();
   });

@@ -150,6 +150,7 @@ t.test("[K27] setFilter changes the filter and resolves when the new snapshot be
   t.strictSame(last().take(), [
     { op: "subscribe", view: "v2", bbox: BBOX, kinds: ["vessel"], where: "entity.speed > 5.0" },
   ]);
+  last().receive(reply("v2"));
   void view.setFilter({ kinds: null });
   t.strictSame(last().take(), [{ op: "update", view: "v2", kinds: null }]);
   t.strictSame(view.filter, { where: "entity.speed > 5.0" });
