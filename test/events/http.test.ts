@@ -139,6 +139,25 @@ for (const server of ["ws", "uws"] as const) {
   );
 }
 
+t.test("[EV8] who names text/event-stream gets a stream, and nobody else", async (t) => {
+  const made = await rig(t);
+  for (const [accept, type] of Object.entries({
+    "Text/Event-Stream": "text/event-stream",
+    "application/json;q=0.9, text/event-stream; charset=utf-8": "text/event-stream",
+    "text/event-stream;q=0.1,*/*": "text/event-stream",
+    "text/event-stream;q=0, application/json": "application/json",
+    "text/event-stream; q=0.0": "application/json",
+    "text/event-streams": "application/json",
+    'application/x;profile="text/event-stream"': "application/json",
+    "text/*": "application/json",
+    "*/*": "application/json",
+  })) {
+    const response = await made.get("/v1/events", { accept });
+    t.equal(response.headers.get("content-type"), type, accept);
+    await response.body!.cancel();
+  }
+});
+
 for (const server of ["ws", "uws"] as const) {
   t.test(`[EV8] HEAD has the headers of a stream, and leaves none open (${server})`, async (t) => {
     const made = await rig(t, server);
