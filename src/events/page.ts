@@ -32,7 +32,10 @@ export async function readPage(
     for (const event of page.events) {
       if (!test(event)) continue;
       events.push(event);
-      if (events.length === limit) return { events, next: event.cursor, more: true };
+      if (events.length < limit) continue;
+      const isLast = event === page.events.at(-1);
+      const more = !isLast || (page.more && (await log.read(event.cursor, 1, subject)).events.length > 0);
+      return { events, next: event.cursor, more };
     }
     cursor = page.next;
     if (!page.more) return { events, next: cursor, more: false };

@@ -35,8 +35,7 @@ export class Letters {
     for (const [subject, own] of this.#bySubject) {
       const [oldest] = own;
       // Of what is refused some is to be tried again: is it refused still?
-      if (own.length > (before.get(subject) ?? Infinity))
-        own[0] = { ...oldest!, nextAt: Math.min(oldest!.nextAt!, now) };
+      if (own.length > (before.get(subject) ?? Infinity)) this.#hasten(oldest!, now);
       const count = oldest!.refusals ?? 0;
       if (count > 0 && !this.#failures.has(subject)) this.#fail(subject, { count, taken });
     }
@@ -148,12 +147,30 @@ export class Letters {
     return due.sort((a, b) => rank(a) - rank(b) || a.nextAt! - b.nextAt!).slice(0, Math.max(limit, 0));
   }
 
+  /** Makes the next due that is not of a refused subject. @param now Unix ms. */
+  hastenNext(now: number): void {
+    let next: Letter | undefined;
+    for (const [subject, [letter]] of this.#bySubject)
+      if (!this.#refused.has(subject) && letter!.nextAt! < (next?.nextAt ?? Infinity)) next = letter;
+    if (next !== undefined) this.#hasten(next, now);
+  }
+
+  /** Makes all due that failed in one outage, and have not failed since. @param now Unix ms. */
+  hastenOutage(now: number): void {
+    for (const [subject, { count }] of this.#failures)
+      if (count === 1) this.#hasten(this.#bySubject.get(subject)![0]!, now);
+  }
+
   /** When the next is due, Unix ms; Infinity = none waits. @param busy subjects that are left out. */
   nextAt(busy: ReadonlyMap<string, unknown>): number {
     let next = Infinity;
     for (const [subject, [letter]] of this.#bySubject)
       if (!busy.has(subject)) next = Math.min(next, letter!.nextAt!);
     return next;
+  }
+
+  #hasten(oldest: Letter, now: number): void {
+    this.#bySubject.get(oldest.event.subject)![0] = { ...oldest, nextAt: Math.min(oldest.nextAt!, now) };
   }
 
   #shareOf(subject: string): number {

@@ -3,17 +3,24 @@
  * an endpoint that is away from one that refuses the entities that wait. So after a failure the log is looked through, ahead of the cursor, for an
  * event of an entity of which none waits. It is tried, and comes again when the cursor is there.
  *
+ * While the endpoint is in doubt nothing that is due is sent meanwhile. So a look has an end that no event which comes puts off.
+ *
  * States: idle → wanted (a failure) → looking (the log is read) → idle (an event is found, or none for a moment).
  */
 import type { LoggedEvent } from "../events/ports.ts";
+import { MAX_EVENT_ROWS } from "../limits.ts";
 import { MAX_WEBHOOK_WAITING } from "./limits.ts";
 
-/** What is in the log is there within this time. */
+/** What is in the log is there within this time, and after a full page the next. */
 export const LOOK_MS = 5_000;
+/** However much is in the log. */
+const LOOK_LONGEST_MS = 30_000;
 
 export class LookAhead {
   /** Monotonic; Infinity = wanted, from the next turn on; undefined = idle. */
   #until: number | undefined;
+  /** Monotonic: where a look that is going on ends at the latest. */
+  #end = Infinity;
   /** Subjects that were passed over since the cursor, whose events may not overtake these; undefined = nothing was read ahead. */
   #passed: Set<string> | undefined;
 
@@ -28,13 +35,15 @@ export class LookAhead {
   /** Requests have ended. @param hasFailed what waits did. @param isTaken something was. */
   landed(hasFailed: boolean, isTaken: boolean): void {
     this.#until = hasFailed ? Infinity : undefined;
+    this.#end = Infinity;
     if (isTaken) this.#tried.clear();
   }
 
   /** @param now monotonic. @returns whether the log is to be read. */
   goesOn(now: number): boolean {
     if (this.#until === undefined) return false;
-    if (this.#until === Infinity) this.#until = now + LOOK_MS;
+    if (this.#end === Infinity) this.#end = now + LOOK_LONGEST_MS;
+    if (this.#until === Infinity) this.#until = Math.min(now + LOOK_MS, this.#end);
     if (now >= this.#until) this.#until = undefined;
     return this.#until !== undefined;
   }
@@ -55,7 +64,8 @@ export class LookAhead {
       }
       this.#passed.add(event.subject);
     }
-    this.#until = Infinity;
+    // A short one is the end of the log: what comes from there on would go on for ever.
+    if (page.length >= MAX_EVENT_ROWS) this.#until = Infinity;
     return undefined;
   }
 
@@ -63,5 +73,6 @@ export class LookAhead {
   reset(): void {
     this.#passed = undefined;
     this.#until = undefined;
+    this.#end = Infinity;
   }
 }

@@ -52,6 +52,8 @@ export class WebhookWorker {
   readonly #letters = new Letters();
   readonly #lookAhead = new LookAhead();
   readonly #endpoint: Endpoint;
+  /** When it was sent to last. */
+  #wasDoubtful = false;
   #held: Held;
   #test: EventTest;
   #follower: Follower;
@@ -167,7 +169,12 @@ export class WebhookWorker {
     const mayLook = (isFull || isDoubtful) && !this.#hasMore;
     const looks = mayLook && this.#lookAhead.goesOn(clock.monotonic());
     const free = looks && isDoubtful ? 0 : most - this.#busy.size;
-    const due = this.#letters.due(clock.now(), free, this.#busy);
+    const now = clock.now();
+    if (this.#wasDoubtful && !isDoubtful) this.#letters.hastenOutage(now);
+    this.#wasDoubtful = isDoubtful;
+    // The pauses are wait enough: that of a letter may be hours.
+    if (isDoubtful && free > 0 && this.#letters.nextAt(this.#busy) > now) this.#letters.hastenNext(now);
+    const due = this.#letters.due(now, free, this.#busy);
     for (const letter of due) this.#launch(letter);
     if (this.#busy.size >= most) return this.#sleep(WEBHOOK_PAUSE_LONGEST_MS);
     const untilDue = this.#letters.nextAt(this.#busy) - clock.now();

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { CloudEvent } from "../../src/events/cloud-event.ts";
-import { MAX_EVENT_SCAN, MAX_EVENT_STREAMS } from "../../src/limits.ts";
+import { MAX_EVENT_ROWS, MAX_EVENT_SCAN, MAX_EVENT_STREAMS } from "../../src/limits.ts";
 import { problemOf } from "../http/fixture.ts";
 import { AUTHORIZED, type Rig, rig, type SseMessage, sse } from "./rig.ts";
 
@@ -34,6 +34,23 @@ t.test("[EV5] GET /v1/events gives pages of CloudEvents with a cursor and a link
     undefined,
     "there is no more now",
   );
+  const { writer: many, get: getMany } = await rig(t);
+  await many.write(Array.from({ length: MAX_EVENT_ROWS }, () => "a"));
+  const full = await pageOf(await getMany(`/v1/events?limit=${MAX_EVENT_ROWS}`));
+  t.same([full.events.length, full.links.length], [MAX_EVENT_ROWS, 1], "as many as are read together");
+  for (const exactly of [
+    `after=${first.cursor}&limit=2`,
+    "limit=6",
+    "subject=b/c&limit=3",
+    `where=${encodeURIComponent("event.data.n == 6")}&limit=1`,
+  ]) {
+    const { events, links } = await pageOf(await get(`/v1/events?${exactly}`));
+    t.equal(events.at(-1)?.data.n, 6);
+    t.notOk(
+      links.some(({ rel }) => rel === "next"),
+      `as many as there are: ${exactly}`,
+    );
+  }
   await writer.write(["a"]);
   const third = await pageOf(await get(`/v1/events?after=${second.cursor}`));
   t.same(numbersOf(third.events), [7], "the cursor goes on later");
@@ -121,6 +138,25 @@ for (const server of ["ws", "uws"] as const) {
     },
   );
 }
+
+t.test("[EV8] who names text/event-stream gets a stream, and nobody else", async (t) => {
+  const made = await rig(t);
+  for (const [accept, type] of Object.entries({
+    "Text/Event-Stream": "text/event-stream",
+    "application/json;q=0.9, text/event-stream; charset=utf-8": "text/event-stream",
+    "text/event-stream;q=0.1,*/*": "text/event-stream",
+    "text/event-stream;q=0, application/json": "application/json",
+    "text/event-stream; q=0.0": "application/json",
+    "text/event-streams": "application/json",
+    'application/x;profile="text/event-stream"': "application/json",
+    "text/*": "application/json",
+    "*/*": "application/json",
+  })) {
+    const response = await made.get("/v1/events", { accept });
+    t.equal(response.headers.get("content-type"), type, accept);
+    await response.body!.cancel();
+  }
+});
 
 for (const server of ["ws", "uws"] as const) {
   t.test(`[EV8] HEAD has the headers of a stream, and leaves none open (${server})`, async (t) => {

@@ -1,17 +1,27 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
 import t, { type Test } from "tap";
+import { systemClock } from "../../src/clock.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
+import { EventEncoder } from "../../src/events/cloud-event.ts";
 import { startNode } from "../../src/node.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import { BodyBudget } from "../../src/transport/http/body.ts";
+import { webhooksRoutes } from "../../src/transport/http/routes/webhooks.ts";
 import { problemOf } from "../http/fixture.ts";
 import { madeDataDir } from "../support/data-dir.ts";
 import { TOKEN } from "../support/serve.ts";
 import { Receiver } from "./receiver.ts";
-import { until } from "./rig.ts";
+import { deliveryRig, until } from "./rig.ts";
 
 interface Answer {
   id: string;
   secret?: string;
   [member: string]: unknown;
+}
+
+interface DeadPage {
+  letters: { event: { data: { n: number } } }[];
+  links: { rel: string; href: string }[];
 }
 
 t.test("[EV32] webhooks are made, listed, changed and removed; their secret is shown once", async (t) => {
@@ -60,6 +70,38 @@ t.test("[EV32] webhooks are made, listed, changed and removed; their secret is s
   t.same(await (await ask("POST", `${one}/redeliver`)).json(), { redelivered: 0 });
   t.equal((await ask("DELETE", one)).status, 204);
   t.same(await problemOf(await ask("GET", one)), ["webhook-not-found", 404]);
+});
+
+t.test("[EV25] dead letters are listed in pages, with a link while there are more", async (t) => {
+  const { store, hook } = await deliveryRig(t);
+  const id = await hook("http://127.0.0.1:9/");
+  const { webhooks } = store;
+  const [held] = await webhooks.hold("n", 60_000);
+  const letters = [1, 2, 3, 4].map((n) => ({
+    event: { cursor: { era: 0, xid: 1, id: n }, ...{ type: "t", subject: "a", time: 1, data: { n } } },
+    ...{ attempts: 1, failedSince: 0, error: "refused" },
+  }));
+  const counts = { delivered: 0, failures: 0, gaps: 0 };
+  await webhooks.save(id, "n", held!.generation, { ...counts, cursor: held!.cursor, letters, done: [] });
+  const app = new OpenAPIHono();
+  const of = { store: webhooks, encoder: new EventEncoder("test"), allowPrivate: true };
+  const text = () => "";
+  webhooksRoutes(
+    app,
+    { ...of, newId: text, newSecret: text, changed: () => {} },
+    new BodyBudget(1),
+    systemClock,
+  );
+  const pages: number[][] = [];
+  for (let path: string | undefined = `/v1/webhooks/${id}/dead-letters?limit=2`; path !== undefined; ) {
+    const page = (await (await app.request(path)).json()) as DeadPage;
+    pages.push(page.letters.map(({ event }) => event.data.n));
+    path = page.links.find(({ rel }) => rel === "next")?.href;
+  }
+  t.same(pages, [
+    [1, 2],
+    [3, 4],
+  ]);
 });
 
 t.test("[EV33] what is wrong with a webhook is refused", async (t) => {

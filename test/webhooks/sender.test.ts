@@ -232,7 +232,24 @@ t.test("[EV24] Retry-After is seconds or a date", async (t) => {
   t.equal(retryAfter("120", now), 120_000);
   t.equal(retryAfter("Thu, 01 Jan 2026 00:01:00 GMT", now), 60_000);
   t.equal(retryAfter("Wed, 31 Dec 2025 00:00:00 GMT", now), 0);
-  t.equal(retryAfter("soon", now), undefined);
+  t.equal(retryAfter("33.5", now), 33_500, "a fraction is no date in 2033");
+  t.equal(retryAfter("0.25", now), 250);
+  t.equal(retryAfter("Thursday, 01-Jan-26 00:01:00 GMT", now), 60_000, "as it was written before 1995");
+  t.equal(retryAfter("Thu Jan  1 00:01:00 2026", now), 60_000, "in GMT too");
+  for (const none of [
+    "soon",
+    "12.",
+    ".5",
+    "-1",
+    "+5",
+    "5 s",
+    "1e3",
+    "12/31/2033",
+    "2033-01-01",
+    "Thu, 41 Jan 2026 00:01:00 GMT",
+    "",
+  ])
+    t.equal(retryAfter(none, now), undefined, none);
   t.equal(retryAfter(undefined, now), undefined);
 });
 

@@ -122,10 +122,15 @@ function discard(response: IncomingMessage, cut: () => void): void {
   });
 }
 
-/** RFC 9110, 10.2.3: seconds or a date. @param now Unix ms. @returns ms from now, `undefined` if there is none that can be read. */
+/** What an HTTP-date of RFC 9110, 5.6.7, looks like, of all three kinds: `Date.parse` also takes numbers and much else for dates. */
+const HTTP_DATE =
+  /^(\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\w{6,9}, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/** RFC 9110, 10.2.3: seconds, also with a fraction as some servers have it, or a date. @param now Unix ms. @returns ms from now, `undefined` if there is none that can be read. */
 export function retryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
-  const date = Date.parse(header);
+  if (/^\d{1,9}(\.\d+)?$/.test(header)) return Number(header) * 1_000;
+  if (!HTTP_DATE.test(header)) return undefined;
+  const date = Date.parse(header.endsWith("GMT") ? header : `${header} GMT`);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

@@ -1,5 +1,7 @@
 /** `GET /v1/events` and `/v1/entities/{id}/events`: the log of events, in pages or as a stream. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { accepts } from "hono/accepts";
 import { StoreAway } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EventAccess } from "../../../events/access.ts";
@@ -25,6 +27,7 @@ import { refuseInvalid } from "../refuse-invalid.ts";
 import { CloudEventSchema, PROBLEM_RESPONSE } from "../schemas.ts";
 
 const SSE = "text/event-stream";
+const JSON_TYPE = "application/json";
 const RETRY = { headers: { "retry-after": "1" } };
 
 const Query = z.strictObject({
@@ -59,7 +62,7 @@ const answers = {
   200: {
     description:
       "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor (`start` until something was read), `Last-Event-ID` goes on after one.",
-    content: { "application/json": { schema: Page }, [SSE]: { schema: { type: "string" as const } } },
+    content: { [JSON_TYPE]: { schema: Page }, [SSE]: { schema: { type: "string" as const } } },
   },
   default: PROBLEM_RESPONSE,
 };
@@ -87,16 +90,16 @@ const entityRoute = createRoute({
 
 export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock): void {
   let streams = 0;
-  const answer = async (request: Request, subjectOfPath?: string): Promise<Response> => {
-    const url = new URL(request.url);
+  const answer = async (c: Context, subjectOfPath?: string): Promise<Response> => {
+    const url = new URL(c.req.url);
     const schema = subjectOfPath === undefined ? Query : Query.omit({ subject: true });
     const parsed = schema.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { type: types, where, limit } = parsed.data;
     const subject = subjectOfPath ?? (parsed.data as { subject?: string }).subject;
     const { log, tail, encoder } = access;
-    const streaming = request.headers.get("accept")?.includes(SSE) === true;
-    const resumed = streaming ? request.headers.get("last-event-id") : null;
+    const streaming = isStreamWanted(c);
+    const resumed = streaming ? c.req.header("last-event-id") : undefined;
     const after = resumed ?? parsed.data.after ?? (streaming ? "now" : "start");
     try {
       const test = eventTest({ types, where });
@@ -123,26 +126,33 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
   };
 
   app.openAPIRegistry.registerPath(allRoute);
-  app.get(allRoute.path, (c) => answer(c.req.raw));
+  app.get(allRoute.path, (c) => answer(c));
   app.openAPIRegistry.registerPath(entityRoute);
   app.get("/v1/entities/:id/events", (c) => {
     const { pathname } = new URL(c.req.url);
     const id = entityId(pathname.slice(0, -"/events".length));
-    return id instanceof Response ? id : answer(c.req.raw, id);
+    return id instanceof Response ? id : answer(c, id);
   });
+}
+
+/** Whoever names it gets it, also beside others; `*` is a page. */
+function isStreamWanted(c: Context): boolean {
+  const match = (accepted: { type: string; q: number }[]) =>
+    accepted.some(({ type, q }) => type.toLowerCase() === SSE && q > 0) ? SSE : JSON_TYPE;
+  return accepts(c, { header: "Accept", supports: [JSON_TYPE, SSE], default: JSON_TYPE, match }) === SSE;
 }
 
 function pageResponse(url: URL, events: readonly string[], cursor: string, more: boolean): Response {
   const hrefOf = (parameters: URLSearchParams) =>
     parameters.size === 0 ? url.pathname : `${url.pathname}?${parameters}`;
-  const links = [{ rel: "self", type: "application/json", href: hrefOf(url.searchParams) }];
+  const links = [{ rel: "self", type: JSON_TYPE, href: hrefOf(url.searchParams) }];
   if (more) {
     const next = new URLSearchParams(url.searchParams);
     next.set("after", cursor);
-    links.push({ rel: "next", type: "application/json", href: hrefOf(next) });
+    links.push({ rel: "next", type: JSON_TYPE, href: hrefOf(next) });
   }
   const text = `{"events":[${events.join(",")}],"cursor":"${cursor}","links":${JSON.stringify(links)}}`;
-  return new Response(text, { headers: { "content-type": "application/json", ...NO_STORE } });
+  return new Response(text, { headers: { "content-type": JSON_TYPE, ...NO_STORE } });
 }
 
 function ofSubject(test: EventTest, subject: string | undefined): EventTest {

@@ -224,16 +224,18 @@ export function webhooksRoutes(
       if (!query.success) return refuseInvalid(query.error, searchParams);
       const { after = START, limit } = query.data;
       if ((await store.statuses(id)).length === 0) return unknown(id);
-      const found = await store.deadLetters(id, after, limit);
-      const letters = found.map(({ event, attempts, failedSince, error }) => ({
+      // One more than is told, to know whether there is one.
+      const found = await store.deadLetters(id, after, limit + 1);
+      const told = found.slice(0, limit);
+      const letters = told.map(({ event, attempts, failedSince, error }) => ({
         event: encoder.encode(event),
         attempts,
         failedSince: isoText(failedSince),
         error,
       }));
       const links = [{ rel: "self", type: JSON_TYPE, href: pathname }];
-      if (found.length === limit) {
-        const next = cursorText(found.at(-1)!.event.cursor);
+      if (found.length > limit) {
+        const next = cursorText(told.at(-1)!.event.cursor);
         links.push({ rel: "next", type: JSON_TYPE, href: `${pathname}?limit=${limit}&after=${next}` });
       }
       return Response.json({ letters, links }, { headers: NO_STORE });
