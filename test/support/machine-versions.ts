@@ -1,10 +1,12 @@
 /** Machines of entities, as tests change and look at them. */
+
 import t from "tap";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { timersOf, timersSince } from "../../src/actors/machine/migrate.ts";
 import type { MachineVersion } from "../../src/actors/machine/ports.ts";
 import type { JsonObject } from "../../src/actors/messages.ts";
+import { BUSY_FLUSH_INTERVAL_MS } from "../../src/limits.ts";
 import { type Harness, report } from "./actor-system.ts";
 
 /** The versions of one machine, as a store would make them. */
@@ -37,13 +39,13 @@ export class Versions {
 
 export async function tell(h: Harness, id: string, seconds: number, more = {}) {
   const answer = h.system.router.submit([report(id, seconds, { speed: 5, ...more })]);
-  await h.clock.advance(10);
+  await h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
   t.equal((await answer).accepted, 1);
 }
 
 export async function command(h: Harness, id: string, name: string) {
   const answer = h.system.router.command({ id: `${name} ${h.clock.now()}`, entity: id, name });
-  await h.clock.advance(10);
+  await h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
   return answer;
 }
 
