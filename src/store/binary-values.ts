@@ -18,22 +18,21 @@ export function listOfSmallints(elements: Uint8Array, count: number): Buffer {
 
 /** @param values −32,768 … 32,767 each, one at least. */
 export function smallints(values: readonly number[]): Buffer {
-  const list = listHead(SMALLINT_OID, values.length, values.length * 6);
-  let at = HEAD_BYTES;
-  for (const value of values) {
-    at = list.writeInt32BE(2, at);
-    at = list.writeInt16BE(value, at);
-  }
-  return list;
+  return listOf(SMALLINT_OID, 2, values);
 }
 
 /** @param values −2^31 … 2^31 − 1 each, one at least. */
 export function ints(values: readonly number[]): Buffer {
-  const list = listHead(INT_OID, values.length, values.length * 8);
+  return listOf(INT_OID, 4, values);
+}
+
+/** @param bytes of an element. */
+function listOf(oid: number, bytes: 2 | 4, values: readonly number[]): Buffer {
+  const list = listHead(oid, values.length, values.length * (4 + bytes));
   let at = HEAD_BYTES;
   for (const value of values) {
-    at = list.writeInt32BE(4, at);
-    at = list.writeInt32BE(value, at);
+    at = list.writeInt32BE(bytes, at);
+    at = list.writeIntBE(value, at, bytes);
   }
   return list;
 }

@@ -24,10 +24,9 @@ import { entityId } from "../path-id.ts";
 import { problemResponse } from "../problem-response.ts";
 import { flatten, names, storableText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
-import { CloudEventSchema, PROBLEM_RESPONSE } from "../schemas.ts";
+import { CloudEventSchema, JSON_TYPE, PROBLEM_RESPONSE } from "../schemas.ts";
 
 const SSE = "text/event-stream";
-const JSON_TYPE = "application/json";
 const RETRY = { headers: { "retry-after": "1" } };
 
 const Query = z.strictObject({
