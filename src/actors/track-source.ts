@@ -5,6 +5,7 @@ import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment } from "../tracks/ended.ts";
 import { oldest } from "../tracks/late-points.ts";
 import { PackedSegments } from "../tracks/packed-segments.ts";
+import { MAX_WALK } from "../tracks/record-reader.ts";
 import type { Description } from "../tracks/segment.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import type { EntityTable } from "./entity-table.ts";
@@ -37,6 +38,8 @@ export class TrackSource {
   /** Where the last look ended, so that each shard has its turn. */
   #shard = 0;
   readonly #segments = new PackedSegments();
+  /** The sum of what was looked at, so that nobody leaves the looking out. */
+  walked = 0;
 
   constructor(table: EntityTable) {
     this.#table = table;
@@ -59,7 +62,9 @@ export class TrackSource {
       if (closed.length === 0) return true;
       taken.push({ log, closed });
       room -= closed.length;
-      for (const one of closed) {
+      for (const [i, one] of closed.entries()) {
+        if (i % MAX_WALK === 0)
+          this.walked += log.reader.walk(closed, i, Math.min(i + MAX_WALK, closed.length));
         const id = this.#idOf(shard, one.number);
         if (id !== undefined) segments.addEnded(log, id, one);
       }

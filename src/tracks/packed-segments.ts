@@ -39,7 +39,7 @@ export class PackedSegments {
   /** The row of a segment that ended: the same as `segmentOf`. Between two reports of the same time there is nothing, and no row. */
   addEnded(log: TrackLog, id: string, ended: ClosedSegment): void {
     this.paths.begin();
-    log.writePath(this.paths, ended);
+    log.reader.writePath(this.paths, ended);
     if (this.paths.isInOrder) this.#end(id, ended, !Number.isNaN(ended.until));
     else {
       const segment = segmentOf(log, id, ended);

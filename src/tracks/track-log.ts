@@ -12,7 +12,6 @@ import { Changes } from "./changes.ts";
 import type { Late } from "./correct.ts";
 import type { ClosedSegment } from "./ended.ts";
 import { LatePoints } from "./late-points.ts";
-import type { PathWriter } from "./path.ts";
 import { RecordLog } from "./record-log.ts";
 import { RecordReader } from "./record-reader.ts";
 import type { Description, TrackPoint } from "./segment.ts";
@@ -225,9 +224,9 @@ export class TrackLog {
     return readPoints(this.#out, last, count);
   }
 
-  /** Adds the points of a segment that ended to a path, as they came. */
-  writePath(to: PathWriter, { last, count, until }: ClosedSegment): void {
-    this.#reader.writePath(to, last, count, until);
+  /** Until something is dropped. */
+  get reader(): RecordReader {
+    return this.#reader;
   }
 
   /** The points of the open segment; there must be one. */

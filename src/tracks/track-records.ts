@@ -222,11 +222,15 @@ export function findPoints(records: Records, last: number, count: number, into: 
   let at = last;
   for (let i = count - 1; i >= 0; i--) {
     into[i] = at;
-    const input = records.at(at);
-    input.u8();
-    input.varint();
-    at -= input.varint();
+    at -= backOf(records.at(at));
   }
+}
+
+/** Bytes from the entity's point before that of this record. */
+export function backOf(input: ByteReader): number {
+  input.u8();
+  input.varint();
+  return input.varint();
 }
 
 /** Writes what the record of a point says of the point alone. @returns its time. */
