@@ -30,6 +30,8 @@ export class Endpoint {
   readonly #options: EndpointOptions;
   /** Subjects, since something was taken: one that is refused again and again tells nothing of others. */
   readonly #failing = new Set<string>();
+  /** Failures in a row without any answer: whatever was sent, nobody was there. */
+  #unanswered = 0;
   /** Each is longer than the one before; none = it is not in doubt. */
   #pausesInARow = 0;
   #pausedUntil = 0;
@@ -78,6 +80,8 @@ export class Endpoint {
     };
     const pauses = this.#pausesInARow;
     const { status, retryAfterMs, error } = await sender.send({ url, headers, body });
+    if (status !== undefined) this.#unanswered = 0;
+    else if (!isRefused) this.#unanswered++;
     if (status !== undefined && status >= 200 && status < 300) {
       this.#failing.clear();
       this.#pausesInARow = 0;
@@ -94,7 +98,8 @@ export class Endpoint {
     const { clock, random } = this.#options;
     let wait = Math.min(retryAfterMs ?? 0, WEBHOOK_RETRY_AFTER_LONGEST_MS);
     if (subject !== undefined && this.#pausesInARow === 0) this.#failing.add(subject);
-    const isDown = this.#pausesInARow > 0 || this.#failing.size >= WEBHOOK_PAUSE_AFTER;
+    const isDown =
+      this.#pausesInARow > 0 || Math.max(this.#failing.size, this.#unanswered) >= WEBHOOK_PAUSE_AFTER;
     if (subject !== undefined && isDown && pauses === this.#pausesInARow)
       wait = Math.max(wait, backoff(++this.#pausesInARow, WEBHOOK_PAUSE_LONGEST_MS, random()));
     // Requests that were under way together may be told different times.

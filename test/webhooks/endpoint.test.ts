@@ -49,6 +49,26 @@ t.test("[EV23] one entity that is refused again and again pauses nothing", async
   t.equal(pause(), 5_000);
 });
 
+t.test(
+  "[EV23] an endpoint that does not answer is in doubt, however few entities it is told of",
+  async (t) => {
+    const { post, pause, answer } = endpoint(0.5);
+    const unanswered = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        post("a");
+        await answer({ error: "refused" });
+      }
+      return pause();
+    };
+    t.equal(await unanswered(4), 0);
+    post("a");
+    await answer({ status: 500 });
+    t.equal(await unanswered(4), 0, "there was an answer between");
+    t.equal(await unanswered(1), 5_000);
+    t.equal(await unanswered(1), 20_000);
+  },
+);
+
 /** One at a clock that stands still but for pauses; what is asked of it waits for `answer`. */
 function endpoint(random: number) {
   let now = 1_000;
