@@ -137,7 +137,7 @@ export class PlaybackControl {
       this.#linked = undefined;
     }
     // Once it has caught up, what is now goes on by itself.
-    if (past?.playback === "present" && !this.#dragging) this.#goLive();
+    if (past?.playback === "present" && !this.#dragging) this.#shown.goOnLive();
     this.#addressAt = -Infinity;
     this.#show();
   }

@@ -92,6 +92,16 @@ export class Shown extends Emitter<ShownEvents> {
     if (this.past !== undefined || this.#hasFailed) this.#ask(this.#open(undefined));
   }
 
+  /** Of a past that has caught up: as `showLive`, but if one was asked for just now, it is told later that it is asked for still. */
+  goOnLive(): void {
+    const waitMs = this.#nextTryMs;
+    if (waitMs === 0) this.showLive();
+    else {
+      this.#cancelTry?.();
+      this.#cancelTry = this.#clock.schedule(waitMs, () => this.emit("asked", this.#asked));
+    }
+  }
+
   get #hasFailed(): boolean {
     return this.#asked.state === "failed";
   }
@@ -143,8 +153,11 @@ export class Shown extends Emitter<ShownEvents> {
   /** Never at once: whoever waits for a filter of the view that failed hears first that it is refused. */
   #tryLive(): void {
     if (this.#connection.state.name === "closed") return;
-    const waitMs = Math.max(0, this.#triedAt + TRY_AGAIN_MS - this.#clock.now());
-    this.#cancelTry = this.#clock.schedule(waitMs, () => this.showLive());
+    this.#cancelTry = this.#clock.schedule(this.#nextTryMs, () => this.showLive());
+  }
+
+  get #nextTryMs(): number {
+    return Math.max(0, this.#triedAt + TRY_AGAIN_MS - this.#clock.now());
   }
 
   #stay(refused: View, error: Error): void {

@@ -320,3 +320,39 @@ t.test("[W38] a past is shown after a live view has failed, and a live one after
   t.ok(shown.view.isLive && shown.view.state === "live");
   connection.close();
 });
+
+t.test(
+  "[W18] a past that has caught up asks for the live view each 5 s, as long as that is refused",
+  async (t) => {
+    const { last, clock, shown, connection } = await opened();
+    shown.on("asked", () => shown.past?.playback === "present" && shown.goOnLive());
+    shown.showPast(THEN);
+    last().take();
+    clock.advance(6_000);
+    last().receive(playback("v2", "loading"), snapshot("v2"), playback("v2", "playing"));
+    await settled();
+    const past = shown.view;
+    last().take();
+    last().receive(playback("v2", "present"));
+    for (const view of ["v3", "v4", "v5"]) {
+      t.match(last().take(), [{ op: "subscribe", view, at: undefined }]);
+      last().receive(refusal(view));
+      await settled();
+      t.equal(shown.view, past);
+      clock.advance(4_999);
+      t.same(last().take(), []);
+      clock.advance(1);
+    }
+    last().receive(refusal("v6"));
+    last().take();
+    await settled();
+    last().receive(playback("v2", "playing"));
+    clock.advance(6_000);
+    t.same(last().take(), [], "it was sought meanwhile");
+    last().receive(playback("v2", "present"));
+    last().receive(snapshot("v7"));
+    await settled();
+    t.ok(shown.view.isLive && shown.view.state === "live");
+    connection.close();
+  },
+);
