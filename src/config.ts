@@ -300,3 +300,9 @@ function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "::1") return true;
   return isIP(host) === 4 && host.startsWith("127.");
 }
+
+/** The host in an address by which a client of this machine reaches it: not one that stands for all. */
+export function reachable(host: string): string {
+  if (isWildcard(host)) return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -3,13 +3,13 @@ import { access, constants } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
-import { connect } from "../client/connection.ts";
+import { type Connection, connect } from "../client/connection.ts";
 import { ConnectionClosed } from "../client/errors.ts";
 import { StoreAway } from "./actors/ports.ts";
 import { DataFolderError, readAdminToken } from "./auth/admin-token.ts";
 import { endProcessWithin, systemClock } from "./clock.ts";
 import { BusAway } from "./cluster/ports.ts";
-import { type Config, describeConfig, isConfigError, loadConfig } from "./config.ts";
+import { type Config, describeConfig, isConfigError, loadConfig, reachable } from "./config.ts";
 import type { Node } from "./node.ts";
 import { BadRecording, replay } from "./replay.ts";
 import { StoreStartError } from "./store/errors.ts";
@@ -298,6 +298,14 @@ async function playDemo(node: Node, log: Log, signal: AbortSignal): Promise<void
   }
 }
 
+function connectTo(url: string, token: string): Connection {
+  try {
+    return connect(url, { token });
+  } catch (error) {
+    throw new UsageError(`--url ${url}: ${(error as Error).message}`);
+  }
+}
+
 async function replayFile(args: string[], loadedConfig: () => Config): Promise<number> {
   const { values, positionals } = parse(args, {
     speed: { type: "string", default: "1" },
@@ -316,9 +324,9 @@ async function replayFile(args: string[], loadedConfig: () => Config): Promise<n
     throw new BadRecording(`${file} cannot be read: ${error.message}`);
   });
   const config = loadedConfig();
-  const url = values.url ?? `http://${config.host}:${config.port}`;
+  const url = values.url ?? `http://${reachable(config.host)}:${config.port}`;
   const token = values.token ?? readAdminToken({ dataDir: config.dataDir, given: config.adminToken });
-  const connection = connect(url, { token });
+  const connection = connectTo(url, token);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   connection.on("state", (state) => {

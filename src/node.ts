@@ -22,7 +22,7 @@ import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { ClusterStore } from "./cluster/ports.ts";
 import { aloneStatus } from "./cluster/status.ts";
-import { type Config, isWildcard } from "./config.ts";
+import { type Config, reachable } from "./config.ts";
 import { entityRows, type RowSink } from "./entity-rows.ts";
 import { type ErasureStore, tracesOf } from "./erasure.ts";
 import { EventEncoder } from "./events/cloud-event.ts";
@@ -372,10 +372,4 @@ function within(clock: Clock, ms: number, promise: Promise<void>): Promise<boole
       resolve(true);
     }, reject);
   });
-}
-
-/** A host that a client can connect to: not the one that stands for all. */
-function reachable(host: string): string {
-  if (isWildcard(host)) return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,5 +1,5 @@
 import t from "tap";
-import { type Config, describeConfig, isConfigError, loadConfig } from "../src/config.ts";
+import { type Config, describeConfig, isConfigError, loadConfig, reachable } from "../src/config.ts";
 
 function mistakes(env: Record<string, string>): string[] {
   const loaded = loadConfig(env);
@@ -246,4 +246,9 @@ t.test("[C12] a node of a cluster says where it is", async (t) => {
     t.strictSame(mistakes({ ...cluster, HOST }), [], HOST);
   t.equal(mistakes({ ...cluster, HOST: "::", MUSTER_URL: "node-1" }).length, 1);
   t.equal(mistakes({ REDIS_URL: "redis://bus", HOST: "::" }).length, 3, "with the other mistakes");
+});
+
+t.test("a HOST as clients of the same machine write it", async (t) => {
+  const hosts = ["127.0.0.1", "::1", "0.0.0.0", "::", "node-1"].map(reachable);
+  t.same(hosts, ["127.0.0.1", "[::1]", "127.0.0.1", "127.0.0.1", "node-1"]);
 });

@@ -30,6 +30,8 @@ import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./statu
 import { bboxOf, extentOf } from "./viewport.ts";
 
 /** What the map first shows is asked for so long: then it is there without. */
+/** Somebody waits for the map: a node that is there again is found within that. */
+const RECONNECT_MS = 5_000;
 const OPENING_MS = 5_000;
 /** Between two moves of the view while the map is dragged. */
 const VIEW_UPDATE_MS = 150;
@@ -79,7 +81,7 @@ async function start(): Promise<void> {
   const isPlaced = hasPosition();
 
   const map = createMap(themeOf(darkness.matches), await findExtent(found?.entity, opening));
-  const connection = connect(location.origin, { token });
+  const connection = connect(location.origin, { token, reconnect: { maxMs: RECONNECT_MS } });
   // No tolerance: the details tell what was reported and when, and zoomed in, 10 m are as long as a boat.
   const shown = new Shown(connection, mapBbox(map));
   globalThis.muster = {

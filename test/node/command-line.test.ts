@@ -143,4 +143,10 @@ t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sent
   t.match(output(), /the connection is closed: the token is missing or wrong \(4401\)/);
   t.notMatch(output(), /\n\s+at /, "a sentence, not a stack");
   t.equal(await node.end("SIGTERM"), 0);
+  for (const url of ["localhost:8080", "ftp://node", "node"]) {
+    const misused = run(t, ["replay", file, "--url", url, "--token", TOKEN]);
+    t.equal(await misused.ended, 2);
+    t.match(misused.output(), `muster: --url ${url}: `);
+    t.notMatch(misused.output(), /\n\s+at /);
+  }
 });

@@ -49,7 +49,7 @@ function pageOf(isWrong: boolean): string {
 <main>
 <h1>${title}</h1>
 <p>${why}</p>
-<p>Open the whole address that the node prints when it starts, up to the end of <code>?token=…</code>. Or take the token that the command <code>muster token</code> prints on the machine of the node, and put it behind the address of the map: <code>/?token=</code>. If the operator has set a token (<code>MUSTER_ADMIN_TOKEN</code>), the operator knows it.</p>
+<p>Open the whole address that the node prints when it starts, up to the end of <code>?token=…</code>. Or take the token that the command <code>npm run -s muster token</code> prints on the machine of the node, and put it behind the address of the map: <code>/?token=</code>. If the operator has set a token (<code>MUSTER_ADMIN_TOKEN</code>), the operator knows it.</p>
 <p>This browser then keeps the token for 30 days: the address without it is enough.</p>
 </main>
 </html>
