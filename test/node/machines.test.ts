@@ -155,7 +155,6 @@ t.test("[H35] what is no machine is refused with what, where and why; nothing ch
   await refused(409, "machine-built-in", ask("DELETE", "/v1/machines/tracked"));
   await refused(404, "machine-not-found", ask("GET", at));
   await refused(404, "machine-not-found", ask("DELETE", at));
-  await refused(404, "machine-not-found", ask("PUT", at, put(HATCH), { "if-match": '"1"' }));
   t.match(await json(ask("GET", "/v1/machines")), { machines: { length: 1 } });
 
   t.equal(
@@ -198,13 +197,17 @@ t.test("[H52] a machine that must be there is changed whatever its version, and 
   const at = "/v1/machines/there";
   const any = { "if-match": "*" };
   const there = (kind: string) => put({ ...DOOR, id: "there" }, [kind]);
-  t.match(await refused(412, "machine-version", ask("PUT", at, there("r"), any)), { detail: /"there"/ });
-  await refused(404, "machine-not-found", ask("DELETE", at, undefined, any));
+  for (const absent of [any, { "if-match": '"1"' }]) {
+    const { detail } = await refused(412, "machine-version", ask("PUT", at, there("r"), absent));
+    t.match(detail, /no machine "there"/);
+    await refused(404, "machine-not-found", ask("DELETE", at, undefined, absent));
+  }
   await refused(404, "machine-not-found", ask("GET", at));
   t.equal((await ask("PUT", at, there("r"))).status, 201);
   t.match(await json(ask("PUT", at, there("s"), any)), { version: 2 });
   t.equal((await ask("DELETE", at, undefined, any)).status, 204);
-  await refused(412, "machine-version", ask("PUT", at, there("r"), any));
+  for (const gone of ["*", '"2"', '"3"'])
+    await refused(412, "machine-version", ask("PUT", at, there("r"), { "if-match": gone }));
 });
 
 t.test("[M22] [N1] kill -9 and a start give the same states: PostgreSQL", async (t) => {

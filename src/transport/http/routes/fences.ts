@@ -7,7 +7,6 @@ import { MAX_FENCE_POINTS_KEPT, MAX_FENCES } from "../../../actors/fences/limits
 import { parseFence } from "../../../actors/fences/parse.ts";
 import type { FenceChange, FenceDraft, FenceStore, FenceVersion } from "../../../actors/fences/ports.ts";
 import { isObject, type JsonObject } from "../../../actors/messages.ts";
-import type { IfVersion } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
 import { MAX_FENCE_BODY_BYTES, MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
@@ -63,7 +62,7 @@ export function fencesRoutes(
       const draft = await drafted(name, read.value, clock);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, ifVersion);
+      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, "fence-version");
       if (change.is === "saved") await changed();
       return answer(change.version, change.is === "saved" && change.created ? 201 : 200);
     }),
@@ -73,7 +72,7 @@ export function fencesRoutes(
     changing(async (name, ifVersion) => {
       if (nameFault("a fence", name, MAX_NAME_LENGTH) !== undefined) return unknown(name);
       const change = await store.remove(name, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
+      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, "fence-not-found");
       await changed();
       return new Response(null, { status: 204 });
     }),
@@ -105,16 +104,15 @@ function withoutOurs(name: string, written: unknown): unknown {
   return { properties: null, ...definition };
 }
 
-/** @param ifVersion of a PUT. To a DELETE, that there is none is told whatever it is bound to (RFC 9110, 13.2.1). */
+/** @param absent when there is none: a PUT is bound to one then; a DELETE is told so whatever it is bound to (RFC 9110, 13.2.1). */
 function refused(
   name: string,
   change: Exclude<FenceChange, { is: "saved" | "unchanged" }>,
-  ifVersion?: IfVersion,
+  absent: "fence-version" | "fence-not-found",
 ): Response {
   switch (change.is) {
     case "other-version":
-      if (change.version === undefined)
-        return unknown(name, ifVersion === "any" ? "fence-version" : "fence-not-found");
+      if (change.version === undefined) return unknown(name, absent);
       return problemResponse("fence-version", `${name} has version ${change.version} now.`, {
         members: { version: change.version },
       });

@@ -13,7 +13,6 @@ import type {
 } from "../../../actors/machine/ports.ts";
 import { TRACKED_JSON } from "../../../actors/machine/tracked.ts";
 import { isObject, type JsonObject } from "../../../actors/messages.ts";
-import type { IfVersion } from "../../../actors/ports.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
@@ -136,7 +135,7 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
       const draft = drafted(name, body.data.kinds, body.data.definition);
       if (draft instanceof Response) return draft;
       const change = await store.save(draft, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, ifVersion);
+      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change, "machine-version");
       if (change.is === "saved") await changed();
       return versionAnswer(machineJson(change.version), change.is === "saved" && change.created ? 201 : 200);
     }),
@@ -146,7 +145,8 @@ export function machinesRoutes(app: OpenAPIHono, options: MachinesOptions, bodie
     changing(async (name, ifVersion) => {
       if (name === BUILT_IN) return refuseBuiltIn();
       const change = await store.remove(name, ifVersion);
-      if (change.is !== "saved" && change.is !== "unchanged") return refused(name, change);
+      if (change.is !== "saved" && change.is !== "unchanged")
+        return refused(name, change, "machine-not-found");
       await changed();
       return new Response(null, { status: 204 });
     }),
@@ -174,16 +174,15 @@ function drafted(name: string, kinds: string[], written: unknown): MachineDraft 
   }
 }
 
-/** @param ifVersion of a PUT. To a DELETE, that there is none is told whatever it is bound to (RFC 9110, 13.2.1). */
+/** @param absent when there is none: a PUT is bound to one then; a DELETE is told so whatever it is bound to (RFC 9110, 13.2.1). */
 function refused(
   name: string,
   change: Exclude<MachineChange, { is: "saved" | "unchanged" }>,
-  ifVersion?: IfVersion,
+  absent: "machine-version" | "machine-not-found",
 ): Response {
   switch (change.is) {
     case "other-version":
-      if (change.version === undefined)
-        return unknown(name, ifVersion === "any" ? "machine-version" : "machine-not-found");
+      if (change.version === undefined) return unknown(name, absent);
       return problemResponse("machine-version", `${name} has version ${change.version} now.`, {
         members: { version: change.version },
       });
