@@ -2,7 +2,13 @@ import t from "tap";
 import { readFacts } from "../../src/actors/fact-codec.ts";
 import { type IngestResult, type Report, STALE } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { CHECKPOINT_INTERVAL_MS, MAX_BACKLOG_BYTES } from "../../src/limits.ts";
+import {
+  BUSY_FLUSH_BYTES,
+  BUSY_FLUSH_INTERVAL_MS,
+  CHECKPOINT_INTERVAL_MS,
+  MAX_BACKLOG_BYTES,
+  MIN_FLUSH_INTERVAL_MS,
+} from "../../src/limits.ts";
 import { type Harness, RECEIVE, report, seen, startSystem } from "../support/actor-system.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
@@ -57,6 +63,45 @@ t.test("[G2] one flush in flight, the next accumulates", async (t) => {
     h.store.batches.map(({ batch }) => batch.flushNo),
     [1, 2],
   );
+});
+
+t.test("[G2] a batch is cut after 2 ms, and one that holds much by then after 20", async (t) => {
+  let count = 0;
+  const fill = (h: Harness, isFull: () => boolean) => {
+    for (count = 0; !isFull(); count++) submit(h, report(`v${count}`, 0));
+  };
+  const cutAfter = async (h: Harness, ms: number) => {
+    const cut = h.store.appends;
+    await h.clock.advance(ms - 1);
+    t.equal(h.store.appends, cut);
+    await h.clock.advance(1);
+    t.equal(h.store.appends, cut + 1);
+    t.equal(h.system.commit.backlogBytes, 0, "with all that came meanwhile");
+  };
+
+  const busy = await startSystem();
+  fill(busy, () => busy.system.commit.backlogBytes >= BUSY_FLUSH_BYTES);
+  await busy.clock.advance(MIN_FLUSH_INTERVAL_MS);
+  const late = submit(busy, report("late", 0));
+  await cutAfter(busy, BUSY_FLUSH_INTERVAL_MS - MIN_FLUSH_INTERVAL_MS);
+  t.match(late.answer, { accepted: 1 });
+  submit(busy, report("late", 1));
+  await cutAfter(busy, MIN_FLUSH_INTERVAL_MS);
+
+  const most = count - 1;
+  const small = await startSystem();
+  fill(small, () => count === most);
+  await cutAfter(small, MIN_FLUSH_INTERVAL_MS);
+
+  const waited = await startSystem();
+  const open = gate(waited);
+  submit(waited, report("a", 0));
+  await waited.clock.advance(MIN_FLUSH_INTERVAL_MS);
+  fill(waited, () => waited.system.commit.backlogBytes >= 2 * BUSY_FLUSH_BYTES);
+  await waited.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+  open();
+  await waited.clock.advance(0);
+  t.equal(waited.store.appends, 2, "it was old enough when the one before was done");
 });
 
 for (const away of ["before", "after"] as const) {
