@@ -3,6 +3,7 @@ import t from "tap";
 import type { Report } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { pointAt } from "../../src/tracks/segment.ts";
+import type { TrackLog } from "../../src/tracks/track-log.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { at, Past, START } from "./past.ts";
 
@@ -66,6 +67,32 @@ t.test("[TR2] [TR11] attributes of a report without a place count from its time 
   await past.everywhere(check);
   t.ok(Math.abs((await past.at(2.5))!.lon! - 25.25) < 1e-6, "it was on its way");
 });
+
+for (const [how, forget] of [
+  ["erased", (log: TrackLog, number: number) => log.forget(number)],
+  ["not known", (log: TrackLog, number: number) => log.forgetUnknown((one) => one !== number)],
+] as const)
+  t.test(`[TR2] a change counts from its time on also if another in its shard is ${how}`, async (t) => {
+    const past = await Past.begin(t);
+    const id = Array.from({ length: 3_000 }, (_, i) => `v${i}`).find((id) => shardOf(id) === shardOf("a"))!;
+    await past.tell(0, { lon: 25, attributes: { a: 1 } });
+    await past.tell(0, { id });
+    await past.note(2, { attributes: { a: 2 } });
+    await past.note(2, { id, attributes: { a: 3 } });
+    const { picture, number } = past.h.system.table;
+    forget(past.tracks, number.of(picture.find(id)));
+    // So soon that no checkpoint has written the log anew.
+    await past.tell(4, { lon: 26 });
+    for (const [seconds, a] of [
+      [1, 1],
+      [2, 2],
+      [3, 2],
+    ] as const) {
+      const found = await past.at(seconds);
+      t.same(found?.attributes, { a }, `at ${seconds} s`);
+      t.ok(Math.abs(found!.lon! - (25 + seconds / 4)) < 1e-6, `${found!.lon} at ${seconds} s`);
+    }
+  });
 
 t.test("[TR1] [TR2] a change by the report with the place itself makes no rows of its own", async (t) => {
   const past = await Past.begin(t);
