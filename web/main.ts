@@ -30,9 +30,9 @@ import { ageText, renderAge, renderStatus, renderWayIn, statusOf } from "./statu
 import { bboxOf, extentOf } from "./viewport.ts";
 
 /** What the map first shows is asked for so long: then it is there without. */
+const OPENING_MS = 5_000;
 /** Somebody waits for the map: a node that is there again is found within that. */
 const RECONNECT_MS = 5_000;
-const OPENING_MS = 5_000;
 /** Between two moves of the view while the map is dragged. */
 const VIEW_UPDATE_MS = 150;
 /** A click on a cluster shows it so much nearer: a quarter of the width. */

@@ -137,7 +137,10 @@ export class PlaybackControl {
       this.#linked = undefined;
     }
     // Once it has caught up, what is now goes on by itself.
-    if (past?.playback === "present" && !this.#dragging) this.#shown.goOnLive();
+    if (past?.playback === "present" && !this.#dragging) {
+      this.#soughtNext = undefined;
+      this.#shown.goOnLive();
+    }
     this.#addressAt = -Infinity;
     this.#show();
   }

@@ -94,12 +94,8 @@ export class Shown extends Emitter<ShownEvents> {
 
   /** Of a past that has caught up: as `showLive`, but if one was asked for just now, it is told later that it is asked for still. */
   goOnLive(): void {
-    const waitMs = this.#nextTryMs;
-    if (waitMs === 0) this.showLive();
-    else {
-      this.#cancelTry?.();
-      this.#cancelTry = this.#clock.schedule(waitMs, () => this.emit("asked", this.#asked));
-    }
+    if (this.#nextTryMs === 0) this.showLive();
+    else this.#tryLater(() => this.emit("asked", this.#asked));
   }
 
   get #hasFailed(): boolean {
@@ -152,8 +148,13 @@ export class Shown extends Emitter<ShownEvents> {
 
   /** Never at once: whoever waits for a filter of the view that failed hears first that it is refused. */
   #tryLive(): void {
+    this.#tryLater(() => this.showLive());
+  }
+
+  #tryLater(again: () => void): void {
     if (this.#connection.state.name === "closed") return;
-    this.#cancelTry = this.#clock.schedule(this.#nextTryMs, () => this.showLive());
+    this.#cancelTry?.();
+    this.#cancelTry = this.#clock.schedule(this.#nextTryMs, again);
   }
 
   get #nextTryMs(): number {

@@ -100,11 +100,11 @@ t.test("[O4] [J1] [J7] [PB11] whichever node takes a report, its owner decides, 
   t.strictSame(lists[1].features, lists[0].features);
   t.strictSame(lists[2].features, lists[0].features);
   t.ok(lists[0].features.every(({ properties }) => properties.source === "test"));
+  // A shard that was handed over meanwhile has its new epoch at other nodes a moment later.
+  const epochs = new Map(lists[0].features.map(({ id, properties }) => [id, properties.epoch as number]));
+  const isTold = ({ id, lat, epoch }: { id: string; lat: number; epoch: number }) =>
+    lat === 60.006 && epoch >= epochs.get(id)!;
   for (const [i, view] of views.entries()) {
-    // A shard that was handed over meanwhile has its new epoch at other nodes a moment later.
-    const epochs = new Map(lists[0].features.map(({ id, properties }) => [id, properties.epoch as number]));
-    const isTold = ({ id, lat, epoch }: { id: string; lat: number; epoch: number }) =>
-      lat === 60.006 && epoch >= epochs.get(id)!;
     while ([...view.entities.values()].filter(isTold).length < ids.length) await sleep(20);
     t.equal(view.entities.size, ids.length, `node ${i} shows what all nodes own`);
     const shown = [...view.entities.values()].map(({ id, state, epoch, lon, lat }) => ({

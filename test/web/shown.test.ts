@@ -356,3 +356,19 @@ t.test(
     connection.close();
   },
 );
+
+t.test("[W18] nothing is tried on a connection that is closed", async (t) => {
+  const { last, clock, shown, connection } = await opened();
+  shown.on("asked", () => shown.past?.playback === "present" && shown.goOnLive());
+  shown.showPast(THEN);
+  last().receive(playback("v2", "loading"), snapshot("v2"), playback("v2", "playing"));
+  await settled();
+  last().receive(playback("v2", "present"));
+  t.equal(shown.past?.playback, "present", "the live view was asked for just now");
+  const { pending } = clock;
+  connection.close();
+  clock.advance(60_000);
+  await settled();
+  t.equal(clock.pending, 0);
+  t.ok(pending > 0);
+});
