@@ -35,7 +35,15 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
   });
 
   await t.test("[D35] a row that is being written when its entity is deleted goes too", async (t) => {
-    const writing = listed(ID);
+    const begun = Promise.withResolvers<void>();
+    function* made() {
+      begun.resolve();
+      yield rowOf(ID, epoch, 1);
+    }
+    const writing = new Promise<void>((resolve) =>
+      store.snapshot.offer(SHARD, epoch, async () => made(), resolve),
+    );
+    await begun.promise;
     const gone = store.erasure.unlist(owned, ID);
     await Promise.all([writing, gone]);
     t.same(await find(), []);
