@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import t from "tap";
 import { madeDataDir } from "../support/data-dir.ts";
 import { serve, TOKEN } from "../support/serve.ts";
-import { ARTIFACTS, openBrowser, openMap, watchedPage } from "./watched-page.ts";
+import { ARTIFACTS, openBrowser, openMap, reloadMap, watchedPage } from "./watched-page.ts";
 
 const GULF = {
   type: "Feature",
@@ -90,7 +90,7 @@ t.test(
     t.match(await page.locator("#details .fields").textContent(), /state.*place.*speed/);
     t.equal(new URL(page.url()).searchParams.get("entity"), vessel!.id);
 
-    await page.reload();
+    await reloadMap(page);
     await page.waitForFunction(
       () => Number(document.querySelector<HTMLElement>("#count")?.dataset.count) >= 50,
     );

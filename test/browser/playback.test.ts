@@ -6,7 +6,7 @@ import { formatPlace } from "../../web/details.ts";
 import { SLIDER_STEPS } from "../../web/played-time.ts";
 import { getThen } from "../node/player.ts";
 import { type Serving, serveOnPostgres, TOKEN } from "../support/serve.ts";
-import { ARTIFACTS, openMap, watchedPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, reloadMap, watchedPage } from "./watched-page.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -60,7 +60,7 @@ async function tellsOfThen(t: Test, page: Page, node: Serving, { time, places }:
   await page.evaluate(() => void muster.map.jumpTo({ center: [0, 0] }));
   await isTold(then, /^Not in view/);
   t.match(await details.locator(".moment").textContent(), moment, "out of view");
-  await page.reload();
+  await reloadMap(page);
   await isTold(then, /^Not in view/);
   await shot(page, "out-of-view");
   await page.locator("#go-live").click();
@@ -169,7 +169,7 @@ t.test("[W17] [W18] [W21] the slider shows what was, which plays, and the way ba
   const dropped = await held(page);
 
   await page.waitForFunction((time) => new URL(location.href).searchParams.get("at") === time, dropped.time);
-  await page.reload();
+  await reloadMap(page);
   await isPast(page);
   t.same(await held(page), dropped, "the address shows the same moment");
   await page.locator("#details .note", { hasText: "Nothing is known of it at this time" }).waitFor();

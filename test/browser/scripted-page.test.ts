@@ -5,7 +5,7 @@ import t from "tap";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT, type Full } from "../../src/transport/feed/layout.ts";
 import { encodeFrame, type FrameParts } from "../feed/binary-frames.ts";
 import { servePage } from "./serve-page.ts";
-import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
+import { ARTIFACTS, openMap, openPage, reloadMap } from "./watched-page.ts";
 
 /** A feed of one view: clusters without a filter, one ship with one, and a mistake at 14 with another. */
 function play(socket: WebSocketRoute): void {
@@ -106,7 +106,7 @@ t.test(
     });
     await page.screenshot({ path: join(ARTIFACTS, "filtered.png") });
 
-    await page.reload();
+    await reloadMap(page);
     await page.waitForFunction(() => document.querySelector<HTMLElement>("#count")?.dataset.count === "1");
     t.equal(await field.inputValue(), "entity.speed > 5.0", "the address keeps the filter");
     await field.fill("");

@@ -42,8 +42,16 @@ export async function openPage(t: Test, options: BrowserContextOptions): Promise
 /** Goes to the map, and waits until its program runs: that may be after the page has loaded. */
 export async function openMap(page: Page, url: string): Promise<void> {
   await page.goto(url);
-  await page.waitForFunction(() => "muster" in globalThis);
+  await untilItRuns(page);
 }
+
+/** Loads the map anew, and waits until its program runs. */
+export async function reloadMap(page: Page): Promise<void> {
+  await page.reload();
+  await untilItRuns(page);
+}
+
+const untilItRuns = (page: Page) => page.waitForFunction(() => "muster" in globalThis);
 
 /** One on which nothing glides: drawn in software, a frame takes a quarter of a second of processor time. @returns `complaints`: errors and warnings, as they come */
 export async function watchedPage(t: Test): Promise<{ page: Page; complaints: string[] }> {
