@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { admitted, createUpgrade } from "../src/auth/upgrade.ts";
 import { systemClock, systemId } from "../src/clock.ts";
 import { BASE_TICK_MS, MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "../src/limits.ts";
+import { FilterTime } from "../src/picture/filter-time.ts";
 import { Picture } from "../src/picture/picture.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import { createMetrics } from "../src/telemetry/metrics.ts";
@@ -53,6 +54,7 @@ const feed = new Feed({
   newId: systemId,
   clock: systemClock,
   log,
+  filterTime: new FilterTime(systemClock),
   decodeReport,
 });
 const metrics = createMetrics([

@@ -31,6 +31,7 @@ import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { HeldConfiguration } from "./held-configuration.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "./limits.ts";
+import { FilterTime } from "./picture/filter-time.ts";
 import { nodeReadings, type TrackStats } from "./readings.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -230,7 +231,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     tail.start();
     opened.defer(() => tail.stop());
   }
-  const events = tail && { log: store.eventLog!, tail, encoder: new EventEncoder(config.cluster) };
+  const filterTime = new FilterTime(clock);
+  const encoder = new EventEncoder(config.cluster);
+  const events = tail && { log: store.eventLog!, tail, encoder, filterTime };
   const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
   const history = store.history === undefined ? undefined : new History(store.history, tails);
   const feed = new Feed({
@@ -238,6 +241,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     interest: cluster?.interest,
     events,
     history,
+    filterTime,
   });
   memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());

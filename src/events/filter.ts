@@ -2,6 +2,7 @@
 import type { JsonObject } from "../actors/messages.ts";
 import { isTrue, parseFilter, typedEnvironment } from "../picture/cel.ts";
 import { Readable } from "../picture/cel-value.ts";
+import type { FilterTime } from "../picture/filter-time.ts";
 import { cursorText } from "./cursor.ts";
 import type { LoggedEvent } from "./ports.ts";
 
@@ -12,6 +13,7 @@ export interface EventFilter {
   where?: string;
 }
 
+/** Whether an event passes. @throws FilterCostly if it is measured */
 export type EventTest = (event: LoggedEvent) => boolean;
 
 /** An event as expressions see it; CEL knows the type by the class. */
@@ -40,23 +42,31 @@ class EventScope {
 const FIELDS = { id: "string", type: "string", subject: "string", time: "double", data: "map" };
 const environment = typedEnvironment("Event", EventScope, FIELDS).registerVariable("event", "Event");
 
+export interface EventTestOptions {
+  /** It was let in once. */
+  isStored?: boolean;
+  /** What it is measured with. Absent = it is not. */
+  time?: FilterTime;
+}
+
 /**
  * An event for which `where` fails, as it lacks what that asks for, does not pass.
- * @param isStored it was let in once.
  * @throws ExpressionError if `where` is no expression that gives a bool
  */
-export function eventTest({ types, where }: EventFilter, isStored = false): EventTest {
+export function eventTest({ types, where }: EventFilter, options: EventTestOptions = {}): EventTest {
   const wanted = types && new Set(types);
-  const holds = where === undefined ? undefined : whereTest(where, isStored);
+  const holds = where === undefined ? undefined : whereTest(where, options);
   return (event) => (wanted?.has(event.type) ?? true) && (holds?.(event) ?? true);
 }
 
-function whereTest(where: string, isStored: boolean): EventTest {
+function whereTest(where: string, { isStored, time }: EventTestOptions): EventTest {
   const parsed = parseFilter(environment, where, "event", isStored);
   const scope = new EventScope();
   const variables = { event: scope };
+  const evaluate = () => isTrue(parsed, variables);
+  const passes = time?.measured(evaluate) ?? evaluate;
   return (event) => {
     scope.event = event;
-    return isTrue(parsed, variables);
+    return passes();
   };
 }

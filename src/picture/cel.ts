@@ -21,7 +21,7 @@ import {
   TypeError as TypeFault,
 } from "@marcbachmann/cel-js";
 import { MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH, MAX_EXPRESSION_NODES } from "../limits.ts";
-import { boundLibrary } from "./cel-library.ts";
+import { boundLibrary, evaluated } from "./cel-library.ts";
 
 /** Members of the variable `entity`, as CEL types. */
 const ENTITY_FIELDS = {
@@ -132,7 +132,7 @@ function check(environment: Environment, source: string): Parsed {
   refuseUnbounded(run.ast, false);
   const checked = run.check();
   if (!checked.valid) throw refusalOf(checked.error!);
-  return { type: checked.type!, ast: run.ast, run };
+  return { type: checked.type!, ast: run.ast, run: (variables) => evaluated(run, variables) };
 }
 
 /** What the check finds is a mistake in the text, also where the library has no error of its own for it: `x.value() < 1` has two overloads and no type to choose by. */

@@ -7,6 +7,7 @@ import { celEnvironment, isNode, isTrue, parseFilter, partsOf } from "./cel.ts";
 import { conditionOf } from "./cel-condition.ts";
 import type { Columns } from "./columns.ts";
 import { EntityScopeCursor } from "./entity-scope.ts";
+import type { FilterTime } from "./filter-time.ts";
 import type { Picture } from "./picture.ts";
 
 /**
@@ -19,7 +20,7 @@ export interface Lens {
   /** Equal for equal meaning. */
   readonly key: string;
   readonly reads: Reads;
-  /** Whether the entity in a slot passes. Depends on nothing but the picture: not on the time. */
+  /** Whether the entity in a slot passes. Depends on nothing but the picture: not on the time. @throws FilterCostly */
   test(slot: number): boolean;
 }
 
@@ -34,12 +35,12 @@ export interface Filter {
   where?: string;
 }
 
-/** The lens of a filter. @throws ExpressionError if `where` is no expression that gives a bool */
-export function lensOf(picture: Picture, { kinds, where }: Filter): Lens {
-  if (kinds === undefined) return where === undefined ? everything : whereLens(picture, where);
+/** The lens of a filter. @param time what it is measured with; absent = it is not @throws ExpressionError if `where` is no expression that gives a bool */
+export function lensOf(picture: Picture, { kinds, where }: Filter, time?: FilterTime): Lens {
+  if (kinds === undefined) return where === undefined ? everything : whereLens(picture, where, time);
   const byKind = kindsLens(picture.columns, kinds);
   if (where === undefined) return byKind;
-  const byWhere = whereLens(picture, where);
+  const byWhere = whereLens(picture, where, time);
   return {
     key: `${byKind.key}&${byWhere.key}`,
     reads: byWhere.reads === "motion" ? "motion" : byKind.reads,
@@ -73,12 +74,14 @@ const environment = celEnvironment(EntityScopeCursor).registerVariable("entity",
  * Lets entities pass for which a CEL expression is true. One that fails for an entity (an attribute that it does not have) hides it.
  * @throws ExpressionError
  */
-function whereLens(picture: Picture, where: string): Lens {
+function whereLens(picture: Picture, where: string, time: FilterTime | undefined): Lens {
   const parsed = parseFilter(environment, where, "entity");
   const { ast } = parsed;
   const entity = new EntityScopeCursor(picture);
   const variables = { entity };
   const condition = conditionOf(ast);
+  const evaluate = () => isTrue(parsed, variables);
+  const passes = time?.measured(evaluate) ?? evaluate;
   return {
     // The syntax tree: spaces, quotes and needless parentheses make no difference. Not the library's own text, which loses needed ones.
     key: `where:${JSON.stringify(meaningOf(ast))}`,
@@ -86,7 +89,7 @@ function whereLens(picture: Picture, where: string): Lens {
     test(slot) {
       entity.slot = slot;
       if (condition !== undefined) return condition(entity) === true;
-      return isTrue(parsed, variables);
+      return passes();
     },
   };
 }

@@ -84,7 +84,7 @@ export class WebhookWorker {
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#cursor = held.cursor;
-    this.#test = eventTest(held.webhook, true);
+    this.#test = eventTest(held.webhook, { isStored: true });
     this.#endpoint = new Endpoint(options, held.pausedUntil);
     this.#arrival = new Arrival(options.clock);
     this.#follower = options.tail.follow(held.cursor);
@@ -107,7 +107,8 @@ export class WebhookWorker {
 
   /** The lease is renewed, and this is how it is configured now. */
   renewed(held: Held, leaseEnd: number): void {
-    if (held.webhook.where !== this.#held.webhook.where) this.#test = eventTest(held.webhook, true);
+    if (held.webhook.where !== this.#held.webhook.where)
+      this.#test = eventTest(held.webhook, { isStored: true });
     this.#held = held;
     this.#leaseEnd = leaseEnd;
     this.#arrival.poke();

@@ -12,6 +12,7 @@ import {
 } from "../../src/cluster/interest.ts";
 import { MAX_BUS_MESSAGE_BYTES } from "../../src/limits.ts";
 import { type Cover, coverDifference, coverOf, EVERYWHERE, NOTHING } from "../../src/picture/cover.ts";
+import { FilterTime } from "../../src/picture/filter-time.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
 import { MemorySocket, NO_COMMANDS } from "../feed/harness.ts";
@@ -126,6 +127,7 @@ t.test("[U3] the feed tells what its views look at", async (t) => {
     interest,
     ingest: { submit: () => Promise.reject(new Error()), overloaded: false },
     ...NO_COMMANDS,
+    filterTime: new FilterTime(clock),
     decodeReport: () => ({ ok: false, problem: { type: "invalid-report", detail: "" } }) as never,
   });
   const socket = new MemorySocket(

@@ -7,6 +7,7 @@ import { systemClock } from "../../src/clock.ts";
 import { EventEncoder } from "../../src/events/cloud-event.ts";
 import { EventTail } from "../../src/events/tail.ts";
 import { MAX_FEED_MESSAGE_BYTES } from "../../src/limits.ts";
+import { FilterTime } from "../../src/picture/filter-time.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -70,8 +71,13 @@ export interface Rig {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
-/** @param given by default one on PostgreSQL, which opens in a quarter of the time of an embedded one. */
-export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: Store): Promise<Rig> {
+/** @param given by default one on PostgreSQL, which opens in a quarter of the time of an embedded one. @param filterTime measures filters */
+export async function rig(
+  t: Test,
+  server: keyof typeof SERVERS = "ws",
+  given?: Store,
+  filterTime = new FilterTime(systemClock),
+): Promise<Rig> {
   const store = given ?? (await openOnPostgres(t));
   const writer = await EventWriter.of(store);
   const fatal = (error: unknown) => t.fail(String(error));
@@ -81,13 +87,14 @@ export async function rig(t: Test, server: keyof typeof SERVERS = "ws", given?: 
   const picture = new Picture();
   const ingest = new FakeIngest();
   const checkToken = createTokenCheck(TOKEN);
-  const events = { log, tail, encoder: new EventEncoder("test") };
+  const events = { log, tail, encoder: new EventEncoder("test"), filterTime };
   const feed = new Feed({
     picture,
     clock: systemClock,
     ingest,
     ...NO_COMMANDS,
     events,
+    filterTime,
     log: { error: (details) => t.fail(JSON.stringify(details)) },
     decodeReport: () => ({ type: "invalid-report", detail: "not in this test" }),
   });

@@ -5,6 +5,7 @@ import { EXPIRED, type Ingest } from "../../src/actors/messages.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE } from "../../src/picture/columns.ts";
 import { type Cover, covers, NOTHING } from "../../src/picture/cover.ts";
+import { FilterTime } from "../../src/picture/filter-time.ts";
 import { type Filter, type Lens, lensOf } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { fullRecord } from "../../src/picture/record.ts";
@@ -331,6 +332,7 @@ export function harness(options: Partial<FeedOptions & { clock: FakeClock }> = {
     ingest: noIngest,
     log: { error: (details) => void errors.push(details) },
     ...NO_COMMANDS,
+    filterTime: new FilterTime(clock),
     decodeReport: () => ({ type: "invalid-report", detail: "not in this test" }),
     ...options,
   });

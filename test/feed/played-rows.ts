@@ -73,9 +73,14 @@ export function inMemory(segments: readonly Segment[]): TrackTails {
   };
 }
 
-export function setUp(rows: Rows, clock = new FakeClock(NOW), tails = NO_TAILS) {
+export function setUp(
+  rows: Rows,
+  clock = new FakeClock(NOW),
+  tails = NO_TAILS,
+  options: Parameters<typeof start>[0] = {},
+) {
   const history = new History(rows, tails);
-  const made = start({ clock, history });
+  const made = start({ clock, history, ...options });
   /** Base ticks, with what is read in between. */
   const run = async (ticks: number, before = () => {}) => {
     for (let i = 0; i < ticks; i++) {

@@ -15,6 +15,7 @@ import {
   SNAPSHOT_PART_BYTES,
 } from "../../src/limits.ts";
 import { coverOf, covers } from "../../src/picture/cover.ts";
+import { FilterTime } from "../../src/picture/filter-time.ts";
 import { type Filter, lensOf } from "../../src/picture/lens.ts";
 import { FULL, MOTION, Picture } from "../../src/picture/picture.ts";
 import { queryBbox } from "../../src/picture/query.ts";
@@ -144,6 +145,7 @@ async function run(
     ...{ picture, clock, partRecords: 2, log: { error: (details) => void errors.push(details) } },
     ingest: { overloaded: false, submit: () => assert.fail("no reports here") },
     ...NO_COMMANDS,
+    filterTime: new FilterTime(clock),
     decodeReport: () => assert.fail("no reports here"),
   });
   /** By client, its socket at the server. */

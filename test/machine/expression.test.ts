@@ -247,6 +247,14 @@ t.test("[M31] what costs too much fails: a guard does not hold, an action throws
   t.ok(holds("duration(event.eta) > duration('1s')", { eta: "1m" }));
   t.notOk(holds("duration(event.eta) > duration('1s')", { eta: digits }));
   t.notOk(holds("size(event.s + event.s + event.s) > 0", { s: "a".repeat(6_000) }));
+  const late = (count: number) => ({ l: [...Array(count).fill({}), { a: 1 }] });
+  t.ok(holds("event.l.exists(x, x.a == 1)", late(256)));
+  t.notOk(holds("event.l.exists(x, x.a == 1)", late(257)));
+  const searching = computing("event.l.exists(x, x.a == 1) ? 1 : 2");
+  t.throws(
+    () => step(searching, start(searching, entity(), 0).next, { type: "go", ...late(257) }, entity(), 0),
+    { message: /failed: more than 256 parts of the expression fail$/ },
+  );
   const waiting = computing("[duration(event.eta)].size()");
   // Without the text: it was looked at before the library, which tells it, searched through it.
   t.throws(() => step(waiting, start(waiting, entity(), 0).next, { type: "go", eta: "11" }, entity(), 0), {

@@ -1,6 +1,6 @@
 import t from "tap";
 import { eventTest } from "../../src/events/filter.ts";
-import { MAX_JOINED_LENGTH } from "../../src/limits.ts";
+import { MAX_EXPRESSION_FAILURES, MAX_JOINED_LENGTH } from "../../src/limits.ts";
 import { lensOf } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 
@@ -56,6 +56,38 @@ t.test(
     );
   },
 );
+
+t.test("[F76] where more than 256 parts fail in one evaluation, it has failed", async (t) => {
+  const failing = (count: number) => Array(count).fill({ b: 1 });
+  const most = MAX_EXPRESSION_FAILURES;
+  const asked = (count: number) => entityWith({ l: [...failing(count), { a: 1 }], none: failing(count) });
+  const l = "entity.attributes.l";
+  t.ok(asked(most)(`${l}.exists(x, x.a == 1)`), "the last is looked at");
+  t.notOk(asked(most + 1)(`${l}.exists(x, x.a == 1)`), "not after so many");
+  t.notOk(asked(most + 1)(`!${l}.exists(x, x.a == 1)`), "which is no answer");
+  t.notOk(asked(most + 1)(`${l}.exists(x, x.a == 1) || true`), "nor passed over itself");
+  t.notOk(asked(most + 1)(`${l}.exists(x, x.a == 1) ? true : true`));
+  t.ok(asked(most - 1)(`!${l}.all(x, x.a == 2)`));
+  t.notOk(asked(most + 1)(`!${l}.all(x, x.a == 2)`));
+  t.ok(asked(most / 2)(`${l}.exists(x, x.a == 1 || x.b == 2)`), "all of them count together");
+  t.notOk(asked(most / 2 + 1)(`${l}.exists(x, x.a == 1 || x.b == 2)`));
+  const passes = asked(most);
+  for (let i = 0; i < 3; i++) t.ok(passes(`${l}.exists(x, x.a == 1)`), "each evaluation counts anew");
+  const test = eventTest({ where: "event.data.l.exists(x, x.a == 1)" });
+  const event = (count: number) => ({
+    ...{ cursor: { era: 1, xid: 1, id: 1 }, type: "x", subject: "a", time: 1 },
+    data: { l: [...failing(count), { a: 1 }] },
+  });
+  t.ok(test(event(most)));
+  t.notOk(test(event(most + 1)));
+});
+
+t.test("[F76] what fails is no fault with a stack of ours, and other faults keep theirs", async (t) => {
+  const { stackTraceLimit } = Error;
+  entityWith({})("entity.attributes.a == 1 || entity.attributes.b == 2");
+  t.equal(Error.stackTraceLimit, stackTraceLimit);
+  t.match(new Error("a fault").stack, /cel-library/);
+});
 
 /** A value nested in one of 65,536 ways, as JSON, which CEL reads too. */
 function nested(way: number): string {

@@ -20,6 +20,7 @@ import { Cluster } from "../../src/cluster/cluster.ts";
 import { SUSPEND_MS } from "../../src/cluster/lease.ts";
 import { BusAway, LEASE_MS } from "../../src/cluster/ports.ts";
 import { MIRROR } from "../../src/picture/columns.ts";
+import { FilterTime } from "../../src/picture/filter-time.ts";
 import { Feed } from "../../src/transport/feed/feed.ts";
 import { NO_COMMANDS } from "../feed/harness.ts";
 import { FaultyBus } from "./faulty-bus.ts";
@@ -215,6 +216,7 @@ export class SimNode {
       log: { error: (details) => world.fail(new Error(JSON.stringify(details))) },
       decodeReport: () => ({ type: "invalid-report", detail: "nobody reports by the feed" }),
       interest: cluster.interest,
+      filterTime: new FilterTime(clock),
     });
     store.onDown(evicted);
     const viewers = Array.from({ length: VIEWERS }, () => new Viewer(feed, clock, chance.fork(), world));

@@ -16,7 +16,6 @@ import {
   MAX_PRIVATE_VIEWS,
   SNAPSHOT_BYTES_PER_TICK,
 } from "../../limits.ts";
-import type { Channel } from "../../picture/channel.ts";
 import {
   type ChannelLimits,
   type ChannelSpec,
@@ -24,26 +23,17 @@ import {
   channelKey,
   hasRoom,
 } from "../../picture/channels.ts";
-import { Clusters } from "../../picture/clusters.ts";
+import { FilterCostly } from "../../picture/filter-time.ts";
 import { everything } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { Publication, type TickTime } from "../../picture/tick.ts";
+import { type Audience, turnOf } from "./audience.ts";
 import type { Session } from "./session.ts";
-import type { Turn, View } from "./view.ts";
+import type { View } from "./view.ts";
 
 /** What the feed says to a log; pino's loggers do. */
 export interface FeedLog {
   error(details: object, message: string): void;
-}
-
-/** The views that share a channel. The channel is made at their first base tick: it starts with what is published then. */
-interface Audience extends ChannelSpec {
-  readonly key: string;
-  readonly views: Map<View, Session>;
-  /** Those that it will have when its channel is filled. */
-  readonly coming: Map<View, Session>;
-  channel: Channel | undefined;
-  clusters: Clusters | undefined;
 }
 
 /** Where a view is served, or will be, and what it asked for. */
@@ -68,7 +58,11 @@ interface Seat {
 export interface Homeless {
   readonly view: View;
   readonly session: Session;
+  /** Why, for its client. */
+  readonly reason: string;
 }
+
+export const NO_CHANNEL = "too many different filters are in use";
 
 export interface BroadcastTurn {
   /** All channels are due, clusters too. */
@@ -110,7 +104,7 @@ export class Broadcast {
   /** Views that lack something, the one that was served longest ago first. */
   readonly #growing = new Set<View>();
   #isFillingOver = () => false;
-  /** Views that had to leave for want of a channel, since `tick` gave them back. */
+  /** Views that had to leave since `tick` gave them back. */
   #homeless: Homeless[] = [];
 
   constructor({ picture, clock, log, ...options }: BroadcastOptions) {
@@ -216,10 +210,9 @@ export class Broadcast {
   /**
    * Serves all views. The sessions have been looked at.
    *
-   * @returns the views that need a channel where none is left: they take part no more, and their clients do not know it
+   * @returns the views that need a channel where none is left, or whose filter costs too much: they take part no more, and their clients do not know it
    */
   tick(time: TickTime, { atOnce = false, growUntil }: BroadcastTurn = {}): readonly Homeless[] {
-    this.#homeless = [];
     const fillUntil = this.#clock.monotonic() + BASE_TICK_MS / 4;
     this.#isFillingOver = () => this.#clock.monotonic() > fillUntil;
     this.#channels.merge();
@@ -228,7 +221,9 @@ export class Broadcast {
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#grow(time, growUntil);
     this.#channels.release();
-    return this.#homeless;
+    const homeless = this.#homeless;
+    this.#homeless = [];
+    return homeless;
   }
 
   /** Lets in who comes, if the channel is filled, and does without one that nobody wants. */
@@ -263,12 +258,22 @@ export class Broadcast {
     else view.restart();
   }
 
-  /** A channel that failed is in no known state: its viewers start again on a new one. */
+  /** A channel that failed is in no known state: its viewers start again on a new one, unless its filter is why. */
   #fail(audience: Audience, error: unknown): void {
-    this.#log.error({ err: error, lens: audience.lens.key }, "a channel failed");
-    for (const session of [...audience.views.values(), ...audience.coming.values()])
-      session.close("internal_error");
+    const viewers = [...audience.views, ...audience.coming];
+    if (error instanceof FilterCostly) for (const [view] of viewers) this.#expel(view, error.message);
+    else {
+      this.#log.error({ err: error, lens: audience.lens.key }, "a channel failed");
+      for (const [, session] of viewers) session.close("internal_error");
+    }
     this.#forget(audience);
+  }
+
+  #expel(view: View, reason: string): void {
+    const seat = this.#seats.get(view);
+    if (seat === undefined) return;
+    this.leave(view);
+    this.#homeless.push({ view, session: seat.session, reason });
   }
 
   #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
@@ -292,7 +297,7 @@ export class Broadcast {
         if (session.state === "slow") this.skipped++;
         continue;
       }
-      this.guard(session, () => {
+      this.guardView(view, session, () => {
         view.turn(turn);
         if (view.wantsChannel && this.#seats.get(view)!.next === undefined) this.#promote(view);
         else if (view.isGrowing) this.#growing.add(view);
@@ -306,10 +311,7 @@ export class Broadcast {
     const { spec } = seat.place!;
     const audience = this.#audience(spec);
     if (audience !== undefined) this.#comeTo(view, seat, { spec, audience, privateKey: undefined });
-    else {
-      this.leave(view);
-      this.#homeless.push({ view, session: seat.session });
-    }
+    else this.#expel(view, NO_CHANNEL);
   }
 
   #forget(audience: Audience): void {
@@ -333,13 +335,25 @@ export class Broadcast {
       // A view of a slow session comes back with its next turn, and one that shows clusters now lacks nothing.
       if (channel === undefined || session?.state !== "open" || !view.isGrowing) continue;
       if (session.hasRoom) {
-        this.guard(session, () => {
+        this.guardView(view, session, () => {
           bytes -= view.grow(turnOf(audience!, channel, undefined, time));
         });
         if (view.isGrowing) waiting.push(view);
       }
-      if (view.isGrowing) this.#growing.add(view);
+      if (view.isGrowing && this.#seats.has(view)) this.#growing.add(view);
     }
+  }
+
+  /** A filter that costs too much ends its view; any other failure is as in `guard`. */
+  guardView(view: View, session: Session, run: () => void): void {
+    this.guard(session, () => {
+      try {
+        run();
+      } catch (error) {
+        if (!(error instanceof FilterCostly)) throw error;
+        this.#expel(view, error.message);
+      }
+    });
   }
 
   /** A failure within one session is its own. */
@@ -351,24 +365,4 @@ export class Broadcast {
       session.close("internal_error");
     }
   }
-}
-
-function turnOf(
-  audience: Audience,
-  channel: Channel,
-  publication: Publication | undefined,
-  time: TickTime,
-  clusterTicks = CLUSTER_TICKS,
-): Turn {
-  return {
-    channel,
-    publication,
-    time,
-    clusters() {
-      audience.clusters ??= new Clusters();
-      const age = time.tick - audience.clusters.tick;
-      if (age > 0 && age >= clusterTicks) audience.clusters.refresh(channel, time.tick);
-      return audience.clusters;
-    },
-  };
 }

@@ -13,6 +13,7 @@ import type { LoggedEvent } from "../../events/ports.ts";
 import { CursorError, positionOf } from "../../events/position.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS, MAX_EVENT_STREAMS, MAX_EVENTS_PER_CONNECTION } from "../../limits.ts";
 import { ExpressionError } from "../../picture/cel.ts";
+import { FilterCostly } from "../../picture/filter-time.ts";
 import type { MessageProblem } from "./decode.ts";
 import type { SubscribeEvents, UnsubscribeEvents } from "./protocol.ts";
 import type { Session } from "./session.ts";
@@ -62,7 +63,7 @@ export class EventSubscriptions {
       return { type: "unavailable", detail: "this node has no log of events, or too many read it" };
     let test: EventTest;
     try {
-      test = eventTest({ types, where });
+      test = eventTest({ types, where }, { time: this.#events.filterTime });
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       return { type: "bad-expression", detail: error.message, position: error.position };
@@ -165,6 +166,8 @@ export class EventSubscriptions {
     const ended = true as const;
     if (error instanceof CursorError)
       session.refuse({ type: error.type, detail: error.message, events, ended });
+    else if (error instanceof FilterCostly)
+      session.refuse({ type: "unavailable", detail: error.message, events, ended });
     else if (error instanceof StoreAway)
       session.refuse({ type: "unavailable", detail: "the database does not answer", events, ended });
     else this.#failed(session, error);

@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
+import type { FilterTime } from "../../picture/filter-time.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { History } from "../../tracks/history.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
@@ -31,6 +32,8 @@ export interface FeedOptions extends BroadcastOptions {
   /** Makes ids for commands that have none. */
   newId(): string;
   decodeReport: DecodeReport;
+  /** What filters of views are measured with. */
+  filterTime: FilterTime;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
   /** Their bytes, about. Default SNAPSHOT_PART_BYTES. */
@@ -170,8 +173,8 @@ export class Feed {
     for (const session of this.#sessions.values()) this.#broadcast.guard(session, () => session.look(now));
     this.#subscriptions.follow(now);
     const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
-    for (const { view, session } of this.#broadcast.tick(time))
-      this.#broadcast.guard(session, () => this.#subscriptions.expel(session, view));
+    for (const homeless of this.#broadcast.tick(time))
+      this.#broadcast.guard(homeless.session, () => this.#subscriptions.expel(homeless));
     this.#playbacks.tick(time);
     this.#events.tick(tick);
     this.#heartbeat(tick);

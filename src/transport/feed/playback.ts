@@ -186,8 +186,8 @@ export class Playback {
     this.#options.past.forget(id);
   }
 
-  /** Plays on, and serves its view. @param until monotonic ms: beyond it snapshots do not grow */
-  tick({ tick, lag }: Omit<TickTime, "t">, until: number): void {
+  /** Plays on, and serves its view. @param until monotonic ms: beyond it snapshots do not grow @returns why it is over, if it is */
+  tick({ tick, lag }: Omit<TickTime, "t">, until: number): string | undefined {
     const state = this.#advance();
     const t = Math.floor(this.#t);
     if (
@@ -203,9 +203,12 @@ export class Playback {
     }
     // What is told comes after the frames of its time. Before anything was read there is nothing to be promised.
     const atOnce = state !== this.#told;
-    if (!Number.isNaN(this.#shownT))
-      this.#broadcast.tick({ tick, t: this.#shownT, lag }, { atOnce, growUntil: until });
+    if (!Number.isNaN(this.#shownT)) {
+      const [homeless] = this.#broadcast.tick({ tick, t: this.#shownT, lag }, { atOnce, growUntil: until });
+      if (homeless !== undefined) return homeless.reason;
+    }
     this.#become(state);
+    return undefined;
   }
 
   /** Lets its time pass, as far as it was read. */

@@ -8,6 +8,7 @@ import {
   PLAYBACK_TURN_MS,
   SNAPSHOT_PART_RECORDS,
 } from "../../limits.ts";
+import type { FilterTime } from "../../picture/filter-time.ts";
 import type { Filter } from "../../picture/lens.ts";
 import type { TickTime } from "../../picture/tick.ts";
 import type { History } from "../../tracks/history.ts";
@@ -27,6 +28,8 @@ export interface PlaybacksOptions {
   history?: History;
   clock: Clock;
   log: FeedLog;
+  /** What filters are measured with. */
+  filterTime: FilterTime;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
 }
@@ -56,7 +59,7 @@ export class Playbacks {
 
   subscribe(session: Session, message: Subscribe): void {
     const { view: name, kinds, where, bbox, ids } = message;
-    const { history, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
+    const { history, filterTime, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
     if (!takesView(session, name)) return;
     if (history === undefined) {
       session.refuse({ type: "unavailable", detail: "this node keeps no history", view: name });
@@ -71,7 +74,7 @@ export class Playbacks {
     const at = this.#time(session, name, message.at!);
     const past = new Past();
     const filter = { kinds, where };
-    const lens = at === undefined ? undefined : lensFor(session, past.picture, name, filter);
+    const lens = at === undefined ? undefined : lensFor(session, past.picture, name, filter, filterTime);
     if (at === undefined || lens === undefined) return;
     const { rate = 10, max = DEFAULT_VIEW_ENTITIES, speed = 1 } = message;
     const { clock, log } = this.#options;
@@ -95,6 +98,7 @@ export class Playbacks {
   #take(session: Session, opened: Opened, message: Update): boolean {
     const { view: name, bbox, kinds, where } = message;
     const { playback, past } = opened;
+    const { filterTime } = this.#options;
     if (bbox !== undefined && !(playback.view instanceof BoxView)) {
       session.refuse({ type: "bad-request", detail: "a view of `ids` has no bbox", view: name });
       return false;
@@ -105,7 +109,7 @@ export class Playbacks {
       const filter = { ...opened.filter };
       if (kinds !== undefined) filter.kinds = kinds ?? undefined;
       if (where !== undefined) filter.where = where ?? undefined;
-      const lens = lensFor(session, past.picture, name, filter);
+      const lens = lensFor(session, past.picture, name, filter, filterTime);
       if (lens === undefined) return false;
       opened.filter = filter;
       playback.refilter(lens);
@@ -145,7 +149,10 @@ export class Playbacks {
       this.#opened.delete(view);
       this.#opened.set(view, opened);
       const { playback } = opened;
-      this.#guard(playback, () => playback.tick(time, end));
+      this.#guard(playback, () => {
+        const reason = playback.tick(time, end);
+        if (reason !== undefined) this.#expel(opened, reason);
+      });
       opened.dueTick = time.tick + 1 + Math.floor((clock.monotonic() - began) / PLAYBACK_TURN_MS);
     }
     this.#reads.begin();
@@ -163,6 +170,13 @@ export class Playbacks {
   #find(session: Session, name: string): Opened | undefined {
     const view = session.views.get(name);
     return view && this.#opened.get(view);
+  }
+
+  #expel(opened: Opened, reason: string): void {
+    const { session, name } = opened.playback;
+    session.views.delete(name);
+    this.#forget(opened);
+    session.refuse({ type: "unavailable", detail: reason, view: name, ended: true });
   }
 
   #forget({ playback }: Opened): void {

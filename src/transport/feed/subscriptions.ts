@@ -3,10 +3,11 @@ import type { Clock } from "../../clock.ts";
 import { DEFAULT_VIEW_ENTITIES, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
 import type { ChannelSpec } from "../../picture/channels.ts";
 import { NOTHING } from "../../picture/cover.ts";
-import type { Filter } from "../../picture/lens.ts";
+import type { FilterTime } from "../../picture/filter-time.ts";
+import type { Filter, Lens } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { BoxView } from "./box-view.ts";
-import type { Broadcast } from "./broadcast.ts";
+import { type Broadcast, type Homeless, NO_CHANNEL } from "./broadcast.ts";
 import { FOLLOW_WAIT_MS, Follow } from "./follow.ts";
 import { IdsView } from "./ids-view.ts";
 import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
@@ -14,7 +15,6 @@ import type { Session } from "./session.ts";
 import type { InterestSink, View } from "./view.ts";
 import { lensFor, takesView } from "./view-checks.ts";
 
-const NO_CHANNEL = "too many different filters are in use";
 const NO_IDS = "the views of this node name as many entities, or as long ids, as it can ask other nodes for";
 const NO_TARGET = "there is nothing to follow";
 
@@ -29,6 +29,8 @@ interface Opened {
 export interface SubscriptionsOptions {
   picture: Picture;
   clock: Clock;
+  /** What filters are measured with. */
+  filterTime: FilterTime;
   /** Records in one part of a snapshot, about. Default SNAPSHOT_PART_RECORDS. */
   partRecords?: number;
   /** Their bytes, about. Default SNAPSHOT_PART_BYTES. */
@@ -53,7 +55,7 @@ export class Subscriptions {
   /** Aims the views that follow something. Once a base tick, before they are served. @param now monotonic ms */
   follow(now: number): void {
     for (const [view, session] of this.#following)
-      this.#broadcast.guard(session, () => this.#aim(view, session, now));
+      this.#broadcast.guardView(view, session, () => this.#aim(view, session, now));
   }
 
   /** A connection has ended. */
@@ -65,7 +67,7 @@ export class Subscriptions {
     const { view: name, kinds, where, rate = 10 } = message;
     if (!takesView(session, name)) return;
     const filter = { kinds, where };
-    const lens = lensFor(session, this.#options.picture, name, filter);
+    const lens = this.#lens(session, name, filter);
     if (lens === undefined) return;
     const { tolerance } = message;
     const spec = { lens, rate, tolerance: tolerance && { name: tolerance, ...TOLERANCES[tolerance] } };
@@ -85,6 +87,11 @@ export class Subscriptions {
     session.views.set(name, made.view);
     this.#opened.set(made.view, { ...made, filter, spec });
     if (made.follow !== undefined) this.#following.set(made.view as BoxView, session);
+  }
+
+  #lens(session: Session, view: string, filter: Filter): Lens | undefined {
+    const { picture, filterTime } = this.#options;
+    return lensFor(session, picture, view, filter, filterTime);
   }
 
   /** The view that a message asks for, in no channel yet. */
@@ -135,7 +142,7 @@ export class Subscriptions {
     const filter = { ...opened.filter };
     if (kinds !== undefined) filter.kinds = kinds ?? undefined;
     if (where !== undefined) filter.where = where ?? undefined;
-    const lens = lensFor(session, this.#options.picture, view.name, filter);
+    const lens = this.#lens(session, view.name, filter);
     if (lens === undefined) return false;
     const spec = { ...opened.spec, lens };
     if (!this.#broadcast.refilter(view, spec)) {
@@ -147,11 +154,11 @@ export class Subscriptions {
     return true;
   }
 
-  /** Ends a view that needs a channel where none is left. */
-  expel(session: Session, view: View): void {
+  /** Ends a view that had to leave. */
+  expel({ view, session, reason }: Homeless): void {
     session.views.delete(view.name);
     this.#forget(view);
-    session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: view.name, ended: true });
+    session.refuse({ type: "unavailable", detail: reason, view: view.name, ended: true });
   }
 
   unsubscribe(session: Session, { view: name }: Unsubscribe): void {

@@ -1,6 +1,7 @@
 /** What is looked at before a view is opened or filtered anew; the client is told what is wrong. */
 import { MAX_VIEWS_PER_CONNECTION } from "../../limits.ts";
 import { ExpressionError } from "../../picture/cel.ts";
+import type { FilterTime } from "../../picture/filter-time.ts";
 import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Session } from "./session.ts";
@@ -18,9 +19,15 @@ export function takesView(session: Session, view: string): boolean {
 }
 
 /** The lens of a filter; `undefined` if it is none. */
-export function lensFor(session: Session, picture: Picture, view: string, filter: Filter): Lens | undefined {
+export function lensFor(
+  session: Session,
+  picture: Picture,
+  view: string,
+  filter: Filter,
+  time: FilterTime,
+): Lens | undefined {
   try {
-    return lensOf(picture, filter);
+    return lensOf(picture, filter, time);
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     const { message: detail, position } = error;

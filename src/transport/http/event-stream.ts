@@ -8,6 +8,7 @@ import type { Follower } from "../../events/follower.ts";
 import type { LoggedEvent } from "../../events/ports.ts";
 import { CursorError } from "../../events/position.ts";
 import { HEARTBEAT_MS } from "../../limits.ts";
+import { FilterCostly } from "../../picture/filter-time.ts";
 
 /** After this a browser connects again, ms. */
 const RETRY_MS = 1_000;
@@ -57,7 +58,15 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
             end();
             return controller.close();
           }
-          const text = came.value.filter(test).map((event) => messageOf(event, encoder));
+          let text: string[];
+          try {
+            text = came.value.filter(test).map((event) => messageOf(event, encoder));
+          } catch (error) {
+            end();
+            if (!(error instanceof FilterCostly)) throw error;
+            tell(`: ${error.message}\n\n`);
+            return controller.close();
+          }
           if (text.length > 0) return tell(text.join(""));
           if (clock.monotonic() - toldAt >= HEARTBEAT_MS) return tell(position());
         }

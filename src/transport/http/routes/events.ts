@@ -18,6 +18,7 @@ import {
   MAX_ID_LENGTH,
 } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
+import { FilterCostly } from "../../../picture/filter-time.ts";
 import { eventStream } from "../event-stream.ts";
 import { NO_STORE } from "../no-store.ts";
 import { entityId } from "../path-id.ts";
@@ -96,12 +97,12 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
     if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { type: types, where, limit } = parsed.data;
     const subject = subjectOfPath ?? (parsed.data as { subject?: string }).subject;
-    const { log, tail, encoder } = access;
+    const { log, tail, encoder, filterTime } = access;
     const streaming = isStreamWanted(c);
     const resumed = streaming ? c.req.header("last-event-id") : undefined;
     const after = resumed ?? parsed.data.after ?? (streaming ? "now" : "start");
     try {
-      const test = eventTest({ types, where });
+      const test = eventTest({ types, where }, { time: filterTime });
       const cursor = positionOf(after, await log.moment());
       if (!streaming) {
         const page = await readPage(log, cursor, limit, test, subject);
@@ -162,6 +163,8 @@ function refusalOf(error: unknown): Response {
   if (error instanceof CursorError) return problemResponse(error.type, `${error.message}.`);
   if (error instanceof StoreAway)
     return problemResponse("unavailable", "The database does not answer.", RETRY);
+  if (error instanceof FilterCostly)
+    return problemResponse("unavailable", "The filter takes too much time.", RETRY);
   if (!(error instanceof ExpressionError)) throw error;
   const { message, position } = error;
   return problemResponse("bad-expression", message, { members: { position } });
