@@ -324,7 +324,8 @@ export const CLOSE_CODES = {
   unauthorized: { code: 4401, reason: "the token is missing or wrong", reconnect: false },
   cross_origin: {
     code: 4402,
-    reason: "the page is of another origin than the node: a proxy must pass Host on, a foreign page needs a token",
+    reason:
+      "the page is of another origin than the node: a proxy must pass Host on, a foreign page needs a token",
     reconnect: false,
   },
   not_this_protocol: { code: 4403, reason: "a frame that this subprotocol does not have", reconnect: false },

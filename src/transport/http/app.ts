@@ -1,7 +1,7 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
-import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
+import { queryToken, tokenCookie, withoutToken } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
@@ -173,16 +173,15 @@ function directReports(
 }
 
 /** Whether the address of a page has a token. */
-function offersToken(method: string, { searchParams }: URL): boolean {
-  return (method === "GET" || method === "HEAD") && searchParams.has(TOKEN_PARAMETER);
+function offersToken(method: string, url: URL): boolean {
+  return (method === "GET" || method === "HEAD") && queryToken(url) !== undefined;
 }
 
 /** Puts the token of the first URL into a cookie and out of the address bar. Browsers keep the fragment by themselves. */
 function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
-  const token = url.searchParams.get(TOKEN_PARAMETER)!;
+  const token = queryToken(url)!;
   if (!checkToken(token)) return toResponse(unauthorized(true));
-  const rest = new URLSearchParams(url.searchParams);
-  rest.delete(TOKEN_PARAMETER);
+  const rest = withoutToken(url);
   return new Response(null, {
     status: 303,
     headers: {
