@@ -1,7 +1,7 @@
 /** Environment → `Config`: every variable with its default, its unit and what it is for, in one schema. */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { MIN_TOKEN_LENGTH } from "./auth/admin-token.ts";
+import { MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, TOKEN_TEXT } from "./auth/admin-token.ts";
 import { SERVER_CHOICES, type ServerChoice } from "./transport/server/server.ts";
 
 /** What can stand behind a duration, in ms. */
@@ -138,8 +138,8 @@ const Environment = z.object({
     z
       .string()
       .min(MIN_TOKEN_LENGTH, `must have at least ${MIN_TOKEN_LENGTH} characters`)
-      .max(512, "must have at most 512 characters")
-      .regex(/^[\x21-\x7e]*$/, "must be printable ASCII without spaces, as it is sent in a header")
+      .max(MAX_TOKEN_LENGTH, `must have at most ${MAX_TOKEN_LENGTH} characters`)
+      .regex(TOKEN_TEXT, "must be printable ASCII without spaces, as it is sent in a header")
       .optional(),
     {
       text: "Token that clients need; without it the first start makes one and keeps it in the data folder.",

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { createTokenCheck, openAdminToken } from "../../src/auth/admin-token.ts";
+import { createTokenCheck, openAdminToken, readAdminToken } from "../../src/auth/admin-token.ts";
 import { offeredToken } from "../../src/auth/request-token.ts";
 import { admitted, createUpgrade } from "../../src/auth/upgrade.ts";
 import { CLOSE_CODES } from "../../src/transport/feed/protocol.ts";
@@ -29,8 +29,23 @@ t.test(
       created: false,
     });
     t.throws(() => readFileSync(join(dataDir, "admin-token")), { code: "ENOENT" });
-    writeFileSync(join(dataDir, "admin-token"), "\n");
-    t.throws(() => openAdminToken({ dataDir }), /holds no token. Delete it/);
+    const file = join(dataDir, "admin-token");
+    for (const kept of [
+      "",
+      "\n",
+      "too-short\n",
+      "two words of a sentence",
+      "line-of-a-file\nline-of-a-file",
+      "ключ-от-всех-дверей",
+      `x${"\0".repeat(20)}`,
+      "x".repeat(513),
+    ]) {
+      writeFileSync(file, kept);
+      t.throws(() => openAdminToken({ dataDir }), /holds no token, which is .* Delete it/, JSON.stringify(kept));
+      t.throws(() => readAdminToken({ dataDir }), /holds no token, which is .* Delete it/, JSON.stringify(kept));
+    }
+    writeFileSync(file, "written-by-an-editor\r\n");
+    t.equal(openAdminToken({ dataDir }).token, "written-by-an-editor");
     mkdirSync(join(dataDir, "sub", "admin-token"), { recursive: true });
     for (const [folder, code] of [
       [join(dataDir, "sub"), "EISDIR"],
