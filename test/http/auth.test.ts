@@ -41,8 +41,16 @@ t.test(
       "x".repeat(513),
     ]) {
       writeFileSync(file, kept);
-      t.throws(() => openAdminToken({ dataDir }), /holds no token, which is .* Delete it/, JSON.stringify(kept));
-      t.throws(() => readAdminToken({ dataDir }), /holds no token, which is .* Delete it/, JSON.stringify(kept));
+      t.throws(
+        () => openAdminToken({ dataDir }),
+        /holds no token, which is .* Delete it/,
+        JSON.stringify(kept),
+      );
+      t.throws(
+        () => readAdminToken({ dataDir }),
+        /holds no token, which is .* Delete it/,
+        JSON.stringify(kept),
+      );
     }
     writeFileSync(file, "written-by-an-editor\r\n");
     t.equal(openAdminToken({ dataDir }).token, "written-by-an-editor");
