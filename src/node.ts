@@ -314,6 +314,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const stop = async (): Promise<boolean> => {
     stopping = true;
+    server.leave();
     // Before the intake closes: what feeds send now is left to be sent again, and not refused.
     feed.leave();
     const end = clock.monotonic() + (cluster === undefined ? Infinity : LEAVE_GRACE_MS);
