@@ -74,8 +74,7 @@ export class Rest {
 
   async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {
     const response = await fetch(path, { headers: this.#headers, signal });
-    if (response.status === 401)
-      throw new Unauthorized("a token is needed");
+    if (response.status === 401) throw new Unauthorized("a token is needed");
     if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);
     return response;
   }
