@@ -28,6 +28,8 @@ export interface Config {
   cluster: string;
   /** Set by the operator; absent = kept in the data folder. */
   adminToken?: string;
+  /** Of pages that may use the API over HTTP, beside our own. */
+  origins: readonly string[];
   logLevel: LogLevel;
   server: ServerChoice;
   maxClockSkewMs: number;
@@ -145,6 +147,20 @@ const Environment = z.object({
       text: "Token that clients need; without it the first start makes one and keeps it in the data folder.",
     },
   ),
+  MUSTER_ORIGINS: described(
+    z
+      .string()
+      .transform((text) => text.split(",").map((origin) => origin.trim()))
+      .refine(
+        (origins) =>
+          origins.every((origin) => hasProtocol(/^https?:$/)(origin) && URL.parse(origin)?.origin === origin),
+        "must be origins with commas between them, as https://app.example.com or http://localhost:5173",
+      )
+      .default([]),
+    {
+      text: "Pages of these origins may use the API over HTTP too, with the token: a list with commas.",
+    },
+  ),
   LOG_LEVEL: described(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"), {
     text: `What is logged, and all that is worse: ${LOG_LEVELS.join(", ")}.`,
   }),
@@ -240,6 +256,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     publicUrl: value.MUSTER_URL,
     cluster: value.MUSTER_CLUSTER,
     adminToken: value.MUSTER_ADMIN_TOKEN,
+    origins: value.MUSTER_ORIGINS,
     logLevel: value.LOG_LEVEL,
     server: value.MUSTER_SERVER,
     maxClockSkewMs: value.MUSTER_MAX_CLOCK_SKEW,

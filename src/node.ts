@@ -290,6 +290,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     health,
     metrics,
     checkToken,
+    origins: config.origins,
     clock,
     webDir: WEB_DIR,
     onError: (error) => log.error({ err: error }, "a request failed"),

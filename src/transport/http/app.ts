@@ -14,6 +14,7 @@ import type { History } from "../../tracks/history.ts";
 import { PROTOCOLS } from "../feed/protocol.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
+import { type Cors, createCors } from "./cors.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
 import { NO_STORE } from "./no-store.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
@@ -57,6 +58,8 @@ export interface AppOptions {
   health(): Health;
   metrics: Metrics;
   checkToken(token: string): boolean;
+  /** Of pages that may use the API, beside our own. Default: none. */
+  origins?: readonly string[];
   clock: Clock;
   /** Folder of the built web UI. It may be missing. */
   webDir: string;
@@ -92,6 +95,8 @@ export function createApp(options: AppOptions): App {
       (clock.monotonic() - began) / 1_000,
     );
   });
+  const cors = createCors(options.origins ?? []);
+  app.use("/v1/*", cors.middleware);
   app.use(unauthorizedPage);
   app.use("/docs", async (c, next) => {
     const url = new URL(c.req.url);
@@ -148,7 +153,7 @@ export function createApp(options: AppOptions): App {
   app.onError((error) => toResponse(failed(error)));
   return {
     fetch: (request) => app.fetch(request),
-    direct: [directReports(options, guard, postReports, failed)],
+    direct: [directReports(options, guard, cors, postReports, failed)],
   };
 }
 
@@ -156,6 +161,7 @@ export function createApp(options: AppOptions): App {
 function directReports(
   { clock, metrics }: AppOptions,
   guard: Guard,
+  cors: Cors,
   post: PostReports,
   failed: (error: unknown) => DirectAnswer,
 ): DirectRoute {
@@ -167,7 +173,7 @@ function directReports(
       const began = clock.monotonic();
       const answer = guard(request) ?? (await post(request.headers, request.body).catch(failed));
       metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
-      return answer;
+      return cors.readable(answer, request.headers);
     },
   };
 }
