@@ -1,7 +1,7 @@
 /** Environment → `Config`: every variable with its default, its unit and what it is for, in one schema. */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { MIN_TOKEN_LENGTH } from "./auth/admin-token.ts";
+import { MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, TOKEN_TEXT } from "./auth/admin-token.ts";
 import { SERVER_CHOICES, type ServerChoice } from "./transport/server/server.ts";
 
 /** What can stand behind a duration, in ms. */
@@ -28,6 +28,8 @@ export interface Config {
   cluster: string;
   /** Set by the operator; absent = kept in the data folder. */
   adminToken?: string;
+  /** Of pages that may use the API over HTTP, beside our own. */
+  origins: readonly string[];
   logLevel: LogLevel;
   server: ServerChoice;
   maxClockSkewMs: number;
@@ -138,11 +140,25 @@ const Environment = z.object({
     z
       .string()
       .min(MIN_TOKEN_LENGTH, `must have at least ${MIN_TOKEN_LENGTH} characters`)
-      .max(512, "must have at most 512 characters")
-      .regex(/^[\x21-\x7e]*$/, "must be printable ASCII without spaces, as it is sent in a header")
+      .max(MAX_TOKEN_LENGTH, `must have at most ${MAX_TOKEN_LENGTH} characters`)
+      .regex(TOKEN_TEXT, "must be printable ASCII without spaces, as it is sent in a header")
       .optional(),
     {
       text: "Token that clients need; without it the first start makes one and keeps it in the data folder.",
+    },
+  ),
+  MUSTER_ORIGINS: described(
+    z
+      .string()
+      .transform((text) => text.split(",").map((origin) => origin.trim()))
+      .refine(
+        (origins) =>
+          origins.every((origin) => hasProtocol(/^https?:$/)(origin) && URL.parse(origin)?.origin === origin),
+        "must be origins with commas between them, as https://app.example.com or http://localhost:5173",
+      )
+      .default([]),
+    {
+      text: "Pages of these origins may use the API over HTTP too, with the token: a list with commas.",
     },
   ),
   LOG_LEVEL: described(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"), {
@@ -240,6 +256,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     publicUrl: value.MUSTER_URL,
     cluster: value.MUSTER_CLUSTER,
     adminToken: value.MUSTER_ADMIN_TOKEN,
+    origins: value.MUSTER_ORIGINS,
     logLevel: value.LOG_LEVEL,
     server: value.MUSTER_SERVER,
     maxClockSkewMs: value.MUSTER_MAX_CLOCK_SKEW,

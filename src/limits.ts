@@ -163,6 +163,8 @@ export const REQUEST_MS = 600_000;
 export const KEEP_ALIVE_MS = 65_000;
 /** From our close frame to the peer's; then the socket is cut. */
 export const CLOSE_HANDSHAKE_MS = 5_000;
+/** Connections that are open when a server closes get so long for what is on their way, a request on one that is kept alive for instance. */
+export const FAREWELL_MS = 100;
 /** After an early answer the rest of a body is read and thrown away for so long, else a reset may destroy the answer. */
 export const LINGER_MS = 30_000;
 /** An unread body of up to so many bytes is thrown away and its connection kept. */

@@ -160,6 +160,10 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
   if (positionals.length > 0) throw new UsageError(`serve takes no ${positionals[0]}`);
   const config = loadedConfig();
   const log = createLog(config.logLevel);
+  if (config.redisUrl !== undefined && config.adminToken === undefined)
+    log.warn(
+      "without MUSTER_ADMIN_TOKEN each node of a cluster makes a token of its own, which the others refuse: set it to the same on each",
+    );
   const ended = Promise.withResolvers<number>();
   let stopping = false;
   // Before the start: a recovery or another node's lease may take a while, and a stop in the middle of it is one in order too.

@@ -294,6 +294,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     health,
     metrics,
     checkToken,
+    origins: config.origins,
     clock,
     webDir: WEB_DIR,
     onError: (error) => log.error({ err: error }, "a request failed"),
@@ -318,6 +319,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const stop = async (): Promise<boolean> => {
     stopping = true;
+    server.leave();
     // Before the intake closes: what feeds send now is left to be sent again, and not refused.
     feed.leave();
     const end = clock.monotonic() + (cluster === undefined ? Infinity : LEAVE_GRACE_MS);

@@ -16,6 +16,7 @@ t.test("[C1] an empty environment gives the defaults", async (t) => {
     publicUrl: undefined,
     cluster: "muster",
     adminToken: undefined,
+    origins: [],
     logLevel: "info",
     server: "auto",
     maxClockSkewMs: 60_000,
@@ -40,6 +41,7 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     MUSTER_URL: "https://node-1.example:8443",
     MUSTER_CLUSTER: "harbour-2",
     MUSTER_ADMIN_TOKEN: "0123456789abcdef",
+    MUSTER_ORIGINS: "https://app.example.com",
     LOG_LEVEL: "warn",
     MUSTER_SERVER: "ws",
     MUSTER_MAX_CLOCK_SKEW: "0.5",
@@ -59,6 +61,7 @@ t.test("[C2] every variable is read, in its unit", async (t) => {
     publicUrl: "https://node-1.example:8443",
     cluster: "harbour-2",
     adminToken: "0123456789abcdef",
+    origins: ["https://app.example.com"],
     logLevel: "warn",
     server: "ws",
     maxClockSkewMs: 500,
@@ -190,7 +193,7 @@ t.test("[C7] numbers out of their range are refused", async (t) => {
 
 t.test("[C8] every variable describes itself", async (t) => {
   const variables = describeConfig();
-  t.equal(variables.length, 17);
+  t.equal(variables.length, 18);
   for (const { name, text } of variables) t.ok(text.length > 5, name);
   t.match(
     variables.find((one) => one.name === "MUSTER_STALE_AFTER"),

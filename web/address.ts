@@ -9,7 +9,8 @@ export function takeToken(): string | undefined {
   if (token === null) return undefined;
   url.searchParams.delete("token");
   history.replaceState(history.state, "", url);
-  return token;
+  // A pasted + is itself: no token has a space.
+  return token.replaceAll(" ", "+");
 }
 
 /** `entity` is the selected one's id, `where` the filter, `at` the time that is shown if it is not now. */

@@ -252,7 +252,9 @@ function showStatus(connection: Connection, shown: Shown, picture: PictureLayer)
     const past = view instanceof PlaybackView ? view.playback : undefined;
     const { state } = connection;
     renderStatus(statusOf(state, view.state, databaseAway, old, past, picture.isLost));
-    renderWayIn(state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code);
+    const isRefused = state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code;
+    renderWayIn(isRefused);
+    if (isRefused) rest.refuse();
     renderAge(view.isLive ? ageText(view.age, view.lag) : "");
   };
   connection.on("state", show);

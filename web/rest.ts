@@ -23,9 +23,15 @@ export class Unauthorized extends Error {
 /** The few questions that the page asks over HTTP. */
 export class Rest {
   readonly #headers: Record<string, string>;
+  #isRefused = false;
 
   constructor(token: string | undefined) {
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  /** The node has refused the token of this page: nothing is asked any more, for the answer is known. */
+  refuse(): void {
+    this.#isRefused = true;
   }
 
   /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Error} */
@@ -73,9 +79,10 @@ export class Rest {
   }
 
   async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {
+    const unauthorized = () => new Unauthorized("a token is needed");
+    if (this.#isRefused) throw unauthorized();
     const response = await fetch(path, { headers: this.#headers, signal });
-    if (response.status === 401)
-      throw new Unauthorized("a token is needed: open the URL that the node printed");
+    if (response.status === 401) throw unauthorized();
     if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);
     return response;
   }

@@ -5,6 +5,9 @@ import { join } from "node:path";
 
 /** Shorter tokens are refused: they can be guessed. */
 export const MIN_TOKEN_LENGTH = 16;
+export const MAX_TOKEN_LENGTH = 512;
+/** What can stand in a header: of printable ASCII, without spaces. */
+export const TOKEN_TEXT = /^[\x21-\x7e]*$/;
 const TOKEN_BYTES = 32;
 const FILE = "admin-token";
 
@@ -67,8 +70,11 @@ export function readAdminToken({ dataDir, given }: { dataDir: string; given?: st
 
 function readKept(file: string): string {
   const token = readFileSync(file, "utf8").trim();
-  if (token.length >= MIN_TOKEN_LENGTH) return token;
-  throw new DataFolderError(`${file} holds no token. Delete it, and the next start makes a new one.`);
+  if (token.length >= MIN_TOKEN_LENGTH && token.length <= MAX_TOKEN_LENGTH && TOKEN_TEXT.test(token))
+    return token;
+  throw new DataFolderError(
+    `${file} holds no token, which is ${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} printable ASCII characters without spaces. Delete it, and the next start makes a new one.`,
+  );
 }
 
 function unusable(dataDir: string, error: unknown): DataFolderError {

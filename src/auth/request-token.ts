@@ -2,7 +2,7 @@
 import type { HeaderReader } from "../transport/server/server.ts";
 
 const TOKEN_COOKIE = "muster_token";
-export const TOKEN_PARAMETER = "token";
+const TOKEN_PARAMETER = "token";
 
 export interface OfferedToken {
   token: string;
@@ -22,12 +22,24 @@ export function offeredToken(
 ): OfferedToken | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "");
   if (bearer !== null) return { token: bearer[1], from: "bearer" };
-  const parameter = inQuery ? url.searchParams.get(TOKEN_PARAMETER) : null;
+  const parameter = inQuery ? queryToken(url) : undefined;
   if (parameter) return { token: parameter, from: "query" };
   const cookies = headers.get("cookie");
   // Without the port it is one of before cookies had it.
   const kept = cookieOf(cookies, cookieName(url.port)) ?? cookieOf(cookies, TOKEN_COOKIE);
   return kept === undefined ? undefined : { token: cookieText(kept), from: "cookie" };
+}
+
+/** The token in an address; undefined = there is no `?token=`. A `+` is itself there, as it is pasted: no token has a space. */
+export function queryToken({ searchParams }: Pick<URL, "searchParams">): string | undefined {
+  return searchParams.get(TOKEN_PARAMETER)?.replaceAll(" ", "+");
+}
+
+/** The query of an address without its token. */
+export function withoutToken({ searchParams }: Pick<URL, "searchParams">): URLSearchParams {
+  const rest = new URLSearchParams(searchParams);
+  rest.delete(TOKEN_PARAMETER);
+  return rest;
 }
 
 /** Cookies know no ports, so that of two nodes on one host each would take the other's. */

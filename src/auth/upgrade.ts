@@ -1,7 +1,7 @@
 /** Who may open a feed. */
-import { CLOSE_CODES, PROTOCOLS } from "../transport/feed/protocol.ts";
+import { CLOSE_CODES, type CloseCode, PROTOCOLS } from "../transport/feed/protocol.ts";
 import { problemAnswer, problemResponse, toResponse } from "../transport/http/problem-response.ts";
-import type { DirectAnswer, ServerOptions, SocketHandlers } from "../transport/server/server.ts";
+import type { DirectAnswer, ServerOptions, Socket, SocketHandlers } from "../transport/server/server.ts";
 import { isOwnOrigin, offeredToken } from "./request-token.ts";
 
 export const FEED_PATH = "/v1/feed";
@@ -10,15 +10,20 @@ export const FEED_PATH = "/v1/feed";
 export interface Principal {
   role: "admin";
 }
-/** Who has no token, or a wrong one: `admitted` closes the socket before the feed sees it. */
-const NOBODY = { role: "nobody" } as const;
+/** Who may not, and what `admitted` closes the socket with, before the feed sees it. */
+interface Nobody {
+  role: "nobody";
+  why: CloseCode;
+}
+const WITHOUT_TOKEN: Nobody = { role: "nobody", why: "unauthorized" };
+const OF_ANOTHER_ORIGIN: Nobody = { role: "nobody", why: "cross_origin" };
 
 /**
  * The check of WebSocket upgrades: `/v1/feed` only, with a token, in a subprotocol that is spoken here. A client that names no
  * subprotocol gets `muster.v1.json` without it being agreed on.
  *
- * Without the right token, a client that speaks the protocol is let in for the close code that says so: of an upgrade that is refused,
- * a browser tells its page nothing, which would try again for ever. So the sockets must go through `admitted`.
+ * A client that speaks the protocol, but has not the right token or is a page of another origin, is let in for the close code that says
+ * so: of an upgrade that is refused, a browser tells its page nothing, which would try again for ever. So the sockets must go through `admitted`.
  */
 export function createUpgrade(options: {
   checkToken(token: string): boolean;
@@ -32,11 +37,13 @@ export function createUpgrade(options: {
     const protocol = PROTOCOLS.find((name) => protocols.includes(name));
     const offered = offeredToken(headers, url, true);
     if (offered === undefined || !options.checkToken(offered.token)) {
-      if (protocol !== undefined) return { accept: true, protocol, principal: NOBODY };
+      if (protocol !== undefined) return { accept: true, protocol, principal: WITHOUT_TOKEN };
       return refuse(toResponse(unauthorized(offered !== undefined)));
     }
-    if (offered.from === "cookie" && !isOwnOrigin(headers, url))
+    if (offered.from === "cookie" && !isOwnOrigin(headers, url)) {
+      if (protocol !== undefined) return { accept: true, protocol, principal: OF_ANOTHER_ORIGIN };
       return refuse(problemResponse("cross-origin", "A page of another origin needs a token of its own."));
+    }
     if (protocols.length > 0 && protocol === undefined)
       return refuse(problemResponse("unsupported-protocol", `Spoken here: ${PROTOCOLS.join(", ")}.`));
     const principal: Principal = { role: "admin" };
@@ -46,17 +53,23 @@ export function createUpgrade(options: {
 
 /** Hands `handlers` the sockets of those who may, and closes the others at once. */
 export function admitted(handlers: SocketHandlers): SocketHandlers {
-  const { code, reason } = CLOSE_CODES.unauthorized;
+  const refused = ({ principal }: Socket) =>
+    [WITHOUT_TOKEN, OF_ANOTHER_ORIGIN].find((nobody) => nobody === principal);
   return {
-    open: (socket) => (socket.principal === NOBODY ? socket.close(code, reason) : handlers.open(socket)),
+    open(socket) {
+      const nobody = refused(socket);
+      if (nobody === undefined) return handlers.open(socket);
+      const { code, reason } = CLOSE_CODES[nobody.why];
+      socket.close(code, reason);
+    },
     message(socket, data, binary) {
-      if (socket.principal !== NOBODY) handlers.message(socket, data, binary);
+      if (refused(socket) === undefined) handlers.message(socket, data, binary);
     },
     drain(socket) {
-      if (socket.principal !== NOBODY) handlers.drain(socket);
+      if (refused(socket) === undefined) handlers.drain(socket);
     },
     close(socket, closedWith) {
-      if (socket.principal !== NOBODY) handlers.close(socket, closedWith);
+      if (refused(socket) === undefined) handlers.close(socket, closedWith);
     },
   };
 }

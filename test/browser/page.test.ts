@@ -42,7 +42,7 @@ const target = (page: Page) =>
   });
 
 t.test(
-  "[A7] [A12] [W6] [W8] [W19] [W20] the page shows vessels moving, and a fence, tells about one, turns strangers away",
+  "[A7] [A12] [W6] [W8] [W19] [W20] [W40] the page shows vessels moving, and a fence, tells about one, turns strangers away",
   async (t) => {
     const node = await serve(t, { dataDir: await madeDataDir(t), args: ["--demo"] });
     const headers = { ...node.headers, "content-type": "application/geo+json" };
@@ -122,6 +122,17 @@ t.test(
     );
     t.match(await stranger.locator("#status").textContent(), /the token is missing or wrong/);
     await stranger.locator("#way-in", { hasText: "muster token" }).waitFor();
+    const asked: string[] = [];
+    stranger.on("request", (request) => void asked.push(new URL(request.url()).pathname));
+    await stranger.evaluate(() => {
+      for (const zoom of [8, 9]) muster.map.jumpTo({ zoom });
+    });
+    await stranger.waitForTimeout(100);
+    t.strictSame(
+      asked.filter((path) => path.startsWith("/v1/")),
+      [],
+      "nothing is asked that is known to be refused",
+    );
     await stranger.screenshot({ path: join(ARTIFACTS, "stranger.png") });
     await stranger.setViewportSize({ width: 390, height: 844 });
     await stranger.screenshot({ path: join(ARTIFACTS, "stranger-phone.png") });

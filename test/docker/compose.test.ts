@@ -1,5 +1,6 @@
 // compose.yaml and what it mounts, by reading them: there is no Docker where the tests run.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { parse } from "yaml";
@@ -60,6 +61,19 @@ t.test("[Y14] compose.yaml starts a cluster, and one node alone when that is nam
     t.ok((ulimits?.nofile ?? 0) > 2 * 20_000, "enough files for all connections");
   }
   t.match(services["node-1"].depends_on, { redis: { condition: "service_healthy" } });
+});
+
+t.test("[Y14] token and password are written once", async (t) => {
+  const written = /^# {3}(\(umask .*)$/m.exec(text("compose.yaml"))![1]!;
+  const cwd = t.testdir();
+  execFileSync("sh", ["-c", written], { cwd });
+  const file = join(cwd, ".env");
+  const secrets = readFileSync(file, "utf8");
+  t.match(secrets, /^MUSTER_ADMIN_TOKEN=[0-9a-f]{64}\nPOSTGRES_PASSWORD=[0-9a-f]{32}\n$/);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.throws(() => execFileSync("sh", ["-c", written], { cwd, stdio: "ignore" }), "not over what is there");
+  t.equal(readFileSync(file, "utf8"), secrets);
+  t.ok(text(".gitignore").split("\n").includes(".env"));
 });
 
 t.test("[Y14] images have versions, mounts exist, ports are on loopback", async (t) => {

@@ -272,6 +272,21 @@ t.test("[F17] a heartbeat each 5 s has the time, the lag, and whether the node i
   feed.stop();
 });
 
+t.test("[F17] a tick that comes early has no lag", async (t) => {
+  class EarlyClock extends FakeClock {
+    override schedule(delay: number, fire: () => void): () => void {
+      return super.schedule(delay - 0.9, fire);
+    }
+  }
+  const clock = new EarlyClock();
+  const { client, feed } = start({ clock });
+  feed.start();
+  await clock.advance(HEARTBEAT_MS + BASE_TICK_MS);
+  t.match(client.received, [{ op: "heartbeat", lag: 0 }]);
+  t.equal(feed.stats.lagMs, 0);
+  feed.stop();
+});
+
 /** A clock on which work can take time. */
 class WorkingClock extends FakeClock {
   #worked = 0;

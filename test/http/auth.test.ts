@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { createTokenCheck, openAdminToken } from "../../src/auth/admin-token.ts";
+import { createTokenCheck, openAdminToken, readAdminToken } from "../../src/auth/admin-token.ts";
 import { offeredToken } from "../../src/auth/request-token.ts";
 import { admitted, createUpgrade } from "../../src/auth/upgrade.ts";
+import { CLOSE_CODES } from "../../src/transport/feed/protocol.ts";
 import type { Socket, UpgradeAnswer } from "../../src/transport/server/server.ts";
 import { problemOf, TOKEN, testApp } from "./fixture.ts";
 
@@ -28,8 +29,31 @@ t.test(
       created: false,
     });
     t.throws(() => readFileSync(join(dataDir, "admin-token")), { code: "ENOENT" });
-    writeFileSync(join(dataDir, "admin-token"), "\n");
-    t.throws(() => openAdminToken({ dataDir }), /holds no token. Delete it/);
+    const file = join(dataDir, "admin-token");
+    for (const kept of [
+      "",
+      "\n",
+      "too-short\n",
+      "two words of a sentence",
+      "line-of-a-file\nline-of-a-file",
+      "ключ-от-всех-дверей",
+      `x${"\0".repeat(20)}`,
+      "x".repeat(513),
+    ]) {
+      writeFileSync(file, kept);
+      t.throws(
+        () => openAdminToken({ dataDir }),
+        /holds no token, which is .* Delete it/,
+        JSON.stringify(kept),
+      );
+      t.throws(
+        () => readAdminToken({ dataDir }),
+        /holds no token, which is .* Delete it/,
+        JSON.stringify(kept),
+      );
+    }
+    writeFileSync(file, "written-by-an-editor\r\n");
+    t.equal(openAdminToken({ dataDir }).token, "written-by-an-editor");
     mkdirSync(join(dataDir, "sub", "admin-token"), { recursive: true });
     for (const [folder, code] of [
       [join(dataDir, "sub"), "EISDIR"],
@@ -178,7 +202,7 @@ t.test(
       ["unauthorized", 401],
       "what is said aloud counts",
     );
-    t.strictSame(await refused(ask("/v1/feed", { cookie, origin: "http://muster.test:81" })), [
+    t.strictSame(await refused(ask("/v1/feed", { cookie, origin: "http://muster.test:81" }, [])), [
       "cross-origin",
       403,
     ]);
@@ -205,7 +229,7 @@ t.test("[A14] a node that stops opens no feed", async (t) => {
 });
 
 t.test(
-  "[A9] a feed without the right token is closed at once with 4401, and nothing of it is read",
+  "[A9] [A16] a feed without the right token, or by cookie of another origin, is closed at once, and nothing of it is read",
   async (t) => {
     const upgrade = createUpgrade({ checkToken: createTokenCheck(TOKEN) });
     const seen: string[] = [];
@@ -235,6 +259,11 @@ t.test(
     t.strictSame(connect(""), told);
     t.strictSame(connect("?token=wrong", { cookie: `muster_token=${TOKEN}` }), told);
     t.strictSame(connect("", { cookie: "muster_token=old", origin: "http://muster.test" }), told);
+    const { code, reason } = CLOSE_CODES.cross_origin;
+    t.equal(code, 4402);
+    t.ok(Buffer.byteLength(reason) <= 123, "what a close frame can hold");
+    const cookie = `muster_token=${TOKEN}`;
+    t.strictSame(connect("", { cookie, origin: "http://muster.test:81" }), [[code, reason]]);
     t.strictSame(seen, [], "the feed knows nothing of it");
     t.strictSame(connect(`?token=${TOKEN}`), []);
     t.strictSame(seen, ["open", "message", "drain", "close"]);

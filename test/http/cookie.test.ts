@@ -4,6 +4,7 @@ import t, { type Test } from "tap";
 import { createTokenCheck } from "../../src/auth/admin-token.ts";
 import { offeredToken } from "../../src/auth/request-token.ts";
 import { createUpgrade } from "../../src/auth/upgrade.ts";
+import { takeToken } from "../../web/address.ts";
 import { SERVERS } from "../support/servers.ts";
 import { testApp } from "./fixture.ts";
 
@@ -89,3 +90,30 @@ t.test(
     t.equal(of("http://muster.test/", "muster_token_8080=other"), undefined);
   },
 );
+
+t.test("[A17] a + in ?token= is itself, pasted or encoded", async (t) => {
+  const token = "dGhpcy+pcyBh+IHRva2Vu/w==";
+  const checkToken = createTokenCheck(token);
+  const { fetch } = testApp({ checkToken });
+  const upgrade = createUpgrade({ checkToken });
+  for (const written of [token, encodeURIComponent(token)]) {
+    const pages = [`/?token=${written}`, `/docs?token=${written}`];
+    for (const page of pages)
+      t.equal((await fetch(new Request(`http://muster.test${page}`))).status, 303, page);
+    const url = new URL(`http://muster.test/v1/feed?token=${written}`);
+    const asked = upgrade({ url, headers: new Headers(), protocols: ["muster.v1.json"] });
+    t.match(asked, { accept: true, principal: { role: "admin" } });
+  }
+  t.teardown(() => Reflect.deleteProperty(globalThis, "location"));
+  t.teardown(() => Reflect.deleteProperty(globalThis, "history"));
+  const shown: string[] = [];
+  Object.assign(globalThis, {
+    location: { href: `http://muster.test/?token=${token}&entity=a#8/1/2` },
+    history: {
+      state: null,
+      replaceState: (_state: unknown, _: string, url: URL) => void shown.push(url.href),
+    },
+  });
+  t.equal(takeToken(), token);
+  t.strictSame(shown, ["http://muster.test/?entity=a#8/1/2"]);
+});

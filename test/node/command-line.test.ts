@@ -150,3 +150,16 @@ t.test("[A9] [R9] a wrong token is told to a feed, and ends a replay with a sent
     t.notMatch(misused.output(), /\n\s+at /);
   }
 });
+
+t.test("[A18] a node of a cluster says that it needs the token of the others", async (t) => {
+  const cluster = { DATABASE_URL: "postgres://127.0.0.1:1/muster", REDIS_URL: "redis://127.0.0.1:1" };
+  for (const [env, lines] of [
+    [cluster, 1],
+    [{ ...cluster, MUSTER_ADMIN_TOKEN: TOKEN }, 0],
+    [{ DATABASE_URL: cluster.DATABASE_URL }, 0],
+  ] as const) {
+    const { ended, output } = run(t, ["serve"], { ...env, PORT: "0", MUSTER_DATA_DIR: t.testdir() });
+    t.equal(await ended, 1, "neither is there");
+    t.equal(output().match(/"level":40,.*MUSTER_ADMIN_TOKEN/g)?.length ?? 0, lines);
+  }
+});

@@ -53,7 +53,8 @@ t.test("[N4] SIGTERM answers what was taken once it is committed, and takes noth
   await Promise.all(["http", "feed"].map((id) => visible(node, id)));
   const ended = node.end("SIGTERM");
   while (!/stopping/.test(node.output())) await sleep(10);
-  t.equal((await post(node, [{ id: "new", t: now }])).status, 503, "nothing new");
+  const late = await post(node, [{ id: "new", t: now }]);
+  t.strictSame([late.status, late.headers.get("connection")], [503, "close"], "nothing new");
   await release();
   t.same(await overHttp, { accepted: 1, refusedCount: 0, refused: [] });
   t.match(await overFeed, { accepted: 1 });

@@ -310,6 +310,30 @@ export function httpContract(t: Test, create: CreateServer, manners: Manners): v
       t.match(answer, served ? /^HTTP\/1.1 200[\s\S]*at \/.\.$/ : refusal, what);
   });
 
+  t.test("[S18] [H53] who keeps a connection alive is told of the end, and answered to it", async (t) => {
+    const { server, port } = await start(t, create);
+    const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const open = async () => {
+      const tcp = connect(port, "127.0.0.1");
+      t.teardown(() => tcp.destroy());
+      const ask = async () => {
+        tcp.write(get);
+        return String((await Promise.race([once(tcp, "data"), once(tcp, "close")]))[0]);
+      };
+      t.notMatch(await ask(), /connection: close/i);
+      return ask;
+    };
+    const [before, during, ...others] = await Promise.all(Array.from({ length: 4 }, open));
+    server.leave();
+    t.match(await before!(), /^HTTP\/1.1 200[\s\S]*connection: close[\s\S]*hello$/i);
+    const closed = server.close(2_000);
+    t.match(await during!(), /^HTTP\/1.1 200[\s\S]*connection: close[\s\S]*hello$/i);
+    const began = performance.now();
+    await closed;
+    t.ok(performance.now() - began < 1_500, "those who ask nothing are not waited for");
+    t.equal(others.length, 2);
+  });
+
   t.test("[S19] a port in use rejects", async (t) => {
     const { port } = await start(t, create);
     const second = create(

@@ -111,11 +111,18 @@ t.test("[W2] a symbol tells movement by its shape and silence by its fill", asyn
 t.test("[W3] a kind has one colour for ever; known kinds share theirs with none", async (t) => {
   const known = ["vessel", "vehicle", "aircraft", "person", "drone", "bus", "truck", "task"];
   t.strictSame(known.map(colourIndex), [0, 1, 2, 3, 4, 5, 6, 7]);
-  t.strictSame(["ferry", "crane", "", "constructor"].map(colourIndex), [11, 14, 13, 15]);
+  t.strictSame(["ferry", "crane", "", "constructor"].map(colourIndex), [19, 38, 29, 31]);
+  const met = new Set<number>();
   for (let i = 0; i < 500; i++) {
     const index = colourIndex(`kind ${i}`);
     assert.ok(index >= known.length && index < PALETTE.length, "beyond the known ones and in the palette");
+    met.add(index);
   }
+  t.equal(met.size, 40, "all that are left are used");
+  const apart = PALETTE.flatMap((a, i) =>
+    PALETTE.slice(0, i).map((b) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2])),
+  );
+  t.ok(Math.min(...apart) > 15, "any two differ");
   t.strictSame(colourOf("vessel"), [0, 138, 158]);
 });
 

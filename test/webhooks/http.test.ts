@@ -62,6 +62,8 @@ t.test("[EV32] webhooks are made, listed, changed and removed; their secret is s
     where: undefined,
     enabled: false,
   });
+  const local = { url: "http://localhost:9/" };
+  t.match(await (await ask("PATCH", one, local)).json(), local, "the operator allows it");
   t.match(await (await ask("POST", `${one}/secret`)).json(), { secret: /^whsec_/, previousUntil: String });
   t.same(await (await ask("GET", `${one}/dead-letters`)).json(), {
     letters: [],
@@ -104,13 +106,55 @@ t.test("[EV25] dead letters are listed in pages, with a link while there are mor
   ]);
 });
 
+t.test(
+  "[EV75] a webhook to an address that nothing would be sent to is refused, with the reason",
+  async (t) => {
+    const ask = await served(t, {});
+    const made = await ask("POST", "/v1/webhooks", { url: "https://example.com/" });
+    const { id } = (await made.json()) as { id: string };
+    for (const host of [
+      ...[
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "10.0.0.1",
+        "169.254.169.254",
+        "2130706433",
+        "127.0.0.1.",
+      ],
+      ...["localhost", "LOCALHOST", "localhost.", "a.localhost"],
+    ]) {
+      const body = { url: `http://${host}:9/` };
+      for (const refused of [
+        await ask("POST", "/v1/webhooks", body),
+        await ask("PATCH", `/v1/webhooks/${id}`, body),
+      ])
+        t.match(
+          await refused.json(),
+          {
+            type: /bad-request$/,
+            status: 400,
+            detail: /url: is a private, local or reserved address/,
+          },
+          host,
+        );
+    }
+    for (const host of [
+      "8.8.8.8",
+      "[2606:4700::1111]",
+      "localhost.example.com",
+      "notlocalhost",
+      "inside.example",
+    ])
+      t.equal((await ask("POST", "/v1/webhooks", { url: `http://${host}/` })).status, 201, host);
+  },
+);
+
 t.test("[EV33] what is wrong with a webhook is refused", async (t) => {
   const ask = await served(t, {});
   const refused = async (body: unknown) => problemOf(await ask("POST", "/v1/webhooks", body));
   for (const url of ["ftp://example.com", "no", "https://u:p@example.com/", "https://example.com/#a", "", 5])
     t.same(await refused({ url }), ["bad-request", 400], String(url));
-  for (const host of ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "2130706433"])
-    t.same(await refused({ url: `http://${host}/` }), ["bad-request", 400], host);
   t.same(await refused({ url: "https://example.com/", where: "event.kind" }), ["bad-request", 400]);
   t.same(await refused({ url: "https://example.com/", secret: "x" }), ["bad-request", 400]);
   t.same(await refused("{"), ["malformed-json", 400]);

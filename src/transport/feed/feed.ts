@@ -61,7 +61,7 @@ export interface FeedStats extends Sent {
   skipped: number;
   /** Base ticks left out because one before took too long. */
   skippedTicks: number;
-  /** From the last base tick being due to its being done, ms. */
+  /** From the last base tick being due to its being done, ms; 0 if it was done early. */
   lagMs: number;
   /** Number of the last base tick. */
   tick: number;
@@ -133,7 +133,8 @@ export class Feed {
         this.#skippedTicks += current - due;
         this.#tick = current - 1;
         this.tick(clock.monotonic() - (origin + current * BASE_TICK_MS));
-        this.#lagMs = clock.monotonic() - (origin + due * BASE_TICK_MS);
+        // Timers fire up to 1 ms early.
+        this.#lagMs = Math.max(0, clock.monotonic() - (origin + due * BASE_TICK_MS));
         plan(current + 1);
       });
     };

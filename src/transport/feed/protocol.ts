@@ -322,6 +322,12 @@ export const CLOSE_CODES = {
   internal_error: { code: 1011, reason: "the node failed on this connection", reconnect: true },
   bad_message: { code: 4400, reason: "too many messages that are not the protocol", reconnect: false },
   unauthorized: { code: 4401, reason: "the token is missing or wrong", reconnect: false },
+  cross_origin: {
+    code: 4402,
+    reason:
+      "the page is of another origin than the node: a proxy must pass Host on, a foreign page needs a token",
+    reconnect: false,
+  },
   not_this_protocol: { code: 4403, reason: "a frame that this subprotocol does not have", reconnect: false },
   too_slow: { code: 4408, reason: "the client made no progress reading for too long", reconnect: true },
 } as const;

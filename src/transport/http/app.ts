@@ -1,7 +1,7 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
-import { TOKEN_PARAMETER, tokenCookie } from "../../auth/request-token.ts";
+import { queryToken, tokenCookie, withoutToken } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
 import type { Clock } from "../../clock.ts";
 import type { EntityQueries } from "../../cluster/scatter.ts";
@@ -14,6 +14,7 @@ import type { History } from "../../tracks/history.ts";
 import { PROTOCOLS } from "../feed/protocol.ts";
 import type { DirectAnswer, DirectRoute } from "../server/server.ts";
 import { BodyBudget } from "./body.ts";
+import { type Cors, createCors } from "./cors.ts";
 import { createGuard, type Guard, guarded } from "./guard.ts";
 import { NO_STORE } from "./no-store.ts";
 import { problemAnswer, problemResponse, toResponse } from "./problem-response.ts";
@@ -57,6 +58,8 @@ export interface AppOptions {
   health(): Health;
   metrics: Metrics;
   checkToken(token: string): boolean;
+  /** Of pages that may use the API, beside our own. Default: none. */
+  origins?: readonly string[];
   clock: Clock;
   /** Folder of the built web UI. It may be missing. */
   webDir: string;
@@ -92,6 +95,8 @@ export function createApp(options: AppOptions): App {
       (clock.monotonic() - began) / 1_000,
     );
   });
+  const cors = createCors(options.origins ?? []);
+  app.use("/v1/*", cors.middleware);
   app.use(unauthorizedPage);
   app.use("/docs", async (c, next) => {
     const url = new URL(c.req.url);
@@ -148,7 +153,7 @@ export function createApp(options: AppOptions): App {
   app.onError((error) => toResponse(failed(error)));
   return {
     fetch: (request) => app.fetch(request),
-    direct: [directReports(options, guard, postReports, failed)],
+    direct: [directReports(options, guard, cors, postReports, failed)],
   };
 }
 
@@ -156,6 +161,7 @@ export function createApp(options: AppOptions): App {
 function directReports(
   { clock, metrics }: AppOptions,
   guard: Guard,
+  cors: Cors,
   post: PostReports,
   failed: (error: unknown) => DirectAnswer,
 ): DirectRoute {
@@ -167,22 +173,21 @@ function directReports(
       const began = clock.monotonic();
       const answer = guard(request) ?? (await post(request.headers, request.body).catch(failed));
       metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
-      return answer;
+      return cors.readable(answer, request.headers);
     },
   };
 }
 
 /** Whether the address of a page has a token. */
-function offersToken(method: string, { searchParams }: URL): boolean {
-  return (method === "GET" || method === "HEAD") && searchParams.has(TOKEN_PARAMETER);
+function offersToken(method: string, url: URL): boolean {
+  return (method === "GET" || method === "HEAD") && queryToken(url) !== undefined;
 }
 
 /** Puts the token of the first URL into a cookie and out of the address bar. Browsers keep the fragment by themselves. */
 function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
-  const token = url.searchParams.get(TOKEN_PARAMETER)!;
+  const token = queryToken(url)!;
   if (!checkToken(token)) return toResponse(unauthorized(true));
-  const rest = new URLSearchParams(url.searchParams);
-  rest.delete(TOKEN_PARAMETER);
+  const rest = withoutToken(url);
   return new Response(null, {
     status: 303,
     headers: {

@@ -103,6 +103,8 @@ export interface Server {
   readonly name: string;
   /** Resolves with the port in use; rejects with the system's error (`EADDRINUSE`, …). Port 0 = any free one. */
   listen(host: string, port: number): Promise<number>;
-  /** Stops listening, answers what is under way, closes sockets with 1001; cuts what is left after `graceMs`. */
+  /** From now on answers say `Connection: close`: what their clients ask next is for another node. */
+  leave(): void;
+  /** Leaves, stops listening, answers what is under way, closes sockets with 1001; cuts what is left after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }

@@ -26,7 +26,8 @@ export interface ExchangeTimes {
 /** What an exchange wants of its server. */
 export interface ExchangeServer {
   readonly times: ExchangeTimes;
-  readonly closing: boolean;
+  /** Answers say `Connection: close`. */
+  readonly leaving: boolean;
   /** The answer is handed over, or there will be none. */
   done(exchange: UwsExchange): void;
 }
@@ -214,7 +215,7 @@ export class UwsExchange {
     if (this.#clientCloses) await outside();
     if (this.#state !== "open") return false;
     this.#state = "answering";
-    return lingers || this.#server.closing;
+    return lingers || this.#server.leaving;
   }
 
   /** As the library judges it. */

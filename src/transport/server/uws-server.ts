@@ -2,7 +2,7 @@
  * The `Server` over uWebSockets.js: a native HTTP and WebSocket server, about 1 KB an idle WebSocket. Where its manners differ from
  * those of `ws-server.ts`, `docs/decisions/0007-two-servers.md` says how.
  *
- * Idle → listening → closing (no new connections, answers say `Connection: close`, sockets got 1001) → closed.
+ * Idle → listening → leaving (answers say `Connection: close`) → closing (no new connections, sockets got 1001) → closed.
  */
 
 import type { HttpRequest, HttpResponse, us_listen_socket, us_socket_context_t } from "uWebSockets.js";
@@ -11,6 +11,7 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   CLOSE_HANDSHAKE_MS,
+  FAREWELL_MS,
   LINGER_MS,
   MAX_DISCARDED_BODY_BYTES,
   MAX_SOCKET_UNSENT_BYTES,
@@ -36,8 +37,6 @@ interface Opened {
   socket: UwsSocket;
 }
 
-/** After the last close frame, for what is on its way; then the library closes all connections, answered or not. */
-const FAREWELL_MS = 100;
 /** Methods whose requests have bodies that may be too long to read after an early answer. */
 const WITH_BODY = ["post", "put", "patch", "del"] as const;
 
@@ -56,15 +55,15 @@ export function createUwsServer(
   const exchanges = new Set<UwsExchange>();
   const sockets = new Set<UwsSocket>();
   let connections = 0;
-  let closing = false;
+  let leaving = false;
   let listening: us_listen_socket | undefined;
   /** Wakes `close` when something has ended. */
   let onEnd = () => {};
 
   const exchangeServer: ExchangeServer = {
     times: { requestMs: REQUEST_MS, lingerMs: LINGER_MS, noProgressMs: NO_PROGRESS_MS, ...times },
-    get closing() {
-      return closing;
+    get leaving() {
+      return leaving;
     },
     done(exchange) {
       exchanges.delete(exchange);
@@ -149,7 +148,7 @@ export function createUwsServer(
   }
 
   function judge(exchange: UwsExchange): Response | { protocol: string; principal: unknown } {
-    if (closing) return problemResponse("unavailable", "The node is shutting down.");
+    if (leaving) return problemResponse("unavailable", "The node is shutting down.");
     const url = urlOf(exchange);
     if (url === undefined) return problemResponse("bad-request", "The request target is not valid.");
     if (exchange.header("sec-websocket-version") !== "13")
@@ -179,22 +178,32 @@ export function createUwsServer(
       clearInterval(look);
       throw await listenError(address, port);
     },
+    leave() {
+      leaving = true;
+    },
     async close(graceMs) {
-      closing = true;
+      leaving = true;
       if (listening !== undefined) uws.us_listen_socket_close(listening);
       listening = undefined;
-      const cut = sleep(graceMs, undefined, { ref: false });
-      const { code, reason } = CLOSE_CODES.going_away;
-      const farewell = sockets.size > 0 || exchanges.size > 0;
-      for (const socket of sockets) socket.close(code, reason);
-      const ended = new Promise<void>((resolve) => {
-        onEnd = () => {
-          if (sockets.size === 0 && exchanges.size === 0) resolve();
-        };
-        onEnd();
+      let isCut = false;
+      const cut = sleep(graceMs, undefined, { ref: false }).then(() => {
+        isCut = true;
       });
-      await Promise.race([ended, cut]);
-      if (farewell) await sleep(Math.min(graceMs, FAREWELL_MS));
+      const { code, reason } = CLOSE_CODES.going_away;
+      const isOpen = connections > 0;
+      for (const socket of sockets) socket.close(code, reason);
+      const isBusy = () => sockets.size > 0 || exchanges.size > 0;
+      do {
+        const ended = new Promise<void>((resolve) => {
+          onEnd = () => {
+            if (!isBusy()) resolve();
+          };
+          onEnd();
+        });
+        await Promise.race([ended, cut]);
+        // Then the library closes all connections, answered or not.
+        if (isOpen) await sleep(Math.min(graceMs, FAREWELL_MS));
+      } while (isBusy() && !isCut);
       clearInterval(look);
       app.close();
     },

@@ -1,13 +1,20 @@
 /**
  * The `Server` over `node:http` and `ws`. It runs wherever Node runs; about 18 KB an idle WebSocket.
  *
- * Idle → listening → closing (no new connections, answers say `Connection: close`, sockets got 1001) → closed.
+ * Idle → listening → leaving (answers say `Connection: close`) → closing (no new connections, sockets got 1001) → closed.
  */
 import { createServer, type IncomingMessage, ServerResponse } from "node:http";
-import type { Socket as TcpSocket } from "node:net";
+import { Server as TcpServer, type Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
-import { CLOSE_HANDSHAKE_MS, KEEP_ALIVE_MS, REQUEST_HEADERS_MS, REQUEST_MS } from "../../limits.ts";
+import {
+  CLOSE_HANDSHAKE_MS,
+  FAREWELL_MS,
+  KEEP_ALIVE_MS,
+  REQUEST_HEADERS_MS,
+  REQUEST_MS,
+} from "../../limits.ts";
 import { CLOSE_CODES } from "../feed/protocol.ts";
 import { problem } from "../http/problem.ts";
 import { problemResponse } from "../http/problem-response.ts";
@@ -28,7 +35,9 @@ export interface WsServerTimes {
  */
 export function createWsServer(options: ServerOptions, onError: OnError, times: WsServerTimes = {}): Server {
   const { headersMs = REQUEST_HEADERS_MS, requestMs = REQUEST_MS } = times;
-  let closing = false;
+  let leaving = false;
+  /** Connections that are kept alive are of no use any more. */
+  let endsIdle = false;
   const http = createServer({
     headersTimeout: headersMs,
     requestTimeout: requestMs,
@@ -55,9 +64,9 @@ export function createWsServer(options: ServerOptions, onError: OnError, times: 
     answers.add(outgoing);
     outgoing.once("close", () => {
       answers.delete(outgoing);
-      if (closing) http.closeIdleConnections();
+      if (endsIdle) http.closeIdleConnections();
     });
-    if (closing) outgoing.shouldKeepAlive = false;
+    if (leaving) outgoing.shouldKeepAlive = false;
     void serveFetch(options.fetch, incoming, outgoing, expectsContinue, onError);
   };
   http.on("request", (incoming, outgoing) => serve(incoming, outgoing, false));
@@ -76,7 +85,7 @@ export function createWsServer(options: ServerOptions, onError: OnError, times: 
   });
 
   function judge(incoming: IncomingMessage): Response | { protocol: string; principal: unknown } {
-    if (closing) return problemResponse("unavailable", "The node is shutting down.");
+    if (leaving) return problemResponse("unavailable", "The node is shutting down.");
     const url = urlOf(incoming);
     if (url === undefined) return problemResponse("bad-request", "The request target is not valid.");
     const protocols = (incoming.headers["sec-websocket-protocol"] ?? "")
@@ -101,6 +110,11 @@ export function createWsServer(options: ServerOptions, onError: OnError, times: 
     options.socket.open(socket);
   }
 
+  function leave(): void {
+    leaving = true;
+    for (const outgoing of answers) outgoing.shouldKeepAlive = false;
+  }
+
   return {
     name: "ws",
     listen(host, port) {
@@ -113,19 +127,23 @@ export function createWsServer(options: ServerOptions, onError: OnError, times: 
         });
       });
     },
+    leave,
     async close(graceMs) {
-      closing = true;
+      leave();
       const cut = setTimeout(() => {
         for (const ws of websockets.clients) ws.terminate();
         http.closeAllConnections();
       }, graceMs);
-      for (const outgoing of answers) outgoing.shouldKeepAlive = false;
       const { code, reason } = CLOSE_CODES.going_away;
       for (const ws of websockets.clients) ws.close(code, reason);
-      // An error here says that it was not listening, which is as good.
-      const httpClosed = new Promise<void>((resolve) => http.close(() => resolve()));
+      // Its own `close` would cut idle connections at once. An error here says that it was not listening, which is as good.
+      const httpClosed = new Promise<void>((resolve) =>
+        TcpServer.prototype.close.call(http, () => resolve()),
+      );
       const socketsClosed = new Promise<void>((resolve) => websockets.close(() => resolve()));
-      http.closeIdleConnections();
+      await Promise.race([httpClosed, sleep(Math.min(graceMs, FAREWELL_MS), undefined, { ref: false })]);
+      endsIdle = true;
+      http.close();
       await Promise.all([httpClosed, socketsClosed]);
       clearTimeout(cut);
     },

@@ -10,12 +10,12 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { isIP, type LookupFunction } from "node:net";
+import type { LookupFunction } from "node:net";
 import type { Clock } from "../../clock.ts";
 import { WEBHOOK_TIMEOUT_MS } from "../../webhooks/limits.ts";
 import type { Outcome, OutgoingRequest, WebhookSender } from "../../webhooks/ports.ts";
 import { Names } from "./names.ts";
-import { isPublicAddress } from "./public-address.ts";
+import { isPrivateHost, isPublicAddress } from "./public-address.ts";
 
 /** What an endpoint answers beside its status is of no interest; so much of it is read, for so long, to use the connection again. */
 const MAX_ANSWER_BYTES = 65_536;
@@ -51,9 +51,7 @@ export class HttpSender implements WebhookSender, Disposable {
     const { clock, allowPrivate, timeoutMs = WEBHOOK_TIMEOUT_MS } = this.#options;
     const target = new URL(url);
     // The resolver is not asked for what is an address already.
-    const literal = target.hostname.replace(/^\[|\]$/g, "");
-    if (!allowPrivate && isIP(literal) !== 0 && !isPublicAddress(literal))
-      return Promise.resolve({ error: PRIVATE });
+    if (!allowPrivate && isPrivateHost(target.hostname)) return Promise.resolve({ error: PRIVATE });
     return new Promise((resolve) => {
       const isTls = target.protocol === "https:";
       const options = { method: "POST", headers: { ...headers, "content-length": Buffer.byteLength(body) } };

@@ -48,3 +48,13 @@ export function isPublicAddress(address: string): boolean {
       return false;
   }
 }
+
+/**
+ * Whether the host of an address says by itself that it is not anybody's: it is no such address, or `localhost`, which is this machine (RFC 6761).
+ * Other names say so when they are resolved.
+ * @param host as `URL` has it.
+ */
+export function isPrivateHost(host: string): boolean {
+  const literal = host.replace(/^\[|\]$/g, "");
+  return isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
+}

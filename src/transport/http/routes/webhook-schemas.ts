@@ -1,5 +1,4 @@
 /** What goes over HTTP about webhooks. */
-import { isIP } from "node:net";
 import { z } from "@hono/zod-openapi";
 import { cursorText } from "../../../events/cursor.ts";
 import { eventTest } from "../../../events/filter.ts";
@@ -7,7 +6,7 @@ import { MAX_EXPRESSION_LENGTH } from "../../../limits.ts";
 import { ExpressionError } from "../../../picture/cel.ts";
 import { MAX_DEAD_LETTERS, MAX_LETTERS_COUNTED, MAX_URL_LENGTH } from "../../../webhooks/limits.ts";
 import type { WebhookStatus } from "../../../webhooks/ports.ts";
-import { isPublicAddress } from "../../webhooks/public-address.ts";
+import { isPrivateHost } from "../../webhooks/public-address.ts";
 import { storableText } from "../query.ts";
 import { CloudEventSchema } from "../schemas.ts";
 
@@ -21,9 +20,7 @@ const url = (allowPrivate: boolean) =>
         return refuse("must be an http or https address");
       if (parsed.username !== "" || parsed.password !== "" || parsed.hash !== "")
         return refuse("must have no user, password or fragment");
-      const host = parsed.hostname.replace(/^\[|\]$/g, "");
-      if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host))
-        refuse("is a private, local or reserved address");
+      if (!allowPrivate && isPrivateHost(parsed.hostname)) refuse("is a private, local or reserved address");
     })
     .openapi({ example: "https://example.com/muster" });
 const where = storableText(MAX_EXPRESSION_LENGTH, true)
