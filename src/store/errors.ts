@@ -21,6 +21,7 @@ export type StoreStartCode =
   | "version-too-old"
   | "read-only"
   | "no-postgis"
+  | "not-owner"
   | "in-use-by-another-node"
   | "another-cluster"
   | "newer-schema";

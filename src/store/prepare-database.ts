@@ -2,6 +2,7 @@
 import { DatabaseError, type Pool, type QueryResultRow } from "pg";
 import { StoreAway } from "../actors/ports.ts";
 import { SHARDS } from "../limits.ts";
+import { checkRights } from "./check-rights.ts";
 import { asStoreError, StoreStartError } from "./errors.ts";
 import { MIGRATIONS, type Orm } from "./orm.ts";
 import { inTime, type StoreContext, withClient } from "./session.ts";
@@ -23,11 +24,28 @@ export async function prepareDatabase(
   databaseUrl: string | undefined,
 ): Promise<void> {
   const where = databaseUrl === undefined ? "the embedded database" : withoutPassword(databaseUrl);
+  try {
+    await prepare(orm, context, databaseUrl, where);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw new StoreStartError("cannot-open", `${where} cannot be used: ${error.message}`, { cause: error });
+  }
+}
+
+async function prepare(
+  orm: Orm["orm"],
+  context: StoreContext,
+  databaseUrl: string | undefined,
+  where: string,
+): Promise<void> {
   await checkServer(context, where);
   // The embedded database has one connection, and one process.
   await using _alone = databaseUrl === undefined ? undefined : await waitForTurn(context, where);
   if (!(await hasPostgis(context))) await makePostgis(context.pool, where);
-  if (databaseUrl !== undefined) await checkPostgisVersion(context, where);
+  if (databaseUrl !== undefined) {
+    await checkPostgisVersion(context, where);
+    await withClient(context, (client) => checkRights(client, where));
+  }
   if (await isBehind(context)) {
     try {
       await orm.migrator.up();

@@ -11,6 +11,7 @@ const SAID = [
   "pg_try_advisory_lock",
   "pg_extension",
   "postgis_lib_version",
+  "pg_has_role",
   "FROM mikro_orm_migrations",
   "FROM cluster",
   "INSERT INTO node",
