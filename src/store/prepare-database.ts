@@ -4,8 +4,10 @@ import { StoreAway } from "../actors/ports.ts";
 import { SHARDS } from "../limits.ts";
 import { checkRights } from "./check-rights.ts";
 import { asStoreError, StoreStartError } from "./errors.ts";
+import { migrate } from "./migrate.ts";
 import { MIGRATIONS, type Orm } from "./orm.ts";
 import { inTime, type StoreContext, withClient } from "./session.ts";
+import type { StoreLog } from "./store.ts";
 
 const OLDEST_SERVER = 150_000;
 const OLDEST_POSTGIS = [3, 3] as const;
@@ -22,10 +24,11 @@ export async function prepareDatabase(
   orm: Orm["orm"],
   context: StoreContext,
   databaseUrl: string | undefined,
+  log: StoreLog,
 ): Promise<void> {
   const where = databaseUrl === undefined ? "the embedded database" : withoutPassword(databaseUrl);
   try {
-    await prepare(orm, context, databaseUrl, where);
+    await prepare(orm, context, databaseUrl, where, log);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     throw new StoreStartError("cannot-open", `${where} cannot be used: ${error.message}`, { cause: error });
@@ -37,6 +40,7 @@ async function prepare(
   context: StoreContext,
   databaseUrl: string | undefined,
   where: string,
+  log: StoreLog,
 ): Promise<void> {
   await checkServer(context, where);
   // The embedded database has one connection, and one process.
@@ -46,10 +50,15 @@ async function prepare(
     await checkPostgisVersion(context, where);
     await withClient(context, (client) => checkRights(client, where));
   }
-  if (await isBehind(context)) {
+  const steps = await missingMigrations(context);
+  if (steps > 0) {
+    log.info({ steps }, "the database is migrated first");
     try {
-      await orm.migrator.up();
+      // The embedded database has nobody else who could hold a lock.
+      if (databaseUrl === undefined) await orm.migrator.up();
+      else await migrate(orm, context, log);
     } catch (error) {
+      if (error instanceof StoreAway) throw error;
       throw new StoreStartError("cannot-open", `${where} could not be migrated: ${reason(error as Error)}`, {
         cause: error,
       });
@@ -154,13 +163,13 @@ async function checkPostgisVersion(context: StoreContext, where: string): Promis
   }
 }
 
-/** Whether migrations are missing. A schema that a newer program made must not be touched by an older one. */
-async function isBehind(context: StoreContext): Promise<boolean> {
+/** How many migrations are missing. A schema that a newer program made must not be touched by an older one. */
+async function missingMigrations(context: StoreContext): Promise<number> {
   const [table] = await select<{ there: boolean }>(
     context,
     "SELECT to_regclass('mikro_orm_migrations') IS NOT NULL AS there",
   );
-  if (!table!.there) return true;
+  if (!table!.there) return MIGRATIONS.length;
   const rows = await select<{ name: string }>(context, "SELECT name FROM mikro_orm_migrations ORDER BY id");
   const known = new Set(MIGRATIONS.map((migration) => migration.migrationName));
   const unknown = rows.find((row) => !known.has(row.name));
@@ -170,7 +179,7 @@ async function isBehind(context: StoreContext): Promise<boolean> {
       `the database was migrated by a newer Muster (${unknown.name}): use that one`,
     );
   }
-  return rows.length < MIGRATIONS.length;
+  return MIGRATIONS.length - rows.length;
 }
 
 async function select<R extends QueryResultRow>(context: StoreContext, sql: string): Promise<R[]> {

@@ -112,11 +112,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     orm = await openOrm({ embedded }, "work");
     opened.defer(() => orm.close());
     context = { pool: orm.pool, clock, deadlineMs: EMBEDDED_DEADLINE_MS };
-    await prepareDatabase(orm.orm, context, databaseUrl);
+    await prepareDatabase(orm.orm, context, databaseUrl, log);
     folder.complete();
   } else {
     mkdirSync(dataDir, { recursive: true });
-    await migrateServer(databaseUrl, clock);
+    await migrateServer(databaseUrl, clock, log);
     orm = await openOrm({ url: databaseUrl }, "work");
     opened.defer(() => orm.close());
     context = { pool: orm.pool, clock, deadlineMs: SERVER_DEADLINE_MS };
@@ -151,10 +151,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 }
 
 /** In a pool of its own, on whose statements the server sets no limit. */
-export async function migrateServer(databaseUrl: string, clock: Clock): Promise<void> {
+export async function migrateServer(databaseUrl: string, clock: Clock, log: StoreLog): Promise<void> {
   const { orm, pool, close } = await openOrm({ url: databaseUrl }, "migration");
   try {
-    await prepareDatabase(orm, { pool, clock, deadlineMs: SERVER_DEADLINE_MS }, databaseUrl);
+    await prepareDatabase(orm, { pool, clock, deadlineMs: SERVER_DEADLINE_MS }, databaseUrl, log);
   } finally {
     await close();
   }

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import root, { type Test } from "tap";
 import { systemClock } from "../../src/clock.ts";
-import { migrateServer } from "../../src/store/store.ts";
+import { migrateServer, type StoreLog } from "../../src/store/store.ts";
 import { madeOnce } from "./made-once.ts";
 import {
   execute,
@@ -23,6 +23,8 @@ const run = promisify(execFile);
 /** With PostGIS, which takes a second to create and a tenth to copy; and of that one with all tables too. */
 const WITH_POSTGIS = "muster_postgis";
 const MIGRATED = "muster_migrated";
+
+const SILENT: StoreLog = { info() {}, warn() {}, error() {} };
 
 export interface TestDatabase {
   /** Of a superuser. */
@@ -152,7 +154,7 @@ async function original(bin: string, user: { uid: number; gid: number } | undefi
       await execute(server.url("postgres"), `CREATE DATABASE ${WITH_POSTGIS}`);
       await execute(server.url(WITH_POSTGIS), "CREATE EXTENSION postgis");
       await execute(server.url("postgres"), `CREATE DATABASE ${MIGRATED} TEMPLATE ${WITH_POSTGIS}`);
-      await migrateServer(server.url(MIGRATED), systemClock);
+      await migrateServer(server.url(MIGRATED), systemClock, SILENT);
     } finally {
       await server.stop();
     }
