@@ -48,6 +48,21 @@ t.test("clients of the embedded database", async (t) => {
     await Promise.all([a.end(), b.end()]);
   });
 
+  await t.test("[D53] statements that fail take nothing from it, however many", async (t) => {
+    const client = await connect();
+    const codes = new Map<unknown, number>();
+    for (let n = 0; n < 3_500; n++) {
+      const code = await client.query("SELECT 1 / 0").then(
+        () => "none",
+        (error: pg.DatabaseError) => error.code,
+      );
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+    t.same([...codes], [["22012", 3_500]]);
+    t.equal(await value(client, "SELECT 1"), 1);
+    await client.end();
+  });
+
   await t.test("[D15] large parameters of two clients arrive whole", async (t) => {
     const clients = [await connect(), await connect()];
     const answers = clients.map(async (client, i) => {
