@@ -99,7 +99,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (databaseUrl === undefined) {
     const folder = await lockFolder(dataDir, clock);
     opened.defer(() => folder.release());
-    embedded = await EmbeddedDatabase.open(folder).catch((error: Error) => {
+    embedded = await EmbeddedDatabase.open(folder, clock).catch((error: Error) => {
       throw new StoreStartError(
         "cannot-open",
         `the database in ${folder.database} cannot be opened: ${error.message}`,
@@ -201,6 +201,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #cancelRenew = () => {};
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
+  #hurry = () => {};
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
@@ -248,6 +249,10 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       if (this.cluster === undefined) this.#planRenewal();
     } else {
       embedded.onDeath((error) => this.#becomeDown(error));
+      embedded.onCrash(({ message }) =>
+        this.#log.warn({ reason: message }, "the embedded database is opened again"),
+      );
+      this.#hurry = () => embedded.hurry();
       const failed = (error: unknown) => this.#log.warn({ err: error }, "upkeep of the database failed");
       this.#stopUpkeep = startUpkeep(this.context, failed, upkeep);
     }
@@ -342,6 +347,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   }
 
   async #close(): Promise<void> {
+    this.#hurry();
     this.#cancelRenew();
     this.partitions.stop();
     await this.#stopUpkeep();

@@ -11,7 +11,7 @@ import { madeDataDir } from "../../support/data-dir.ts";
 t.test("clients of the embedded database", async (t) => {
   const folder = await lockFolder(await madeDataDir(t), systemClock);
   t.teardown(() => folder.release());
-  const database = await EmbeddedDatabase.open(folder);
+  const database = await EmbeddedDatabase.open(folder, systemClock);
   t.teardown(() => database.close());
 
   const connect = async () => {
