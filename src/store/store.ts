@@ -5,7 +5,6 @@
  * States: open → down (another node has this node's place: nothing can be written any more) or closed.
  */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import type { Pool } from "pg";
 import {
   type AppendOutcome,
@@ -24,7 +23,7 @@ import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
 import { EVENT_PARTITIONS } from "./drop-old-events.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
-import { lockFolder } from "./embedded/folder.ts";
+import { lockFolder, makeFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { StoredEvents } from "./event-log.ts";
@@ -115,7 +114,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await prepareDatabase(orm.orm, context, databaseUrl);
     folder.complete();
   } else {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir);
     await migrateServer(databaseUrl, clock);
     orm = await openOrm({ url: databaseUrl }, "work");
     opened.defer(() => orm.close());
