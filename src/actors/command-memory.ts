@@ -1,6 +1,9 @@
 /**
  * What a shard remembers of commands, so that one that is sent again is answered as before and not carried out again: the newest, for 10 minutes at
  * least, in the order in which they were decided. It is full while it holds its most and none of them is old enough to be forgotten.
+ *
+ * What is old is forgotten without a command, too. Should the wall clock go back after that, whoever reads the journal from an older checkpoint on
+ * remembers more than was remembered when it was written: the oldest, and what was decided once more. That gives way.
  */
 import assert from "node:assert/strict";
 import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD } from "../limits.ts";
@@ -54,11 +57,20 @@ export class CommandMemory {
     return isOld(oldest, now);
   }
 
-  remember({ number, id, at, outcome, state }: Omit<Commanded, "is" | "seq">): void {
+  /** @param now Unix ms. */
+  forgetOld(now: number): void {
     for (const known of this.#inOrder) {
-      if (!isOld(known, at)) break;
+      if (!isOld(known, now)) break;
       this.#forget(known);
     }
+  }
+
+  remember({ number, id, at, outcome, state }: Omit<Commanded, "is" | "seq">): void {
+    this.forgetOld(at);
+    const before = this.find(number, id);
+    const [oldest] = this.#inOrder;
+    if (before !== undefined) this.#forget(before);
+    else if (this.size >= MAX_COMMANDS_PER_SHARD) this.#forget(oldest);
     this.#add({ number, id, at, outcome, state });
   }
 
@@ -120,7 +132,7 @@ export class CommandMemory {
     assert.ok(this.find(command.number, command.id) === undefined, "a command is decided once");
     this.#inOrder.add(command);
     this.#index(command);
-    assert.ok(this.size <= MAX_COMMANDS_PER_SHARD, "a command is refused when there is no room for it");
+    assert.ok(this.size <= MAX_COMMANDS_PER_SHARD, "a checkpoint holds no more than may be remembered");
   }
 
   #index(command: RememberedCommand): void {
