@@ -8,7 +8,7 @@ interface Owned {
 
 /** What the store does about it. Each as in `Traces`. */
 export interface ErasureStore {
-  unlist(owned: Owned, id: string): Promise<boolean>;
+  unlist(owned: Owned, ids: readonly string[]): Promise<boolean>;
   erase(owned: Owned, id: string, rows: "past" | "letters"): Promise<boolean>;
   bar(): Promise<boolean>;
   empty(upTo: number, alone: Alone): Promise<number>;
@@ -18,12 +18,12 @@ export interface ErasureStore {
 export function tracesOf(store: ErasureStore | undefined, forget: (id: string) => Promise<boolean>): Traces {
   if (store === undefined) return NO_TRACES;
   return {
-    unlist: (shard, epoch, id) => store.unlist({ shard, epoch }, id),
+    unlist: (shard, epoch, ids) => store.unlist({ shard, epoch }, ids),
     async erase(shard, epoch, id) {
       const owned = { shard, epoch };
       const forgetLetters = async () => (await store.erase(owned, id, "letters")) && forget(id);
       return (
-        (await store.unlist(owned, id)) &&
+        (await store.unlist(owned, [id])) &&
         (await store.erase(owned, id, "past")) &&
         // Who was saving a letter when it was to be forgotten may have read it again since.
         (await forgetLetters()) &&

@@ -133,8 +133,10 @@ export const MAX_COMMANDS_PER_SHARD = 4_096;
 /** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
 export const COMMAND_BYTES = 512;
 
-/** Deleted entities whose rows are being taken away together: each takes a connection, and statements of 200 rows. */
+/** Statements that take away rows of deleted entities together, and erasures together: each takes a connection, and statements of 200 rows. */
 export const REMOVALS_AT_ONCE = 2;
+/** Deleted entities of one shard whose rows wait to be taken away: they are in memory and in its checkpoint. As many as it remembers deletions of ten minutes. */
+export const MAX_REMOVALS_PER_SHARD = 4_096;
 /** Ids of one shard that are being erased: they are in its checkpoint, and nothing holds them up for long but a node or a database that is silent. */
 export const MAX_ERASURES_PER_SHARD = 64;
 /** Who asked for an erasure is told after so long that it is still under way: the checkpoints of all shards fit, several times. */
@@ -208,7 +210,10 @@ export const MAX_DURATION_LENGTH = 32;
 /** One statement with its parameters on the way to the embedded database: a flush and room for its events. */
 export const MAX_UNIT_BYTES = 64 * 2 ** 20;
 assert.ok(
-  MAX_SHARD_BYTES + MAX_COMMANDS_PER_SHARD * COMMAND_BYTES < MAX_UNIT_BYTES,
+  MAX_SHARD_BYTES +
+    MAX_COMMANDS_PER_SHARD * COMMAND_BYTES +
+    (MAX_REMOVALS_PER_SHARD + MAX_ERASURES_PER_SHARD) * (MAX_ID_LENGTH * 3 + 8) <
+    MAX_UNIT_BYTES,
   "every checkpoint must fit a statement",
 );
 assert.ok(

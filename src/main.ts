@@ -60,8 +60,8 @@ const DEMO_SPEED = 5;
 const FAILED = 1;
 const MISUSED = 2;
 
-/** What a system says of a `HOST` or a `PORT` that it cannot listen on; one in use has a sentence of its own. */
-const CANNOT_LISTEN = ["EADDRNOTAVAIL", "EACCES", "ENOTFOUND", "EAI_AGAIN", "EINVAL"];
+/** What a `HOST` or a `PORT` that cannot be listened on fails in; one in use has a sentence of its own. */
+const LISTENING = ["listen", "bind", "getaddrinfo"];
 
 class UsageError extends Error {
   override name = "UsageError";
@@ -196,7 +196,7 @@ async function serve(args: string[], loadedConfig: () => Config): Promise<number
     if (error.code === "EADDRINUSE") {
       throw new UsageError(`port ${config.port} on ${config.host} is in use: set PORT to another`);
     }
-    if (CANNOT_LISTEN.includes(error.code ?? "")) {
+    if (LISTENING.includes(error.syscall ?? "")) {
       throw new UsageError(`cannot listen on ${config.host} port ${config.port}: ${error.message}`);
     }
     throw error;

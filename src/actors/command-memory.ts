@@ -1,6 +1,9 @@
 /**
  * What a shard remembers of commands, so that one that is sent again is answered as before and not carried out again: the newest, for 10 minutes at
  * least, in the order in which they were decided. It is full while it holds its most and none of them is old enough to be forgotten.
+ *
+ * What is old is forgotten without a command, too. Should the wall clock go back after that, whoever reads the journal from an older checkpoint on
+ * remembers more than was remembered when it was written: the oldest, and what was decided once more. That gives way.
  */
 import assert from "node:assert/strict";
 import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD } from "../limits.ts";
@@ -29,15 +32,17 @@ export type CommandOutcome = (typeof OUTCOME)[keyof typeof OUTCOME];
 const NOBODY = 0xffffffff;
 
 export class CommandMemory {
-  #byKey = new Map<string, RememberedCommand>();
+  readonly #inOrder = new Set<RememberedCommand>();
+  /** Number → id → what was decided. A deletion, which is on the main loop, looks at the commands of its entity alone. */
+  readonly #byNumber = new Map<number, Map<string, RememberedCommand>>();
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#inOrder.size;
   }
 
   /** What was decided on a command of an entity. */
   find(number: number, id: string): RememberedCommand | undefined {
-    return this.#byKey.get(keyOf(number, id));
+    return this.#byNumber.get(number)?.get(id);
   }
 
   /** What was decided on a deletion, or on a command whose entity is deleted since. @param key `deletionKey` or `formerCommandKey`. */
@@ -47,16 +52,25 @@ export class CommandMemory {
 
   /** Whether one more may be decided. @param now Unix ms. */
   hasRoom(now: number): boolean {
-    if (this.#byKey.size < MAX_COMMANDS_PER_SHARD) return true;
-    const [oldest] = this.#byKey.values();
+    if (this.size < MAX_COMMANDS_PER_SHARD) return true;
+    const [oldest] = this.#inOrder;
     return isOld(oldest, now);
   }
 
-  remember({ number, id, at, outcome, state }: Omit<Commanded, "is" | "seq">): void {
-    for (const [key, known] of this.#byKey) {
-      if (!isOld(known, at)) break;
-      this.#byKey.delete(key);
+  /** @param now Unix ms. */
+  forgetOld(now: number): void {
+    for (const known of this.#inOrder) {
+      if (!isOld(known, now)) break;
+      this.#forget(known);
     }
+  }
+
+  remember({ number, id, at, outcome, state }: Omit<Commanded, "is" | "seq">): void {
+    this.forgetOld(at);
+    const before = this.find(number, id);
+    const [oldest] = this.#inOrder;
+    if (before !== undefined) this.#forget(before);
+    else if (this.size >= MAX_COMMANDS_PER_SHARD) this.#forget(oldest);
     this.#add({ number, id, at, outcome, state });
   }
 
@@ -71,29 +85,28 @@ export class CommandMemory {
   }
 
   #becomeFormer(number: number, entity: string): void {
-    const before = this.#byKey;
-    this.#byKey = new Map();
-    for (const known of before.values()) {
-      const command =
-        known.number === number
-          ? { ...known, number: NOBODY, id: formerCommandKey(known.id, entity) }
-          : known;
-      const key = keyOf(command.number, command.id);
+    const own = this.#byNumber.get(number);
+    if (own === undefined) return;
+    this.#byNumber.delete(number);
+    for (const known of own.values()) {
+      known.number = NOBODY;
+      known.id = formerCommandKey(known.id, entity);
       // Journals of before may have one that was carried out in two lives: the first counts.
-      if (!this.#byKey.has(key)) this.#byKey.set(key, command);
+      if (this.findFormer(known.id) !== undefined) this.#inOrder.delete(known);
+      else this.#index(known);
     }
   }
 
   /** All of it, in order. */
   write(out: ByteWriter): void {
     const states = new Map<string, number>();
-    for (const { state } of this.#byKey.values()) if (!states.has(state)) states.set(state, states.size);
+    for (const { state } of this.#inOrder) if (!states.has(state)) states.set(state, states.size);
     out.reserve(5);
     out.varint(states.size);
     for (const state of states.keys()) out.string(state);
     out.reserve(5);
-    out.varint(this.#byKey.size);
-    for (const { number, id, at, outcome, state } of this.#byKey.values()) {
+    out.varint(this.size);
+    for (const { number, id, at, outcome, state } of this.#inOrder) {
       out.string(id);
       out.reserve(24);
       out.varint(number);
@@ -116,18 +129,25 @@ export class CommandMemory {
   }
 
   #add(command: RememberedCommand): void {
-    const key = keyOf(command.number, command.id);
-    assert.ok(!this.#byKey.has(key), "a command is decided once");
-    this.#byKey.set(key, command);
-    assert.ok(
-      this.#byKey.size <= MAX_COMMANDS_PER_SHARD,
-      "a command is refused when there is no room for it",
-    );
+    assert.ok(this.find(command.number, command.id) === undefined, "a command is decided once");
+    this.#inOrder.add(command);
+    this.#index(command);
+    assert.ok(this.size <= MAX_COMMANDS_PER_SHARD, "a checkpoint holds no more than may be remembered");
   }
-}
 
-function keyOf(number: number, id: string): string {
-  return `${number} ${id}`;
+  #index(command: RememberedCommand): void {
+    const { number, id } = command;
+    const own = this.#byNumber.get(number);
+    if (own === undefined) this.#byNumber.set(number, new Map([[id, command]]));
+    else own.set(id, command);
+  }
+
+  #forget(command: RememberedCommand): void {
+    this.#inOrder.delete(command);
+    const own = this.#byNumber.get(command.number)!;
+    if (own.size === 1) this.#byNumber.delete(command.number);
+    else own.delete(command.id);
+  }
 }
 
 function isOld({ at }: RememberedCommand, now: number): boolean {

@@ -1,5 +1,5 @@
 /** What becomes of an entity that is to be deleted. Synchronous and without I/O: the decision is a fact, and what follows from it follows its commit. */
-import { MAX_ERASURES_PER_SHARD } from "../limits.ts";
+import { MAX_ERASURES_PER_SHARD, MAX_REMOVALS_PER_SHARD } from "../limits.ts";
 import type { Follow } from "./catch-up.ts";
 import type { Decided } from "./commands.ts";
 import { deletionKey } from "./deletion-key.ts";
@@ -52,6 +52,11 @@ export class Deletions {
     if (slot < 0 && !erase) return refused("entity-not-found", `there is no entity ${entity}`);
     if (erase && shard.leaving.erasures >= MAX_ERASURES_PER_SHARD)
       return refused("overloaded", "as many entities of its shard are being erased as may; try again later");
+    if (!erase && shard.leaving.size >= MAX_REMOVALS_PER_SHARD)
+      return refused(
+        "overloaded",
+        "rows of as many deleted entities of its shard wait as may; try again later",
+      );
     if (!shard.commands.hasRoom(now))
       return refused(
         "overloaded",

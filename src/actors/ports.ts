@@ -97,8 +97,8 @@ export type Alone = <T>(work: () => Promise<T>) => Promise<T>;
  * an epoch answers false if it could not be done now. Each rejects with `StoreAway` if the database is away.
  */
 export interface Traces {
-  /** Takes away the row of its last known state: no older one is written any more. */
-  unlist(shard: number, epoch: number, id: string): Promise<boolean>;
+  /** Takes away the rows of the last known state of some, `MAX_BACKGROUND_ROWS` at most: no older ones are written any more. */
+  unlist(shard: number, epoch: number, ids: readonly string[]): Promise<boolean>;
   /** Takes away that row, its tracks, its events and what is to be delivered of them, in the store and in the memory of all nodes. */
   erase(shard: number, epoch: number, id: string): Promise<boolean>;
   /** Nothing that this node began to write before can land any more. Called while no flush is in flight. @returns false if it could not be done now. */

@@ -2,12 +2,12 @@
  * What follows the deletion of an entity, once that is committed. It is part of the shard's state what is left to do, so it is done by whoever has
  * the shard, again from its beginning after a crash, while reports, flushes and checkpoints go on.
  *
- * A removal is seen to (its rows go) → removed, by a fact. That of an erasure is seen to (all that is stored and remembered elsewhere goes; a checkpoint
+ * A removal waits (for those of its shard that are under way) → its row goes, in one statement with others → removed, by a fact. That of an erasure is seen to (all that is stored and remembered elsewhere goes; a checkpoint
  * of its shard; the journal is emptied up to its fact) → ended, by a fact, after which its id may be reported again → done, when a checkpoint without
  * it is durable.
  */
 import type { Clock } from "../clock.ts";
-import { ERASURE_WAIT_MS, REMOVALS_AT_ONCE } from "../limits.ts";
+import { ERASURE_WAIT_MS, MAX_BACKGROUND_ROWS, REMOVALS_AT_ONCE } from "../limits.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -22,6 +22,12 @@ const RETRY_MS = 1_000;
 /** `lost`: the shard is another's to see to, or loaded again; `late`: it is still under way. */
 export type Erased = "done" | "lost" | "late";
 
+/** Deletions of a shard under an epoch that are committed, and whose rows are to be taken away, by number: in order. */
+interface Unlisting {
+  readonly epoch: number;
+  readonly waiting: Map<number, Leaving>;
+}
+
 export class Removals {
   readonly #table: EntityTable;
   readonly #traces: Traces;
@@ -33,7 +39,9 @@ export class Removals {
   #stopped = false;
   readonly #cancel = new Set<() => void>();
   /** Rows of the deleted do not wait for an erasure that a silent node holds up. */
-  readonly #unlistings = new Turns(REMOVALS_AT_ONCE);
+  readonly #unlistingTurns = new Turns(REMOVALS_AT_ONCE);
+  /** By shard; absent = there is none. */
+  readonly #unlistings = new Map<number, Unlisting>();
   readonly #erasures = new Turns(REMOVALS_AT_ONCE);
   /** Who waits until nothing of before can land any more. */
   readonly #barring: (() => void)[] = [];
@@ -67,7 +75,8 @@ export class Removals {
     const found = leaving.get(number);
     if (found === undefined || found.isSeenTo || (!found.erase && found.state === "ended")) return;
     found.isSeenTo = true;
-    this.#run(this.#table.shards[shard], number, found, journalId).catch(this.#fatal);
+    if (found.erase) this.#run(this.#table.shards[shard], number, found, journalId).catch(this.#fatal);
+    else this.#unlist(this.#table.shards[shard], number, found);
   }
 
   /** A shard was loaded from journal rows up to `journalId`: what its deletions left to do is done now. */
@@ -112,23 +121,81 @@ export class Removals {
     }
   }
 
-  async #run(shard: Shard, number: number, leaving: Leaving, journalId: number): Promise<void> {
+  #unlist(shard: Shard, number: number, leaving: Leaving): void {
+    const { index, epoch } = shard;
+    const known = this.#unlistings.get(index);
+    if (known?.epoch === epoch) {
+      known.waiting.set(number, leaving);
+      return;
+    }
+    const unlisting = { epoch, waiting: new Map([[number, leaving]]) };
+    this.#unlistings.set(index, unlisting);
+    this.#runUnlisting(shard, unlisting).catch(this.#fatal);
+  }
+
+  /** Those whose turn is next. What is not to be done any more is forgotten. */
+  #next(shard: Shard, { waiting }: Unlisting): [number, Leaving][] {
+    const next: [number, Leaving][] = [];
+    for (const [number, leaving] of waiting) {
+      if (!this.#isOurs(shard, number, leaving)) waiting.delete(number);
+      else if (next.push([number, leaving]) === MAX_BACKGROUND_ROWS) break;
+    }
+    return next;
+  }
+
+  /** Whether somebody has yet to see to it, and it is us. An erasure may have taken over what a deletion had left to do. */
+  #isOurs(shard: Shard, number: number, leaving: Leaving): boolean {
+    const isKnown = !this.#stopped && shard.leaving.get(number) === leaving;
+    return isKnown && (leaving.erase || leaving.state === "going");
+  }
+
+  /** One statement of a shard at a time, so that what is deleted meanwhile goes together in the next. */
+  async #runUnlisting(shard: Shard, unlisting: Unlisting): Promise<void> {
+    const { epoch, waiting } = unlisting;
+    // Those that were committed together are told one after the other.
+    await Promise.resolve();
+    while (this.#next(shard, unlisting).length > 0) {
+      let gone: [number, Leaving][] = [];
+      const isDone = await this.#unlistingTurns.run(async () => {
+        gone = this.#next(shard, unlisting);
+        const ids = gone.map(([, { id }]) => id);
+        return ids.length === 0 || this.#tried(() => this.#traces.unlist(shard.index, epoch, ids));
+      });
+      if (!isDone) {
+        await this.#pause();
+        continue;
+      }
+      for (const [number] of gone) waiting.delete(number);
+      const areOurs = () => gone.some(([number, leaving]) => this.#isOurs(shard, number, leaving));
+      while (areOurs() && !this.#mayDecide(shard)) await this.#pause();
+      for (const [number, leaving] of gone)
+        if (this.#isOurs(shard, number, leaving)) this.#removed(shard, number);
+    }
+    if (this.#unlistings.get(shard.index) === unlisting) this.#unlistings.delete(shard.index);
+  }
+
+  #mayDecide(shard: Shard): boolean {
+    return this.#gate.open && shard.status === "open";
+  }
+
+  #removed(shard: Shard, number: number): void {
+    const fact = { is: "removed", number, seq: 0 } as const;
+    this.#commit.record(shard, fact);
+    this.#table.apply(shard, fact);
+  }
+
+  async #run(shard: Shard, number: number, erasure: Leaving, journalId: number): Promise<void> {
     const { epoch } = shard;
-    const { id, erase } = leaving;
-    const isOurs = () =>
-      !this.#stopped && shard.leaving.get(number) === leaving && (erase || leaving.state === "going");
-    if (leaving.state === "going") {
-      if (erase) await this.#barred();
-      const take = () => this.#tried(() => this.#traces[erase ? "erase" : "unlist"](shard.index, epoch, id));
-      const turns = erase ? this.#erasures : this.#unlistings;
-      while (isOurs() && !(await turns.run(take))) await this.#pause();
-      if (erase && isOurs()) await this.#checkpointer.soon(shard);
-      if (erase && isOurs()) await this.#emptied(journalId);
-      while (isOurs() && !(this.#gate.open && shard.status === "open")) await this.#pause();
+    const isOurs = () => this.#isOurs(shard, number, erasure);
+    if (erasure.state === "going") {
+      await this.#barred();
+      const take = () => this.#tried(() => this.#traces.erase(shard.index, epoch, erasure.id));
+      while (isOurs() && !(await this.#erasures.run(take))) await this.#pause();
+      if (isOurs()) await this.#checkpointer.soon(shard);
+      if (isOurs()) await this.#emptied(journalId);
+      while (isOurs() && !this.#mayDecide(shard)) await this.#pause();
       if (!isOurs()) return;
-      const fact = { is: "removed", number, seq: 0 } as const;
-      this.#commit.record(shard, fact);
-      this.#table.apply(shard, fact);
+      this.#removed(shard, number);
     }
     const log = this.#table.tracks.logs[shard.index];
     const { forgotten } = log;
@@ -137,7 +204,7 @@ export class Removals {
     }
     if (!isOurs()) return;
     shard.leaving.delete(number);
-    for (const waiter of leaving.waiters) waiter(true);
+    for (const waiter of erasure.waiters) waiter(true);
   }
 
   async #tried(work: () => Promise<boolean>): Promise<boolean> {

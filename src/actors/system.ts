@@ -87,6 +87,8 @@ export class ActorSystem {
   #cancelCheckpoint: () => void = () => {};
   #stopped = false;
   #abandoned = false;
+  /** Of the shards, whose commands are looked at next. */
+  #nextToForget = 0;
 
   constructor(options: SystemOptions) {
     const { clock, store, gate = ALWAYS_OPEN } = options;
@@ -241,8 +243,15 @@ export class ActorSystem {
       (this.#wheel.advance(now, (slot) => this.#actors.deadline(slot, now), TIMERS_PER_SLICE, isFull) &&
         this.#actors.catchUp.advance(now, TIMERS_PER_SLICE, isFull));
     if (this.commit.full) this.commit.seal();
+    this.#forgetCommands(now);
     this.#checkpointIdle();
     this.#scheduleTimers(caughtUp ? TIMER_MS : 0);
+  }
+
+  /** A shard at each turn: one that has none any more would remember the last for ever. */
+  #forgetCommands(now: number): void {
+    this.table.shards[this.#nextToForget].commands.forgetOld(now);
+    this.#nextToForget = (this.#nextToForget + 1) % SHARDS;
   }
 
   /** Otherwise the next flush takes one. */

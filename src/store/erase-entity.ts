@@ -19,11 +19,10 @@ interface Statement {
 }
 
 const OWNED = "(SELECT count(*) FROM own)::int AS own";
-const ENTITY = {
-  text: `
-WITH ${OWN}, gone AS (DELETE FROM entity USING own WHERE id = $5)
-SELECT ${OWNED}, NULL AS last`,
-};
+/** Inputs: as `OWN`, and the ids. */
+const ENTITIES = `
+WITH ${OWN}, gone AS (DELETE FROM entity USING own WHERE id = ANY ($5::text[]))
+SELECT ${OWNED}`;
 const TRACK = {
   begin: "-infinity",
   text: `
@@ -60,9 +59,8 @@ WITH ${OWN}, ordered AS MATERIALIZED (
 )
 SELECT ${OWNED}, nullif($5::text, $5) AS last`,
 };
-/** What an erasure deletes; letters last, when nobody has any in memory that could be saved once more. */
+/** What an erasure deletes beside the row in `entity`; letters last, when nobody has any in memory that could be saved once more. */
 export const ROWS = {
-  entity: [ENTITY],
   past: [TRACK, ofEvents("event")],
   letters: [STEP, ofEvents("webhook_letter")],
 } satisfies Record<string, Statement[]>;
@@ -87,6 +85,19 @@ export async function eraseRows(
     }
   }
   return true;
+}
+
+/** Of the last known state of some, few enough for one statement. @returns as `eraseRows`. @throws StoreAway */
+export async function unlistRows(
+  context: StoreContext,
+  key: FenceKey,
+  owned: Owned,
+  ids: readonly string[],
+): Promise<boolean> {
+  const { own } = await withClient(context, (client) =>
+    erase(client, ENTITIES, [...ownedBy(key, owned), ids]),
+  );
+  return own > 0;
 }
 
 interface Erased {

@@ -14,6 +14,7 @@ export class StoreStartError extends Error {
   }
 }
 export type StoreStartCode =
+  | "folder-unusable"
   | "folder-in-use"
   | "folder-of-another-version"
   | "cannot-open"
@@ -25,6 +26,26 @@ export type StoreStartCode =
   | "in-use-by-another-node"
   | "another-cluster"
   | "newer-schema";
+
+const REASONS: Record<string, string> = {
+  EACCES: "this user may not write there",
+  EPERM: "this user may not write there",
+  EROFS: "it is on a file system that is read only",
+  EEXIST: "it is no folder",
+  ENOTDIR: "it, or what it is in, is no folder",
+  ENOSPC: "the disk has no room",
+  EDQUOT: "the disk has no room for this user",
+};
+
+/** An error of the system about the data folder, as a sentence. Others stay what they are. */
+export function asFolderError(folder: string, error: unknown): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined) return error;
+  const reason = REASONS[code] ?? message;
+  return new StoreStartError("folder-unusable", `the data folder ${folder} cannot be used: ${reason}`, {
+    cause: error,
+  });
+}
 
 /** A statement with its parameters is larger than the embedded database takes: as PostgreSQL's own class 54. */
 export class UnitTooLarge extends Error {

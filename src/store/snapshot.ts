@@ -7,7 +7,7 @@
 import type { Liveness } from "../actors/messages.ts";
 import { StoreAway } from "../actors/ports.ts";
 import { MAX_BACKGROUND_ROWS, SNAPSHOT_ROWS_PER_SECOND } from "../limits.ts";
-import { eraseRows, ROWS } from "./erase-entity.ts";
+import { unlistRows } from "./erase-entity.ts";
 import { isPoison } from "./errors.ts";
 import type { Fence } from "./fence.ts";
 import { OWN, type Owned, ownedBy } from "./own-shard.ts";
@@ -118,14 +118,14 @@ export class SnapshotWriter {
   }
 
   /**
-   * Deletes the row of an entity that is in no rows that are still to be made.
+   * Deletes the rows of entities that are in no rows that are still to be made, in one statement.
    * @returns false if the shard is not this node's under that epoch any more. @throws StoreAway
    */
-  async remove(owned: Owned, id: string): Promise<boolean> {
-    // It may be among those that are being written.
+  async remove(owned: Owned, ids: readonly string[]): Promise<boolean> {
+    // They may be among those that are being written.
     await this.#upserting;
     const key = await this.#fence.key();
-    return key !== undefined && eraseRows(this.#context, key, owned, id, ROWS.entity);
+    return key !== undefined && unlistRows(this.#context, key, owned, ids);
   }
 
   /** Writes what waits without pauses, for so long at most, and takes no more. */

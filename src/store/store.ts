@@ -5,7 +5,6 @@
  * States: open → down (another node has this node's place: nothing can be written any more) or closed.
  */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import type { Pool } from "pg";
 import {
   type AppendOutcome,
@@ -24,7 +23,7 @@ import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
 import { EVENT_PARTITIONS } from "./drop-old-events.ts";
 import { EmbeddedDatabase } from "./embedded/bridge.ts";
-import { lockFolder } from "./embedded/folder.ts";
+import { lockFolder, makeFolder } from "./embedded/folder.ts";
 import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { StoredEvents } from "./event-log.ts";
@@ -99,7 +98,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (databaseUrl === undefined) {
     const folder = await lockFolder(dataDir, clock);
     opened.defer(() => folder.release());
-    embedded = await EmbeddedDatabase.open(folder).catch((error: Error) => {
+    embedded = await EmbeddedDatabase.open(folder, clock).catch((error: Error) => {
       throw new StoreStartError(
         "cannot-open",
         `the database in ${folder.database} cannot be opened: ${error.message}`,
@@ -115,7 +114,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await prepareDatabase(orm.orm, context, databaseUrl, log);
     folder.complete();
   } else {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir);
     await migrateServer(databaseUrl, clock, log);
     orm = await openOrm({ url: databaseUrl }, "work");
     opened.defer(() => orm.close());
@@ -201,6 +200,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   #cancelRenew = () => {};
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
+  #hurry = () => {};
   #closed: Promise<void> | undefined;
 
   /** Stores are made by `openStore`. */
@@ -248,6 +248,10 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       if (this.cluster === undefined) this.#planRenewal();
     } else {
       embedded.onDeath((error) => this.#becomeDown(error));
+      embedded.onCrash(({ message }) =>
+        this.#log.warn({ reason: message }, "the embedded database is opened again"),
+      );
+      this.#hurry = () => embedded.hurry();
       const failed = (error: unknown) => this.#log.warn({ err: error }, "upkeep of the database failed");
       this.#stopUpkeep = startUpkeep(this.context, failed, upkeep);
     }
@@ -342,6 +346,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   }
 
   async #close(): Promise<void> {
+    this.#hurry();
     this.#cancelRenew();
     this.partitions.stop();
     await this.#stopUpkeep();

@@ -29,9 +29,9 @@ export class StoredErasure {
     this.#ring = ring;
   }
 
-  /** The row of its last known state, of which no older one may be made any more. */
-  unlist(owned: Owned, id: string): Promise<boolean> {
-    return this.#snapshot.remove(owned, id);
+  /** The rows of the last known state of some, of which no older ones may be made any more. */
+  unlist(owned: Owned, ids: readonly string[]): Promise<boolean> {
+    return this.#snapshot.remove(owned, ids);
   }
 
   /** Rows of its past, or its letters, which go after all who have some in memory have forgotten them. */

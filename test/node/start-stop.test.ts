@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
 import { open } from "../store/fixture.ts";
@@ -117,16 +116,6 @@ async function visible(node: Serving, id: string): Promise<void> {
   const there = async () => (await fetch(`${node.url}/v1/entities/${id}`, { headers: node.headers })).status;
   while ((await there()) !== 200) await sleep(10);
 }
-
-t.test("[N10] a crash of the embedded database ends the node", async (t) => {
-  const dataDir = await madeDataDir(t);
-  const program = fileURLToPath(new URL("../support/crash-database.ts", import.meta.url));
-  const node = await serve(t, { dataDir, program });
-  t.equal(await node.end("SIGUSR2"), 1, node.output());
-  t.match(node.output(), /the node cannot go on/);
-  t.match(node.output(), /the embedded database crashed/);
-  t.equal(existsSync(join(dataDir, "lock")), false, "the folder is free");
-});
 
 t.test("[N12] a signal while the node starts stops it in order", async (t) => {
   const { url } = await testDatabase(t);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 // What both stores must do about entities that are deleted, on a database that may have been used before.
 import type { Test } from "tap";
-import { SHARDS } from "../../src/limits.ts";
+import { MAX_BACKGROUND_ROWS, SHARDS } from "../../src/limits.ts";
 import { appendFlush } from "../../src/store/append-flush.ts";
 import type { Store } from "../../src/store/store.ts";
 import { writeCheckpoint } from "../../src/store/write-checkpoint.ts";
@@ -26,11 +26,24 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
   await t.test("[D35] the row of a deleted entity goes, and only its owner's word counts", async (t) => {
     await listed(ID);
     await listed("kept");
-    t.equal(await store.erasure.unlist(stale, ID), false);
+    t.equal(await store.erasure.unlist(stale, [ID]), false);
     t.same(await find(), ["entity"]);
-    t.equal(await store.erasure.unlist(owned, ID), true);
+    t.equal(await store.erasure.unlist(owned, [ID]), true);
     t.same(await find(), []);
-    t.equal(await store.erasure.unlist(owned, ID), true, "once more");
+    t.equal(await store.erasure.unlist(owned, [ID]), true, "once more");
+    t.equal((await rows(store, "SELECT FROM entity WHERE id = 'kept'")).length, 1);
+  });
+
+  await t.test("[D56] the rows of some entities go in one statement", async (t) => {
+    const ids = Array.from({ length: MAX_BACKGROUND_ROWS }, (_, i) => `${ID} ${i}`);
+    // Of the last there is no row.
+    const listed = ids.slice(0, -1).map((id) => rowOf(id, epoch, 1));
+    const left = async () => (await rows(store, "SELECT FROM entity WHERE id = ANY ($1)", [ids])).length;
+    await rowsWritten(store, SHARD, epoch, listed);
+    t.equal(await store.erasure.unlist(stale, ids), false);
+    t.equal(await left(), listed.length);
+    t.equal(await store.erasure.unlist(owned, ids), true);
+    t.equal(await left(), 0);
     t.equal((await rows(store, "SELECT FROM entity WHERE id = 'kept'")).length, 1);
   });
 
@@ -44,7 +57,7 @@ export async function erasureContract(t: Test, store: Store): Promise<void> {
       store.snapshot.offer(SHARD, epoch, async () => made(), resolve),
     );
     await begun.promise;
-    const gone = store.erasure.unlist(owned, ID);
+    const gone = store.erasure.unlist(owned, [ID]);
     await Promise.all([writing, gone]);
     t.same(await find(), []);
   });

@@ -1,4 +1,4 @@
-// The command line, where SIGUSR2 has the embedded database fail as it does when its engine crashes, with the thread still there.
+// The command line, where SIGUSR2 has the engine of the embedded database crash, with the thread still there.
 import { Worker } from "node:worker_threads";
 
 const { postMessage } = Worker.prototype;

@@ -27,22 +27,26 @@ export class ErasableStore extends MemoryStore {
   }
 
   readonly traces: Traces = {
-    unlist: (_shard, _epoch, id) => this.#take(`row of ${id}`, this.incarnation),
+    unlist: (_shard, _epoch, ids) =>
+      this.#take(
+        ids.map((id) => `row of ${id}`),
+        this.incarnation,
+      ),
     bar: async () => true,
     erase: (_shard, _epoch, id) => {
       this.onErase(id);
-      return this.#take(id, this.incarnation);
+      return this.#take([id], this.incarnation);
     },
     empty: (upTo) => this.empty(upTo),
   };
 
-  async #take(what: string, incarnation: number): Promise<boolean> {
+  async #take(what: readonly string[], incarnation: number): Promise<boolean> {
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
     await this.#gate;
     this.#atOnce -= 1;
     if (incarnation !== this.incarnation || !this.answers()) return false;
-    this.erased.push(what);
-    if (!what.startsWith("row of ")) this.dropEvents(what);
+    this.erased.push(...what);
+    for (const one of what) if (!one.startsWith("row of ")) this.dropEvents(one);
     return true;
   }
 }

@@ -106,14 +106,15 @@ export class MemoryClusterStore
     if (this.#isDown) return false;
     const key = await this.#fence.key();
     if (key === undefined) return false;
+    // As what is sent: whoever gives up waiting uses its memory again.
+    const { tail, ...rest } = checkpoint;
+    const copy = { ...rest, body: checkpoint.body.slice() };
     return this.#run("write", async (tx) => {
       const { shards, marks, checkpoints, pieces } = this.#database;
       if (!(await this.#hold(tx, key))) return false;
       const { shard, epoch, mark } = checkpoint;
       const { owner, epoch: current } = shards[shard]!;
       if (owner !== this.incarnation || current !== epoch || marks[shard]! > mark) return false;
-      const { tail, ...rest } = checkpoint;
-      const copy = { ...rest, body: checkpoint.body.slice() };
       tx.write(() => {
         if (marks[shard]! > mark) return;
         checkpoints.set(shard, copy);

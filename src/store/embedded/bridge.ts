@@ -7,10 +7,20 @@
  */
 import { Duplex } from "node:stream";
 import { Worker } from "node:worker_threads";
+import type { Clock } from "../../clock.ts";
 import { MAX_WAITING_UNITS } from "../../limits.ts";
 import type { LockedFolder } from "./folder.ts";
-import { leavesTransactionOpen, queryUnit, UnitReader, withOneReady } from "./units.ts";
+import {
+  isComplete,
+  lastError,
+  leavesTransactionOpen,
+  queryUnit,
+  UnitReader,
+  withOneReady,
+} from "./units.ts";
 import type { FromWorker, ToWorker, WorkerData } from "./worker.ts";
+
+type Folder = Pick<LockedFolder, "database" | "lock">;
 
 interface Waiting {
   client: Client;
@@ -19,8 +29,21 @@ interface Waiting {
   failed(error: Error): void;
 }
 
+/** An engine whose predecessor broke soon after its start is started after a pause, which doubles: recovery needs room on the disk, and a processor. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+/** Closing gets so long, with all that is under way: an engine that is stuck must not keep the process. */
+export const CLOSE_MS = 8_000;
+
+/**
+ * States: opening → open → broken (the engine has crashed; it is ended, and another one opened upon the same folder, which recovers what was
+ * committed, again and again until one opens) → open. From each of them: dead (closed, or the folder is another process's).
+ */
 export class EmbeddedDatabase {
-  readonly #worker: Worker;
+  readonly #folder: Folder;
+  readonly #clock: Clock;
+  /** The newest one. */
+  #worker!: Worker;
   readonly #inFlight = new Map<number, Waiting>();
   #waiting: Waiting[] = [];
   /** Who has the backend: while a unit of it runs, and until it leaves its transaction. */
@@ -28,39 +51,44 @@ export class EmbeddedDatabase {
   #running = false;
   #ids = 0;
   #clients = 0;
+  /** Of engines: what a client prepared is gone with the one that it knew. */
+  #generation = 0;
+  #openedAt = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #broken: Error | undefined = new Error("the embedded database is not open yet");
   #dead: Error | undefined;
-  #closed: (() => void) | undefined;
+  #closing = false;
+  #closed: () => void = () => {};
   #onDeath: (error: Error) => void = () => {};
+  #onCrash: (error: Error) => void = () => {};
+  #cancelPause = () => {};
+  #cancelHurry: (() => void) | undefined;
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
-    worker.on("message", (message: FromWorker) => this.#receive(message));
-    worker.on("error", (error) => this.#die(error));
-    worker.on("exit", (code) =>
-      this.#die(new Error(`the embedded database's thread ended with code ${code}`)),
-    );
+  private constructor(folder: Folder, clock: Clock) {
+    this.#folder = folder;
+    this.#clock = clock;
   }
 
   /** Opens the database of a folder, which is made if it is missing. @throws what PGlite says if it cannot. */
-  static open({ database, lock }: Pick<LockedFolder, "database" | "lock">): Promise<EmbeddedDatabase> {
-    const workerData: WorkerData = { folder: database, lock };
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
-    return new Promise((resolve, reject) => {
-      worker.once("error", reject);
-      worker.once("message", (message: FromWorker) => {
-        worker.off("error", reject);
-        if (message.is === "ready") resolve(new EmbeddedDatabase(worker));
-        else {
-          reject(new Error("message" in message ? message.message : `unexpected ${message.is}`));
-          void worker.terminate();
-        }
-      });
-    });
+  static async open(folder: Folder, clock: Clock): Promise<EmbeddedDatabase> {
+    const database = new EmbeddedDatabase(folder, clock);
+    try {
+      await database.#start();
+    } catch (error) {
+      await database.#worker.terminate();
+      throw error;
+    }
+    return database;
   }
 
   /** Calls `died` if the database ends without having been closed. */
   onDeath(died: (error: Error) => void): void {
     this.#onDeath = died;
+  }
+
+  /** Calls `crashed` each time that the engine crashes, or cannot be opened after it did: it is opened again by itself. */
+  onCrash(crashed: (error: Error) => void): void {
+    this.#onCrash = crashed;
   }
 
   /** Ends it at once, in the middle of whatever it does: its folder is another process's. */
@@ -72,29 +100,41 @@ export class EmbeddedDatabase {
   /** A connection, as `pg` wants it of its `stream` option. */
   connect(): Duplex {
     this.#clients += 1;
-    return new Client(this, `c${this.#clients}_`);
+    return new Client(this, `c${this.#clients}_`, this.#generation);
   }
 
-  /** Closes the database in order. What waits is refused. */
+  /** From now on it has `CLOSE_MS` to be closed. Then it is ended in the middle of what it does, and what waits is refused. */
+  hurry(): void {
+    this.#cancelHurry ??= this.#clock.schedule(CLOSE_MS, () =>
+      this.lose("the database was not closed in time"),
+    );
+  }
+
+  /** Closes the database in order, if it can be done within `CLOSE_MS`. What waits is refused. */
   async close(): Promise<void> {
-    if (this.#dead !== undefined) {
-      // After a crash the thread still waits for work, and would keep the process.
-      await this.#worker.terminate();
-      return;
+    this.hurry();
+    this.#closing = true;
+    const isOpen = this.#dead === undefined && this.#broken === undefined;
+    this.#die(new Error("the embedded database is closed"));
+    if (isOpen) {
+      await new Promise<void>((resolve) => {
+        this.#closed = resolve;
+        // If its folder is lost meanwhile there is nothing to close.
+        this.#worker.once("exit", () => resolve());
+        this.#post({ is: "close" });
+      });
     }
-    await new Promise<void>((resolve) => {
-      this.#closed = resolve;
-      // If its folder is lost meanwhile there is nothing to close.
-      this.#worker.once("exit", () => resolve());
-      this.#die(new Error("the embedded database is closed"));
-      this.#post({ is: "close" });
-    });
+    this.#cancelHurry?.();
+    // After a crash the thread still waits for work, and would keep the process.
     await this.#worker.terminate();
   }
 
   /** Runs a unit when its client's turn comes. */
   execute(client: Client, bytes: Buffer): Promise<Uint8Array> {
-    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    const absent = this.#dead ?? this.#broken;
+    if (absent !== undefined) return Promise.reject(absent);
+    if (!this.#knows(client))
+      return Promise.reject(new Error("the connection was to an engine that crashed"));
     if (this.#waiting.length >= MAX_WAITING_UNITS) {
       return Promise.reject(new Error(`${MAX_WAITING_UNITS} statements wait for the embedded database`));
     }
@@ -107,7 +147,7 @@ export class EmbeddedDatabase {
   /** A client has gone: what it had open is rolled back, what it prepared is forgotten. */
   async leave(client: Client, statements: Iterable<string>): Promise<void> {
     this.#waiting = this.#waiting.filter((unit) => unit.client !== client);
-    if (this.#dead !== undefined) return;
+    if (this.#dead !== undefined || !this.#knows(client)) return;
     if (this.#owner === client) await this.execute(client, queryUnit("ROLLBACK"));
     for (const name of statements) await this.execute(client, queryUnit(`DEALLOCATE "${name}"`));
   }
@@ -125,19 +165,83 @@ export class EmbeddedDatabase {
     this.#post({ is: "unit", id, bytes: unit.bytes }, [unit.bytes.buffer as ArrayBuffer]);
   }
 
+  #knows(client: Client): boolean {
+    return client.generation === this.#generation;
+  }
+
+  /** Starts an engine. @throws why it could not open the folder */
+  #start(): Promise<void> {
+    const { database: folder, lock } = this.#folder;
+    const workerData: WorkerData = { folder, lock };
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      const ended = (error: Error) => {
+        reject(error);
+        if (worker === this.#worker) this.#break(error);
+      };
+      worker.on("error", ended);
+      worker.on("exit", (code) => ended(new Error(`the embedded database's thread ended with code ${code}`)));
+      worker.on("message", (message: FromWorker) => {
+        if (message.is === "ready") {
+          this.#openedAt = this.#clock.monotonic();
+          this.#broken = undefined;
+          resolve();
+        } else if (message.is === "failed") reject(new Error(message.message));
+        else {
+          if (message.is === "lost") reject(new Error(message.message));
+          this.#receive(message);
+        }
+      });
+    });
+  }
+
   #receive(message: FromWorker): void {
+    if (message.is === "closed") this.#closed();
+    else if (message.is === "lost") this.lose(message.message);
     // Who waited for it has been told already.
-    if (this.#dead !== undefined && message.is !== "closed") return;
-    if (message.is === "answer") {
-      const unit = this.#take(message.id);
-      if (!leavesTransactionOpen(message.bytes)) this.#owner = undefined;
-      unit.done(withOneReady(message.bytes));
-      this.#next();
-    } else if (message.is === "crashed") {
-      // The engine has one process: after a crash there is nothing left to ask.
-      this.#die(new Error(`the embedded database crashed: ${message.message}`));
-    } else if (message.is === "lost") this.lose(message.message);
-    else if (message.is === "closed") this.#closed?.();
+    else if (this.#dead !== undefined || this.#broken !== undefined) return;
+    else if (message.is === "crashed") this.#break(new Error(message.message));
+    else if (message.is === "answer") this.#answered(message.id, message.bytes);
+  }
+
+  #answered(id: number, answer: Uint8Array): void {
+    if (!isComplete(answer)) {
+      this.#break(new Error(lastError(answer)));
+      return;
+    }
+    const unit = this.#take(id);
+    if (!leavesTransactionOpen(answer)) this.#owner = undefined;
+    unit.done(withOneReady(answer));
+    this.#next();
+  }
+
+  /** What was under way may be committed or not, and nobody was told: the connections are cut, as those to a server that crashes. */
+  #break(error: Error): void {
+    if (this.#dead !== undefined || this.#broken !== undefined) return;
+    this.#broken = new Error(`the embedded database crashed: ${error.message}`);
+    this.#generation += 1;
+    this.#refuse(this.#broken);
+    this.#onCrash(this.#broken);
+    if (this.#clock.monotonic() - this.#openedAt > LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    void this.#reopen();
+  }
+
+  async #reopen(): Promise<void> {
+    for (;;) {
+      // Two engines must not write the same files.
+      await this.#worker.terminate();
+      await new Promise<void>((resolve) => {
+        this.#cancelPause = this.#clock.schedule(this.#pauseMs, resolve);
+        if (this.#dead !== undefined) this.#cancelPause();
+      });
+      this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+      try {
+        return await this.#start();
+      } catch (error) {
+        if (this.#dead === undefined) this.#onCrash(error as Error);
+      }
+    }
   }
 
   #take(id: number): Waiting {
@@ -155,10 +259,17 @@ export class EmbeddedDatabase {
   #die(error: Error): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
+    this.#cancelPause();
+    this.#refuse(error);
+    if (!this.#closing) this.#onDeath(error);
+  }
+
+  #refuse(error: Error): void {
     for (const unit of [...this.#inFlight.values(), ...this.#waiting]) unit.failed(error);
     this.#inFlight.clear();
     this.#waiting = [];
-    if (this.#closed === undefined) this.#onDeath(error);
+    this.#owner = undefined;
+    this.#running = false;
   }
 }
 
@@ -166,11 +277,14 @@ export class EmbeddedDatabase {
 class Client extends Duplex {
   readonly #database: EmbeddedDatabase;
   readonly #units: UnitReader;
+  /** Of the engine that it is a connection to. */
+  readonly generation: number;
   #left = false;
 
-  constructor(database: EmbeddedDatabase, prefix: string) {
+  constructor(database: EmbeddedDatabase, prefix: string, generation: number) {
     super();
     this.#database = database;
+    this.generation = generation;
     this.#units = new UnitReader(prefix);
   }
 

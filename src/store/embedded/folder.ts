@@ -5,7 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Clock } from "../../clock.ts";
-import { StoreStartError } from "../errors.ts";
+import { asFolderError, StoreStartError } from "../errors.ts";
 import { type HeldLock, isHere, takeLock } from "./lock-file.ts";
 
 /** Changes with what reads the files: PGlite 0.5 is PostgreSQL 18. */
@@ -23,16 +23,33 @@ export interface LockedFolder {
   release(): void;
 }
 
-/** Locks the folder, making it if it is missing. @throws StoreStartError `folder-in-use`, `folder-of-another-version` */
+/** Locks the folder, making it if it is missing. @throws StoreStartError `folder-in-use`, `folder-of-another-version`, `folder-unusable` */
 export async function lockFolder(dataDir: string, clock: Clock): Promise<LockedFolder> {
   const folder = resolve(dataDir);
+  try {
+    return await lock(folder, clock);
+  } catch (error) {
+    throw asFolderError(folder, error);
+  }
+}
+
+/** @throws StoreStartError `folder-unusable` */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw asFolderError(folder, error);
+  }
+}
+
+async function lock(folder: string, clock: Clock): Promise<LockedFolder> {
   mkdirSync(folder, { recursive: true });
-  const lock = await takeLock(join(folder, "lock"), clock);
-  if (lock.is === "held") {
-    const where = isHere(lock.holder) ? "" : " of another container or machine";
+  const taken = await takeLock(join(folder, "lock"), clock);
+  if (taken.is === "held") {
+    const where = isHere(taken.holder) ? "" : " of another container or machine";
     throw new StoreStartError(
       "folder-in-use",
-      `the data folder ${folder} is in use by process ${lock.holder.pid}${where}: stop it, or set MUSTER_DATA_DIR to another folder`,
+      `the data folder ${folder} is in use by process ${taken.holder.pid}${where}: stop it, or set MUSTER_DATA_DIR to another folder`,
     );
   }
   try {
@@ -42,14 +59,14 @@ export async function lockFolder(dataDir: string, clock: Clock): Promise<LockedF
     // A first start that was killed: nothing was ever acknowledged.
     if (existsSync(unfinished)) rmSync(database, { recursive: true, force: true });
     if (!existsSync(database)) writeFileSync(unfinished, "");
-    const { held, onLost, release } = lock;
+    const { held, onLost, release } = taken;
     const complete = () => {
       closeToOthers(database);
       rmSync(unfinished, { force: true });
     };
     return { database, lock: held, onLost, complete, release };
   } catch (error) {
-    lock.release();
+    taken.release();
     throw error;
   }
 }

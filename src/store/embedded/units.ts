@@ -124,6 +124,7 @@ export function queryUnit(sql: string): Buffer {
 const READY_BYTES = 6;
 const READY = 0x5a;
 const IDLE = 0x49;
+const ERROR = 0x45;
 
 /**
  * One unit's answer with one ReadyForQuery, as the protocol wants it. PGlite adds a second one after an error in an extended query, which
@@ -133,6 +134,23 @@ export function withOneReady(answer: Uint8Array): Uint8Array {
   let end = answer.length;
   while (isReady(answer, end) && isReady(answer, end - READY_BYTES)) end -= READY_BYTES;
   return answer.subarray(0, end);
+}
+
+/** Whether an answer ends with ReadyForQuery. After PANIC and FATAL it does not: the backend has ended, whatever PGlite still does with it. */
+export function isComplete(answer: Uint8Array): boolean {
+  return isReady(answer, answer.length);
+}
+
+/** The text of the last ErrorResponse of an answer. */
+export function lastError(answer: Uint8Array): string {
+  const bytes = Buffer.from(answer.buffer, answer.byteOffset, answer.length);
+  let text = "the engine gave no whole answer";
+  for (let at = 0; at + HEAD <= bytes.length; at += 1 + bytes.readUInt32BE(at + 1)) {
+    if (bytes[at] !== ERROR) continue;
+    const fields = bytes.toString("utf8", at + HEAD, at + 1 + bytes.readUInt32BE(at + 1)).split("\0");
+    text = fields.find((field) => field.startsWith("M"))?.slice(1) ?? text;
+  }
+  return text;
 }
 
 /** Whether an answer, which ends with ReadyForQuery, leaves the backend inside a transaction. */

@@ -23,6 +23,9 @@ export type FromWorker =
   | { is: "lost"; message: string }
   | { is: "closed" };
 
+/** ENOSPC, as WASI numbers it. */
+const NO_ROOM = 51;
+
 const port = parentPort;
 if (port === null) throw new Error("this file runs in a worker thread");
 const send = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
@@ -39,7 +42,15 @@ try {
   });
   send({ is: "ready" });
 } catch (error) {
-  send({ is: "failed", message: error instanceof Error ? error.message : String(error) });
+  send({ is: "failed", message: textOf(error) });
+}
+
+/** Errors of Emscripten's file system have a number (of WASI) and no message. */
+function textOf(error: unknown): string {
+  const { message, code, errno } = error as { message?: string; code?: string; errno?: number };
+  if (message !== undefined || code !== undefined || errno === undefined)
+    return message ?? code ?? String(error);
+  return errno === NO_ROOM ? "the disk has no room for it" : `error ${errno} of its file system`;
 }
 
 /** PostgreSQL is in the middle of something, and must not go on with it. */
@@ -51,8 +62,12 @@ function lose(message: string): never {
 }
 
 async function run(database: PGlite, files: GuardedFolder, id: number, unit: Uint8Array): Promise<void> {
+  const stack = (database.Module as unknown as { ___stack_pointer: WebAssembly.Global }).___stack_pointer;
+  const before = stack.value;
   try {
     const answer = await database.execProtocolRaw(unit, { syncToFs: false });
+    // PGlite leaves the frames of a statement that failed: 704 bytes each, and after 3,000 the stack was full and memory overwritten.
+    stack.value = before;
     // Also what wrote nothing must not be told of a folder of another.
     files.check();
     // A window on PGlite's memory must not be transferred.
@@ -60,7 +75,7 @@ async function run(database: PGlite, files: GuardedFolder, id: number, unit: Uin
     const bytes = whole ? (answer as Uint8Array<ArrayBuffer>) : answer.slice();
     send({ is: "answer", id, bytes }, [bytes.buffer]);
   } catch (error) {
-    send({ is: "crashed", id, message: error instanceof Error ? error.message : String(error) });
+    send({ is: "crashed", id, message: textOf(error) });
   }
 }
 

@@ -17,6 +17,10 @@ export interface Audience extends ChannelSpec {
   clusters: Clusters | undefined;
 }
 
+export function isDeserted({ views, coming }: Audience): boolean {
+  return views.size + coming.size === 0;
+}
+
 /** One turn of the views of an audience. @param clusterTicks how old clusters may be */
 export function turnOf(
   audience: Audience,

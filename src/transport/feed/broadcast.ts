@@ -27,7 +27,7 @@ import { FilterCostly } from "../../picture/filter-time.ts";
 import { everything } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { Publication, type TickTime } from "../../picture/tick.ts";
-import { type Audience, turnOf } from "./audience.ts";
+import { type Audience, isDeserted, turnOf } from "./audience.ts";
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
 
@@ -174,6 +174,8 @@ export class Broadcast {
     let audience = this.#audiences.get(key);
     if (audience === undefined) {
       const { capacity } = this.#picture.columns;
+      // Those that nobody wants any more are not in the way until the next tick.
+      for (const other of this.#audiences.values()) if (isDeserted(other)) this.#forget(other);
       if (!hasRoom(spec, this.#audiences.values(), capacity, this.#channelLimits)) return undefined;
       audience = {
         ...spec,
@@ -228,7 +230,7 @@ export class Broadcast {
 
   /** Lets in who comes, if the channel is filled, and does without one that nobody wants. */
   #open(audience: Audience, { tick, t }: TickTime): void {
-    if (audience.views.size + audience.coming.size === 0) {
+    if (isDeserted(audience)) {
       this.#forget(audience);
       return;
     }

@@ -11,7 +11,7 @@ import { madeDataDir } from "../../support/data-dir.ts";
 t.test("clients of the embedded database", async (t) => {
   const folder = await lockFolder(await madeDataDir(t), systemClock);
   t.teardown(() => folder.release());
-  const database = await EmbeddedDatabase.open(folder);
+  const database = await EmbeddedDatabase.open(folder, systemClock);
   t.teardown(() => database.close());
 
   const connect = async () => {
@@ -46,6 +46,21 @@ t.test("clients of the embedded database", async (t) => {
       );
     }
     await Promise.all([a.end(), b.end()]);
+  });
+
+  await t.test("[D53] statements that fail take nothing from it, however many", async (t) => {
+    const client = await connect();
+    const codes = new Map<unknown, number>();
+    for (let n = 0; n < 3_500; n++) {
+      const code = await client.query("SELECT 1 / 0").then(
+        () => "none",
+        (error: pg.DatabaseError) => error.code,
+      );
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+    t.same([...codes], [["22012", 3_500]]);
+    t.equal(await value(client, "SELECT 1"), 1);
+    await client.end();
   });
 
   await t.test("[D15] large parameters of two clients arrive whole", async (t) => {

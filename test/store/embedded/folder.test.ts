@@ -14,15 +14,40 @@ import { join } from "node:path";
 import t from "tap";
 import { systemClock } from "../../../src/clock.ts";
 import { lockFolder } from "../../../src/store/embedded/folder.ts";
-import type { StoreStartCode } from "../../../src/store/errors.ts";
+import { asFolderError, type StoreStartCode } from "../../../src/store/errors.ts";
 import { bootId } from "../../../src/store/process-identity.ts";
 import { madeDataDir } from "../../support/data-dir.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { temporaryFolder } from "../../support/serve.ts";
+import { SmallDisk } from "../../support/small-disk.ts";
 import { batchOf, committed, open, recovered } from "../fixture.ts";
 
 /** A process id that no process has. */
 const NOBODY = 2 ** 22 + 1;
 const refused = (code: StoreStartCode, message: RegExp) => ({ name: "StoreStartError", code, message });
+
+t.test("[D14] a data folder that cannot be used is refused with a sentence that says why", async (t) => {
+  const file = join(await temporaryFolder(t), "file");
+  writeFileSync(file, "");
+  const cases = { "is a file": file, "is in a file": join(file, "data") };
+  for (const [what, dataDir] of Object.entries(cases)) {
+    const message = new RegExp(`^the data folder ${dataDir} cannot be used: .*no folder$`);
+    for (const databaseUrl of [undefined, "postgres://127.0.0.1:1/none"]) {
+      await t.rejects(open({ dataDir, databaseUrl }), refused("folder-unusable", message), what);
+    }
+  }
+  const denied = Object.assign(new Error("EACCES: permission denied"), { code: "EACCES", syscall: "open" });
+  t.match(asFolderError("/data", denied), {
+    message: "the data folder /data cannot be used: this user may not write there",
+  });
+
+  const disk = await SmallDisk.mount(t, 2 * 2 ** 20);
+  if (typeof disk === "string") return t.comment(`NOT TESTED: ${disk}`);
+  await t.rejects(
+    open({ dataDir: disk.folder }),
+    refused("cannot-open", /cannot be opened: the disk has no room for it$/),
+  );
+});
 
 t.test("a folder", async (t) => {
   const dataDir = await madeDataDir(t);
