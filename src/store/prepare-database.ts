@@ -52,7 +52,8 @@ async function prepare(
   }
   const steps = await missingMigrations(context);
   if (steps > 0) {
-    log.info({ steps }, "the database is migrated first");
+    // A new one has nothing that could take long.
+    if (steps < MIGRATIONS.length) log.info({ steps }, "the database is migrated first");
     try {
       // The embedded database has nobody else who could hold a lock.
       if (databaseUrl === undefined) await orm.migrator.up();
