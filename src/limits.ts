@@ -104,6 +104,8 @@ export const MAX_FLUSH_BYTES = 4 * 2 ** 20;
 export const MAX_FLUSH_EVENTS = 20_000;
 /** Recovery folds at most about so many facts. */
 export const MAX_REPLAY_FACTS = 2_000_000;
+/** What is told of something that goes on is told again so often. */
+export const WARNING_REPEAT_MS = 60_000;
 /** A shard that changes is checkpointed about this often, and its `entity` rows follow: they may lag seconds. */
 export const CHECKPOINT_INTERVAL_MS = 10_000;
 /** Rows of one background statement on the embedded store, which has one connection: flushes wait behind it. */
@@ -367,9 +369,8 @@ export const MAX_EVENT_WINDOW = 4_000;
 export const MAX_EVENT_READS = 2;
 /** Readers woken in one turn of the loop; each may have as many events to filter as a read has. */
 export const EVENT_WAKE_READERS = 8;
-/** An end of the log that stands still for so long behind a transaction is told, and then again each minute. */
+/** An end of the log that stands still for so long behind a transaction is told. */
 export const EVENT_LAG_WARN_MS = 5_000;
-export const EVENT_LAG_REPEAT_MS = 60_000;
 /** Before a read is tried again while the database is away. */
 export const EVENT_RETRY_MS = 500;
 export const MAX_EVENT_PAGE = 1_000;

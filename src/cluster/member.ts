@@ -5,6 +5,7 @@
  */
 import { StoreAway } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
+import { RepeatedWarning } from "../telemetry/repeated-warning.ts";
 import type { Announcement } from "./announcement.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Lease, RENEW_MS } from "./lease.ts";
@@ -73,14 +74,20 @@ export class Member {
     this.#options = options;
     this.ledger = new Ledger(options.store.incarnation);
     this.#handOvers = new HandOvers(options, this.ledger);
+    const unrenewed = new RepeatedWarning(options.clock, (reason) =>
+      options.log.warn({ reason }, "the lease could not be renewed"),
+    );
     this.lease = new Lease(options.store, options.clock, {
-      renewed: (state, askedAt) => this.#renewed(state, askedAt),
+      renewed: (state, askedAt) => {
+        unrenewed.over();
+        this.#renewed(state, askedAt);
+      },
       suspended: (suspended) => options.onSuspended(suspended),
       down: () => {
         this.stop();
         options.onDown();
       },
-      failed: (error) => options.log.warn({ reason: error.message }, "the lease could not be renewed"),
+      failed: (error) => unrenewed.tell(error.message),
       fatal: (error) => options.onFatal(error),
     });
   }

@@ -8,7 +8,6 @@ import { StoreAway } from "../actors/ports.ts";
 import { Turns } from "../actors/turns.ts";
 import type { Clock } from "../clock.ts";
 import {
-  EVENT_LAG_REPEAT_MS,
   EVENT_LAG_WARN_MS,
   EVENT_POLL_BUSY_MS,
   EVENT_POLL_LEAST_MS,
@@ -17,6 +16,7 @@ import {
   EVENT_WAKE_READERS,
   MAX_EVENT_READS,
   MAX_EVENT_ROWS,
+  WARNING_REPEAT_MS,
 } from "../limits.ts";
 import { type Cursor, compareCursors } from "./cursor.ts";
 import { Follower } from "./follower.ts";
@@ -153,7 +153,7 @@ export class EventTail {
       this.#toldAt = -Infinity;
     }
     this.#lagMs = held ? now - this.#heldSince : 0;
-    if (this.#lagMs >= EVENT_LAG_WARN_MS && now - this.#toldAt >= EVENT_LAG_REPEAT_MS) {
+    if (this.#lagMs >= EVENT_LAG_WARN_MS && now - this.#toldAt >= WARNING_REPEAT_MS) {
       this.#toldAt = now;
       onHeld(this.#lagMs, await log.holders());
     }

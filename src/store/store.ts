@@ -18,6 +18,7 @@ import {
 } from "../actors/ports.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterStore } from "../cluster/ports.ts";
+import { RepeatedWarning } from "../telemetry/repeated-warning.ts";
 import { VERSION } from "../version.ts";
 import { appendFlush, findFlush } from "./append-flush.ts";
 import { Cluster, leasePool } from "./cluster.ts";
@@ -197,6 +198,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly #log: StoreLog;
   #down: ((error: Error) => void)[] = [];
   #isDown = false;
+  readonly #unrenewed: RepeatedWarning;
   #cancelRenew = () => {};
   #stopUpkeep: () => Promise<void> = async () => {};
   #resources = new AsyncDisposableStack();
@@ -221,6 +223,9 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#turner = new RingTurner(ring, this.#fence, log);
     this.#single = single;
     this.#log = log;
+    this.#unrenewed = new RepeatedWarning(context.clock, (reason) =>
+      log.warn({ reason }, "the lease could not be renewed"),
+    );
     if (lease !== undefined) {
       const down = () => this.#becomeDown(evicted());
       this.cluster = new Cluster(context, lease, this.#fence, down);
@@ -369,9 +374,10 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#cancelRenew = this.context.clock.schedule(RENEW_MS, () => {
       void withClient(this.context, (client) => renew(client, this.incarnation))
         .then((renewed) => {
+          this.#unrenewed.over();
           if (!renewed) this.#becomeDown(evicted());
         })
-        .catch((error: Error) => this.#log.warn({ reason: error.message }, "the lease could not be renewed"))
+        .catch((error: Error) => this.#unrenewed.tell(error.message))
         .finally(() => {
           if (!this.#isDown && this.#closed === undefined) this.#planRenewal();
         });

@@ -10,6 +10,8 @@ export class CutProxy {
   target: URL;
   /** `pass` = as if it were not there; `refuse` = connections end at once; `silent` = bytes are taken and nothing comes back. */
   mode: "pass" | "refuse" | "silent" = "pass";
+  /** Connections that were refused. */
+  refused = 0;
   /** Goes silent when a client says something with this in it. */
   silentAt: string | undefined;
 
@@ -41,6 +43,7 @@ export class CutProxy {
 
   #accept(client: Socket): void {
     if (this.mode === "refuse") {
+      this.refused++;
       client.resetAndDestroy();
       return;
     }

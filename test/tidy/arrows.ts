@@ -71,6 +71,7 @@ export const ARROWS: Arrows = {
     "src/tracks",
     "src/clock.ts",
     "src/limits.ts",
+    "src/telemetry/repeated-warning.ts",
     "node:assert/strict",
     "node:buffer",
   ],
