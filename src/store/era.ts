@@ -1,25 +1,21 @@
 /**
- * The era of the log of events. Events are read in the order of their transactions, and the ids of these are a server's own: on another server
- * (a dump that was restored, an upgrade) and on another timeline (a recovery to an earlier moment, a standby that was promoted) they may begin
- * below what cursors have passed. So the era rises there, and comes before them in the order.
+ * The era of the log of events. Events are read in the order of their transactions, and the ids of these may begin once more below what cursors have
+ * passed: on another server (a dump that was restored, an upgrade), on another timeline (a recovery to an earlier moment, a standby that was promoted), and
+ * where a copy of the files was put back, which nothing in them tells. So the era rises whenever a node finds nobody beside it, and comes before transactions in the order.
  *
- * It is at least the minutes since 1970: a database restored from before its era last rose gets another one than it had then.
+ * It is at least the 10 s since 1970: a database restored from before its era last rose gets a later one than it has had since.
  *
- * The first era of a database is a random one below that, so that ids of events and cursors of two databases are not the same. It is the floor
- * too: nothing comes before it, and a lower cursor is another database's.
+ * The first era of a database is its floor too: nothing comes before it, and a lower cursor is of a database that was there before.
  */
 import type { PoolClient } from "pg";
 
+const UNIT_SECONDS = 10;
 const LOCK = `
 SELECT era, server, system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS here
 FROM cluster, pg_control_system() FOR UPDATE OF cluster`;
 const RAISE = `
-WITH minutes AS (SELECT floor(extract(epoch FROM clock_timestamp()) / 60)::int AS now),
-raised AS (
-  UPDATE cluster SET server = $1, era = CASE
-    WHEN server = '' AND NOT EXISTS (SELECT FROM event) THEN greatest(1, floor(random() * minutes.now)::int)
-    ELSE greatest(era + 1, minutes.now) END
-  FROM minutes RETURNING era
+WITH raised AS (
+  UPDATE cluster SET server = $1, era = greatest(era + 1, floor(extract(epoch FROM clock_timestamp()) / ${UNIT_SECONDS})::int) RETURNING era
 ), floor AS (
   UPDATE event_floor SET era = raised.era FROM raised WHERE event_floor.era = 0 AND NOT EXISTS (SELECT FROM event)
 )
@@ -29,12 +25,24 @@ SELECT era FROM raised`;
  */
 const DOWN = "UPDATE fence SET down = true WHERE NOT down";
 
-/** Locks the cluster's row until the end of the transaction. @returns the era, risen if this is another server than the last start's. */
-export async function lockEra(client: PoolClient): Promise<number> {
+export interface LockedEra {
+  era: number;
+  /** What the server is, and its timeline. */
+  here: string;
+  /** That is not as it was when the era rose last. */
+  hasMoved: boolean;
+}
+
+/** Locks the cluster's row until the end of the transaction. */
+export async function lockEra(client: PoolClient): Promise<LockedEra> {
   const { rows } = await client.query<{ era: number; server: string; here: string }>(LOCK);
   const { era, server, here } = rows[0]!;
-  if (server === here) return era;
+  return { era, here, hasMoved: server !== here };
+}
+
+/** Begins another era; whoever is still there is down. @returns it */
+export async function raiseEra(client: PoolClient, { here }: LockedEra): Promise<number> {
   await client.query(DOWN);
-  const raised = await client.query<{ era: number }>(RAISE, [here]);
-  return raised.rows[0]!.era;
+  const { rows } = await client.query<{ era: number }>(RAISE, [here]);
+  return rows[0]!.era;
 }

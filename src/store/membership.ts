@@ -9,7 +9,7 @@
 import { randomUUID } from "node:crypto";
 import type { PoolClient } from "pg";
 import { LEASE_MS } from "../cluster/ports.ts";
-import { lockEra } from "./era.ts";
+import { lockEra, raiseEra } from "./era.ts";
 import { StoreStartError } from "./errors.ts";
 import { bootId, isOfThisBoot, isRunning } from "./process-identity.ts";
 import { inTransaction, type StoreContext } from "./session.ts";
@@ -17,7 +17,7 @@ import { inTransaction, type StoreContext } from "./session.ts";
 export const LEASE_SECONDS = LEASE_MS / 1_000;
 const OTHERS = `
 SELECT n.incarnation, n.url, n.pid, n.boot_id, n.clustered, n.lease_until::text AS lease,
-  greatest(0, extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::float8 AS left
+  extract(epoch FROM n.lease_until - clock_timestamp())::float8 * 1000 AS left
 FROM node n JOIN fence f USING (incarnation) WHERE NOT f.down ORDER BY n.incarnation`;
 const JOIN = `
 INSERT INTO node (incarnation, url, version, pid, boot_id, clustered, lease_until)
@@ -51,12 +51,14 @@ interface Other {
   boot_id: string;
   clustered: boolean;
   lease: string;
-  /** Of its lease, ms; 0 = it has run out. */
+  /** Of its lease, ms; negative = it has run out. */
   left: number;
 }
 
 /** A live node renews its lease within this time, ms. */
 const LOOK_AGAIN_MS = 500;
+/** A node of a cluster that has not renewed for so long is none that waits for the database to be back. */
+const GONE_MS = 600_000;
 /** A look at the others, a lease that was just renewed, and room for a slow machine. */
 const LONGEST_WAIT_MS = 2 * LEASE_SECONDS * 1_000;
 
@@ -92,7 +94,9 @@ export async function join(
       );
     }
     first.set(alive.incarnation, alive.lease);
-    await new Promise<void>((resolve) => clock.schedule(Math.min(LOOK_AGAIN_MS, alive.left), resolve));
+    await new Promise<void>((resolve) =>
+      clock.schedule(Math.min(LOOK_AGAIN_MS, Math.max(0, alive.left)), resolve),
+    );
   }
 }
 
@@ -109,12 +113,15 @@ async function tryJoin(
   options: JoinOptions,
 ): Promise<{ incarnation: string; era: number } | { alive: Other }> {
   // One node joins at a time.
-  const era = await lockEra(client);
+  const locked = await lockEra(client);
+  let era = locked.hasMoved ? await raiseEra(client, locked) : locked.era;
   const others = await client.query<Other>(OTHERS);
   const beside = (other: Other) => options.clustered && other.clustered && !isDead(other);
   const rivals = others.rows.filter((other) => !beside(other));
-  const alive = rivals.find((other) => !(options.alone || other.left === 0 || isDead(other)));
+  const alive = rivals.find((other) => !(options.alone || other.left <= 0 || isDead(other)));
   if (alive !== undefined) return { alive };
+  const isBeside = others.rows.some((other) => beside(other) && other.left > -GONE_MS);
+  if (!isBeside && !locked.hasMoved) era = await raiseEra(client, locked);
   for (const { incarnation } of rivals) {
     await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
   }
