@@ -15,6 +15,7 @@ import { StandingFences } from "../../migrations/20261128000300_standing-fences.
 import { WebhookStep } from "../../migrations/20261128000400_webhook-step.ts";
 import { LetterIndexes } from "../../migrations/20261128000500_letter-indexes.ts";
 import { LetterRefusals } from "../../migrations/20261128000600_letter-refusals.ts";
+import { LettersAside } from "../../migrations/20261128000700_letters-aside.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -34,6 +35,7 @@ export const MIGRATIONS = [
   { migrationName: "20261128000400_webhook-step", class: WebhookStep },
   { migrationName: "20261128000500_letter-indexes", class: LetterIndexes },
   { migrationName: "20261128000600_letter-refusals", class: LetterRefusals },
+  { migrationName: "20261128000700_letters-aside", class: LettersAside },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */
