@@ -45,7 +45,7 @@ import { decodeReport } from "./transport/ingest/report.ts";
 import { type ChosenServer, chooseServer } from "./transport/server/choose-server.ts";
 import type { Server } from "./transport/server/server.ts";
 import { VERSION } from "./version.ts";
-import { openWebhooks } from "./webhook-delivery.ts";
+import { openWebhooks, type WebhookDelivery } from "./webhook-delivery.ts";
 import type { DeliveryStore, WebhookStore } from "./webhooks/ports.ts";
 
 /** HTTP requests under way at a stop get so long. */
@@ -60,6 +60,8 @@ const LEAVE_GRACE_MS = 9_000;
 const FORWARD_GRACE_MS = 1_500;
 const HAND_OVER_GRACE_MS = 4_500;
 
+/** As nodes tell each other that one was changed. */
+const WEBHOOKS = "webhooks";
 const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
 
 /** What a node wants of its store. */
@@ -154,6 +156,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const forget = async (id: string) => {
     for (const memory of memories) await memory.forget(id);
   };
+  let webhooks: WebhookDelivery | undefined;
   const cluster =
     bus === undefined || store.cluster === undefined
       ? undefined
@@ -165,7 +168,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           log,
           random: systemRandom,
           forget,
-          onConfiguration: (part) => held.heard(part),
+          onConfiguration: (part) => {
+            held.heard(part);
+            if (part === undefined || part === WEBHOOKS) webhooks?.deliverer.changed();
+          },
           onStale: (stale) => {
             staleBecause.cluster = stale;
             tellStale();
@@ -260,19 +266,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   store.tracks?.start(new TrackSource(system.table));
   let stopping = false;
   const health = healthOf(system, cluster, () => stopping);
-  const webhooks =
-    events === undefined || store.webhooks === undefined
-      ? undefined
-      : openWebhooks({
-          config,
-          store: store.webhooks,
-          holder: String(store.incarnation),
-          events,
-          clock,
-          log,
-          fail,
-        });
-  if (webhooks !== undefined) {
+  if (events !== undefined && store.webhooks !== undefined) {
+    webhooks = openWebhooks({
+      config,
+      store: store.webhooks,
+      holder: String(store.incarnation),
+      events,
+      clock,
+      log,
+      announce: () => cluster?.announceConfiguration(WEBHOOKS),
+      fail,
+    });
     memories.push(webhooks.deliverer);
     opened.use(webhooks);
   }

@@ -18,6 +18,8 @@ export interface WebhookDeliveryOptions {
   events: EventAccess;
   clock: Clock;
   log: Log;
+  /** Tells the other nodes that a webhook was changed: one of them may deliver it. */
+  announce(): void;
   fail(error: unknown): void;
 }
 
@@ -29,7 +31,7 @@ export interface WebhookDelivery extends AsyncDisposable {
 
 /** Begins to deliver. */
 export function openWebhooks(options: WebhookDeliveryOptions): WebhookDelivery {
-  const { config, store, holder, events, clock, log, fail } = options;
+  const { config, store, holder, events, clock, log, announce, fail } = options;
   const { tail, encoder } = events;
   const allowPrivate = config.webhookPrivate;
   const sender = new HttpSender({ clock, allowPrivate });
@@ -51,7 +53,10 @@ export function openWebhooks(options: WebhookDeliveryOptions): WebhookDelivery {
     allowPrivate,
     newId: systemId,
     newSecret: () => systemSecret(WEBHOOK_SECRET_BYTES).toString("base64"),
-    changed: () => deliverer.changed(),
+    changed: () => {
+      announce();
+      deliverer.changed();
+    },
   };
   return {
     tail,

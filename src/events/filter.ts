@@ -1,6 +1,6 @@
 /** Which events a reader wants. */
 import type { JsonObject } from "../actors/messages.ts";
-import { isTrue, parseFilter, typedEnvironment } from "../picture/cel.ts";
+import { isTrue, parseFilter, type Topic, typedEnvironment } from "../picture/cel.ts";
 import { Readable } from "../picture/cel-value.ts";
 import type { FilterTime } from "../picture/filter-time.ts";
 import { cursorText } from "./cursor.ts";
@@ -41,6 +41,7 @@ class EventScope {
 
 const FIELDS = { id: "string", type: "string", subject: "string", time: "double", data: "map" };
 const environment = typedEnvironment("Event", EventScope, FIELDS).registerVariable("event", "Event");
+const EVENT: Topic = { variable: "event", members: new Map(Object.entries(FIELDS)), time: "time" };
 
 export interface EventTestOptions {
   /** It was let in once. */
@@ -60,7 +61,7 @@ export function eventTest({ types, where }: EventFilter, options: EventTestOptio
 }
 
 function whereTest(where: string, { isStored, time }: EventTestOptions): EventTest {
-  const parsed = parseFilter(environment, where, "event", isStored);
+  const parsed = parseFilter(environment, where, EVENT, isStored);
   const scope = new EventScope();
   const variables = { event: scope };
   const evaluate = () => isTrue(parsed, variables);

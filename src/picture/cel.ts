@@ -41,7 +41,21 @@ const ENTITY_FIELDS = {
   fences: "list<string>",
   liveness: "string",
 };
-const ENTITY_MEMBERS: ReadonlyMap<string, string> = new Map(Object.entries(ENTITY_FIELDS));
+
+/** What a filter is about: a variable with members that are known. */
+export interface Topic {
+  variable: string;
+  /** CEL's types of its members. */
+  members: ReadonlyMap<string, string>;
+  /** The member that is its time, a number. */
+  time: string;
+}
+
+export const ENTITY: Topic = {
+  variable: "entity",
+  members: new Map(Object.entries(ENTITY_FIELDS)),
+  time: "t",
+};
 
 /** An expression that is refused. */
 export class ExpressionError extends Error {
@@ -103,11 +117,12 @@ export interface Parsed {
   readonly run: (variables: object) => unknown;
 }
 
-/** Parses, bounds and type-checks. @param refuse looks at what is written, and throws ExpressionError for what may not be. @throws ExpressionError */
+/** Parses, bounds and type-checks. @param refuse looks at what is written, before its types, and throws ExpressionError for what may not be. @throws ExpressionError */
 export function parseBounded(
   environment: Environment,
   source: string,
   refuse: (ast: ASTNode) => void = () => {},
+  topic = ENTITY,
 ): Parsed {
   if (source.length > MAX_EXPRESSION_LENGTH)
     throw new ExpressionError(
@@ -115,21 +130,22 @@ export function parseBounded(
       MAX_EXPRESSION_LENGTH,
     );
   try {
-    const written = check(environment, source);
-    refuse(written.ast);
-    const meant = withoutHas(written.ast, source);
+    const written = check(environment, source, refuse);
+    const meant = withoutHas(written.ast, source, topic);
     return meant === source ? written : check(environment, meant);
   } catch (error) {
     if (!(error instanceof ParseError || error instanceof TypeFault)) throw error;
-    const ofEntity = error.code === "no_such_key" && isNode(error.node) && memberOf(error.node) !== undefined;
-    const message = ofEntity ? noMember(error.summary) : error.summary;
+    const ofTopic =
+      error.code === "no_such_key" && isNode(error.node) && memberOf(error.node, topic) !== undefined;
+    const message = ofTopic ? noMember(error.summary, topic) : error.summary;
     throw new ExpressionError(message, error.range?.start ?? 0);
   }
 }
 
-function check(environment: Environment, source: string): Parsed {
+function check(environment: Environment, source: string, refuse: (ast: ASTNode) => void = () => {}): Parsed {
   const run = environment.parse(source);
   refuseUnbounded(run.ast, false);
+  refuse(run.ast);
   const checked = run.check();
   if (!checked.valid) throw refusalOf(checked.error!);
   return { type: checked.type!, ast: run.ast, run: (variables) => evaluated(run, variables) };
@@ -141,33 +157,34 @@ function refusalOf(error: Error): Error {
   return new ExpressionError(`a type is not known here: ${error.message}`, 0);
 }
 
-/** The name of the member of `entity` that a node is. */
-function memberOf(node: ASTNode): string | undefined {
+/** The name of the member that a node is, of what the expression is about. */
+function memberOf(node: ASTNode, { variable }: Topic): string | undefined {
   if (node.op !== "." && node.op !== "[]") return undefined;
   const [owner, name] = node.args;
-  if (owner.op !== "id" || owner.args !== "entity") return undefined;
+  if (owner.op !== "id" || owner.args !== variable) return undefined;
   return typeof name === "string" ? name : String(name.args);
 }
 
-function noMember(what: string): string {
-  return `${what}: an entity has ${[...ENTITY_MEMBERS.keys()].join(", ")}`;
+function noMember(what: string, { variable, members }: Topic): string {
+  return `${what}: an ${variable} has ${[...members.keys()].join(", ")}`;
 }
 
-/** The text with `has()` of members of `entity` that may be null as a comparison. */
-function withoutHas(ast: ASTNode, source: string): string {
+/** The text with `has()` of members that may be null as a comparison. */
+function withoutHas(ast: ASTNode, source: string, topic: Topic): string {
+  const { variable, members } = topic;
   let text = source;
   const replace = (node: ASTNode): void => {
     // A variable of a loop that has the same name is none.
-    if (node.op === "rcall" && LOOPS.has(node.args[0]) && node.args[2][0].args === "entity") return;
+    if (node.op === "rcall" && LOOPS.has(node.args[0]) && node.args[2][0].args === variable) return;
     // From the end, so that places before stay what they are.
     if (node.op !== "call" || node.args[0] !== "has") {
       for (const part of partsOf(node).reverse()) replace(part);
       return;
     }
-    const name = memberOf(node.args[1][0]);
-    if (name === undefined || ENTITY_MEMBERS.get(name) !== "dyn") return;
+    const name = memberOf(node.args[1][0], topic);
+    if (name === undefined || members.get(name) !== "dyn") return;
     const { start, end } = node.range;
-    text = `${text.slice(0, start)}(entity.${name} != null)${text.slice(end)}`;
+    text = `${text.slice(0, start)}(${variable}.${name} != null)${text.slice(end)}`;
   };
   replace(ast);
   return text;
@@ -175,21 +192,22 @@ function withoutHas(ast: ASTNode, source: string): string {
 
 /**
  * Parses a filter, which anyone may ask for.
- * @param variable what it is about.
+ * @param topic what it is about.
  * @param isStored it was let in once, perhaps by a version that refused less, and must still do.
  * @throws ExpressionError
  */
 export function parseFilter(
   environment: Environment,
   source: string,
-  variable: string,
+  topic: Topic,
   isStored = false,
 ): Parsed {
-  const parsed = parseBounded(environment, source, (ast) => {
+  const refuse = (ast: ASTNode) => {
     if (isStored) return;
-    refuseCostly(ast, variable);
-    refuseMistaken(ast);
-  });
+    refuseCostly(ast, topic.variable);
+    refuseMistaken(ast, topic);
+  };
+  const parsed = parseBounded(environment, source, refuse, topic);
   if (parsed.type !== "bool" && parsed.type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
   return parsed;
@@ -211,20 +229,22 @@ export function isFailure(error: unknown): error is Error {
 }
 
 /**
- * Refuses what CEL would take and can never be true: `has()` of what is no member of an entity, and its time, a number, compared with a text or a
- * timestamp. Not in machines: there are some.
+ * Refuses what CEL would take, or not explain, and can never be true: `has()` of what is no member of an entity or event, and its time, a number,
+ * compared with a text or a timestamp. Not in machines: there are some.
  */
-function refuseMistaken(node: ASTNode): void {
+function refuseMistaken(node: ASTNode, topic: Topic): void {
+  const { variable, members, time } = topic;
   if (node.op === "call" && node.args[0] === "has") {
     const [member] = node.args[1];
-    const name = memberOf(member);
-    if (name !== undefined && !ENTITY_MEMBERS.has(name))
-      throw new ExpressionError(noMember(`No such key: ${name}`), member.range.end - name.length);
+    const name = memberOf(member, topic);
+    if (name !== undefined && !members.has(name))
+      throw new ExpressionError(noMember(`No such key: ${name}`, topic), member.range.end - name.length);
   }
   const parts = partsOf(node);
-  if (COMPARISONS.has(node.op) && parts.some((part) => memberOf(part) === "t") && parts.some(isNoNumber))
-    throw new ExpressionError("entity.t is a number, in Unix ms", node.range.start);
-  for (const part of parts) refuseMistaken(part);
+  const isOfTime = parts.some((part) => memberOf(part, topic) === time);
+  if (isOfTime && COMPARISONS.has(node.op) && parts.some(isNoNumber))
+    throw new ExpressionError(`${variable}.${time} is a number, in Unix ms`, node.range.start);
+  for (const part of parts) refuseMistaken(part, topic);
 }
 
 const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);

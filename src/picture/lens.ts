@@ -3,7 +3,7 @@
  * let through is sorted and encoded once. The policy is trivial for now: whoever is let in may see everything.
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
-import { celEnvironment, isNode, isTrue, parseFilter, partsOf } from "./cel.ts";
+import { celEnvironment, ENTITY, isNode, isTrue, parseFilter, partsOf } from "./cel.ts";
 import { conditionOf } from "./cel-condition.ts";
 import type { Columns } from "./columns.ts";
 import { EntityScopeCursor } from "./entity-scope.ts";
@@ -75,7 +75,7 @@ const environment = celEnvironment(EntityScopeCursor).registerVariable("entity",
  * @throws ExpressionError
  */
 function whereLens(picture: Picture, where: string, time: FilterTime | undefined): Lens {
-  const parsed = parseFilter(environment, where, "entity");
+  const parsed = parseFilter(environment, where, ENTITY);
   const { ast } = parsed;
   const entity = new EntityScopeCursor(picture);
   const variables = { entity };

@@ -6,11 +6,22 @@ import type { Letter } from "../webhooks/ports.ts";
 
 const COLUMNS = `era, xid::text::float8 AS xid, id::float8 AS id, type, subject, extract(epoch FROM time)::float8 * 1000 AS time, data, attempts,
   extract(epoch FROM failed_since)::float8 * 1000 AS failed_since, extract(epoch FROM next_at)::float8 * 1000 AS next_at, error, refusals`;
-const WAITING = `SELECT ${COLUMNS} FROM webhook_letter WHERE webhook = $1 AND next_at IS NOT NULL
+const WAITING = `SELECT ${COLUMNS}, EXISTS (
+  SELECT FROM webhook_letter a WHERE a.webhook = $1 AND a.subject = webhook_letter.subject AND a.next_at IS NULL AND a.attempts = 0
+    AND (a.era, a.xid, a.id) > (webhook_letter.era, webhook_letter.xid, webhook_letter.id)
+) AS has_aside
+FROM webhook_letter WHERE webhook = $1 AND next_at IS NOT NULL
 ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2`;
 const DEAD = `SELECT ${COLUMNS} FROM webhook_letter
 WHERE webhook = $1 AND next_at IS NULL AND (era, webhook_letter.xid, webhook_letter.id) > ($3, $4::text::xid8, $5)
 ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2`;
+/** Of one entity after a cursor: what was never tried, and what waits, which may have been told to since the letters were read. */
+const [NEVER_TRIED, WAITS] = ["next_at IS NULL AND attempts = 0", "next_at IS NOT NULL"].map(
+  (which) => `(SELECT ${COLUMNS} FROM webhook_letter
+WHERE webhook = $1 AND subject = $6 AND ${which} AND (era, webhook_letter.xid, webhook_letter.id) > ($3, $4::text::xid8, $5)
+ORDER BY webhook_letter.era, webhook_letter.xid, webhook_letter.id LIMIT $2)`,
+);
+const ASIDE = `${NEVER_TRIED} UNION ALL ${WAITS} ORDER BY era, xid, id LIMIT $2`;
 /** Removes dead letters after a cursor, some at a time. */
 const REMOVE_DEAD = `
 WITH next AS MATERIALIZED (
@@ -51,6 +62,7 @@ interface Row {
   next_at: number | null;
   error: string | null;
   refusals: number;
+  has_aside?: boolean;
 }
 
 export async function waitingLetters(client: PoolClient, webhook: string, limit: number): Promise<Letter[]> {
@@ -65,6 +77,17 @@ export async function deadLetters(
 ): Promise<Letter[]> {
   const { era, xid, id } = after;
   return (await client.query<Row>(DEAD, [webhook, limit, era, xid, id])).rows.map(letterOf);
+}
+
+export async function asideLetters(
+  client: PoolClient,
+  webhook: string,
+  subject: string,
+  after: Cursor,
+  limit: number,
+): Promise<Letter[]> {
+  const { era, xid, id } = after;
+  return (await client.query<Row>(ASIDE, [webhook, limit, era, xid, id, subject])).rows.map(letterOf);
 }
 
 /** Removes `limit` dead letters after a cursor. @returns the cursor of the last; nothing if there is none any more. */
@@ -100,5 +123,6 @@ function letterOf(row: Row): Letter {
     nextAt: row.next_at ?? undefined,
     error: row.error ?? undefined,
     refusals,
+    hasAside: row.has_aside,
   };
 }

@@ -16,6 +16,7 @@ import { WebhookStep } from "../../migrations/20261128000400_webhook-step.ts";
 import { LetterIndexes } from "../../migrations/20261128000500_letter-indexes.ts";
 import { LetterRefusals } from "../../migrations/20261128000600_letter-refusals.ts";
 import { FenceSince } from "../../migrations/20261128000700_fence-since.ts";
+import { LettersAside } from "../../migrations/20261128000800_letters-aside.ts";
 import { EventIds } from "../../migrations/20261129000000_event-ids.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
@@ -37,6 +38,7 @@ export const MIGRATIONS = [
   { migrationName: "20261128000500_letter-indexes", class: LetterIndexes },
   { migrationName: "20261128000600_letter-refusals", class: LetterRefusals },
   { migrationName: "20261128000700_fence-since", class: FenceSince },
+  { migrationName: "20261128000800_letters-aside", class: LettersAside },
   { migrationName: "20261129000000_event-ids", class: EventIds },
 ];
 

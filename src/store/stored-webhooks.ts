@@ -13,7 +13,7 @@ import type {
   WebhookStore,
 } from "../webhooks/ports.ts";
 import { holdWebhooks } from "./hold-webhooks.ts";
-import { deadLetters, redeliverLetters, removeDeadLetters, waitingLetters } from "./letters.ts";
+import { asideLetters, deadLetters, redeliverLetters, removeDeadLetters, waitingLetters } from "./letters.ts";
 import { saveDelivery } from "./save-delivery.ts";
 import { inTransaction, type StoreContext, withClient } from "./session.ts";
 import { webhookStatuses } from "./webhook-statuses.ts";
@@ -140,6 +140,10 @@ export class StoredWebhooks implements WebhookStore, DeliveryStore {
 
   waiting(id: string, limit: number): Promise<Letter[]> {
     return withClient(this.#context, (client) => waitingLetters(client, id, limit));
+  }
+
+  aside(id: string, subject: string, after: Cursor, limit: number): Promise<Letter[]> {
+    return withClient(this.#context, (client) => asideLetters(client, id, subject, after, limit));
   }
 
   save(id: string, holder: string, generation: number, progress: Progress): Promise<boolean> {

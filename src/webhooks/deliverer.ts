@@ -35,6 +35,8 @@ export class Deliverer {
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
   #wake = () => {};
+  /** Something has changed since the last look began. */
+  #isChanged = false;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
@@ -58,6 +60,7 @@ export class Deliverer {
 
   /** The configuration was changed: look at once. */
   changed(): void {
+    this.#isChanged = true;
     this.#wake();
   }
 
@@ -83,8 +86,10 @@ export class Deliverer {
   async #run(): Promise<void> {
     const { clock, renewMs = WEBHOOK_RENEW_MS } = this.#options;
     while (!this.#stopped) {
+      this.#isChanged = false;
       await this.#look();
       if (this.#stopped) return;
+      if (this.#isChanged) continue;
       await new Promise<void>((resolve) => {
         const cancel = clock.schedule(renewMs, resolve);
         this.#wake = () => {
@@ -124,7 +129,7 @@ export class Deliverer {
     this.#workers.delete(id);
     const ended = worker.stop().finally(() => {
       this.#ending.delete(id);
-      this.#wake();
+      this.changed();
     });
     this.#ending.set(id, ended);
   }

@@ -3,10 +3,11 @@ import { compareCursors } from "../events/cursor.ts";
 import type { LoggedEvent } from "../events/ports.ts";
 import { MAX_WEBHOOK_ALL_REFUSED, MAX_WEBHOOK_REFUSED } from "./limits.ts";
 import type { Letter } from "./ports.ts";
+import type { Aside } from "./set-aside.ts";
 
 /** Failures of a subject's oldest, 25 s from the first on at least: an endpoint that was away for a moment has not refused it. */
 const REFUSED_AFTER = 3;
-const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused`;
+const TOO_MANY = `the endpoint refuses this entity: ${MAX_WEBHOOK_REFUSED} events of it wait, fewer if many are refused; this one is sent after them`;
 
 /** Failures of a subject between which others were taken: those of an outage are one. */
 interface Failures {
@@ -21,6 +22,8 @@ export class Letters {
   readonly #failures = new Map<string, Failures>();
   /** Those of them that are refused, as many as may be. */
   readonly #refused = new Set<string>();
+  /** Those of which later ones are set aside. At least one of each waits. */
+  readonly #aside = new Set<string>();
   #size = 0;
 
   /** Replaces all. @param taken how many the endpoint took, of all: those who refused an entity before count on from there. @param now Unix ms. */
@@ -29,8 +32,12 @@ export class Letters {
       [...this.#refused].map((subject) => [subject, this.#bySubject.get(subject)!.length]),
     );
     this.#bySubject.clear();
+    this.#aside.clear();
     this.#size = 0;
-    for (const letter of letters) this.add(letter);
+    for (const letter of letters) {
+      this.add(letter);
+      if (letter.hasAside) this.#aside.add(letter.event.subject);
+    }
     for (const subject of this.#failures.keys()) if (!this.has(subject)) this.#forgive(subject);
     for (const [subject, own] of this.#bySubject) {
       const [oldest] = own;
@@ -49,7 +56,7 @@ export class Letters {
     return this.#bySubject.has(subject);
   }
 
-  /** Letters of events of one subject that wait behind others; given up at once if too many do. @param now Unix ms. */
+  /** Letters of events of one subject that wait behind others; set aside if too many do. @param now Unix ms. */
   behind(events: readonly LoggedEvent[], now: number): Letter[] {
     const room = this.room(events[0]!.subject);
     return events.map((event, i) =>
@@ -63,15 +70,44 @@ export class Letters {
     return this.#refused.has(subject);
   }
 
+  /** Events of a subject of which some wait were set aside. */
+  setAside(subject: string): void {
+    this.#aside.add(subject);
+  }
+
+  /** After this one come those that are set aside. */
+  isBeforeAside(letter: Letter): boolean {
+    const { subject } = letter.event;
+    return this.#aside.has(subject) && this.#bySubject.get(subject)!.length === 1 && this.includes(letter);
+  }
+
+  /**
+   * After one that is done with come those that are set aside: all that were read if it was taken, else one, which is tried for a day too.
+   * @param failed given up. @returns those that wait from now on.
+   */
+  comeBack({ event: { subject } }: Letter, { letters, isAll }: Aside, failed?: Letter): Letter[] {
+    const back = letters.slice(0, failed && 1).map((letter) => ({ ...letter, refusals: failed?.refusals }));
+    for (const letter of back) this.add(letter);
+    if (isAll && back.length === letters.length) this.#aside.delete(subject);
+    else this.#aside.add(subject);
+    return back;
+  }
+
+  /** How many of a subject come back at once: together they leave room for others. */
+  get asideShare(): number {
+    return Math.max(1, shareOf(this.#aside.size));
+  }
+
   /** How many more of a subject may wait. */
   room(subject: string): number {
+    if (this.#aside.has(subject)) return 0;
     if ((this.#failures.get(subject)?.count ?? 0) < REFUSED_AFTER) return Infinity;
     return Math.max(0, this.#shareOf(subject) - this.#bySubject.get(subject)!.length);
   }
 
   /**
    * Takes out what refused subjects may not have: the newest of each, as their share is smaller the more there are, and all of those for
-   * which there is none: these begin anew with their next. @param now Unix ms. @returns them as dead letters.
+   * which there is none: these begin anew with their next. @param now Unix ms. @returns them as dead letters, set aside of those that stay.
    */
   takeExcess(now: number): Letter[] {
     const excess: Letter[] = [];
@@ -85,6 +121,7 @@ export class Letters {
       for (const { event, attempts, failedSince = now } of taken)
         excess.push({ event, attempts, failedSince, error: TOO_MANY });
       if (kept === 0) this.forget(subject);
+      else if (taken.length > 0) this.#aside.add(subject);
     }
     return excess;
   }
@@ -116,6 +153,7 @@ export class Letters {
   forget(subject: string): void {
     this.#size -= this.#bySubject.get(subject)?.length ?? 0;
     this.#bySubject.delete(subject);
+    this.#aside.delete(subject);
     this.#forgive(subject);
   }
 
@@ -175,7 +213,7 @@ export class Letters {
 
   #shareOf(subject: string): number {
     if (!this.#refused.has(subject)) return 0;
-    return Math.min(MAX_WEBHOOK_REFUSED, Math.floor(MAX_WEBHOOK_ALL_REFUSED / this.#refused.size));
+    return shareOf(this.#refused.size);
   }
 
   #fail(subject: string, failures: Failures): void {
@@ -207,4 +245,9 @@ export class Letters {
     this.#size--;
     if (own.length === 0) this.forget(subject);
   }
+}
+
+/** @param subjects among which the room of refused ones is shared. */
+function shareOf(subjects: number): number {
+  return Math.min(MAX_WEBHOOK_REFUSED, Math.floor(MAX_WEBHOOK_ALL_REFUSED / subjects));
 }

@@ -54,6 +54,8 @@ export interface Letter {
   error?: string;
   /** Of the oldest of an entity that waits: how often that failed with events of others taken between. Default 0. */
   refusals?: number;
+  /** Later ones of its entity are set aside; as it is read. */
+  hasAside?: boolean;
 }
 
 /** The configuration, for whoever edits it. */
@@ -113,6 +115,8 @@ export interface DeliveryStore {
   release(holder: string): Promise<void>;
   /** Letters that wait, the oldest first. */
   waiting(id: string, limit: number): Promise<Letter[]>;
+  /** Letters of an entity after a cursor that wait, or are dead and were never tried; the oldest first. */
+  aside(id: string, subject: string, after: Cursor, limit: number): Promise<Letter[]>;
   /** All or nothing. @returns false if another holds it now: then nothing was saved. */
   save(id: string, holder: string, generation: number, progress: Progress): Promise<boolean>;
 }

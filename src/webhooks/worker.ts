@@ -29,22 +29,8 @@ import {
 import { LOOK_MS, LookAhead } from "./look-ahead.ts";
 import { pageWait } from "./page-wait.ts";
 import type { Held, Letter, Progress } from "./ports.ts";
-
-/** Events that are read together. */
-interface Page {
-  progress: Progress;
-  letters: Letter[];
-  /** By subject, what is left with the one that is being sent first. */
-  under: Map<string, Letter[]>;
-  /** It is saved: what comes of requests that are under way goes with their letters. */
-  isOver: boolean;
-}
-
-/** What came of a letter: an error, or it was taken. */
-interface Landed {
-  letter: Letter;
-  error: string | undefined;
-}
+import { count, countDead, type Landed, noProgress, type Page } from "./progress.ts";
+import { type Aside, lastsDropped, nextAside } from "./set-aside.ts";
 
 export class WebhookWorker {
   readonly #options: DelivererOptions;
@@ -153,7 +139,7 @@ export class WebhookWorker {
     const isChanged =
       this.#loaded?.redelivered !== this.#held.redelivered || this.#loaded.test !== this.#test;
     if (isChanged || (this.#hasMore && this.#letters.size < MAX_WEBHOOK_WAITING)) await this.#load();
-    if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(this.#progress());
+    if (!this.#isSaved && clock.monotonic() >= this.#saveAt) await this.#save(noProgress(this.#cursor));
     // From here on nothing is awaited before it is told of what lands.
     if (this.#landed.length > 0) return;
     // Older events of a subject may not be in memory yet: none that is read now may overtake them.
@@ -204,6 +190,8 @@ export class WebhookWorker {
     const test = this.#test;
     const limit = 2 * MAX_WEBHOOK_WAITING;
     const waiting = await this.#options.deliveries.waiting(webhook.id, limit);
+    const aside = new Map<Letter, Aside>();
+    for (const letter of lastsDropped(waiting, test)) aside.set(letter, await this.#nextAside(letter));
     const kept = waiting.filter(({ event }) => !this.#forgotten.has(event.subject));
     const { passed = [], dropped = [] } = Object.groupBy(kept, ({ event }) =>
       test(event) ? "passed" : "dropped",
@@ -211,10 +199,15 @@ export class WebhookWorker {
     this.#letters.load(passed, this.#endpoint.taken, this.#options.clock.now());
     this.#hasMore = waiting.length === limit;
     this.#loaded = { redelivered, test };
-    const letters = this.#letters.takeExcess(this.#options.clock.now());
+    const back = dropped.flatMap((letter) => {
+      const next = aside.get(letter);
+      return next === undefined ? [] : this.#letters.comeBack(letter, next);
+    });
+    const letters = [...back, ...this.#letters.takeExcess(this.#options.clock.now())];
     if (dropped.length === 0 && letters.length === 0) return;
-    await this.#save({ ...this.#progress(), done: dropped.map(({ event }) => event.cursor), letters });
-    this.#countDead(letters);
+    const done = dropped.map(({ event }) => event.cursor);
+    await this.#save({ ...noProgress(this.#cursor), done, letters });
+    this.#stats.dead += countDead(letters, this.#forgotten);
   }
 
   /** For how long requests may still be begun, ms. */
@@ -235,26 +228,47 @@ export class WebhookWorker {
 
   /** Saves what came of letters. */
   async #land(): Promise<void> {
-    const landed = this.#landed.splice(0);
-    const progress = this.#progress();
+    const landed = [...this.#landed];
+    const aside = new Map<Letter, Aside>();
+    for (const { letter } of landed)
+      if (this.#letters.isBeforeAside(letter)) aside.set(letter, await this.#nextAside(letter));
+    this.#landed.splice(0, landed.length);
+    const progress = noProgress(this.#cursor);
     const done: Letter[] = [];
     const changed: Letter[] = [];
+    const back: Letter[] = [];
     for (const { letter, error } of landed) {
       this.#busy.delete(letter.event.subject);
       count(progress, error);
       // Those of an erased entity are none any more.
       if (!this.#letters.includes(letter)) continue;
-      if (error === undefined) {
+      const failed = error === undefined ? undefined : this.#failedAgain(letter, error);
+      // In the same save, so that no newer one overtakes them whoever goes on.
+      const next = failed?.nextAt === undefined ? aside.get(letter) : undefined;
+      if (next !== undefined) back.push(...this.#letters.comeBack(letter, next, failed));
+      if (failed === undefined) {
         done.push(letter);
         this.#letters.taken(letter);
-      } else changed.push(this.#failedAgain(letter, error));
+      } else {
+        changed.push(failed);
+        this.#letters.failed(failed);
+      }
     }
     if (landed.length === 0) return;
     this.#lookAhead.landed(changed.length > 0, progress.delivered > 0);
     const excess = this.#letters.takeExcess(this.#options.clock.now());
-    const letters = [...changed.filter(({ event }) => !excess.some((one) => one.event === event)), ...excess];
+    const kept = [...changed, ...back].filter(({ event }) => !excess.some((one) => one.event === event));
+    const letters = [...kept, ...excess];
     await this.#save({ ...progress, done: done.map(({ event }) => event.cursor), letters });
-    this.#countDead(letters);
+    this.#stats.dead += countDead(letters, this.#forgotten);
+  }
+
+  /** Of what is set aside what comes after a letter. */
+  #nextAside({ event: { subject, cursor } }: Letter): Promise<Aside> {
+    const { deliveries, clock } = this.#options;
+    const limit = this.#letters.asideShare;
+    const read = (after: Cursor) => deliveries.aside(this.#held.webhook.id, subject, after, limit);
+    return nextAside(read, cursor, limit, this.#test, clock.now());
   }
 
   async #deliver(events: readonly LoggedEvent[]): Promise<void> {
@@ -267,7 +281,7 @@ export class WebhookWorker {
       return;
     }
     const subjects = [...Map.groupBy(wanted, ({ subject }) => subject).values()];
-    const page: Page = { progress: this.#progress(), letters: [], under: new Map(), isOver: false };
+    const page: Page = { progress: noProgress(this.#cursor), letters: [], under: new Map(), isOver: false };
     const work = async () => {
       for (let own = subjects.shift(); own !== undefined; own = subjects.shift())
         await this.#deliverSubject(own, page);
@@ -282,7 +296,7 @@ export class WebhookWorker {
     const letters = [...page.letters, ...begun, ...rest];
     await this.#save({ ...page.progress, cursor, letters });
     for (const letter of letters) this.#keep(letter);
-    this.#countDead(letters);
+    this.#stats.dead += countDead(letters, this.#forgotten);
   }
 
   /** Sends those of one subject, until one fails. */
@@ -311,27 +325,17 @@ export class WebhookWorker {
     return this.#endpoint.post(this.#held.webhook, event, this.#letters.isRefused(event.subject));
   }
 
-  #progress(): Progress {
-    return { cursor: this.#cursor, delivered: 0, failures: 0, gaps: 0, letters: [], done: [] };
-  }
-
   #keep(letter: Letter): void {
-    if (letter.nextAt === undefined || this.#forgotten.has(letter.event.subject)) return;
-    this.#letters.add(letter);
-    if (letter.attempts > 0) this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
-  }
-
-  /** Those that are saved, but for those of entities that were erased meanwhile. */
-  #countDead(letters: readonly Letter[]): void {
-    for (const { event, nextAt } of letters)
-      if (nextAt === undefined && !this.#forgotten.has(event.subject)) this.#stats.dead++;
+    const { subject } = letter.event;
+    if (this.#forgotten.has(subject)) return;
+    if (letter.nextAt === undefined) this.#letters.setAside(subject);
+    else this.#letters.add(letter);
+    if (letter.attempts > 0) this.#letters.countFailure(subject, this.#endpoint.taken);
   }
 
   #failedAgain(letter: Letter, error: string): Letter {
     const refusals = this.#letters.countFailure(letter.event.subject, this.#endpoint.taken);
-    const failed = { ...this.#endpoint.failed(letter, error), refusals };
-    this.#letters.failed(failed);
-    return failed;
+    return { ...this.#endpoint.failed(letter, error), refusals };
   }
 
   /** Saves, however often it must be tried: what was sent must not be sent again for nothing. */
@@ -380,20 +384,12 @@ export class WebhookWorker {
     this.#follower.close();
     this.#follower = tail.follow(START);
     this.#arrival = new Arrival(clock);
-    await this.#save({ ...this.#progress(), cursor: START, gaps: 1 });
+    await this.#save({ ...noProgress(this.#cursor), cursor: START, gaps: 1 });
   }
 
   /** Until something has changed, `ms` at most. */
   #sleep(ms: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return this.#arrival.pause(Math.min(Math.max(ms, 0), WEBHOOK_PAUSE_LONGEST_MS));
-  }
-}
-
-function count(progress: Progress, error: string | undefined): void {
-  if (error === undefined) progress.delivered++;
-  else {
-    progress.failures++;
-    progress.error = error;
   }
 }

@@ -30,3 +30,27 @@ t.test("[EV61] what would cost too much is refused, or fails", async (t) => {
   t.ok(test(event({ eta: "2s" })));
   t.notOk(test(event({ eta: `2${"0".repeat(40)}s` })));
 });
+
+t.test("[EV80] what is no member is refused, and told what there is; what was stored goes on", (t) => {
+  for (const where of ["has(event.typ)", "event.typ == 'x'", "!has(event['typ'])"])
+    t.throws(
+      () => eventTest({ where }),
+      { name: "ExpressionError", message: "No such key: typ: an event has id, type, subject, time, data" },
+      where,
+    );
+  t.throws(() => eventTest({ where: "has(event.type) && has(event.typ)" }), {
+    name: "ExpressionError",
+    position: 29,
+  });
+  t.notOk(eventTest({ where: "has(event.typ)" }, { isStored: true })(event({})));
+  const time = "2026-01-01T00:00:00Z";
+  for (const where of [`event.time > timestamp('${time}')`, `'${time}' <= event.time`])
+    t.throws(() => eventTest({ where }), { message: "event.time is a number, in Unix ms" }, where);
+  for (const where of [
+    "has(event.type) && has(event.time) && has(event.data)",
+    "has(event.data.typ)",
+    "event.time > 1600000000000",
+  ])
+    t.ok(eventTest({ where })(event({ typ: 1 })), where);
+  t.end();
+});

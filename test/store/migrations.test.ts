@@ -23,6 +23,8 @@ const COMMITTED: Record<string, string> = {
   "20261128000500_letter-indexes.ts": "1a2c52e066d63270",
   "20261128000600_letter-refusals.ts": "cef55600df661b02",
   "20261128000700_fence-since.ts": "299a539dbd1ee4fb",
+  "20261128000800_letters-aside.ts": "7710b496a1c7e678",
+  "20261129000000_event-ids.ts": "54fa699769bf761c",
 };
 
 t.test("[D58] a migration that was committed never changes", async (t) => {

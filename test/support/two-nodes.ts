@@ -8,6 +8,7 @@ import { type Config, loadConfig } from "../../src/config.ts";
 import { CONFIGURATION_LOOK_MS } from "../../src/limits.ts";
 import { startNode } from "../../src/node.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import { WEBHOOK_RENEW_MS } from "../../src/webhooks/limits.ts";
 import { asking, json } from "./asking.ts";
 import { testDatabase } from "./postgres.ts";
 import { testRedis } from "./redis.ts";
@@ -42,18 +43,20 @@ export async function serveTwo(t: Test, name: string) {
   return { url, nodes, ownersOf };
 }
 
-/** In this process, and they never look by themselves whether the configuration has changed: they must hear of it. */
+const LOOKS: ReadonlySet<number> = new Set([CONFIGURATION_LOOK_MS, WEBHOOK_RENEW_MS]);
+
+/** In this process, and they never look by themselves whether the configuration, or a webhook, has changed: they must hear of it. */
 export async function startTwoThatOnlyHear(t: Test, name: string) {
   const [{ url }, redis] = await Promise.all([testDatabase(t), testRedis(t)]);
   const clock: Clock = {
     ...systemClock,
-    schedule: (ms, work) => (ms === CONFIGURATION_LOOK_MS ? () => {} : systemClock.schedule(ms, work)),
+    schedule: (ms, work) => (LOOKS.has(ms) ? () => {} : systemClock.schedule(ms, work)),
   };
   const start = async () => {
     const config = loadConfig({
       ...{ PORT: "0", MUSTER_SERVER: "ws", MUSTER_ADMIN_TOKEN: TOKEN },
       ...{ MUSTER_CLUSTER: `${name}-${process.pid}`, MUSTER_DATA_DIR: await temporaryFolder(t) },
-      ...{ DATABASE_URL: url, REDIS_URL: redis },
+      ...{ DATABASE_URL: url, REDIS_URL: redis, MUSTER_WEBHOOK_PRIVATE: "true" },
     }) as Config;
     const onFatal = (error: unknown) => t.fail(String(error));
     const node = await startNode({ config, log: createLog("silent"), clock, onFatal });

@@ -84,6 +84,7 @@ t.test("[EV68] nothing but their removal reads all dead letters", async (t) => {
     ["status", COUNTED, () => webhooks.statuses(id)],
     ["status of another", few, () => webhooks.statuses(other)],
     ["what waits", few, () => webhooks.waiting(id, 2_000)],
+    ["what is set aside", few, () => webhooks.aside(id, "a", START, 1_000)],
     ["a page of them", few, () => webhooks.deadLetters(id, START, 1_000)],
     ["what is given up for its age", few, () => dropDeadLetters(context, DAY_MS)],
     ["an erasure", few, () => erasure.erase(owned, "ghost", "letters")],

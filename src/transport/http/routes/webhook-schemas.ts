@@ -74,7 +74,7 @@ export const WebhookSchema = z
     delivered: z.int(),
     failures: z.int().describe("Attempts that failed."),
     waiting: z.int().describe(`Events that will be tried again; ${MAX_LETTERS_COUNTED} may be more.`),
-    dead: z.int().describe(`Events that were given up: dead letters; ${MAX_LETTERS_COUNTED} may be more.`),
+    dead: z.int().describe(`Dead letters: given up, or set aside; ${MAX_LETTERS_COUNTED} may be more.`),
     gaps: z.int().describe("Times that events were dropped for their age before they were sent."),
     lastError: z.string().optional(),
     lastErrorAt: time("When that was."),

@@ -127,8 +127,13 @@ export function webhooksRoutes(
       "listDeadLetters",
       "get",
       "/v1/webhooks/{id}/dead-letters",
-      "Events that could not be delivered for a day",
-      { 200: jsonAnswer(DeadLettersSchema, "The oldest first. Each is kept for `MUSTER_RETENTION`.") },
+      "Events that were given up after a day, or are set aside",
+      {
+        200: jsonAnswer(
+          DeadLettersSchema,
+          "The oldest first. Each is kept for `MUSTER_RETENTION`. Those with `attempts` 0 were set aside, as more than may wait of an entity that the endpoint refuses: they come by themselves once it is taken again, but for those of entities that are refused beyond 500.",
+        ),
+      },
       { query: LettersQuery },
     ),
     describe(
