@@ -3,19 +3,19 @@
  * passed: on another server (a dump that was restored, an upgrade), on another timeline (a recovery to an earlier moment, a standby that was promoted), and
  * where a copy of the files was put back, which nothing in them tells. So the era rises whenever a node finds nobody beside it, and comes before transactions in the order.
  *
- * It is at least the 10 s since 1970: a database restored from before its era last rose gets a later one than it has had since.
+ * It is at least the seconds since 2025 began: a database restored from before its era last rose gets a later one than it has had since.
  *
  * The first era of a database is its floor too: nothing comes before it, and a lower cursor is of a database that was there before.
  */
 import type { PoolClient } from "pg";
 
-const UNIT_SECONDS = 10;
+const SECONDS = "floor(extract(epoch FROM clock_timestamp() - '2025-01-01 00:00+00'::timestamptz))::int";
 const LOCK = `
 SELECT era, server, system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS here
 FROM cluster, pg_control_system() FOR UPDATE OF cluster`;
 const RAISE = `
 WITH raised AS (
-  UPDATE cluster SET server = $1, era = greatest(era + 1, floor(extract(epoch FROM clock_timestamp()) / ${UNIT_SECONDS})::int) RETURNING era
+  UPDATE cluster SET server = $1, era = greatest(era + 1, ${SECONDS}) RETURNING era
 ), floor AS (
   UPDATE event_floor SET era = raised.era FROM raised WHERE event_floor.era = 0 AND NOT EXISTS (SELECT FROM event)
 )
