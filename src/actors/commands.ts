@@ -130,7 +130,10 @@ function resultOf({ entity, name }: Command, outcome: CommandOutcome, state: str
     case OUTCOME.deleted:
       return { accepted: true, state };
     case OUTCOME.refused:
-      return refused("command-refused", `${entity} is ${state}, and does not take ${name} there`);
+      return refused(
+        "command-refused",
+        `${entity} is ${state}, and does not take ${name} there: it has no transition for it, or no guard of one holds`,
+      );
     case OUTCOME.expired:
       return refused(
         "command-refused",

@@ -67,7 +67,7 @@ t.test("[E15] a command is accepted exactly if the machine takes a transition on
   t.same(await command("1", "open", { key: "tin" }), {
     accepted: false,
     type: "command-refused",
-    detail: "a is shut, and does not take open there",
+    detail: "a is shut, and does not take open there: it has no transition for it, or no guard of one holds",
   });
   t.same(
     { ...seen(h.system, "a"), seq: 0 },

@@ -40,6 +40,10 @@ t.test("[Y14] compose.yaml starts a cluster, and one node alone when that is nam
     ...["alone", "database", "grafana", "load-balancer"],
     ...[...NODES, "prometheus", "redis"],
   ]);
+  // `down` alone leaves what was started of a profile.
+  for (const [, down] of text("compose.yaml").matchAll(/`docker compose( [^`]*)?down`/g))
+    t.equal(down, " --profile alone ");
+  t.match(text("compose.yaml"), "docker compose --profile alone down");
   const byDefault = Object.entries(services).filter(([, { profiles }]) => profiles === undefined);
   t.strictSame(
     Object.keys(services).filter((name) => !byDefault.some(([other]) => other === name)),

@@ -1,4 +1,5 @@
 // Machines that are changed over HTTP.
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import t from "tap";
@@ -275,4 +276,16 @@ t.test("[X20] all nodes hold all machines; one whose announcement is lost is onl
   t.equal(await nodes[0]!.end("SIGTERM"), 0);
   await statesAre(other, Object.fromEntries(ids.toSorted().map((id) => [id, "latched"])));
   t.equal((await eventsOf(other, "machine.changed", ids.length)).length, ids.length);
+});
+
+t.test("[M32] the machine that docs/machines.md shows does what it says there", async (t) => {
+  const ask = asking(await serveOnPostgres(t));
+  const text = readFileSync(new URL("../../docs/machines.md", import.meta.url), "utf8");
+  const [, shown] = /```json\n(.*?)```/s.exec(text)!;
+  t.equal((await ask("PUT", "/v1/machines/door", shown)).status, 201);
+  await report(ask, ["d1"]);
+  const push = (force: number) => ask("POST", "/v1/entities/d1/commands", { name: "open", data: { force } });
+  t.match(await refused(409, "command-refused", push(9)), { detail: /no guard of one holds/ });
+  t.match(await json(push(11)), { accepted: true, state: "open" });
+  t.match(await eventsOf(ask, "door.opened", 1), [{ subject: "d1", data: { times: 1 } }]);
 });

@@ -1,22 +1,8 @@
 /**
  * Machine definitions: JSON in the XState v5 config shape, so that Stately's tools draw them, with CEL where XState has functions.
  *
- * ```json
- * { "id": "door", "initial": "shut", "context": { "opened": 0 },
- *   "states": {
- *     "shut": { "on": { "open": { "target": "open", "guard": "event.force > 10",
- *                                 "actions": { "type": "assign", "params": { "assignment": { "opened": "context.opened + 1" } } } } } },
- *     "open": { "after": { "5000": "shut" },
- *               "entry": { "type": "emit", "params": { "event": { "type": "door.opened", "data": { "times": "context.opened" } } } } } } }
- * ```
- *
- * - A **guard** is a string of CEL that gives a bool (`{"type": "<CEL>"}` too: so tools export it).
- * - An **action** is `{type, params}`: XState keeps `params` of an action it does not know, so a definition survives the tools. Without
- *   `params` its members may stand beside `type`. `assign {assignment: {key: CEL}}`, `emit {event: {type, data?: {key: CEL}}}`,
- *   `raise {event: {type}}`. All expressions of one `assign` see the context before it.
- * - A **target** is a sibling `b` or below it `b.c`, a child `.c`, or absolute `#machine.a.b` (`#id` for a state with an `id`).
- * - Transitions stay inside their source unless `reenter` is true, as in XState v5. Event descriptors may be `*` and `a.*`.
- * - `description`, `meta`, `tags` and `version` are allowed and ignored.
+ * docs/machines.md says how they are written, and what expressions see. Without `params` the members of an action may stand beside `type`, and
+ * `description`, `meta`, `tags` and `version` are allowed and ignored: so tools export them.
  */
 import { isObject, type Json, type JsonObject } from "../messages.ts";
 import { type ActionDefinition, parseActions } from "./definition-actions.ts";

@@ -41,7 +41,7 @@ const kinds = z
 const definition = z.unknown().openapi({
   type: "object",
   description:
-    "A statechart in the shape of an XState v5 config, with CEL where that has functions; its `id` is the machine's name.",
+    "A statechart in the shape of an XState v5 config, with CEL where that has functions; its `id` is the machine's name. Expressions see `event`, `entity`, `context` and `now`; of a command `event.type` is its name, and `event.data` what it was sent with.",
 });
 const PutSchema = z.strictObject({ kinds, definition }).openapi("MachineChange");
 const MachineSchema = z
