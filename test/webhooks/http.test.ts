@@ -153,7 +153,15 @@ t.test(
 t.test("[EV33] what is wrong with a webhook is refused", async (t) => {
   const ask = await served(t, {});
   const refused = async (body: unknown) => problemOf(await ask("POST", "/v1/webhooks", body));
-  for (const url of ["ftp://example.com", "no", "https://u:p@example.com/", "https://example.com/#a", "", 5])
+  for (const url of [
+    "ftp://example.com",
+    "no",
+    "https://u:p@example.com/",
+    "https://example.com/#a",
+    "https://example.com:0/",
+    "",
+    5,
+  ])
     t.same(await refused({ url }), ["bad-request", 400], String(url));
   t.same(await refused({ url: "https://example.com/", where: "event.kind" }), ["bad-request", 400]);
   t.same(await refused({ url: "https://example.com/", secret: "x" }), ["bad-request", 400]);

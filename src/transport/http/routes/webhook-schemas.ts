@@ -20,6 +20,7 @@ const url = (allowPrivate: boolean) =>
         return refuse("must be an http or https address");
       if (parsed.username !== "" || parsed.password !== "" || parsed.hash !== "")
         return refuse("must have no user, password or fragment");
+      if (parsed.port === "0") return refuse("must have another port: nothing listens on 0");
       if (!allowPrivate && isPrivateHost(parsed.hostname)) refuse("is a private, local or reserved address");
     })
     .openapi({ example: "https://example.com/muster" });
