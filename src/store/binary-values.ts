@@ -47,3 +47,11 @@ function listHead(oid: number, count: number, bytes: number): Buffer {
   list.writeInt32BE(1, 16); // index of the first
   return list;
 }
+
+/** The numbers of a list of `smallint` or `int`. */
+export function numbersOf(list: Buffer): number[] {
+  const [dimensions, count] = [list.readInt32BE(0), list.length > 12 ? list.readInt32BE(12) : 0];
+  if (dimensions === 0) return [];
+  const bytes = list.readInt32BE(8) === SMALLINT_OID ? 2 : 4;
+  return Array.from({ length: count }, (_, i) => list.readIntBE(HEAD_BYTES + i * (4 + bytes) + 4, bytes));
+}
