@@ -220,7 +220,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
     });
     this.#ring = ring;
-    this.#turner = new RingTurner(ring, this.#fence, log);
+    this.#turner = new RingTurner(ring, this.#fence, log, context.clock);
     this.#single = single;
     this.#log = log;
     this.#unrenewed = new RepeatedWarning(context.clock, (reason) =>

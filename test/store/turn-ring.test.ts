@@ -2,9 +2,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { PARTS } from "../../src/store/ring.ts";
 import type { Store } from "../../src/store/store.ts";
+import { hurriedClock } from "../support/hurried-clock.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
-import { alone, batchOf, beforeFirst, committed, open, openClustered, recovered, rows } from "./fixture.ts";
+import {
+  alone,
+  batchOf,
+  beforeFirst,
+  committed,
+  KeptLog,
+  open,
+  openClustered,
+  recovered,
+  rows,
+} from "./fixture.ts";
 
 const SHARD = 7;
 const FILLING = Buffer.alloc(10_000, "x");
@@ -105,3 +116,29 @@ for (const [name, clustered] of [
     t.equal((await recovered(rig.store, [SHARD])).filter((text) => text.endsWith(" kept")).length, 1);
   });
 }
+
+t.test("[D61] while checkpoints are behind the log says so once", async (t) => {
+  const { url } = await testDatabase(t);
+  const log = new KeptLog();
+  const store = await open({
+    ...{
+      dataDir: await temporaryFolder(t),
+      databaseUrl: url,
+      journalPartBytes: 50_000,
+      log,
+      clock: hurriedClock(10),
+    },
+  });
+  t.teardown(() => store.close());
+  const epochs = await store.claim([SHARD]);
+  let flushNo = 0;
+  const commit = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      await committed(store, batchOf(++flushNo, epochs, { [SHARD]: FILLING }));
+      // So that the ring looks again: it does once a second at most.
+      await sleep(50);
+    }
+  };
+  await commit(60);
+  t.same(log.messages, ["the journal grows: checkpoints are behind"]);
+});
