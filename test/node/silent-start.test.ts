@@ -65,9 +65,13 @@ t.test("[N12] a signal while a node with a demo joins its cluster anew ends it i
   }
   const signalled = performance.now();
   const ended = node.end("SIGTERM");
-  const renewing = setInterval(() => void renew(), 200);
+  let renewed: Promise<unknown> = Promise.resolve();
+  const renewing = setInterval(() => {
+    renewed = renew();
+  }, 200);
   t.equal(await ended, 0, node.output());
   clearInterval(renewing);
+  await renewed;
   t.ok(performance.now() - signalled < 15_000);
   t.match(node.output(), /"msg":"stopped/);
 });
