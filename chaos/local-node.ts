@@ -113,7 +113,13 @@ export class LocalNode {
 
   /** Sends a signal; nothing happens if it does not run. */
   signal(signal: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
-    if (this.#guard !== undefined) process.kill(this.#pid, signal);
+    if (this.#guard === undefined) return;
+    try {
+      process.kill(this.#pid, signal);
+    } catch (error) {
+      // It has just ended, which is told by itself.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 
   /** SIGKILL. Resolves when it is gone. */

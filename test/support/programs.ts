@@ -1,5 +1,6 @@
 /** What tests that start installed programs have in common. */
 import { execFile } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -44,11 +45,17 @@ function madeFolder(path: string): boolean {
   }
 }
 
+/** None of those that systems give to connections: these take one between now and when it is listened on. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const probe = createServer();
+    const listens = new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!(await listens)) continue;
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
