@@ -56,10 +56,15 @@ export function boundLibrary(environment: Environment): void {
 }
 
 function registryOf(environment: Environment): Registry {
+  // A checked operator knows where its overloads are from.
+  return (probe(environment).ast as unknown as { candidates: Candidates }).candidates.registry;
+}
+
+/** Something that is checked, by which the library is got at. */
+function probe(environment: Environment): ReturnType<Environment["parse"]> {
   const run = environment.parse("0 == 0");
   run.check();
-  // A checked operator knows where its overloads are from.
-  return (run.ast as unknown as { candidates: Candidates }).candidates.registry;
+  return run;
 }
 
 function replace(registry: Registry, candidates: Candidates, by: (overload: Overload) => Handler): void {
@@ -111,8 +116,7 @@ function boundFailures(environment: Environment): void {
 }
 
 function evaluatorOf(environment: Environment): Evaluator {
-  const run = environment.parse("0 == 0");
-  run.check();
+  const run = probe(environment);
   let found: Evaluator | undefined;
   (run.ast as unknown as { evaluate: (evaluator: Evaluator) => boolean }).evaluate = (evaluator) => {
     found = evaluator;

@@ -34,12 +34,11 @@ export class FilterTime {
 
   /** The same, measured. It throws FilterCostly once it is stopped. @param evaluate whether a filter lets through what is looked at */
   measured(evaluate: () => boolean): () => boolean {
-    const filter = new MeasuredFilter(evaluate, this.#clock, (ms) => this.#add(filter, ms));
+    const filter = new MeasuredFilter(evaluate, this.#clock, (ms, now) => this.#add(filter, ms, now));
     return () => filter.test();
   }
 
-  #add(filter: MeasuredFilter, ms: number): void {
-    const now = this.#clock.monotonic();
+  #add(filter: MeasuredFilter, ms: number, now: number): void {
     if (now - this.#since >= BASE_TICK_MS) {
       this.#since = now;
       this.#total = 0;
@@ -58,11 +57,11 @@ export class FilterTime {
 class MeasuredFilter {
   readonly #evaluate: () => boolean;
   readonly #clock: MonotonicClock;
-  readonly #took: (ms: number) => void;
+  readonly #took: (ms: number, now: number) => void;
   #unmeasured = 0;
   #isStopped = false;
 
-  constructor(evaluate: () => boolean, clock: MonotonicClock, took: (ms: number) => void) {
+  constructor(evaluate: () => boolean, clock: MonotonicClock, took: (ms: number, now: number) => void) {
     this.#evaluate = evaluate;
     this.#clock = clock;
     this.#took = took;
@@ -80,10 +79,11 @@ class MeasuredFilter {
     }
     const began = this.#clock.monotonic();
     const passes = this.#evaluate();
-    const ms = Math.min(this.#clock.monotonic() - began, LONGEST_MS);
+    const ended = this.#clock.monotonic();
+    const ms = Math.min(ended - began, LONGEST_MS);
     const isCheap = ms < CHEAP_MS;
     if (isCheap) this.#unmeasured = UNMEASURED;
-    this.#took(isCheap ? ms * (1 + UNMEASURED) : ms);
+    this.#took(isCheap ? ms * (1 + UNMEASURED) : ms, ended);
     return passes;
   }
 }

@@ -114,14 +114,14 @@ async function tryJoin(
 ): Promise<{ incarnation: string; era: number } | { alive: Other }> {
   // One node joins at a time.
   const locked = await lockEra(client);
-  let era = locked.hasMoved ? await raiseEra(client, locked) : locked.era;
-  const others = await client.query<Other>(OTHERS);
+  // Nobody is beside it on a server that the others do not know.
+  const others = locked.hasMoved ? [] : (await client.query<Other>(OTHERS)).rows;
   const beside = (other: Other) => options.clustered && other.clustered && !isDead(other);
-  const rivals = others.rows.filter((other) => !beside(other));
+  const rivals = others.filter((other) => !beside(other));
   const alive = rivals.find((other) => !(options.alone || other.left <= 0 || isDead(other)));
   if (alive !== undefined) return { alive };
-  const isBeside = others.rows.some((other) => beside(other) && other.left > -GONE_MS);
-  if (!isBeside && !locked.hasMoved) era = await raiseEra(client, locked);
+  const isBeside = others.some((other) => beside(other) && other.left > -GONE_MS);
+  const era = isBeside ? locked.era : await raiseEra(client, locked);
   for (const { incarnation } of rivals) {
     await client.query("UPDATE fence SET down = true WHERE incarnation = $1", [incarnation]);
   }
