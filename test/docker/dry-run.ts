@@ -19,10 +19,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../support/programs.ts";
 import {
   isIgnored,
   parseCommand,
@@ -124,15 +124,6 @@ function build(stage: Stage, done: ReadonlyMap<string, Built>): Built {
     else assert.ok(["VOLUME", "EXPOSE"].includes(name), `this dry run does not know ${name}`);
   }
   return built;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function start(built: Built): Promise<void> {

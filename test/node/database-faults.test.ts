@@ -27,11 +27,7 @@ const HEADERS = { authorization: `Bearer ${TOKEN}`, "content-type": "application
 
 t.test("[N13] a database that is slow, hangs, has no room or crashes", { timeout: 240_000 }, async (t) => {
   const disk = await SmallDisk.mount(t, DISK_BYTES);
-  if (typeof disk === "string") {
-    t.comment(`NOT TESTED: ${disk}`);
-    t.skip(disk, async () => {});
-    return;
-  }
+  if (disk === undefined) return;
   const database = await databaseIn(t, disk.folder);
   const link = await FaultyLink.start(database.url);
   t.teardown(() => link.stop());

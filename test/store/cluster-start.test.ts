@@ -42,7 +42,10 @@ t.test("[D24] a single node and a cluster keep each other out, and say what to d
   );
   await single.close();
   const member = await openClustered({ dataDir, databaseUrl: url });
-  const renewing = setInterval(() => void member.cluster.renew(), 200);
+  let renewed: Promise<unknown> = Promise.resolve();
+  const renewing = setInterval(() => {
+    renewed = member.cluster.renew();
+  }, 200);
   await t.rejects(
     open({ dataDir, databaseUrl: url }),
     refused(
@@ -50,6 +53,7 @@ t.test("[D24] a single node and a cluster keep each other out, and say what to d
     ),
   );
   clearInterval(renewing);
+  await renewed;
   await member.close();
   const again = await open({ dataDir, databaseUrl: url });
   t.equal(again.cluster, undefined);

@@ -1,29 +1,15 @@
-import pg from "pg";
+import type pg from "pg";
 import t from "tap";
 import { systemClock } from "../../../src/clock.ts";
 import { MAX_UNIT_BYTES } from "../../../src/limits.ts";
-import { EmbeddedDatabase } from "../../../src/store/embedded/bridge.ts";
-import { lockFolder } from "../../../src/store/embedded/folder.ts";
 import { queryUnit, UnitReader } from "../../../src/store/embedded/units.ts";
 import { UnitTooLarge } from "../../../src/store/errors.ts";
 import { madeDataDir } from "../../support/data-dir.ts";
+import { connected, opened } from "./connected.ts";
 
 t.test("clients of the embedded database", async (t) => {
-  const folder = await lockFolder(await madeDataDir(t), systemClock);
-  t.teardown(() => folder.release());
-  const database = await EmbeddedDatabase.open(folder, systemClock);
-  t.teardown(() => database.close());
-
-  const connect = async () => {
-    const client = new pg.Client({
-      user: "postgres",
-      database: "postgres",
-      stream: () => database.connect() as never,
-    });
-    client.on("error", () => {});
-    await client.connect();
-    return client;
-  };
+  const database = await opened(t, await madeDataDir(t), systemClock);
+  const connect = () => connected(database);
   const value = async (client: pg.Client, sql: string, values?: unknown[]) =>
     Object.values((await client.query(sql, values)).rows[0] as object)[0] as unknown;
 

