@@ -197,6 +197,8 @@ assert.ok(
 
 /** One CEL expression, in UTF-16 units: it is parsed whole, and evaluated on the main loop. */
 export const MAX_EXPRESSION_LENGTH = 1_024;
+/** One of a grant with the principal's attributes written into it. */
+export const MAX_BOUND_LENGTH = 8 * MAX_EXPRESSION_LENGTH;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;

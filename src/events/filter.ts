@@ -1,4 +1,5 @@
 /** Which events a reader wants. */
+import type { Environment } from "@marcbachmann/cel-js";
 import type { JsonObject } from "../actors/messages.ts";
 import { isTrue, parseFilter, type Topic, typedEnvironment } from "../picture/cel.ts";
 import { Readable } from "../picture/cel-value.ts";
@@ -40,8 +41,12 @@ class EventScope {
 }
 
 const FIELDS = { id: "string", type: "string", subject: "string", time: "double", data: "map" };
-const environment = typedEnvironment("Event", EventScope, FIELDS).registerVariable("event", "Event");
-const EVENT: Topic = { variable: "event", members: new Map(Object.entries(FIELDS)), time: "time" };
+/** With the variable `event` alone. */
+export function eventEnvironment(): Environment {
+  return typedEnvironment("Event", EventScope, FIELDS).registerVariable("event", "Event");
+}
+const environment = eventEnvironment();
+export const EVENT: Topic = { variable: "event", members: new Map(Object.entries(FIELDS)), time: "time" };
 
 export interface EventTestOptions {
   /** It was let in once. */

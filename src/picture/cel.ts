@@ -20,7 +20,12 @@ import {
   ParseError,
   TypeError as TypeFault,
 } from "@marcbachmann/cel-js";
-import { MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH, MAX_EXPRESSION_NODES } from "../limits.ts";
+import {
+  MAX_BOUND_LENGTH,
+  MAX_EXPRESSION_DEPTH,
+  MAX_EXPRESSION_LENGTH,
+  MAX_EXPRESSION_NODES,
+} from "../limits.ts";
 import { boundLibrary, evaluated } from "./cel-library.ts";
 
 /** Members of the variable `entity`, as CEL types. */
@@ -123,11 +128,12 @@ export function parseBounded(
   source: string,
   refuse: (ast: ASTNode) => void = () => {},
   topic = ENTITY,
+  longest = MAX_EXPRESSION_LENGTH,
 ): Parsed {
-  if (source.length > MAX_EXPRESSION_LENGTH)
+  if (source.length > longest)
     throw new ExpressionError(
-      `an expression has at most ${MAX_EXPRESSION_LENGTH} characters, this one ${source.length}`,
-      MAX_EXPRESSION_LENGTH,
+      `an expression has at most ${longest} characters, this one ${source.length}`,
+      longest,
     );
   try {
     const written = check(environment, source, refuse);
@@ -207,7 +213,8 @@ export function parseFilter(
     refuseCostly(ast, topic.variable);
     refuseMistaken(ast, topic);
   };
-  const parsed = parseBounded(environment, source, refuse, topic);
+  const longest = isStored ? MAX_BOUND_LENGTH : MAX_EXPRESSION_LENGTH;
+  const parsed = parseBounded(environment, source, refuse, topic, longest);
   if (parsed.type !== "bool" && parsed.type !== "dyn")
     throw new ExpressionError(`a filter must be a bool, this is a ${parsed.type}`, 0);
   return parsed;

@@ -1,6 +1,6 @@
 /**
  * A lens says which entities a view may and wants to see. Equal lenses have equal keys and share a channel, so what they
- * let through is sorted and encoded once. The policy is trivial for now: whoever is let in may see everything.
+ * let through is sorted and encoded once.
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { celEnvironment, ENTITY, isNode, isTrue, parseFilter, partsOf } from "./cel.ts";
@@ -35,17 +35,52 @@ export interface Filter {
   where?: string;
 }
 
+/**
+ * What a principal may see of what a client asks for.
+ * @param permitted texts of which any must pass, as a `where` each; "all" = everything is permitted. Those that are checked, as grants are.
+ * @throws ExpressionError
+ */
+export function permittedLens(
+  picture: Picture,
+  permitted: "all" | readonly string[],
+  time?: FilterTime,
+): Lens {
+  if (permitted === "all") return everything;
+  const lenses = permitted.map((where) => whereLens(picture, where, time, true));
+  const [only] = lenses;
+  if (lenses.length === 1) return only!;
+  return {
+    key: `any:[${lenses
+      .map(({ key }) => key)
+      .sort()
+      .join()}]`,
+    reads: mostOf(lenses),
+    test: (slot) => lenses.some((lens) => lens.test(slot)),
+  };
+}
+
+/** Lets pass what passes both. */
+export function bothLenses(first: Lens, second: Lens): Lens {
+  if (first === everything || first.key === second.key) return second;
+  if (second === everything) return first;
+  return {
+    key: `${first.key}&${second.key}`,
+    reads: mostOf([first, second]),
+    test: (slot) => first.test(slot) && second.test(slot),
+  };
+}
+
+function mostOf(lenses: readonly Lens[]): Reads {
+  if (lenses.some(({ reads }) => reads === "motion")) return "motion";
+  return lenses.some(({ reads }) => reads === "state") ? "state" : "nothing";
+}
+
 /** The lens of a filter. @param time what it is measured with; absent = it is not @throws ExpressionError if `where` is no expression that gives a bool */
 export function lensOf(picture: Picture, { kinds, where }: Filter, time?: FilterTime): Lens {
   if (kinds === undefined) return where === undefined ? everything : whereLens(picture, where, time);
   const byKind = kindsLens(picture.columns, kinds);
   if (where === undefined) return byKind;
-  const byWhere = whereLens(picture, where, time);
-  return {
-    key: `${byKind.key}&${byWhere.key}`,
-    reads: byWhere.reads === "motion" ? "motion" : byKind.reads,
-    test: (slot) => byKind.test(slot) && byWhere.test(slot),
-  };
+  return bothLenses(byKind, whereLens(picture, where, time));
 }
 
 /** Lets entities of the given kinds pass; kinds that no entity has yet are fine. */
@@ -74,8 +109,8 @@ const environment = celEnvironment(EntityScopeCursor).registerVariable("entity",
  * Lets entities pass for which a CEL expression is true. One that fails for an entity (an attribute that it does not have) hides it.
  * @throws ExpressionError
  */
-function whereLens(picture: Picture, where: string, time: FilterTime | undefined): Lens {
-  const parsed = parseFilter(environment, where, ENTITY);
+function whereLens(picture: Picture, where: string, time: FilterTime | undefined, isStored = false): Lens {
+  const parsed = parseFilter(environment, where, ENTITY, isStored);
   const { ast } = parsed;
   const entity = new EntityScopeCursor(picture);
   const variables = { entity };

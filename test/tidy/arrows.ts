@@ -66,6 +66,7 @@ export const ARROWS: Arrows = {
   // The ports that it wants are below; who implements them imports them, as with `actors`.
   "src/cluster": [
     "src/cluster",
+    "types:src/access",
     "src/actors",
     "src/picture",
     "src/tracks",
@@ -77,10 +78,13 @@ export const ARROWS: Arrows = {
   ],
   // The log of events and who reads it, over the port that it wants.
   "src/events": ["src/events", "src/actors", "src/picture", "src/clock.ts", "src/limits.ts"],
+  // Who may do what: pure, so that whoever serves may ask it.
+  "src/access": ["src/access", "src/actors", "src/events", "src/picture", "src/limits.ts"],
   "src/webhooks": ["src/webhooks", "src/events", "src/actors", "src/clock.ts", "src/limits.ts", "node:*"],
   "src/store": [
     "src/store",
     "src/cluster/ports.ts",
+    "src/access/ports.ts",
     "src/webhooks/ports.ts",
     "src/webhooks/limits.ts",
     "src/events/ports.ts",
@@ -104,6 +108,7 @@ export const ARROWS: Arrows = {
     "src/webhooks",
     "src/picture",
     "src/tracks",
+    "src/access",
     "src/auth",
     "src/telemetry",
     "src/clock.ts",
@@ -121,6 +126,7 @@ export const ARROWS: Arrows = {
   ],
   "src/auth": [
     "src/auth",
+    "src/access",
     "src/transport/http",
     "src/transport/feed/protocol.ts",
     "types:src/transport",

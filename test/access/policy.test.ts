@@ -1,0 +1,71 @@
+import t from "tap";
+import { Policy } from "../../src/access/policy.ts";
+import { ADMIN, type Principal } from "../../src/access/ports.ts";
+
+const principal = (roles: string[], fleet: string): Principal => ({
+  id: fleet,
+  name: fleet,
+  roles,
+  attributes: { fleet },
+});
+const OWN_FLEET = "entity.attributes.fleet == principal.attributes.fleet";
+
+t.test(
+  "[AC4] what no grant allows is denied, what any allows is allowed, and an admin may everything",
+  async (t) => {
+    const policy = new Policy();
+    policy.take([
+      {
+        name: "viewer",
+        grants: [
+          { resource: "entity", actions: ["read"], where: OWN_FLEET },
+          { resource: "entity", actions: ["read"], where: "entity.kind == 'ship'" },
+        ],
+      },
+      { name: "dispatcher", grants: [{ resource: "entity", actions: ["read", "command"] }] },
+    ]);
+    const viewer = principal(["viewer", "of yesterday"], "north");
+    t.same(policy.permits(viewer, "entity", "read"), [
+      'entity.attributes.fleet == "north"',
+      "entity.kind == 'ship'",
+    ]);
+    t.same(policy.permits(viewer, "entity", "command"), []);
+    t.same(policy.permits(viewer, "event", "read"), []);
+    const both = principal(["viewer", "dispatcher"], "north");
+    t.equal(policy.permits(both, "entity", "read"), "all");
+    t.same(policy.permits(both, "report", "create"), []);
+    t.same(policy.permits(principal([], "north"), "entity", "read"), []);
+    t.equal(policy.permits(ADMIN, "report", "create"), "all");
+  },
+);
+
+t.test(
+  "[AC5] changed roles count at once, and a grant without meaning for a principal allows nothing and is told",
+  async (t) => {
+    const policy = new Policy();
+    const viewer = principal(["viewer"], "north");
+    t.same(policy.permits(viewer, "entity", "read"), []);
+    policy.take([{ name: "viewer", grants: [{ resource: "entity", actions: ["read"] }] }]);
+    t.equal(policy.permits(viewer, "entity", "read"), "all");
+    const where = "entity.speed < principal.attributes.fleet";
+    policy.take([
+      {
+        name: "viewer",
+        grants: [
+          { resource: "event", actions: ["read"] },
+          { resource: "entity", actions: ["read"], where: "entity.kind == principal.attributes.size" },
+        ],
+      },
+    ]);
+    const sized: Principal = { ...viewer, attributes: { size: 3 } };
+    t.same(policy.permits(sized, "entity", "read"), []);
+    t.same(policy.faults(sized), [
+      { role: "viewer", grant: 1, detail: "no such overload: string == double" },
+    ]);
+    t.same(policy.faults(viewer), [], "an attribute that is not there fails when it is looked at");
+    t.same(policy.permits(viewer, "entity", "read").length, 1);
+    t.equal(policy.revision, 2);
+    policy.take([{ name: "viewer", grants: [{ resource: "entity", actions: ["read"], where }] }]);
+    t.equal(policy.permits(sized, "entity", "read").length, 1);
+  },
+);
