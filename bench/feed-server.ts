@@ -2,7 +2,10 @@
  * A feed over a picture that moves by itself: what fan-out costs without actors and journal. Sockets, feed and picture are the
  * node's own; every `1 / rate` seconds all entities move, and then a base tick publishes them.
  */
+
 import { parseArgs } from "node:util";
+import { Policy } from "../src/access/policy.ts";
+import { ADMIN } from "../src/access/ports.ts";
 import { admitted, createUpgrade } from "../src/auth/upgrade.ts";
 import { systemClock, systemId } from "../src/clock.ts";
 import { BASE_TICK_MS, MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "../src/limits.ts";
@@ -48,6 +51,7 @@ function move(seconds: number): void {
 
 const log = createLog("warn");
 const feed = new Feed({
+  policy: new Policy(),
   picture,
   ingest: { overloaded: true, submit: () => Promise.reject(new Error("this server takes no reports")) },
   commands: { command: () => Promise.reject(new Error("this server takes no commands")) },
@@ -71,7 +75,7 @@ const options = {
     for (let i = 0; i < 2; i++) globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
     return new Response(await metrics.registry.metrics());
   },
-  upgrade: createUpgrade({ checkToken: (offered) => offered === token }),
+  upgrade: createUpgrade({ identify: (offered) => (offered === token ? ADMIN : undefined) }),
   socket: admitted(feed.handlers),
   maxMessageBytes: MAX_FEED_MESSAGE_BYTES,
   maxConnections: MAX_CONNECTIONS,

@@ -5,6 +5,7 @@
  * new is taken, what was taken is committed and answered, feeds are closed as soon as they are, then sockets, actors and store.
  */
 import { fileURLToPath } from "node:url";
+import { Policy } from "./access/policy.ts";
 import type { FenceStore } from "./actors/fences/ports.ts";
 import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
@@ -16,7 +17,7 @@ import type { Recovered } from "./actors/recovery.ts";
 import { closedAmong } from "./actors/shard.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { TrackSource } from "./actors/track-source.ts";
-import { createTokenCheck, openAdminToken } from "./auth/admin-token.ts";
+import { identifyAdmin, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
@@ -242,7 +243,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const events = tail && { log: store.eventLog!, tail, encoder, filterTime };
   const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
   const history = store.history === undefined ? undefined : new History(store.history, tails);
+  const policy = new Policy();
   const feed = new Feed({
+    policy,
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
     interest: cluster?.interest,
     events,
@@ -281,7 +284,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     opened.use(webhooks);
   }
   const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks, store.tracks?.stats));
-  const checkToken = createTokenCheck(admin.token);
+  const identify = identifyAdmin(admin.token);
   const app = createApp({
     ingest,
     commands,
@@ -297,7 +300,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl, VERSION),
     health,
     metrics,
-    checkToken,
+    identify,
+    policy,
     origins: config.origins,
     clock,
     webDir: WEB_DIR,
@@ -307,7 +311,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     {
       fetch: app.fetch,
       direct: app.direct,
-      upgrade: createUpgrade({ checkToken, stopping: () => stopping }),
+      upgrade: createUpgrade({ identify, stopping: () => stopping }),
       socket: admitted(feed.handlers),
       maxMessageBytes: MAX_FEED_MESSAGE_BYTES,
       maxConnections: MAX_CONNECTIONS,

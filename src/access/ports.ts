@@ -50,5 +50,8 @@ export const ADMIN_ROLE = "admin";
 /** Whoever has the admin token. */
 export const ADMIN: Principal = { id: "admin", name: "admin", roles: [ADMIN_ROLE], attributes: {} };
 
+/** Who a token is of; `undefined` = nobody. */
+export type Identify = (token: string) => Principal | undefined;
+
 /** What is allowed: all, or what passes any of these CEL expressions over `entity`, `event` or `report`. None of them = nothing. */
 export type Permitted = "all" | readonly string[];

@@ -2,6 +2,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ADMIN, type Identify } from "../access/ports.ts";
 
 /** Shorter tokens are refused: they can be guessed. */
 export const MIN_TOKEN_LENGTH = 16;
@@ -83,10 +84,10 @@ function unusable(dataDir: string, error: unknown): DataFolderError {
   return new DataFolderError(said, { cause: error });
 }
 
-/** @returns whether an offered token is the one, in a time that does not tell how much of it is right. */
-export function createTokenCheck(token: string): (offered: string) => boolean {
+/** @returns who an offered token is of, in a time that does not tell how much of it is right. */
+export function identifyAdmin(token: string): Identify {
   const expected = digest(token);
-  return (offered) => timingSafeEqual(digest(offered), expected);
+  return (offered) => (timingSafeEqual(digest(offered), expected) ? ADMIN : undefined);
 }
 
 /** Of equal length whatever the text, as the comparison needs. */

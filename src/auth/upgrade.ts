@@ -1,4 +1,5 @@
 /** Who may open a feed. */
+import type { Identify } from "../access/ports.ts";
 import { CLOSE_CODES, type CloseCode, PROTOCOLS } from "../transport/feed/protocol.ts";
 import { problemAnswer, problemResponse, toResponse } from "../transport/http/problem-response.ts";
 import type { DirectAnswer, ServerOptions, Socket, SocketHandlers } from "../transport/server/server.ts";
@@ -6,10 +7,6 @@ import { isOwnOrigin, offeredToken } from "./request-token.ts";
 
 export const FEED_PATH = "/v1/feed";
 
-/** Who a feed belongs to. There is one role so far. */
-export interface Principal {
-  role: "admin";
-}
 /** Who may not, and what `admitted` closes the socket with, before the feed sees it. */
 interface Nobody {
   role: "nobody";
@@ -26,7 +23,7 @@ const OF_ANOTHER_ORIGIN: Nobody = { role: "nobody", why: "cross_origin" };
  * so: of an upgrade that is refused, a browser tells its page nothing, which would try again for ever. So the sockets must go through `admitted`.
  */
 export function createUpgrade(options: {
-  checkToken(token: string): boolean;
+  identify: Identify;
   /** Whether the node takes no feeds any more. Default: it takes them. */
   stopping?(): boolean;
 }): ServerOptions["upgrade"] {
@@ -36,7 +33,8 @@ export function createUpgrade(options: {
     if (options.stopping?.()) return refuse(problemResponse("unavailable", "The node is shutting down."));
     const protocol = PROTOCOLS.find((name) => protocols.includes(name));
     const offered = offeredToken(headers, url, true);
-    if (offered === undefined || !options.checkToken(offered.token)) {
+    const principal = offered && options.identify(offered.token);
+    if (offered === undefined || principal === undefined) {
       if (protocol !== undefined) return { accept: true, protocol, principal: WITHOUT_TOKEN };
       return refuse(toResponse(unauthorized(offered !== undefined)));
     }
@@ -46,7 +44,6 @@ export function createUpgrade(options: {
     }
     if (protocols.length > 0 && protocol === undefined)
       return refuse(problemResponse("unsupported-protocol", `Spoken here: ${PROTOCOLS.join(", ")}.`));
-    const principal: Principal = { role: "admin" };
     return { accept: true, protocol: protocol ?? "", principal };
   };
 }

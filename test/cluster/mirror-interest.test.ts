@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import t from "tap";
+import { Policy } from "../../src/access/policy.ts";
 import { encodeControl, FIRST_CONTROL } from "../../src/cluster/frames.ts";
 import {
   closeGaps,
@@ -121,6 +122,7 @@ t.test("[U3] the feed tells what its views look at", async (t) => {
   picture.place(target, 100, 10);
   const log = { error: (details: object) => t.fail(JSON.stringify(details)) };
   const feed = new Feed({
+    policy: new Policy(),
     picture,
     clock,
     log,

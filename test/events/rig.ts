@@ -1,7 +1,9 @@
 /** A store, the end of its log, and a server: what a test writes as events can be read in every way. */
+
 import type { Test } from "tap";
+import { Policy } from "../../src/access/policy.ts";
 import type { EventFact } from "../../src/actors/messages.ts";
-import { createTokenCheck } from "../../src/auth/admin-token.ts";
+import { identifyAdmin } from "../../src/auth/admin-token.ts";
 import { admitted, createUpgrade } from "../../src/auth/upgrade.ts";
 import { systemClock } from "../../src/clock.ts";
 import { EventEncoder } from "../../src/events/cloud-event.ts";
@@ -86,9 +88,10 @@ export async function rig(
   tail.start();
   const picture = new Picture();
   const ingest = new FakeIngest();
-  const checkToken = createTokenCheck(TOKEN);
+  const identify = identifyAdmin(TOKEN);
   const events = { log, tail, encoder: new EventEncoder("test"), filterTime };
   const feed = new Feed({
+    policy: new Policy(),
     picture,
     clock: systemClock,
     ingest,
@@ -114,7 +117,8 @@ export async function rig(
     }),
     health: () => ({ ready: true, checks: {} }),
     metrics: createMetrics([]),
-    checkToken,
+    identify,
+    policy: new Policy(),
     clock: systemClock,
     webDir: "none",
     onError: fatal,
@@ -123,7 +127,7 @@ export async function rig(
   const served = SERVERS[server](
     {
       fetch: app.fetch,
-      upgrade: createUpgrade({ checkToken }),
+      upgrade: createUpgrade({ identify }),
       socket: admitted({
         ...feed.handlers,
         open: (socket) => {

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
+import { ADMIN } from "../../src/access/ports.ts";
 import { MAX_OCCUPIED } from "../../src/actors/fences/limits.ts";
 import type { Ingest, Report } from "../../src/actors/messages.ts";
 import { createUpgrade } from "../../src/auth/upgrade.ts";
@@ -16,7 +17,7 @@ import { add, HERE, start, TestClient, WORLD } from "./harness.ts";
 const MANY_NAMES = Array.from({ length: MAX_OCCUPIED }, (_, i) => `${i}`.padStart(MAX_NAME_LENGTH, "\n"));
 
 t.test("[F35] muster.v1.bin is chosen when it is offered", async (t) => {
-  const upgrade = createUpgrade({ checkToken: () => true });
+  const upgrade = createUpgrade({ identify: () => ADMIN });
   const answer = (protocols: string[]) =>
     upgrade({ url: new URL("http://host/v1/feed?token=x"), headers: new Headers(), protocols });
   t.match(answer([PROTOCOL_JSON, PROTOCOL_BINARY]), { accept: true, protocol: PROTOCOL_BINARY });

@@ -1,6 +1,9 @@
 /** The feed in memory: sockets that can be made slow, and a client that follows the protocol to the letter. */
+
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { Policy } from "../../src/access/policy.ts";
+import { ADMIN, type Principal } from "../../src/access/ports.ts";
 import { EXPIRED, type Ingest } from "../../src/actors/messages.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE } from "../../src/picture/columns.ts";
@@ -38,7 +41,7 @@ export type Pace = "fast" | "lazy" | "stalled";
 
 export class MemorySocket implements Socket {
   readonly protocol: string;
-  readonly principal = undefined;
+  readonly principal: Principal = ADMIN;
   buffered = 0;
   written = 0;
   closedWith: number | undefined;
@@ -327,6 +330,7 @@ export function harness(options: Partial<FeedOptions & { clock: FakeClock }> = {
   const clock = options.clock ?? new FakeClock();
   const errors: object[] = [];
   const feed = new Feed({
+    policy: new Policy(),
     picture,
     clock,
     ingest: noIngest,

@@ -1,12 +1,14 @@
 // Random histories over real sockets, with the SDK as the client: both servers, both protocols. What a view holds at rest is what the REST
 // query of its box answers, filtered; or clusters, if that is more than it wants. The rules themselves are checked frame by frame in
 // memory, by model.test.ts.
+
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { WebSocket } from "ws";
 import { type Connection, connect } from "../../client/connection.ts";
 import type { View } from "../../client/view.ts";
+import { Policy } from "../../src/access/policy.ts";
 import {
   BACK_TO_ENTITIES_SHARE,
   BASE_TICK_MS,
@@ -142,6 +144,7 @@ async function run(
   const clock = new FakeClock();
   const errors: unknown[] = [];
   const feed = new Feed({
+    policy: new Policy(),
     ...{ picture, clock, partRecords: 2, log: { error: (details) => void errors.push(details) } },
     ingest: { overloaded: false, submit: () => assert.fail("no reports here") },
     ...NO_COMMANDS,

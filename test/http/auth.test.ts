@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { createTokenCheck, openAdminToken, readAdminToken } from "../../src/auth/admin-token.ts";
+import { ADMIN } from "../../src/access/ports.ts";
+import { identifyAdmin, openAdminToken, readAdminToken } from "../../src/auth/admin-token.ts";
 import { offeredToken } from "../../src/auth/request-token.ts";
 import { admitted, createUpgrade } from "../../src/auth/upgrade.ts";
 import { CLOSE_CODES } from "../../src/transport/feed/protocol.ts";
@@ -67,7 +68,7 @@ t.test(
 );
 
 t.test("[A3] only the whole token is right", async (t) => {
-  const check = createTokenCheck(TOKEN);
+  const check = identifyAdmin(TOKEN);
   t.equal(check(TOKEN), true);
   for (const wrong of ["", TOKEN.slice(1), `${TOKEN} `, TOKEN.toUpperCase(), "x".repeat(100_000)])
     t.equal(check(wrong), false);
@@ -172,7 +173,7 @@ t.test(
 t.test(
   "[A8] a feed is opened at /v1/feed, with a token, by our own pages, in a protocol spoken here",
   async (t) => {
-    const upgrade = createUpgrade({ checkToken: createTokenCheck(TOKEN) });
+    const upgrade = createUpgrade({ identify: identifyAdmin(TOKEN) });
     const ask = (
       path: string,
       headers: Record<string, string> = {},
@@ -186,7 +187,7 @@ t.test(
     t.match(ask("/v1/feed", bearer), {
       accept: true,
       protocol: "muster.v1.json",
-      principal: { role: "admin" },
+      principal: ADMIN,
     });
     t.match(ask(`/v1/feed?token=${TOKEN}`), { accept: true });
     t.match(ask("/v1/feed", { cookie, origin: "http://muster.test" }), { accept: true });
@@ -214,7 +215,7 @@ t.test(
 
 t.test("[A14] a node that stops opens no feed", async (t) => {
   let stopping = false;
-  const upgrade = createUpgrade({ checkToken: createTokenCheck(TOKEN), stopping: () => stopping });
+  const upgrade = createUpgrade({ identify: identifyAdmin(TOKEN), stopping: () => stopping });
   const ask = () =>
     upgrade({
       url: new URL(`http://muster.test/v1/feed?token=${TOKEN}`),
@@ -231,7 +232,7 @@ t.test("[A14] a node that stops opens no feed", async (t) => {
 t.test(
   "[A9] [A16] a feed without the right token, or by cookie of another origin, is closed at once, and nothing of it is read",
   async (t) => {
-    const upgrade = createUpgrade({ checkToken: createTokenCheck(TOKEN) });
+    const upgrade = createUpgrade({ identify: identifyAdmin(TOKEN) });
     const seen: string[] = [];
     const handlers = admitted({
       open: () => void seen.push("open"),

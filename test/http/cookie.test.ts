@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import t, { type Test } from "tap";
-import { createTokenCheck } from "../../src/auth/admin-token.ts";
+import { ADMIN } from "../../src/access/ports.ts";
+import { identifyAdmin } from "../../src/auth/admin-token.ts";
 import { offeredToken } from "../../src/auth/request-token.ts";
 import { createUpgrade } from "../../src/auth/upgrade.ts";
 import { takeToken } from "../../web/address.ts";
@@ -10,11 +11,11 @@ import { testApp } from "./fixture.ts";
 
 /** @returns the address of a node on a free port of 127.0.0.1. */
 async function nodeWith(t: Test, name: keyof typeof SERVERS, token: string): Promise<string> {
-  const checkToken = createTokenCheck(token);
+  const identify = identifyAdmin(token);
   const server = SERVERS[name](
     {
-      ...testApp({ checkToken }),
-      upgrade: createUpgrade({ checkToken }),
+      ...testApp({ identify }),
+      upgrade: createUpgrade({ identify }),
       socket: { open: (socket) => socket.close(1000, ""), message() {}, drain() {}, close() {} },
       maxMessageBytes: 1_000,
       maxConnections: 100,
@@ -93,16 +94,16 @@ t.test(
 
 t.test("[A17] a + in ?token= is itself, pasted or encoded", async (t) => {
   const token = "dGhpcy+pcyBh+IHRva2Vu/w==";
-  const checkToken = createTokenCheck(token);
-  const { fetch } = testApp({ checkToken });
-  const upgrade = createUpgrade({ checkToken });
+  const identify = identifyAdmin(token);
+  const { fetch } = testApp({ identify });
+  const upgrade = createUpgrade({ identify });
   for (const written of [token, encodeURIComponent(token)]) {
     const pages = [`/?token=${written}`, `/docs?token=${written}`];
     for (const page of pages)
       t.equal((await fetch(new Request(`http://muster.test${page}`))).status, 303, page);
     const url = new URL(`http://muster.test/v1/feed?token=${written}`);
     const asked = upgrade({ url, headers: new Headers(), protocols: ["muster.v1.json"] });
-    t.match(asked, { accept: true, principal: { role: "admin" } });
+    t.match(asked, { accept: true, principal: ADMIN });
   }
   t.teardown(() => Reflect.deleteProperty(globalThis, "location"));
   t.teardown(() => Reflect.deleteProperty(globalThis, "history"));

@@ -1,6 +1,7 @@
 /** An app over a picture and an ingest that the test holds in its hands. */
+import { Policy } from "../../src/access/policy.ts";
 import type { Ingest, IngestResult, RefusalType, Report } from "../../src/actors/messages.ts";
-import { createTokenCheck } from "../../src/auth/admin-token.ts";
+import { identifyAdmin } from "../../src/auth/admin-token.ts";
 import { systemClock } from "../../src/clock.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -65,7 +66,8 @@ export function testApp(options: Partial<AppOptions> = {}): TestApp {
     }),
     health: () => ({ ready: true, checks: { store: { ok: true, detail: "answers" } } }),
     metrics: createMetrics([]),
-    checkToken: createTokenCheck(TOKEN),
+    identify: identifyAdmin(TOKEN),
+    policy: new Policy(),
     clock: { ...systemClock, now: () => NOW },
     webDir: "test/http/no-such-folder",
     onError: (error) => errors.push(error),

@@ -4,6 +4,7 @@
  *
  * States: down → starting → up → (killed | leaving | evicted) → down.
  */
+import { Policy } from "../../src/access/policy.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
 import { TRACKED_JSON } from "../../src/actors/machine/tracked.ts";
@@ -209,6 +210,7 @@ export class SimNode {
     };
     cluster.attach(system);
     const feed = new Feed({
+      policy: new Policy(),
       picture: system.picture,
       ingest: cluster.ingest,
       ...NO_COMMANDS,

@@ -2,6 +2,7 @@
  * The feed: connections, their messages, and the base tick that serves their views.
  */
 import { Buffer } from "node:buffer";
+import type { Policy } from "../../access/policy.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
@@ -27,6 +28,7 @@ import { type DecodeReport, takeReports } from "./take-reports.ts";
 import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions extends BroadcastOptions {
+  policy: Policy;
   ingest: Ingest;
   commands: CommandHandler;
   /** Makes ids for commands that have none. */

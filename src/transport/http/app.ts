@@ -1,5 +1,7 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Policy } from "../../access/policy.ts";
+import type { Identify } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import { queryToken, tokenCookie, withoutToken } from "../../auth/request-token.ts";
 import { FEED_PATH, unauthorized } from "../../auth/upgrade.ts";
@@ -57,7 +59,8 @@ export interface AppOptions {
   clusterStatus(): ClusterStatus;
   health(): Health;
   metrics: Metrics;
-  checkToken(token: string): boolean;
+  identify: Identify;
+  policy: Policy;
   /** Of pages that may use the API, beside our own. Default: none. */
   origins?: readonly string[];
   clock: Clock;
@@ -77,7 +80,7 @@ export interface App {
 }
 
 export function createApp(options: AppOptions): App {
-  const { clock, metrics, picture, checkToken } = options;
+  const { clock, metrics, picture, identify, policy } = options;
   const app = new OpenAPIHono();
   registerSchemas(app);
   const files = createStaticFiles(options.webDir);
@@ -100,9 +103,9 @@ export function createApp(options: AppOptions): App {
   app.use(unauthorizedPage);
   app.use("/docs", async (c, next) => {
     const url = new URL(c.req.url);
-    return offersToken(c.req.method, url) ? keepToken(url, checkToken) : next();
+    return offersToken(c.req.method, url) ? keepToken(url, identify) : next();
   });
-  const guard = createGuard(checkToken);
+  const guard = createGuard(identify, policy);
   for (const path of PROTECTED) app.use(path, guarded(guard));
   const bodies = new BodyBudget(MAX_BODIES_BYTES);
   const postReports = createPostReports(options.ingest, picture, clock, bodies);
@@ -135,7 +138,7 @@ export function createApp(options: AppOptions): App {
         headers: { allow: allowed },
       });
     const reads = method === "GET" || method === "HEAD";
-    if (path === "/" && offersToken(method, url)) return keepToken(url, checkToken);
+    if (path === "/" && offersToken(method, url)) return keepToken(url, identify);
     const file = await files(url.pathname, raw.headers);
     if (file !== undefined && reads) return file;
     if (file !== undefined)
@@ -171,7 +174,9 @@ function directReports(
     path: REPORTS_PATH,
     async answer(request) {
       const began = clock.monotonic();
-      const answer = guard(request) ?? (await post(request.headers, request.body).catch(failed));
+      const guarded = guard(request);
+      const answer =
+        "refusal" in guarded ? guarded.refusal : await post(request.headers, request.body).catch(failed);
       metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
       return cors.readable(answer, request.headers);
     },
@@ -184,9 +189,9 @@ function offersToken(method: string, url: URL): boolean {
 }
 
 /** Puts the token of the first URL into a cookie and out of the address bar. Browsers keep the fragment by themselves. */
-function keepToken(url: URL, checkToken: (token: string) => boolean): Response {
+function keepToken(url: URL, identify: Identify): Response {
   const token = queryToken(url)!;
-  if (!checkToken(token)) return toResponse(unauthorized(true));
+  if (identify(token) === undefined) return toResponse(unauthorized(true));
   const rest = withoutToken(url);
   return new Response(null, {
     status: 303,
