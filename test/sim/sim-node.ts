@@ -210,11 +210,9 @@ export class SimNode {
     };
     cluster.attach(system);
     const feed = new Feed({
-      policy: new Policy(),
-      picture: system.picture,
+      ...{ picture: system.picture, policy: new Policy(), clock },
       ingest: cluster.ingest,
       ...NO_COMMANDS,
-      clock,
       log: { error: (details) => world.fail(new Error(JSON.stringify(details))) },
       decodeReport: () => ({ type: "invalid-report", detail: "nobody reports by the feed" }),
       interest: cluster.interest,
