@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 /** Longest id, kind, source; MMSI, ICAO, UUIDs and URNs all fit. In UTF-16 units. */
 export const MAX_ID_LENGTH = 256;
 export const MAX_NAME_LENGTH = 64;
+/** Labels of one entity, each a name: they are in memory and in every full record. */
+export const MAX_LABELS = 32;
 /** JSON text of one report's attributes, and of an entity's after merging: they are in memory and in every full record. */
 export const MAX_ATTRIBUTES_BYTES = 8_192;
 /** Nesting of attributes: RFC 7386 merging recurses. */
@@ -146,6 +148,10 @@ export const ERASURE_WAIT_MS = 60_000;
 
 assert.ok(ERASURE_WAIT_MS > 3 * CHECKPOINT_INTERVAL_MS);
 assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
+assert.ok(
+  MAX_LABELS * MAX_NAME_LENGTH * 3 < MAX_ATTRIBUTES_BYTES,
+  "records with both are twice as large at most",
+);
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
 assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");

@@ -45,6 +45,11 @@ export class CommandMemory {
     return this.#byNumber.get(number)?.get(id);
   }
 
+  /** What was decided on a command of an entity, or of one that had its id before. @param number −1 = there is none now. */
+  findOf(number: number, entity: string, id: string): RememberedCommand | undefined {
+    return this.find(number, id) ?? this.findFormer(formerCommandKey(id, entity));
+  }
+
   /** What was decided on a deletion, or on a command whose entity is deleted since. @param key `deletionKey` or `formerCommandKey`. */
   findFormer(key: string): RememberedCommand | undefined {
     return this.find(NOBODY, key);

@@ -4,12 +4,11 @@
  */
 import type { Follow } from "./catch-up.ts";
 import { type CommandOutcome, OUTCOME } from "./command-memory.ts";
-import { formerCommandKey } from "./deletion-key.ts";
 import type { EntityMachines, Reaction } from "./entity-machines.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Commanded } from "./facts.ts";
 import { isServerEvent } from "./machine/server-events.ts";
-import { type Command, type CommandResult, EXPIRED, MOVED } from "./messages.ts";
+import { type Command, type CommandResult, EXPIRED, type MOVED } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
 import type { Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
@@ -43,22 +42,16 @@ export class Commands {
   }
 
   /**
-   * Decides about one command.
+   * Decides about one command, whose shard is open.
    * @param now Unix ms.
-   * @param epoch that its shard must have, else it has moved; absent = any.
    */
-  receive(command: Command, now: number, epoch: number | undefined): Decided {
+  receive(command: Command, now: number): Decided {
     const { picture, shards, number } = this.#table;
     const shard = shards[shardOf(command.entity)];
-    const isOpen = shard.status === "open";
-    if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return once(MOVED);
-    if (!isOpen) return once(refused("retry", "the entity's shard is being loaded"));
     if (isServerEvent(command.name))
       return once(refused("invalid-command", `${command.name} is an event that only the server makes`));
     const slot = picture.find(command.entity);
-    const known =
-      (slot < 0 ? undefined : shard.commands.find(number.of(slot), command.id)) ??
-      shard.commands.findFormer(formerCommandKey(command.id, command.entity));
+    const known = shard.commands.findOf(slot < 0 ? -1 : number.of(slot), command.entity, command.id);
     if (known !== undefined)
       return { result: resultOf(command, known.outcome, known.state), duplicate: true };
     if (slot < 0) return once(refused("entity-not-found", `there is no entity ${command.entity}`));

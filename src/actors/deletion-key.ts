@@ -1,8 +1,14 @@
 import { createHash } from "node:crypto";
+import type { Patch } from "./messages.ts";
 
 /** Under what a deletion is remembered. */
 export function deletionKey(id: string, entity: string, erase: boolean): string {
   return digest([id, entity, erase]);
+}
+
+/** Under what a patch is remembered: no command has such an id, and the same id with something else in it is another patch. */
+export function patchKey({ id, labels }: Pick<Patch, "id" | "labels">): string {
+  return digest(["patch", id, ...labels]);
 }
 
 /** Under what a command is remembered when its entity is deleted. */

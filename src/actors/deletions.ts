@@ -6,7 +6,6 @@ import { deletionKey } from "./deletion-key.ts";
 import type { EntityFences } from "./entity-fences.ts";
 import type { EntityTable } from "./entity-table.ts";
 import type { Deletion } from "./messages.ts";
-import { MOVED } from "./messages.ts";
 import type { FactSink } from "./receive.ts";
 import { shardOf } from "./shard-hash.ts";
 
@@ -36,16 +35,13 @@ export class Deletions {
   }
 
   /**
-   * Decides about one deletion.
-   * @param now Unix ms. @param epoch that its shard must have, else it has moved; absent = any.
+   * Decides about one deletion, whose shard is open.
+   * @param now Unix ms.
    */
-  receive({ id, entity, erase }: Deletion, now: number, epoch: number | undefined): DecidedDeletion {
+  receive({ id, entity, erase }: Deletion, now: number): DecidedDeletion {
     const { picture, shards } = this.#table;
     const { columns } = picture;
     const shard = shards[shardOf(entity)];
-    const isOpen = shard.status === "open";
-    if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return { result: MOVED, duplicate: false };
-    if (!isOpen) return refused("retry", "the entity's shard is being loaded");
     const known = shard.commands.findFormer(deletionKey(id, entity, erase));
     if (known !== undefined) return accepted(known.state, true);
     const slot = picture.find(entity);
@@ -83,6 +79,6 @@ function accepted(state: string, duplicate: boolean): DecidedDeletion {
   return { result: { accepted: true, state }, duplicate };
 }
 
-function refused(type: "retry" | "entity-not-found" | "overloaded", detail: string): DecidedDeletion {
+function refused(type: "entity-not-found" | "overloaded", detail: string): DecidedDeletion {
   return { result: { accepted: false, type, detail }, duplicate: false };
 }

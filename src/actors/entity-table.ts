@@ -10,13 +10,14 @@ import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { Rows } from "../picture/rows.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
+import { OUTCOME } from "./command-memory.ts";
 import { deletionKey } from "./deletion-key.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
-import type { Deleted, Fact, Introduced, Reported, Transitioned } from "./facts.ts";
+import type { Deleted, Fact, Introduced, Patched, Reported, Transitioned } from "./facts.ts";
 import { MachineMemory, NOTHING_REMEMBERED } from "./machine-memory.ts";
-import { mergePatch } from "./merge-patch.ts";
 import { type JsonObject, LIVE, STALE } from "./messages.ts";
 import { Occupancy } from "./occupancy.ts";
+import { Particulars } from "./particulars.ts";
 import { Shard } from "./shard.ts";
 
 /** The kind of an entity that no report has named a kind for. */
@@ -37,6 +38,8 @@ export class EntityTable {
   readonly machine = this.rows.uint16();
   /** Numbers for references. */
   readonly machines = new Interner(MAX_STATES);
+  /** Attributes and labels. */
+  readonly particulars: Particulars;
   /** Contexts and timers. */
   readonly memory: MachineMemory;
   /** The fences that entities are inside of, or about to enter. */
@@ -48,6 +51,7 @@ export class EntityTable {
   constructor(picture: Picture, staleAfterMs = 300_000) {
     this.picture = picture;
     this.tracks = new Tracks(staleAfterMs);
+    this.particulars = new Particulars(picture, this.shards);
     this.memory = new MachineMemory(picture, this.shards);
     this.occupied = new Occupancy(picture, this.shards, (slot, since) =>
       this.#describedOtherwise(slot, since),
@@ -89,6 +93,9 @@ export class EntityTable {
         break;
       case "commanded":
         shard.commands.remember(fact);
+        break;
+      case "patched":
+        this.#patch(shard, slot, fact);
         break;
       case "kind":
         this.#describedOtherwise(slot, fact.since);
@@ -199,7 +206,8 @@ export class EntityTable {
 
   #remove(shard: Shard, slot: number, number: number): void {
     shard.unassign(number);
-    this.setAttributes(slot, "");
+    this.particulars.setAttributes(slot, "");
+    this.particulars.setLabels(slot, []);
     this.memory.set(slot, NOTHING_REMEMBERED);
     this.occupied.set(slot, []);
     shard.bytes -= ENTITY_BYTES + Buffer.byteLength(this.picture.columns.id[slot]!);
@@ -302,10 +310,20 @@ export class EntityTable {
   }
 
   #merge(slot: number, patch: string): void {
-    const merged = this.mergedAttributes(slot, JSON.parse(patch) as JsonObject);
+    const merged = this.particulars.mergedAttributes(slot, JSON.parse(patch) as JsonObject);
     const text = merged === "{}" ? "" : merged;
     if (text !== (this.picture.columns.attributes.get(slot) ?? "")) this.#describedOtherwise(slot);
-    this.setAttributes(slot, text);
+    this.particulars.setAttributes(slot, text);
+  }
+
+  #patch(shard: Shard, slot: number, { number, key, at, labels }: Patched): void {
+    const { states, state } = this.picture.columns;
+    const outcome = { outcome: OUTCOME.accepted, state: states.name(state.of(slot)) };
+    shard.commands.remember({ number, id: key, at, ...outcome });
+    if (isSameList(labels, this.particulars.labelsOf(slot))) return;
+    this.#describedOtherwise(slot, this.sinceOf(slot, at));
+    this.particulars.setLabels(slot, labels);
+    this.picture.touch(slot, FULL);
   }
 
   /** From when on a decision counts that is made now: what a report brings about, from its time on; Unix ms. */
@@ -333,25 +351,6 @@ export class EntityTable {
     };
   }
 
-  /** @param text JSON text of an object, or empty. */
-  setAttributes(slot: number, text: string): void {
-    const { attributes, shard } = this.picture.columns;
-    this.shards[shard.of(slot)].bytes += Buffer.byteLength(text) - this.attributeBytes(slot);
-    if (text === "") attributes.delete(slot);
-    else attributes.set(slot, text);
-  }
-
-  /** Bytes of the JSON text of the attributes, 0 if there are none. */
-  attributeBytes(slot: number): number {
-    return Buffer.byteLength(this.picture.columns.attributes.get(slot) ?? "");
-  }
-
-  /** JSON text of the attributes after a merge patch. */
-  mergedAttributes(slot: number, patch: JsonObject): string {
-    const before = slot < 0 ? undefined : this.picture.columns.attributes.get(slot);
-    return JSON.stringify(mergePatch(before === undefined ? {} : (JSON.parse(before) as JsonObject), patch));
-  }
-
   #transition(slot: number, fact: Transitioned): void {
     const { columns } = this.picture;
     const state = columns.states.number(fact.state);
@@ -373,6 +372,10 @@ export class EntityTable {
 /** Whether a number that may be unknown, NaN, is another one now. */
 function isOther(before: number, after: number): boolean {
   return before !== after && !(Number.isNaN(before) && Number.isNaN(after));
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
 /** Whether a slot has ever had a place. */

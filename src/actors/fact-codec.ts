@@ -9,8 +9,8 @@ import type { Fact, Reported } from "./facts.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
-export const SECTION_VERSION = 8;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when; else they are the same. */
+export const SECTION_VERSION = 9;
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when, the eighth had no labels; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -27,6 +27,7 @@ const OCCUPIED = 10;
 const KIND_SINCE = 11;
 const TRANSITIONED_SINCE = 12;
 const OCCUPIED_SINCE = 13;
+const PATCHED = 14;
 
 const LATE = 1;
 const IMPLAUSIBLE = 2;
@@ -92,6 +93,13 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.f64(fact.at);
       out.u8(fact.outcome);
       out.string(fact.state);
+      return;
+    case "patched":
+      head(PATCHED, fact, out);
+      out.string(fact.key);
+      out.reserve(8);
+      out.f64(fact.at);
+      out.string(JSON.stringify(fact.labels));
       return;
     case "deleted":
       head(DELETED, fact, out);
@@ -287,6 +295,11 @@ function readFact(input: ByteReader, reported: Reported): Fact {
       const at = input.f64();
       const outcome = input.u8() as CommandOutcome;
       return { is: "commanded", number, seq, id, at, outcome, state: input.string() };
+    }
+    case PATCHED: {
+      const key = input.string();
+      const at = input.f64();
+      return { is: "patched", number, seq, key, at, labels: JSON.parse(input.string()) as string[] };
     }
     case DELETED: {
       const command = input.string();

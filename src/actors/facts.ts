@@ -101,6 +101,17 @@ export interface Commanded extends FactBase {
   state: string;
 }
 
+/** An administrator changed what is said of the entity. */
+export interface Patched extends FactBase {
+  is: "patched";
+  /** Under what it is remembered, as `patchKey` makes it. */
+  key: string;
+  /** When, Unix ms. */
+  at: number;
+  /** All of them from then on: sorted, each once. */
+  labels: readonly string[];
+}
+
 /**
  * The entity is no more: its last fact but `Removed`; its number names nothing any more. One of an id that nothing has, of whose past all is to go,
  * has a new number and the `seq` 1.
@@ -131,5 +142,6 @@ export type Fact =
   | LivenessChanged
   | FencesOccupied
   | Commanded
+  | Patched
   | Deleted
   | Removed;

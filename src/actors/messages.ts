@@ -98,11 +98,27 @@ export interface Deletion {
   erase: boolean;
 }
 
+/**
+ * Changes what administrators say of an entity. Travels and is answered as a command: one that is sent again under its id is answered as before.
+ * `state` of the answer: the entity's.
+ */
+export interface Patch {
+  /** Its own; 1 … 64 printable characters, never used for another patch of the entity. */
+  id: string;
+  entity: string;
+  /** All of them from now on: sorted, each once. */
+  labels: readonly string[];
+}
+
 /** What is asked of the owner of an entity. */
-export type Request = Command | Deletion;
+export type Request = Command | Deletion | Patch;
 
 export function isDeletion(request: Request): request is Deletion {
   return "erase" in request;
+}
+
+export function isPatch(request: Request): request is Patch {
+  return "labels" in request;
 }
 
 /** Every reason for which a command is refused; `retry` says whether the same command, under the same id, may succeed later. */

@@ -25,6 +25,7 @@ import {
   type Report,
   STALE,
 } from "./messages.ts";
+import { Patches } from "./patches.ts";
 import { isImplausible } from "./plausibility.ts";
 import { refuse, refuseAge, refuseSkew, takesKind } from "./refuse.ts";
 import type { Shard } from "./shard.ts";
@@ -71,6 +72,7 @@ export class Actors {
   readonly table: EntityTable;
   readonly commands: Commands;
   readonly deletions: Deletions;
+  readonly patches: Patches;
   readonly catchUp: CatchUp;
   readonly #options: ReceiveOptions;
   readonly #sink: FactSink;
@@ -100,6 +102,7 @@ export class Actors {
     };
     this.catchUp = new CatchUp(table, follow);
     this.commands = new Commands(table, this.#machines, sink, follow, (slot) => this.#arm(slot));
+    this.patches = new Patches(table, sink);
     this.deletions = new Deletions(table, sink, this.#fences, follow, (slot) => {
       wheel.grow(table.picture.columns.capacity);
       wheel.disarm(slot);

@@ -145,8 +145,8 @@ function load(
     else table.picture.unplace(slot);
     columns.placedAt.set(slot, entity.placedAt);
     columns.flags.set(slot, entity.flags);
-    table.setAttributes(slot, entity.attributes);
-    if (entity.labels.length > 0) columns.labels.set(slot, entity.labels);
+    table.particulars.setAttributes(slot, entity.attributes);
+    if (entity.labels.length > 0) table.particulars.setLabels(slot, entity.labels);
     table.memory.set(slot, entity);
     if (entity.occupied.length > 0) table.occupied.set(slot, entity.occupied);
     table.duplicates.read(slot, (name) => columns.sources.number(name), duplicates, isShort);

@@ -35,12 +35,12 @@ export function refuse(table: EntityTable, shard: Shard, report: Report, slot: n
 function refuseGrowth(table: EntityTable, shard: Shard, report: Report, slot: number): Refusal | undefined {
   let growth = slot < 0 ? ENTITY_BYTES + Buffer.byteLength(report.id) : 0;
   if (report.attributes !== undefined) {
-    const bytes = Buffer.byteLength(table.mergedAttributes(slot, report.attributes));
+    const bytes = Buffer.byteLength(table.particulars.mergedAttributes(slot, report.attributes));
     if (bytes > MAX_ATTRIBUTES_BYTES) {
       const detail = `the entity's attributes would take ${bytes} bytes, ${MAX_ATTRIBUTES_BYTES} are allowed`;
       return { type: "invalid-report", detail };
     }
-    growth += slot < 0 ? bytes : bytes - table.attributeBytes(slot);
+    growth += slot < 0 ? bytes : bytes - table.particulars.attributeBytes(slot);
   }
   if (growth > 0 && shard.bytes + growth > MAX_SHARD_BYTES) {
     const detail = `the entity's shard, one of ${table.shards.length}, holds ${MAX_SHARD_BYTES} bytes and takes no more`;

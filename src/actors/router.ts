@@ -14,6 +14,7 @@ import {
   type Ingest,
   type IngestResult,
   isDeletion,
+  isPatch,
   type LocalCommands,
   type LocalIngest,
   MOVED,
@@ -25,6 +26,7 @@ import { ALWAYS_OPEN, type Gate } from "./ports.ts";
 import { type QueuedCommand, type QueuedReports, settledCommand, withdrawReports } from "./queued.ts";
 import { type Actors, ANY_EPOCH, DUPLICATE, NO_EPOCH } from "./receive.ts";
 import type { Removals } from "./removals.ts";
+import type { Shard } from "./shard.ts";
 import { shardOf } from "./shard-hash.ts";
 
 const STILL_UNDER_WAY = "it is being erased, which goes on by itself: ask again";
@@ -237,12 +239,10 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
   #decide(queued: QueuedCommand, now: number): void {
     const { command, epoch } = queued;
     this.#queued -= 1;
-    const { commands, deletions } = this.#actors;
-    const decided: DecidedDeletion = isDeletion(command)
-      ? deletions.receive(command, now, epoch)
-      : commands.receive(command, now, epoch);
-    const { result, duplicate, number } = decided;
     const shard = this.#actors.table.shards[shardOf(command.entity)];
+    const misplaced = refusePlace(shard, epoch);
+    const { result, duplicate, number }: DecidedDeletion =
+      misplaced === undefined ? this.#receive(command, now) : { result: misplaced, duplicate: false };
     const decidedIn = shard.epoch;
     this.#commit.join((verdict) => {
       const settled = settledCommand(command, epoch, result, verdict);
@@ -255,6 +255,12 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
       else queued.resolve(settled);
     });
     if (this.#commit.full) this.#commit.seal();
+  }
+
+  #receive(request: Request, now: number): DecidedDeletion {
+    const { commands, deletions, patches } = this.#actors;
+    if (isDeletion(request)) return deletions.receive(request, now);
+    return isPatch(request) ? patches.receive(request, now) : commands.receive(request, now);
   }
 
   /** Answers an erasure when nothing is left to do. If its shard is lost meanwhile, whoever has it then goes on. */
@@ -293,4 +299,12 @@ export class Router implements Ingest, LocalIngest, CommandHandler, LocalCommand
       entry.epochs === undefined ? result : { ...result, moved: entry.moved.sort((a, b) => a - b) },
     );
   }
+}
+
+/** Why nothing may be decided on a command of a shard now. @param epoch that it must have, else it has moved; absent = any. */
+function refusePlace(shard: Shard, epoch: QueuedCommand["epoch"]): CommandResult | typeof MOVED | undefined {
+  const isOpen = shard.status === "open";
+  if (epoch !== undefined && (!isOpen || shard.epoch !== epoch)) return MOVED;
+  if (isOpen) return undefined;
+  return { accepted: false, type: "retry", detail: "the entity's shard is being loaded" };
 }

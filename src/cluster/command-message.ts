@@ -1,6 +1,13 @@
 /** What is asked of the owner of a shard on behalf of a client, and what it answers; as JSON, of which `undefined` is left out. */
-import { COMMAND_REFUSALS, type CommandResult, isObject, MOVED, type Request } from "../actors/messages.ts";
-import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH } from "../limits.ts";
+import {
+  COMMAND_REFUSALS,
+  type CommandResult,
+  isObject,
+  type JsonObject,
+  MOVED,
+  type Request,
+} from "../actors/messages.ts";
+import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_LABELS, MAX_NAME_LENGTH } from "../limits.ts";
 
 export interface CommandRequest {
   /** Of the sender, the same whenever the command is sent again. */
@@ -22,10 +29,9 @@ export function readCommandRequest({
   command,
 }: Record<string, unknown>): CommandRequest | undefined {
   if (!isCount(n) || !isCount(epoch) || !isObject(command)) return undefined;
-  const { id, entity, name, data, erase } = command;
-  const isCommand = isText(name, MAX_NAME_LENGTH) && (data === undefined || isObject(data));
-  const fits = erase === undefined ? isCommand : typeof erase === "boolean";
-  if (!isText(id, MAX_COMMAND_ID_LENGTH) || !isText(entity, MAX_ID_LENGTH) || !fits) return undefined;
+  const { id, entity } = command;
+  if (!isText(id, MAX_COMMAND_ID_LENGTH) || !isText(entity, MAX_ID_LENGTH) || !saysWhat(command))
+    return undefined;
   return { n, epoch, command: command as unknown as Request };
 }
 
@@ -42,6 +48,19 @@ export function readCommandAnswer({ n, result }: Record<string, unknown>): Comma
       Object.hasOwn(COMMAND_REFUSALS, type) &&
       typeof detail === "string";
   return fits ? { n, result: result as unknown as CommandResult } : undefined;
+}
+
+/** Whether it has what one of its kind needs. */
+function saysWhat({ name, data, erase, labels }: JsonObject): boolean {
+  if (erase !== undefined) return typeof erase === "boolean";
+  if (labels !== undefined) return isLabels(labels);
+  return isText(name, MAX_NAME_LENGTH) && (data === undefined || isObject(data));
+}
+
+function isLabels(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.length <= MAX_LABELS && value.every((one) => isText(one, MAX_NAME_LENGTH))
+  );
 }
 
 function isText(value: unknown, maxLength: number): boolean {

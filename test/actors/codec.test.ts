@@ -66,6 +66,13 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
   ),
   fc.record({ ...base, is: fc.constant("removed" as const) }, plain),
   fc.record(
+    {
+      ...{ ...base, is: fc.constant("patched" as const), key: text, at: fc.integer() },
+      labels: fc.array(text, { maxLength: 4 }),
+    },
+    plain,
+  ),
+  fc.record(
     { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },
     plain,
   ),
@@ -138,7 +145,7 @@ t.test("[V5] facts read back as they were written", async () => {
 
 t.test("[V5] a section of another version, an unknown fact or a cut one is not read", async (t) => {
   const found = () => t.fail("nothing is found");
-  t.throws(() => readFacts(Uint8Array.of(9), found), /version 9/);
+  t.throws(() => readFacts(Uint8Array.of(SECTION_VERSION + 1), found), /version 10/);
   t.throws(() => readFacts(Uint8Array.of(SECTION_VERSION, 99, 0, 0), found), /unknown fact 99/);
   const before = new ByteWriter(64);
   before.u8(1);

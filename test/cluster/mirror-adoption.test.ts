@@ -75,7 +75,7 @@ t.test("[U9] a shard that is opened takes its mirrors over", async (t) => {
   const lone = new EntityTable(new Picture());
   const shard = lone.shards[SHARD];
   lone.add(shard, 0, A, "ship");
-  lone.setAttributes(lone.add(shard, 1, B, "ship"), '{"name":"b"}');
+  lone.particulars.setAttributes(lone.add(shard, 1, B, "ship"), '{"name":"b"}');
   t.equal(durable.bytes, shard.bytes, "counted as if it had been loaded");
   await cluster.pass(40);
   t.same([...viewer.removed], []);

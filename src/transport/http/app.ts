@@ -27,6 +27,7 @@ import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { type FencesOptions, fencesRoutes } from "./routes/fences.ts";
 import { type MachinesOptions, machinesRoutes } from "./routes/machines.ts";
+import { patchesRoute } from "./routes/patches.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { tracksRoutes } from "./routes/tracks.ts";
@@ -115,6 +116,7 @@ export function createApp(options: AppOptions): App {
   tracksRoutes(app, clock, options.history);
   commandsRoute(app, options.commands, bodies, options.newId);
   deletionsRoute(app, options.commands, options.newId);
+  patchesRoute(app, options.commands, bodies, options.newId);
   if (options.events !== undefined) eventsRoutes(app, options.events, clock);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
