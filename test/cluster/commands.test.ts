@@ -1,6 +1,6 @@
 // Commands on their way to an owner. The actors are real, on a store in memory; what is between the nodes is the test's.
 import t from "tap";
-import type { Command, CommandResult } from "../../src/actors/messages.ts";
+import type { CommandResult, Request } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import type { CommandAnswer, CommandRequest } from "../../src/cluster/command-message.ts";
 import { CommandReceiver } from "../../src/cluster/command-receiver.ts";
@@ -11,7 +11,7 @@ import { type Harness, report, seen, startSystem } from "../support/actor-system
 import { FakeClock } from "../support/fake-clock.ts";
 
 const SHARD = shardOf("a");
-const signOff = (id: string): Command => ({ id, entity: "a", name: "sign-off" });
+const signOff = (id: string): Request => ({ id, entity: "a", name: "sign-off" });
 const OFF: CommandResult = { accepted: true, state: "offline" };
 const RESEND_MS = COMMAND_RESEND_MS * (1 + LINK_JITTER);
 
@@ -65,7 +65,7 @@ class Cluster {
     this.routing.elsewhere(name, new Map([[SHARD, system.table.shards[SHARD].epoch]]));
   }
 
-  command(command: Command) {
+  command(command: Request) {
     const state: { answer: CommandResult | undefined } = { answer: undefined };
     void this.router.command(command).then((answer) => {
       state.answer = answer;
@@ -200,6 +200,31 @@ t.test("[J2] a command that was decided and not stored is decided by the next ow
   t.equal(timesApplied(next), 1);
 });
 
+t.test("[J2] [AC43] labels take the way of commands, and are set once", async (t) => {
+  const first = await owner();
+  const { store, clock } = first;
+  const cluster = new Cluster(clock, undefined);
+  cluster.add("b", first);
+  cluster.at("b", first);
+  cluster.loseRequests = 1;
+  cluster.loseAnswers = Infinity;
+  const labels = ({ system }: Harness) => system.picture.columns.labels.get(system.picture.find("a"));
+  const state = cluster.command({ id: "1", entity: "a", labels: ["north"] });
+  await clock.advance(2 * RESEND_MS);
+  t.same(labels(first), ["north"], "it is durable");
+  t.equal(state.answer, undefined);
+  const other = first.system.router.command({ id: "2", entity: "a", labels: ["south"] });
+  await clock.advance(20);
+  t.match(await other, { accepted: true });
+  const next = await owner(store, clock);
+  cluster.add("c", next);
+  cluster.loseAnswers = 0;
+  cluster.at("c", next);
+  await clock.advance(20);
+  t.same(state.answer, { accepted: true, state: "online.moving" });
+  t.same(labels(next), ["south"], "which came since, and stays");
+});
+
 t.test("[J3] after 10 s a command is refused retry, and may be asked again", async (t) => {
   const h = await owner();
   const cluster = new Cluster(h.clock, undefined);
@@ -276,6 +301,10 @@ t.test("[J6] what is neither a question nor an answer is dropped and counted", a
     { ...good, command: { ...signOff("1"), entity: 7 } },
     { ...good, command: { ...signOff("1"), name: undefined } },
     { ...good, command: { ...signOff("1"), data: [] } },
+    { ...good, command: { id: "1", entity: "a", labels: "x" } },
+    { ...good, command: { id: "1", entity: "a", labels: ["x", 7] } },
+    { ...good, command: { id: "1", entity: "a", labels: ["x".repeat(65)] } },
+    { ...good, command: { id: "1", entity: "a", labels: Array.from({ length: 33 }, String) } },
   ];
   for (const body of questions) receiver.take("sender", body as Record<string, unknown>);
   t.same(receiver.stats, { taken: 0, dropped: 0, malformed: questions.length });

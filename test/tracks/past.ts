@@ -59,6 +59,13 @@ export class Past {
     this.t.match(await answer, { accepted: true });
   }
 
+  async label(seconds: number, ...labels: string[]): Promise<void> {
+    await this.pass(seconds);
+    const answer = this.h.system.router.command({ id: `labels-${seconds}`, entity: "a", labels });
+    await this.h.clock.advance(BUSY_FLUSH_INTERVAL_MS);
+    this.t.match(await answer, { accepted: true });
+  }
+
   async remove(seconds: number): Promise<void> {
     await this.pass(seconds);
     const answer = this.h.system.router.command({ id: `gone-${seconds}`, entity: "a", erase: false });
@@ -141,11 +148,11 @@ export class Past {
     const { records } = await this.history.at(asked);
     this.t.ok(records.length <= 1);
     const [record] = records;
-    const { state, attributes, lon } = record ?? {};
+    const { state, attributes, labels, lon } = record ?? {};
     if (known === undefined) await this.#isPlayed(seconds, record);
     await this.#isOne(asked, record);
     await this.#isElsewhereIn(asked, record);
-    return record && { state, attributes, lon };
+    return record && { state, attributes, labels, lon };
   }
 
   /** The answer about one, and its way, tell what the list does. */
