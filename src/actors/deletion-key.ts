@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { Patch } from "./messages.ts";
 
 /** Under what a deletion is remembered. */
 export function deletionKey(id: string, entity: string, erase: boolean): string {
@@ -7,7 +6,7 @@ export function deletionKey(id: string, entity: string, erase: boolean): string 
 }
 
 /** Under what a patch is remembered: no command has such an id, and the same id with something else in it is another patch. */
-export function patchKey({ id, labels }: Pick<Patch, "id" | "labels">): string {
+export function patchKey(id: string, labels: readonly string[]): string {
   return digest(["patch", id, ...labels]);
 }
 

@@ -28,7 +28,7 @@ export class Patches {
     const shard = shards[shardOf(entity)];
     const slot = picture.find(entity);
     const number = slot < 0 ? -1 : this.#table.number.of(slot);
-    const key = patchKey(patch);
+    const key = patchKey(patch.id, labels);
     const known = shard.commands.findOf(number, entity, key);
     if (known !== undefined) return accepted(known.state, true);
     if (slot < 0) return refused("entity-not-found", `there is no entity ${entity}`);

@@ -127,7 +127,7 @@ t.test(
     for (const [method, path, allow] of [
       ["GET", "/v1/reports", "POST"],
       ["POST", "/v1/entities", "GET, HEAD"],
-      ["PUT", "/v1/entities/a%2Fb", "GET, HEAD, DELETE"],
+      ["PUT", "/v1/entities/a%2Fb", "GET, HEAD, DELETE, PATCH"],
       ["PUT", "/healthz", "GET, HEAD"],
     ]) {
       const response = await app.get(path, { method });
