@@ -6,8 +6,8 @@ export function deletionKey(id: string, entity: string, erase: boolean): string 
 }
 
 /** Under what a patch is remembered: no command has such an id, and the same id with something else in it is another patch. */
-export function patchKey(id: string, labels: readonly string[]): string {
-  return digest(["patch", id, ...labels]);
+export function patchKey(id: string, labels: readonly string[] | undefined, attributes: string): string {
+  return digest(["patch", id, attributes, JSON.stringify(labels ?? null)]);
 }
 
 /** Under what a command is remembered when its entity is deleted. */

@@ -309,20 +309,23 @@ export class EntityTable {
     if (!Number.isNaN(fact.accuracy)) columns.accuracy.set(slot, fact.accuracy);
   }
 
-  #merge(slot: number, patch: string): void {
+  #merge(slot: number, patch: string, since?: number): void {
     const merged = this.particulars.mergedAttributes(slot, JSON.parse(patch) as JsonObject);
     const text = merged === "{}" ? "" : merged;
-    if (text !== (this.picture.columns.attributes.get(slot) ?? "")) this.#describedOtherwise(slot);
+    if (text !== (this.picture.columns.attributes.get(slot) ?? "")) this.#describedOtherwise(slot, since);
     this.particulars.setAttributes(slot, text);
   }
 
-  #patch(shard: Shard, slot: number, { number, key, at, labels }: Patched): void {
+  #patch(shard: Shard, slot: number, { number, key, at, labels, attributes }: Patched): void {
     const { states, state } = this.picture.columns;
     const outcome = { outcome: OUTCOME.accepted, state: states.name(state.of(slot)) };
     shard.commands.remember({ number, id: key, at, ...outcome });
-    if (isSameList(labels, this.particulars.labelsOf(slot))) return;
-    this.#describedOtherwise(slot, this.sinceOf(slot, at));
-    this.particulars.setLabels(slot, labels);
+    const since = this.sinceOf(slot, at);
+    if (labels !== undefined && !isSameList(labels, this.particulars.labelsOf(slot))) {
+      this.#describedOtherwise(slot, since);
+      this.particulars.setLabels(slot, labels);
+    }
+    if (attributes !== "") this.#merge(slot, attributes, since);
     this.picture.touch(slot, FULL);
   }
 

@@ -10,7 +10,7 @@ import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
 export const SECTION_VERSION = 9;
-/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when, the eighth had no labels; else they are the same. */
+/** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when, the eighth had no patches; else they are the same. */
 const OLDEST_VERSION = 1;
 
 const INTRODUCED = 1;
@@ -99,7 +99,8 @@ export function writeFact(fact: Fact, out: ByteWriter): void {
       out.string(fact.key);
       out.reserve(8);
       out.f64(fact.at);
-      out.string(JSON.stringify(fact.labels));
+      out.string(fact.labels === undefined ? "" : JSON.stringify(fact.labels));
+      out.string(fact.attributes);
       return;
     case "deleted":
       head(DELETED, fact, out);
@@ -299,7 +300,9 @@ function readFact(input: ByteReader, reported: Reported): Fact {
     case PATCHED: {
       const key = input.string();
       const at = input.f64();
-      return { is: "patched", number, seq, key, at, labels: JSON.parse(input.string()) as string[] };
+      const text = input.string();
+      const labels = text === "" ? {} : { labels: JSON.parse(text) as string[] };
+      return { is: "patched", number, seq, key, at, ...labels, attributes: input.string() };
     }
     case DELETED: {
       const command = input.string();

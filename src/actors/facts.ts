@@ -108,8 +108,10 @@ export interface Patched extends FactBase {
   key: string;
   /** When, Unix ms. */
   at: number;
-  /** All of them from then on: sorted, each once. */
-  labels: readonly string[];
+  /** All of them from then on: sorted, each once. Absent = those of before. */
+  labels?: readonly string[];
+  /** JSON text of the merge patch, or empty. */
+  attributes: string;
 }
 
 /**

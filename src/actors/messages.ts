@@ -106,8 +106,10 @@ export interface Patch {
   /** Its own; 1 … 64 printable characters, never used for another patch of the entity. */
   id: string;
   entity: string;
-  /** All of them from now on: sorted, each once. */
-  labels: readonly string[];
+  /** All of them from now on: sorted, each once. Absent = those that it has. */
+  labels?: readonly string[];
+  /** Merged as those of a report. Absent = none; one of both is there. */
+  attributes?: JsonObject;
 }
 
 /** What is asked of the owner of an entity. */
@@ -118,7 +120,7 @@ export function isDeletion(request: Request): request is Deletion {
 }
 
 export function isPatch(request: Request): request is Patch {
-  return "labels" in request;
+  return "labels" in request || "attributes" in request;
 }
 
 /** Every reason for which a command is refused; `retry` says whether the same command, under the same id, may succeed later. */

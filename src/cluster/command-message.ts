@@ -51,9 +51,10 @@ export function readCommandAnswer({ n, result }: Record<string, unknown>): Comma
 }
 
 /** Whether it has what one of its kind needs. */
-function saysWhat({ name, data, erase, labels }: JsonObject): boolean {
+function saysWhat({ name, data, erase, labels, attributes }: JsonObject): boolean {
   if (erase !== undefined) return typeof erase === "boolean";
-  if (labels !== undefined) return isLabels(labels);
+  if (labels !== undefined || attributes !== undefined)
+    return (labels === undefined || isLabels(labels)) && (attributes === undefined || isObject(attributes));
   return isText(name, MAX_NAME_LENGTH) && (data === undefined || isObject(data));
 }
 

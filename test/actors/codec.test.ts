@@ -68,9 +68,9 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
   fc.record(
     {
       ...{ ...base, is: fc.constant("patched" as const), key: text, at: fc.integer() },
-      labels: fc.array(text, { maxLength: 4 }),
+      ...{ labels: fc.array(text, { maxLength: 4 }), attributes: text },
     },
-    plain,
+    { ...plain, requiredKeys: ["is", "number", "seq", "key", "at", "attributes"] },
   ),
   fc.record(
     { ...base, is: fc.constant("liveness" as const), liveness: fc.integer({ min: 0, max: 3 }) },

@@ -152,6 +152,42 @@ t.test("[AC46] no report changes labels, and a new entity has none", async (t) =
   t.equal(labels(again), undefined);
 });
 
+t.test("[AC48] attributes are there after a crash, with the labels that were given meanwhile", async (t) => {
+  let h = await startSystem();
+  const { clock, store } = h;
+  void h.system.router.submit([report("a", 0, { attributes: { n: 1, old: true } })]);
+  await clock.advance(10);
+  t.match(await ask(h, { id: "1", entity: "a", labels: ["north"], attributes: { n: 2 } }), {
+    accepted: true,
+  });
+  t.match(await ask(h, { id: "2", entity: "a", attributes: { old: null, m: [3] } }), { accepted: true });
+  void h.system.router.submit([report("a", -1, { attributes: { n: 0 } })]);
+  await clock.advance(10);
+  const { bytes } = shardIn(h);
+  const attributes = () => h.system.picture.columns.attributes.get(h.system.picture.find("a"));
+  const check = (how: string) => {
+    t.same(attributes(), '{"n":2,"m":[3]}', how);
+    t.same(labels(h), ["north"], how);
+    t.equal(shardIn(h).bytes, bytes, how);
+  };
+  check("in memory");
+  h = await startSystem({ store, clock });
+  check("from the journal");
+  t.match(await ask(h, { id: "3", entity: "a", attributes: { n: 4 } }), { accepted: true });
+  t.match(await ask(h, { id: "2", entity: "a", attributes: { old: null, m: [3] } }), { accepted: true });
+  t.match(await ask(h, { id: "4", entity: "a", attributes: { n: 2 } }), { accepted: true });
+  await stop(h);
+  h = await startSystem({ store, clock });
+  check("from the checkpoint");
+  shardIn(h).bytes = MAX_SHARD_BYTES;
+  t.match(await ask(h, { id: "5", entity: "a", attributes: { n: 44 } }), { type: "overloaded" });
+  t.match(
+    await ask(h, { id: "5", entity: "a", attributes: { n: 4 } }),
+    { accepted: true },
+    "which is no more",
+  );
+});
+
 t.test("[AC47] labels count among what a shard may hold", async (t) => {
   const h = await startSystem();
   await tell(h, "a", 0);
@@ -181,7 +217,14 @@ t.test("[AC47] a change waits for tracks that are to be written", async (t) => {
 });
 
 t.test("[AC43] what a change is remembered under tells neither its id nor its labels", async (t) => {
-  const keys = [patchKey("1", ["a", "b"]), patchKey("1", ["ab"]), patchKey("1", []), patchKey("2", [])];
-  t.equal(new Set(keys).size, 4);
+  const keys = [
+    patchKey("1", ["a", "b"], ""),
+    patchKey("1", ["ab"], ""),
+    patchKey("1", [], ""),
+    patchKey("2", [], ""),
+    patchKey("1", undefined, ""),
+    patchKey("1", undefined, "{}"),
+  ];
+  t.equal(new Set(keys).size, keys.length);
   for (const key of keys) t.match(key, /^[\w-]{22}$/);
 });

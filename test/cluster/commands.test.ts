@@ -302,6 +302,8 @@ t.test("[J6] what is neither a question nor an answer is dropped and counted", a
     { ...good, command: { ...signOff("1"), name: undefined } },
     { ...good, command: { ...signOff("1"), data: [] } },
     { ...good, command: { id: "1", entity: "a", labels: "x" } },
+    { ...good, command: { id: "1", entity: "a", attributes: "x" } },
+    { ...good, command: { id: "1", entity: "a", labels: "x", attributes: {} } },
     { ...good, command: { id: "1", entity: "a", labels: ["x", 7] } },
     { ...good, command: { id: "1", entity: "a", labels: ["x".repeat(65)] } },
     { ...good, command: { id: "1", entity: "a", labels: Array.from({ length: 33 }, String) } },

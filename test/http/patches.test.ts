@@ -34,7 +34,10 @@ async function fleet() {
     const answer = await app.get(`/v1/entities/${encodeURIComponent(id)}`);
     return ((await answer.json()) as { properties: { labels: string[] } }).properties.labels;
   };
-  return { h, app, patch, labels };
+  const attributes = async (id: string) =>
+    ((await (await app.get(`/v1/entities/${id}`)).json()) as { properties: { attributes: object } })
+      .properties.attributes;
+  return { h, app, patch, labels, attributes };
 }
 
 function request(id: string, body: unknown, headers: Record<string, string> = {}): Request {
@@ -96,8 +99,8 @@ t.test("[AC41] what is more than may be, or no label, is refused as a whole", as
   t.equal((await patch("a", { labels: most })).status, 204);
   t.strictSame(await labels("a"), [...most].sort());
   const bad: [body: unknown, detail: RegExp][] = [
-    [{}, /^labels: is missing/],
-    ["", /^labels: is missing/],
+    [{}, /^the body: has neither labels nor attributes/],
+    ["", /^the body: has neither labels nor attributes/],
     [[], /must be a JSON object/],
     [{ labels: "north" }, /^labels: must be a list/],
     [{ labels: [7] }, /^labels.0: must be a string, not 7/],
@@ -134,6 +137,35 @@ t.test("[AC43] a change that is sent again under its key undoes nothing", async 
     "bad-request",
     400,
   ]);
+});
+
+t.test("[AC48] attributes are merged, as those of a report", async (t) => {
+  const { h, patch, labels, attributes } = await fleet();
+  const crew = { crew: { size: 5, captain: "Aino" }, cargo: "sand" };
+  t.equal((await patch("a", { attributes: crew, labels: ["north"] })).status, 204);
+  t.strictSame(await attributes("a"), crew);
+  t.equal((await patch("a", { attributes: { crew: { size: null }, n: 1 } })).status, 204);
+  const merged = { crew: { captain: "Aino" }, cargo: "sand", n: 1 };
+  t.strictSame(await attributes("a"), merged);
+  t.strictSame(await labels("a"), ["north"], "which it did not speak of");
+  await submit(h, report("a", 1, { attributes: { n: 2 } }));
+  t.strictSame(await attributes("a"), { ...merged, n: 2 }, "the newest says");
+  t.equal((await patch("a", { labels: [] })).status, 204);
+  t.strictSame(await attributes("a"), { ...merged, n: 2 });
+  const bad: [attributes: unknown, detail: RegExp][] = [
+    [null, /^attributes: attributes must be a JSON object/],
+    [[], /^attributes: attributes must be a JSON object/],
+    [{ text: "x".repeat(9_000) }, /^attributes: attributes are 9011 bytes/],
+    [{ text: "x".repeat(8_170) }, /would take 8\d\d\d bytes, 8192 are allowed/],
+    [{ text: "\u0000" }, /control character/],
+  ];
+  for (const [attributes, detail] of bad) {
+    const answer = await patch("a", { attributes, labels: ["south"] });
+    t.match(((await answer.clone().json()) as { detail: string }).detail, detail);
+    t.strictSame(await problemOf(answer), ["bad-request", 400]);
+  }
+  t.strictSame(await attributes("a"), { ...merged, n: 2 });
+  t.strictSame(await labels("a"), [], "nothing of it is done");
 });
 
 t.test("[AC47] what may succeed later is a 503, and says when", async (t) => {

@@ -44,6 +44,22 @@ t.test("[AC45] [TR2] [TR11] labels count from when they are given, moving or not
   );
 });
 
+t.test("[AC45] [AC48] attributes and labels that come together count from the same moment", async (t) => {
+  const past = await Past.begin(t);
+  await past.tell(0, { lon: 25, attributes: { n: 1 } });
+  await past.pass(2);
+  const answer = past.h.system.router.command({
+    ...{ id: "both", entity: "a", labels: ["north"], attributes: { n: 2 } },
+  });
+  await past.pass(3);
+  t.match(await answer, { accepted: true });
+  await past.everywhere(async (where) => {
+    t.match(await past.at(1.999), { attributes: { n: 1 }, labels: [] }, where);
+    for (const seconds of [2, 3])
+      t.match(await past.at(seconds), { attributes: { n: 2 }, labels: ["north"] }, where);
+  });
+});
+
 t.test("[AC45] labels of what is stale are those of its next segment", async (t) => {
   const past = await Past.begin(t);
   await past.tell(0, { lon: 25 });

@@ -1,7 +1,8 @@
 /** `PATCH /v1/entities/{id}`: changes what administrators say of an entity. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { CommandHandler } from "../../../actors/messages.ts";
+import type { CommandHandler, JsonObject } from "../../../actors/messages.ts";
 import { MAX_COMMAND_ID_LENGTH, MAX_ID_LENGTH, MAX_LABELS, MAX_NAME_LENGTH } from "../../../limits.ts";
+import { attributesFault } from "../../ingest/attributes.ts";
 import { nameFault } from "../../ingest/report.ts";
 import type { BodyBudget } from "../body.ts";
 import { RETRY_AFTER } from "../json-body.ts";
@@ -19,8 +20,23 @@ const Body = z
       .array(storableText(MAX_NAME_LENGTH))
       .max(MAX_LABELS)
       .nullable()
-      .describe("All that it has from now on, in any order; `null` or `[]` = none.")
+      .optional()
+      .describe("All that it has from now on, in any order; `null` or `[]` = none. Absent = as they are.")
       .openapi({ example: ["north", "rented"] }),
+    attributes: z
+      .custom<JsonObject>()
+      .superRefine((attributes, context) => {
+        const message = attributes === undefined ? undefined : attributesFault(attributes);
+        if (message !== undefined) context.addIssue({ code: "custom", message });
+      })
+      .optional()
+      .openapi({
+        type: "object",
+        description: "Merged into its attributes (RFC 7386), as those of a report: `null` removes one.",
+      }),
+  })
+  .refine(({ labels, attributes }) => labels !== undefined || attributes !== undefined, {
+    message: "has neither labels nor attributes",
   })
   .openapi("EntityPatch");
 
@@ -29,10 +45,11 @@ const route = createRoute({
   path: "/v1/entities/{id}",
   operationId: "patchEntity",
   tags: ["Entities"],
-  summary: "Give an entity its labels",
+  summary: "Change the labels and attributes of an entity",
   description:
     "Labels are what access should depend on: reports do not change them. They hold at once, on open feeds too, and history tells which there were " +
-    "when. A deleted entity takes its labels along. After a 503, or without an answer, it may be done: ask again, with the same `Idempotency-Key`, " +
+    "when. A deleted entity takes its labels along. Attributes are what the newest of reports and changes says; the entity's machine sees both at its next " +
+    "event. After a 503, or without an answer, it may be done: ask again, with the same `Idempotency-Key`, " +
     "until it is answered.",
   request: {
     params: z.object({ id: z.string().max(MAX_ID_LENGTH).describe("Percent-encoded, slashes too.") }),
@@ -68,9 +85,14 @@ export function patchesRoute(
     if (read instanceof Response) return read;
     const body = Body.safeParse(read.value);
     if (!body.success) return refuseInvalid(body.error, read.value);
-    const labels = [...new Set(body.data.labels)].sort();
-    const result = await handler.command({ id: id ?? newId(), entity, labels });
+    const { labels, attributes } = body.data;
+    const result = await handler.command({
+      ...{ id: id ?? newId(), entity },
+      ...(labels !== undefined && { labels: [...new Set(labels)].sort() }),
+      ...(attributes !== undefined && { attributes }),
+    });
     if (result.accepted) return new Response(null, { status: 204 });
+    if (result.type === "invalid-command") return problemResponse("bad-request", result.detail);
     const headers = PROBLEMS[result.type].status === 503 ? RETRY_AFTER : undefined;
     return problemResponse(result.type, result.detail, { headers });
   });
