@@ -5,7 +5,7 @@ import { OUTCOME } from "../../src/actors/command-memory.ts";
 import { readFacts } from "../../src/actors/fact-codec.ts";
 import { compileMachine } from "../../src/actors/machine/compile.ts";
 import { parseMachine } from "../../src/actors/machine/definition.ts";
-import type { Command, Report } from "../../src/actors/messages.ts";
+import { type Command, isPatch, type Patch, type Report } from "../../src/actors/messages.ts";
 import type { Batch } from "../../src/actors/ports.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { COMMAND_MEMORY_MS } from "../../src/limits.ts";
@@ -19,7 +19,7 @@ const POISON = "poison";
 
 type Action =
   | { is: "reports"; reports: Report[] }
-  | { is: "commands"; commands: Command[] }
+  | { is: "commands"; commands: (Command | Patch)[] }
   | { is: "wait"; ms: number }
   | { is: "crash" }
   | { is: "stop" }
@@ -48,7 +48,16 @@ const commands = fc.array(
   }),
   { minLength: 1, maxLength: 4 },
 );
+const patches = fc.array(
+  fc.record({
+    id: fc.constantFrom("p1", "p2", "p3"),
+    entity: fc.constantFrom(...IDS),
+    labels: fc.constantFrom([], ["north"], ["north", "south"]),
+  }),
+  { minLength: 1, maxLength: 3 },
+);
 const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 2, arbitrary: patches.map((some) => ({ is: "commands" as const, commands: some })) },
   { weight: 4, arbitrary: commands.map((some) => ({ is: "commands" as const, commands: some })) },
   {
     weight: 6,
@@ -125,9 +134,10 @@ function remembered({ system: { table, picture } }: Harness, keys: Iterable<stri
 }
 
 const picture = (h: Harness) => IDS.map((id) => seen(h.system, id));
+const bytes = ({ system }: Harness) => IDS.map((id) => system.table.shards[shardOf(id)].bytes);
 
 t.test(
-  "[V1] [V2] [E11] [E17] [G8] after any history with crashes, fences and refused data, the picture is what the committed facts make",
+  "[V1] [V2] [E11] [E17] [G8] [AC42] after any history with crashes, fences and refused data, the picture is what the committed facts make",
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
@@ -173,6 +183,8 @@ t.test(
                 answered += 1;
                 if (!answer.accepted && answer.type !== "command-refused") return;
                 const key = `${command.entity} ${command.id}`;
+                // Another list is another patch.
+                if (isPatch(command)) return;
                 assert.equal(told.get(key) ?? answer.accepted, answer.accepted, `${key} has two answers`);
                 told.set(key, answer.accepted);
               });
@@ -213,6 +225,8 @@ t.test(
           "checkpoints change nothing",
         );
         assert.deepEqual(withoutEpoch(picture(again)), withoutEpoch(live), "all decided is durable at rest");
+        assert.deepEqual(bytes(again), bytes(bare), "checkpoints change nothing of what shards hold");
+        assert.deepEqual(bytes(again), bytes(h), "nor does a restart");
         const decided = commanded(h.store);
         for (const [key, accepted] of told)
           assert.equal(decided.get(key) === OUTCOME.accepted, accepted, `${key}: the journal agrees`);

@@ -90,6 +90,7 @@ export function seen(system: ActorSystem, id: string) {
     id,
     ...numbersOf(c, slot),
     attributes: c.attributes.get(slot) ?? "{}",
+    labels: c.labels.get(slot) ?? [],
     timers: system.table.memory.get(slot).timers,
     fences: c.fences.get(slot) ?? [],
     occupied: system.table.occupied.get(slot) ?? [],
