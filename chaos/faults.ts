@@ -21,6 +21,7 @@ export interface Fault {
 }
 
 const SECOND = 1_000;
+const START_AGAIN_MS = 60 * SECOND;
 
 async function wait(random: Random, lowSeconds: number, highSeconds: number): Promise<void> {
   await sleep(between(random, lowSeconds, highSeconds) * SECOND);
@@ -39,6 +40,11 @@ function someNode({ cluster, random, hit }: Scene): LocalNode {
   const node = pick(random, cluster.nodes);
   hit(node.name);
   return node;
+}
+
+/** One that ends while it starts, as its database answers too late, is started again as whoever ends by itself is. */
+async function startAgain(node: LocalNode): Promise<void> {
+  await node.start().catch(() => node.becomesReady(START_AGAIN_MS));
 }
 
 /** A link in a mode for some seconds. */
@@ -64,7 +70,7 @@ export const FAULTS: readonly Fault[] = [
       const node = someNode(scene);
       await node.kill();
       await wait(scene.random, 0, 8);
-      await node.start();
+      await startAgain(node);
     },
   },
   {
@@ -83,7 +89,7 @@ export const FAULTS: readonly Fault[] = [
     async run(scene) {
       const node = someNode(scene);
       await node.stop();
-      await node.start();
+      await startAgain(node);
     },
   },
   {

@@ -80,9 +80,14 @@ export class LocalNode {
     this.#guard = guard;
     this.#expected = false;
     const lines = createInterface(guard.stdout);
-    createInterface(guard.stderr).on("line", onLine);
     const exited = once(guard, "exit");
     const last: string[] = [];
+    const take = (line: string) => {
+      last.push(line);
+      if (last.length > 5) last.shift();
+      onLine(line);
+    };
+    createInterface(guard.stderr).on("line", take);
     const listening = Promise.withResolvers<void>();
     let first = true;
     lines.on("line", (line) => {
@@ -91,13 +96,11 @@ export class LocalNode {
         first = false;
         return;
       }
-      last.push(line);
-      if (last.length > 5) last.shift();
       if (/Muster is at\s/.test(line)) {
         this.#listening = true;
         listening.resolve();
       }
-      onLine(line);
+      take(line);
     });
     this.#ended = once(lines, "close").then(async () => {
       this.#listening = false;
