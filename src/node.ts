@@ -6,13 +6,10 @@
  */
 import { fileURLToPath } from "node:url";
 import { Policy } from "./access/policy.ts";
-import type { FenceStore } from "./actors/fences/ports.ts";
 import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
-import type { MachineStore } from "./actors/machine/ports.ts";
 import { TRACKED } from "./actors/machine/tracked.ts";
 import { replayedTooMuch } from "./actors/ownership.ts";
-import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
 import type { Recovered } from "./actors/recovery.ts";
 import { closedAmong } from "./actors/shard.ts";
 import { ActorSystem } from "./actors/system.ts";
@@ -21,24 +18,23 @@ import { identifyAdmin, openAdminToken } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
 import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
-import type { ClusterStore } from "./cluster/ports.ts";
 import { aloneStatus } from "./cluster/status.ts";
 import { type Config, reachable } from "./config.ts";
-import { entityRows, type RowSink } from "./entity-rows.ts";
-import { type ErasureStore, tracesOf } from "./erasure.ts";
+import { entityRows } from "./entity-rows.ts";
+import { tracesOf } from "./erasure.ts";
 import { EventEncoder } from "./events/cloud-event.ts";
-import type { EventLog } from "./events/ports.ts";
 import { EventTail } from "./events/tail.ts";
 import { healthOf } from "./health.ts";
 import { HeldConfiguration } from "./held-configuration.ts";
 import { MAX_CONNECTIONS, MAX_FEED_MESSAGE_BYTES } from "./limits.ts";
+import type { NodeStore } from "./node-store.ts";
 import { FilterTime } from "./picture/filter-time.ts";
-import { nodeReadings, type TrackStats } from "./readings.ts";
+import { nodeReadings } from "./readings.ts";
+import { stopNode } from "./stop-node.ts";
 import { openStore } from "./store/store.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { History } from "./tracks/history.ts";
-import type { TrackStore } from "./tracks/ports.ts";
 import { openBus } from "./transport/bus/open-bus.ts";
 import { Feed } from "./transport/feed/feed.ts";
 import { createApp } from "./transport/http/app.ts";
@@ -47,46 +43,10 @@ import { type ChosenServer, chooseServer } from "./transport/server/choose-serve
 import type { Server } from "./transport/server/server.ts";
 import { VERSION } from "./version.ts";
 import { openWebhooks, type WebhookDelivery } from "./webhook-delivery.ts";
-import type { DeliveryStore, WebhookStore } from "./webhooks/ports.ts";
-
-/** HTTP requests under way at a stop get so long. */
-const SERVER_GRACE_MS = 3_000;
-/** What is decided gets so long to be committed at a stop; an unreachable database must not keep the process. */
-const COMMIT_GRACE_MS = 10_000;
-/** The last checkpoints of a stop get so long; the next start replays what is missing. All three together stay below 30 s. */
-const CHECKPOINT_GRACE_MS = 15_000;
-
-/** A node that leaves a cluster is gone within 10 s, whatever does not answer: its reports are answered, then its shards handed over, then all as above. */
-const LEAVE_GRACE_MS = 9_000;
-const FORWARD_GRACE_MS = 1_500;
-const HAND_OVER_GRACE_MS = 4_500;
 
 /** As nodes tell each other that one was changed. */
 const WEBHOOKS = "webhooks";
 const WEB_DIR = fileURLToPath(new URL("../web/dist", import.meta.url));
-
-/** What a node wants of its store. */
-export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDisposable {
-  readonly kind: string;
-  readonly snapshot: RowSink;
-  /** Absent = events are written and not read. */
-  readonly eventLog?: EventLog;
-  readonly webhooks?: WebhookStore & DeliveryStore;
-  /** Absent = only the built-in machine. */
-  readonly machines?: MachineStore;
-  /** Absent = no fences. */
-  readonly fences?: FenceStore;
-  /** Takes away what is stored of entities that are deleted. Absent = nothing is. */
-  readonly erasure?: ErasureStore;
-  /** Writes the tracks as rows. */
-  readonly tracks?: { start(rows: TrackSource): void; readonly stats: TrackStats };
-  readonly history?: TrackStore;
-  /** Of a node of a cluster. */
-  readonly cluster?: ClusterStore;
-  readonly incarnation?: string | number;
-  /** `down` is called when another node has taken this node's place. */
-  onDown(down: (error: Error) => void): void;
-}
 
 export interface NodeOptions {
   config: Config;
@@ -325,32 +285,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   store.cluster?.setUrl(publicUrl);
   const kept = opened.move();
 
-  const stop = async (): Promise<boolean> => {
-    stopping = true;
-    server.leave();
-    // Before the intake closes: what feeds send now is left to be sent again, and not refused.
-    feed.leave();
-    const end = clock.monotonic() + (cluster === undefined ? Infinity : LEAVE_GRACE_MS);
-    const atMost = (ms: number) => Math.max(0, Math.min(ms, end - clock.monotonic()));
-    if (cluster !== undefined && !failed) {
-      cluster.close();
-      await within(clock, FORWARD_GRACE_MS, cluster.answered());
-      await within(clock, HAND_OVER_GRACE_MS, cluster.leave());
-    }
-    // Of a node that cannot go on nothing more will be committed.
-    const settled = !failed && (await within(clock, atMost(COMMIT_GRACE_MS), system.settle()));
-    await within(clock, atMost(SERVER_GRACE_MS), webhooks?.deliverer.stop() ?? Promise.resolve());
-    // Streams end only so; the server waits for them.
-    await tail?.stop();
-    await server.close(atMost(SERVER_GRACE_MS));
-    if (settled && !failed) await within(clock, atMost(CHECKPOINT_GRACE_MS), system.stop());
-    const clean = system.router.idle && system.commit.idle;
-    await kept.disposeAsync();
-    return clean;
-  };
   let stopped: Promise<boolean> | undefined;
   const stopOnce = () => {
-    stopped ??= stop();
+    stopping = true;
+    const parts = { clock, server, feed, cluster, system, webhooks: webhooks?.deliverer, tail };
+    stopped ??= stopNode({ ...parts, failed: () => failed, close: () => kept.disposeAsync() });
     return stopped;
   };
   return {
@@ -375,15 +314,4 @@ function logRecovery(log: Log, recovered: Recovered, ms: number): void {
   if (replayedTooMuch(recovered))
     log.warn(report, "recovered, with more to replay than there should ever be");
   else log.info(report, "recovered");
-}
-
-/** Whether `promise` is done within `ms`. */
-function within(clock: Clock, ms: number, promise: Promise<void>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.schedule(ms, () => resolve(false));
-    promise.then(() => {
-      cancel();
-      resolve(true);
-    }, reject);
-  });
 }

@@ -30,6 +30,8 @@ export const ARROWS: Arrows = {
   "src/configuration.ts": ["src/actors/ports.ts", "src/limits.ts", "types:src"],
   "src/held-configuration.ts": ["src/configuration.ts", "types:src"],
   "src/webhook-delivery.ts": ["src/clock.ts", "src/limits.ts", "src/transport", "src/webhooks", "types:src"],
+  "src/node-store.ts": ["types:src"],
+  "src/stop-node.ts": ["types:src"],
   "src/readings.ts": ["types:src"],
   "src/health.ts": ["types:src"],
   "src/replay.ts": ["client", "src/actors/messages.ts", "src/limits.ts", "types:src", "node:*"],
