@@ -1,11 +1,16 @@
-/** What all nodes hold, put together for one of them: its catalogues of machines and fences follow the store, and what the routes about them need. */
+/** What all nodes hold, put together for one of them: its machines, fences, roles and keys follow the store, and what the routes about them need. */
+import type { Identities } from "./access/identities.ts";
+import type { RoleCatalogue } from "./access/roles.ts";
+import type { KeyStore, RoleStore } from "./access/store-ports.ts";
 import type { FenceStore } from "./actors/fences/ports.ts";
 import type { MachineStore } from "./actors/machine/ports.ts";
 import type { ActorSystem } from "./actors/system.ts";
 import type { Clock } from "./clock.ts";
 import { Configuration } from "./configuration.ts";
 import type { FencesOptions } from "./transport/http/routes/fences.ts";
+import type { HeldKeys } from "./transport/http/routes/keys.ts";
 import type { MachinesOptions } from "./transport/http/routes/machines.ts";
+import type { RolesOptions } from "./transport/http/routes/roles.ts";
 import type { Held } from "./transport/http/versions.ts";
 
 /** Versions of fences that are read at once; the store gives fewer if they are large. */
@@ -15,7 +20,8 @@ export interface HeldConfigurationOptions {
   /** Absent = there are none. */
   machines: MachineStore | undefined;
   fences: FenceStore | undefined;
-  /** Whose catalogues they are; not asked before the first read. */
+  access: { roles: RoleStore; keys: KeyStore; catalogue: RoleCatalogue; identities: Identities } | undefined;
+  /** Whose machines and fences they are; not asked before the first read. */
   system(): ActorSystem;
   /** Tells the other nodes which part was changed. */
   announce(part: string): void;
@@ -40,10 +46,12 @@ export class HeldConfiguration {
   readonly #options: HeldConfigurationOptions;
   readonly #machines: Part<MachinesOptions> | undefined;
   readonly #fences: Part<FencesOptions> | undefined;
+  readonly #roles: Part<RolesOptions> | undefined;
+  readonly #keys: Part<HeldKeys> | undefined;
 
   constructor(options: HeldConfigurationOptions) {
     this.#options = options;
-    const { machines, fences, system } = options;
+    const { machines, fences, access, system } = options;
     this.#machines =
       machines &&
       this.#part("machines", machines, {
@@ -67,17 +75,45 @@ export class HeldConfiguration {
           }
         },
       });
+    this.#roles =
+      access &&
+      this.#part("roles", access.roles, {
+        catalogue: () => access.catalogue,
+        async read(catalogue) {
+          const newer = await access.roles.since(catalogue.revision);
+          if (newer !== undefined) catalogue.take(newer);
+        },
+      });
+    this.#keys =
+      access &&
+      this.#part("keys", access.keys, {
+        catalogue: () => access.identities,
+        async read(catalogue) {
+          const newer = await access.keys.since(catalogue.revision);
+          if (newer === undefined) return;
+          const { revision, keys, count } = newer;
+          const isWhole = catalogue.countWith(keys) === count;
+          catalogue.take(revision, keys, isWhole ? undefined : await access.keys.ids());
+        },
+      });
   }
 
   /** What `createApp` wants. */
-  get routes(): { machines: MachinesOptions | undefined; fences: FencesOptions | undefined } {
-    return { machines: this.#machines?.routes, fences: this.#fences?.routes };
+  get routes() {
+    return {
+      machines: this.#machines?.routes,
+      fences: this.#fences?.routes,
+      roles: this.#roles?.routes,
+      keys: this.#keys?.routes,
+    };
   }
 
   /** Another node has changed something. @param part as the table `configuration` has it; absent = whatever it was. */
   heard(part: string | undefined): void {
     if (part === undefined || part === "machines") this.#machines?.configuration.look();
     if (part === undefined || part === "fences") this.#fences?.configuration.look();
+    if (part === undefined || part === "roles") this.#roles?.configuration.look();
+    if (part === undefined || part === "keys") this.#keys?.configuration.look();
   }
 
   /** Resolves when all machines that were committed before the call are held. @throws StoreAway */
@@ -100,7 +136,8 @@ export class HeldConfiguration {
   }
 
   get #all(): Configuration[] {
-    return [this.#machines, this.#fences].flatMap((part) => part?.configuration ?? []);
+    const parts = [this.#machines, this.#fences, this.#roles, this.#keys];
+    return parts.flatMap((part) => part?.configuration ?? []);
   }
 
   #part<Store, Version, C extends Catalogue<Version>>(

@@ -1,4 +1,5 @@
 /** The store of a node, as what makes one wants it. */
+import type { KeyStore, RoleStore } from "./access/store-ports.ts";
 import type { FenceStore } from "./actors/fences/ports.ts";
 import type { MachineStore } from "./actors/machine/ports.ts";
 import type { CheckpointStore, Journal, ShardStore } from "./actors/ports.ts";
@@ -21,6 +22,8 @@ export interface NodeStore extends Journal, CheckpointStore, ShardStore, AsyncDi
   readonly machines?: MachineStore;
   /** Absent = no fences. */
   readonly fences?: FenceStore;
+  /** Absent = nobody but the admin. */
+  readonly access?: { readonly roles: RoleStore; readonly keys: KeyStore };
   /** Takes away what is stored of entities that are deleted. Absent = nothing is. */
   readonly erasure?: ErasureStore;
   /** Writes the tracks as rows. */

@@ -5,7 +5,10 @@
  * new is taken, what was taken is committed and answered, feeds are closed as soon as they are, then sockets, actors and store.
  */
 import { fileURLToPath } from "node:url";
+import { Identities } from "./access/identities.ts";
+import { KEY_BYTES } from "./access/limits.ts";
 import { Policy } from "./access/policy.ts";
+import { RoleCatalogue } from "./access/roles.ts";
 import { LocalTails } from "./actors/local-tails.ts";
 import { compileMachine } from "./actors/machine/compile.ts";
 import { TRACKED } from "./actors/machine/tracked.ts";
@@ -14,9 +17,9 @@ import type { Recovered } from "./actors/recovery.ts";
 import { closedAmong } from "./actors/shard.ts";
 import { ActorSystem } from "./actors/system.ts";
 import { TrackSource } from "./actors/track-source.ts";
-import { identifyAdmin, openAdminToken } from "./auth/admin-token.ts";
+import { identifyAdmin, openAdminToken, tokenHash } from "./auth/admin-token.ts";
 import { admitted, createUpgrade } from "./auth/upgrade.ts";
-import { type Clock, systemClock, systemId, systemRandom } from "./clock.ts";
+import { type Clock, systemClock, systemId, systemRandom, systemSecret } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { aloneStatus } from "./cluster/status.ts";
 import { type Config, reachable } from "./config.ts";
@@ -145,9 +148,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     return shard.slot(number) >= 0 && !shard.leaving.isGoing(id);
   };
   const rows = entityRows(store.snapshot, mayBeListed);
+  const policy = new Policy();
+  const identities = new Identities({
+    admin: identifyAdmin(admin.token),
+    hash: tokenHash,
+    now: () => clock.now(),
+  });
+  const { identify } = identities;
   const held = new HeldConfiguration({
     machines: store.machines,
     fences: store.fences,
+    access: store.access && { ...store.access, catalogue: new RoleCatalogue(policy), identities },
     system: () => system,
     announce: (part) => cluster?.announceConfiguration(part),
     clock,
@@ -203,9 +214,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const events = tail && { log: store.eventLog!, tail, encoder, filterTime };
   const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
   const history = store.history === undefined ? undefined : new History(store.history, tails);
-  const policy = new Policy();
   const feed = new Feed({
     policy,
+    current: identities.current,
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
     interest: cluster?.interest,
     events,
@@ -244,7 +255,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     opened.use(webhooks);
   }
   const metrics = createMetrics(nodeReadings(system, feed, cluster, webhooks, store.tracks?.stats));
-  const identify = identifyAdmin(admin.token);
   const app = createApp({
     ingest,
     commands,
@@ -253,6 +263,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     events,
     webhooks: webhooks?.routes,
     ...held.routes,
+    keys: held.routes.keys && { ...held.routes.keys, newKey },
     cluster: cluster?.queries,
     closedShards: () => closedAmong(system.table.shards),
     history,
@@ -306,6 +317,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       await stopOnce();
     },
   };
+}
+
+/** It begins so that people and programs that look for secrets know what it is. */
+function newKey(): string {
+  return `mk_${systemSecret(KEY_BYTES).toString("base64url")}`;
 }
 
 function logRecovery(log: Log, recovered: Recovered, ms: number): void {

@@ -12,11 +12,11 @@ import {
 } from "./ports.ts";
 import { TOPICS } from "./topics.ts";
 
-/** A grant that allows a principal nothing, and why. */
+/** A role or a grant that allows a principal nothing, and why. */
 export interface GrantFault {
   role: string;
-  /** From 0. */
-  grant: number;
+  /** From 0. Absent = it is the whole role. */
+  grant?: number;
   detail: string;
 }
 
@@ -48,9 +48,12 @@ export class Policy {
     return permitted;
   }
 
-  /** Grants of a principal's roles that have no meaning for it. */
+  /** Roles of a principal that are not there, and grants of the others that have no meaning for it. */
   faults(principal: Principal): GrantFault[] {
     const faults: GrantFault[] = [];
+    for (const role of principal.roles)
+      if (role !== ADMIN_ROLE && !this.#roles.has(role))
+        faults.push({ role, detail: "there is no such role" });
     for (const role of this.#rolesOf(principal))
       for (const [i, grant] of role.grants.entries()) {
         const { fault } = boundGrant(grant, principal);

@@ -90,6 +90,11 @@ export function identifyAdmin(token: string): Identify {
   return (offered) => (timingSafeEqual(digest(offered), expected) ? ADMIN : undefined);
 }
 
+/** What is kept of a key: SHA-256, in hexadecimal digits. */
+export function tokenHash(token: string): string {
+  return digest(token).toString("hex");
+}
+
 /** Of equal length whatever the text, as the comparison needs. */
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();

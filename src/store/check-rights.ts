@@ -12,6 +12,7 @@ export const RELATIONS = [
   ...["entity", "event", "event_floor", "track", "track_tail"],
   ...["machine", "fence_version", "fence_count", "fence_area"],
   ...["webhook", "webhook_delivery", "webhook_letter"],
+  ...["access_role", "access_key"],
 ];
 
 /** Input: names. Those that are not there yet will be the role's own. */

@@ -193,3 +193,8 @@ export function leaveCluster(context: StoreContext, incarnation: string): Promis
     await client.query("DELETE FROM node WHERE incarnation = $1", [incarnation]);
   });
 }
+
+/** Why an incarnation that is down can write nothing any more. */
+export function evicted(): Error {
+  return new Error("another node has taken this node's place in the database");
+}

@@ -16,9 +16,22 @@ export interface Version {
   definition?: JsonObject;
 }
 
+/** As the table `configuration` has it. */
+export type Part = "machines" | "fences" | "roles" | "keys";
+
+/** Within a transaction, which has the turn until its end. @returns the revision of what it changes */
+export async function takeTurn(client: PoolClient, part: Part): Promise<number> {
+  const { rows } = await client.query<{ revision: number }>(TURN, [part]);
+  return rows[0]!.revision + 1;
+}
+
+/** Something was changed in this turn. */
+export async function raiseRevision(client: PoolClient, part: Part, revision: number): Promise<void> {
+  await client.query(RAISE, [part, revision]);
+}
+
 export interface NextVersion<V extends Version, Refused> {
-  /** As the table `configuration` has it. */
-  part: "machines" | "fences";
+  part: Part;
   ifVersion: IfVersion | undefined;
   removes: boolean;
   /** The newest version, read in the turn. */
@@ -50,21 +63,20 @@ export async function makeNextVersion<V extends Version, Refused>(
   client: PoolClient,
   next: NextVersion<V, Refused>,
 ): Promise<Made<V, Refused>> {
-  const turn = await client.query<{ revision: number }>(TURN, [next.part]);
-  const revision = turn.rows[0]!.revision + 1;
+  const revision = await takeTurn(client, next.part);
   const last = await next.readLast();
   const isThere = last?.definition !== undefined;
   if (!isMeant(isThere ? last.version : undefined, next))
     return { is: "other-version", ...(isThere && { version: last.version }) };
   const refused = await next.refuse?.(last);
   if (refused !== undefined) return refused;
-  await client.query(RAISE, [next.part, revision]);
+  await raiseRevision(client, next.part, revision);
   const version = await next.insert((last?.version ?? 0) + 1, revision, last);
   return { is: "saved", created: !isThere, version };
 }
 
-/** @param version the newest one; absent = there is no such thing. */
-function isMeant(
+/** Whether a change is bound to what is there. @param version the newest one; absent = there is no such thing. */
+export function isMeant(
   version: number | undefined,
   { ifVersion, removes }: Pick<NextVersion<Version, unknown>, "ifVersion" | "removes">,
 ): boolean {

@@ -18,6 +18,7 @@ import { LetterRefusals } from "../../migrations/20261128000600_letter-refusals.
 import { FenceSince } from "../../migrations/20261128000700_fence-since.ts";
 import { LettersAside } from "../../migrations/20261128000800_letters-aside.ts";
 import { EventIds } from "../../migrations/20261129000000_event-ids.ts";
+import { Access } from "../../migrations/20261129000100_access.ts";
 import type { EmbeddedDatabase } from "./embedded/bridge.ts";
 import { Cluster } from "./model/cluster.ts";
 import { Webhook } from "./model/webhook.ts";
@@ -40,6 +41,7 @@ export const MIGRATIONS = [
   { migrationName: "20261128000700_fence-since", class: FenceSince },
   { migrationName: "20261128000800_letters-aside", class: LettersAside },
   { migrationName: "20261129000000_event-ids", class: EventIds },
+  { migrationName: "20261129000100_access", class: Access },
 ];
 
 /** Connections to a server: the flush, the lease, background work, and room for queries. */

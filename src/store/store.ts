@@ -29,7 +29,7 @@ import { startUpkeep, type UpkeepLimits } from "./embedded/upkeep.ts";
 import { isPoison, StoreStartError } from "./errors.ts";
 import { StoredEvents } from "./event-log.ts";
 import { Fence } from "./fence.ts";
-import { claim, join, leave, leaveCluster, renew } from "./membership.ts";
+import { claim, evicted, join, leave, leaveCluster, renew } from "./membership.ts";
 import { type Orm, openOrm } from "./orm.ts";
 import { PartitionUpkeep } from "./partition-upkeep.ts";
 import { prepareDatabase } from "./prepare-database.ts";
@@ -40,6 +40,7 @@ import { JournalRing, type Ring } from "./ring.ts";
 import { type StoreContext, withClient } from "./session.ts";
 import { SharedRing } from "./shared-ring.ts";
 import { SnapshotWriter } from "./snapshot.ts";
+import { StoredAccess } from "./stored-access.ts";
 import { StoredErasure } from "./stored-erasure.ts";
 import { StoredFences } from "./stored-fences.ts";
 import { StoredMachines } from "./stored-machines.ts";
@@ -182,6 +183,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
   readonly webhooks: StoredWebhooks;
   readonly machines: StoredMachines;
   readonly fences: StoredFences;
+  readonly access: StoredAccess;
   readonly tracks: TrackWriter;
   readonly history: StoredTracks;
   readonly erasure: StoredErasure;
@@ -215,6 +217,7 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.webhooks = new StoredWebhooks(context, incarnation);
     this.machines = new StoredMachines(context);
     this.fences = new StoredFences(context);
+    this.access = new StoredAccess(context);
     this.#fence = new Fence(incarnation, {
       raise: (own) => withClient(context, (client) => raiseGeneration(client, own)),
       release: (key, shards) => withClient(context, (client) => releaseShards(client, key, shards)),
@@ -390,8 +393,4 @@ export class Store implements Journal, CheckpointStore, ShardStore, AsyncDisposa
     this.#cancelRenew();
     for (const down of this.#down) down(error);
   }
-}
-
-function evicted(): Error {
-  return new Error("another node has taken this node's place in the database");
 }

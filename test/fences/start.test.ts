@@ -34,6 +34,7 @@ function node(store: Fences, between: (page: number) => void = () => {}) {
   const catalogue = new FenceCatalogue(() => {});
   const held = new HeldConfiguration({
     machines: undefined,
+    access: undefined,
     fences,
     system: () => ({ fences: catalogue }) as ActorSystem,
     announce() {},

@@ -78,6 +78,7 @@ t.test("[H20] the API describes itself, every route and only routes", async (t) 
     "/v1/entities/{id}",
     "/v1/entities/{id}/commands",
     "/v1/entities/{id}/track",
+    "/v1/me",
     "/v1/reports",
   ]);
   for (const name of ["Report", "ReportsAnswer", "Feature", "FeatureCollection", "Problem"])
@@ -104,6 +105,8 @@ t.test("[H20] every operation has a name of its own, for generators of code", as
     events: none,
     fences: none,
     machines: none,
+    roles: none,
+    keys: none,
     webhooks: { allowPrivate: false } as never,
   });
   const { paths } = (await (await app.get("/openapi.json")).json()) as {

@@ -25,6 +25,7 @@ const COMMITTED: Record<string, string> = {
   "20261128000700_fence-since.ts": "299a539dbd1ee4fb",
   "20261128000800_letters-aside.ts": "7710b496a1c7e678",
   "20261129000000_event-ids.ts": "54fa699769bf761c",
+  "20261129000100_access.ts": "3c2890541c3c756c",
 };
 
 t.test("[D58] a migration that was committed never changes", async (t) => {

@@ -87,6 +87,8 @@ export const ARROWS: Arrows = {
     "src/store",
     "src/cluster/ports.ts",
     "src/access/ports.ts",
+    "src/access/store-ports.ts",
+    "src/access/limits.ts",
     "src/webhooks/ports.ts",
     "src/webhooks/limits.ts",
     "src/events/ports.ts",

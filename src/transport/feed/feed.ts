@@ -3,6 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Policy } from "../../access/policy.ts";
+import type { Principal } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
@@ -29,6 +30,8 @@ import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions extends BroadcastOptions {
   policy: Policy;
+  /** A principal as it is now; `undefined` = it is none any more. Absent = all stay what they are. */
+  current?: (principal: Principal) => Principal | undefined;
   ingest: Ingest;
   commands: CommandHandler;
   /** Makes ids for commands that have none. */

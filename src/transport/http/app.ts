@@ -26,9 +26,11 @@ import { deletionsRoute } from "./routes/deletions.ts";
 import { entitiesRoutes } from "./routes/entities.ts";
 import { eventsRoutes } from "./routes/events.ts";
 import { type FencesOptions, fencesRoutes } from "./routes/fences.ts";
+import { type HeldKeys, type KeysOptions, keysRoutes, meRoute } from "./routes/keys.ts";
 import { type MachinesOptions, machinesRoutes } from "./routes/machines.ts";
 import { patchesRoute } from "./routes/patches.ts";
 import { createPostReports, type PostReports, REPORTS_PATH, reportsRoute } from "./routes/reports.ts";
+import { type RolesOptions, rolesRoutes } from "./routes/roles.ts";
 import { type Health, systemRoutes } from "./routes/system.ts";
 import { tracksRoutes } from "./routes/tracks.ts";
 import { type WebhooksOptions, webhooksRoutes } from "./routes/webhooks.ts";
@@ -54,6 +56,9 @@ export interface AppOptions {
   machines?: MachinesOptions;
   /** Absent = none, and no routes for them. */
   fences?: FencesOptions;
+  /** Absent = none, and no routes for them: only the admin may anything. */
+  roles?: RolesOptions;
+  keys?: HeldKeys & Pick<KeysOptions, "newKey">;
   /** What was; absent = the store keeps none. */
   history?: History;
   /** For `/v1/cluster`. */
@@ -121,6 +126,12 @@ export function createApp(options: AppOptions): App {
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
   if (options.fences !== undefined) fencesRoutes(app, options.fences, bodies, clock);
+  if (options.roles !== undefined) rolesRoutes(app, options.roles, bodies);
+  if (options.keys !== undefined) {
+    const { keys, newId } = options;
+    keysRoutes(app, { ...keys, policy, newId }, bodies, clock);
+  }
+  meRoute(app);
   clusterRoute(app, options.clusterStatus);
   systemRoutes(app, options);
   app.get(FEED_PATH, () =>

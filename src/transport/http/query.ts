@@ -51,7 +51,7 @@ export const bbox = z
   .transform((box) => box as [number, number, number, number]);
 
 /** A time, RFC 3339 → Unix ms. */
-const instant = z
+export const instant = z
   .string()
   .transform(parseTime)
   .refine((t) => !Number.isNaN(t), "must be a time as 2026-01-02T03:04:05Z");

@@ -1,0 +1,15 @@
+/** Limits of roles and keys, as `src/limits.ts` has all others. */
+
+/** With the most grants, and the longest `where`, 3 MB in each node. */
+export const MAX_ROLES = 100;
+export const MAX_GRANTS = 32;
+/** With all that one may have 30 MB in each node; as people make them 5 MB. */
+export const MAX_KEYS = 10_000;
+/** Each of their grants is parsed once for a key. */
+export const MAX_KEY_ROLES = 16;
+/** As JSON, in UTF-16 units: they are written into each `where`. */
+export const MAX_KEY_ATTRIBUTES_LENGTH = 2_048;
+/** Nobody guesses one, so that its hash needs no salt and no slow function. */
+export const KEY_BYTES = 32;
+/** Keys in one answer. */
+export const MAX_KEYS_LISTED = 1_000;
