@@ -2,6 +2,7 @@ import t from "tap";
 import { testDatabase } from "../support/postgres.ts";
 import { temporaryFolder } from "../support/serve.ts";
 import { storeContract } from "./contract.ts";
+import { accessContract } from "./contract-access.ts";
 import { entityRowsContract } from "./contract-entity-rows.ts";
 import { erasureContract } from "./contract-erasure.ts";
 import { fencesContract } from "./contract-fences.ts";
@@ -18,4 +19,5 @@ t.test("the store on a PostgreSQL server", async (t) => {
   await erasureContract(t, store);
   await machinesContract(t, store);
   await fencesContract(t, store);
+  await accessContract(t, store);
 });

@@ -1,6 +1,7 @@
 import t from "tap";
 import { madeDataDir } from "../../support/data-dir.ts";
 import { storeContract } from "../contract.ts";
+import { accessContract } from "../contract-access.ts";
 import { entityRowsContract } from "../contract-entity-rows.ts";
 import { erasureContract } from "../contract-erasure.ts";
 import { fencesContract } from "../contract-fences.ts";
@@ -14,4 +15,5 @@ t.test("the embedded store", async (t) => {
   await erasureContract(t, store);
   await machinesContract(t, store);
   await fencesContract(t, store);
+  await accessContract(t, store);
 });
