@@ -284,7 +284,7 @@ t.test("[AC16] a role and a key that one node of a cluster was given count at th
   const { nodes } = await startTwoThatOnlyHear(t, "access");
   const [{ ask }, { ask: other }] = nodes;
   const isSoon = async (path: string, seen: (body: Record<string, unknown>) => boolean, key?: string) => {
-    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    const headers = key === undefined ? undefined : { authorization: `Bearer ${key}` };
     while (!seen(await json(other("GET", path, undefined, headers))))
       await new Promise((resolve) => setTimeout(resolve, 10));
     t.pass(path);
