@@ -78,6 +78,8 @@ export interface App {
   fetch(request: Request): Response | Promise<Response>;
   /** Hot routes, which `fetch` answers the same. */
   direct: DirectRoute[];
+  /** All paths that there are, with their methods. */
+  routes: readonly RouteEntry[];
 }
 
 export function createApp(options: AppOptions): App {
@@ -159,6 +161,7 @@ export function createApp(options: AppOptions): App {
   return {
     fetch: (request) => app.fetch(request),
     direct: [directReports(options, guard, cors, postReports, failed)],
+    routes,
   };
 }
 
@@ -206,7 +209,7 @@ function keepToken(url: URL, identify: Identify): Response {
   });
 }
 
-interface RouteEntry {
+export interface RouteEntry {
   path: string;
   pattern: RegExp;
   /** As `Allow` has them. */
