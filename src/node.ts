@@ -244,6 +244,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
   const history = store.history === undefined ? undefined : new History(store.history, tails);
   const policy = new Policy();
+  const closedShards = () => closedAmong(system.table.shards);
   const feed = new Feed({
     policy,
     ...{ picture, ingest, commands, newId: systemId, clock, log, decodeReport },
@@ -251,6 +252,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     events,
     history,
     filterTime,
+    cluster: cluster?.queries,
+    closedShards,
   });
   memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());
@@ -294,7 +297,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     webhooks: webhooks?.routes,
     ...held.routes,
     cluster: cluster?.queries,
-    closedShards: () => closedAmong(system.table.shards),
+    closedShards,
     history,
     clusterStatus: () =>
       cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl, VERSION),

@@ -36,7 +36,8 @@ t.test("[AC50] without a grant every route is closed, but those that tell nothin
   const open: string[] = [];
   for (const { method, path } of asked(app)) {
     const response = await app.get(path, { method });
-    if (response.status === 403) t.same(method === "HEAD" ? [] : (await problemOf(response))[0], method === "HEAD" ? [] : "forbidden");
+    if (response.status === 403)
+      t.same(method === "HEAD" ? [] : (await problemOf(response))[0], method === "HEAD" ? [] : "forbidden");
     else if (!PUBLIC.includes(path)) open.push(`${method} ${path}`);
   }
   t.same(open.sort(), [

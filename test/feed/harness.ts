@@ -41,7 +41,7 @@ export type Pace = "fast" | "lazy" | "stalled";
 
 export class MemorySocket implements Socket {
   readonly protocol: string;
-  readonly principal: Principal = ADMIN;
+  principal: Principal = ADMIN;
   buffered = 0;
   written = 0;
   closedWith: number | undefined;

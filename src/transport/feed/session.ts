@@ -5,6 +5,8 @@
  * - `slow`: it has too much unsent; its views are left out until all of that is taken, and then start afresh.
  * - `closed`: nothing is sent any more.
  */
+
+import type { Principal } from "../../access/ports.ts";
 import {
   BAD_MESSAGES_MS,
   MAX_BAD_MESSAGES_PER_CONNECTION,
@@ -72,6 +74,11 @@ export class Session implements ViewSink {
     this.heartbeatTick = tick;
     this.#progressAt = now;
     this.#badMessagesSince = now;
+  }
+
+  /** Who opened it, as it was then. */
+  get principal(): Principal {
+    return this.socket.principal as Principal;
   }
 
   get state(): SessionState {

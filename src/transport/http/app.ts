@@ -1,5 +1,6 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Authority } from "../../access/permitted-now.ts";
 import type { Policy } from "../../access/policy.ts";
 import type { Identify } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
@@ -62,6 +63,8 @@ export interface AppOptions {
   metrics: Metrics;
   identify: Identify;
   policy: Policy;
+  /** A principal as it is configured now; `undefined` = it is none any more. Absent = principals stay as they are. */
+  current?: Authority["current"];
   /** Of pages that may use the API, beside our own. Default: none. */
   origins?: readonly string[];
   clock: Clock;
@@ -116,10 +119,10 @@ export function createApp(options: AppOptions): App {
   const { closedShards = () => [] } = options;
   entitiesRoutes(app, { picture, clock, cluster: options.cluster, closedShards, history: options.history });
   tracksRoutes(app, clock, options.history);
-  commandsRoute(app, options.commands, bodies, options.newId);
+  commandsRoute(app, options, bodies);
   deletionsRoute(app, options.commands, options.newId);
   patchesRoute(app, options.commands, bodies, options.newId);
-  if (options.events !== undefined) eventsRoutes(app, options.events, clock);
+  if (options.events !== undefined) eventsRoutes(app, options.events, clock, options);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
   if (options.fences !== undefined) fencesRoutes(app, options.fences, bodies, clock);
@@ -181,7 +184,9 @@ function directReports(
       const began = clock.monotonic();
       const guarded = guard(request);
       const answer =
-        "refusal" in guarded ? guarded.refusal : await post(request.headers, request.body).catch(failed);
+        "refusal" in guarded
+          ? guarded.refusal
+          : await post(request.headers, request.body, guarded.permitted).catch(failed);
       metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
       return cors.readable(answer, request.headers);
     },
