@@ -1,12 +1,12 @@
 /** Commands of who may not command everything: the entity is judged as it is when the command comes, before it is sent on. */
-import { type CommandHandler, type CommandResult, isDeletion, type Request } from "../actors/messages.ts";
+import type { CommandHandler, CommandResult, Request } from "../actors/messages.ts";
 import { type Authority, permittedNow } from "./permitted-now.ts";
 import { ADMIN_ROLE, type Permitted, type Principal } from "./ports.ts";
 
 /** Whether there is an entity of this id that passes, as it is now; `undefined` = it cannot be told now. */
 export type EntityPasses = (id: string, permitted: Permitted) => Promise<boolean | undefined>;
 
-/** What a principal may ask of entities. For an admin it is `handler` itself; nobody else may delete. */
+/** What a principal may ask of entities. For an admin it is `handler` itself; nobody else may ask what is no command. */
 export function permittedCommands(
   handler: CommandHandler,
   principal: Principal,
@@ -28,7 +28,7 @@ async function judge(
   authority: Authority,
   passes: EntityPasses,
 ): Promise<CommandResult> {
-  if (isDeletion(request)) return refused("forbidden", "only admins delete entities");
+  if (!("name" in request)) return refused("forbidden", "only admins may do this");
   const { entity } = request;
   const permitted = permittedNow(authority, principal, "entity", "command");
   if (permitted === "all") return handler.command(request);

@@ -3,14 +3,16 @@ import type { EntityPasses } from "../access/permitted-commands.ts";
 import { permittedRecord } from "../access/permitted-record.ts";
 import type { Permitted } from "../access/ports.ts";
 import { shardOf } from "../actors/shard-hash.ts";
-import type { EntityQueries } from "../cluster/scatter.ts";
+import type { Gathered } from "../cluster/scatter.ts";
 import { type Lens, permittedLens } from "../picture/lens.ts";
 import type { Picture } from "../picture/picture.ts";
 
 export interface WhereEntitiesAre {
   picture: Picture;
   /** Asks all nodes; absent = this node has everything … */
-  cluster?: Pick<EntityQueries, "one">;
+  cluster?: {
+    one(id: string, permitted?: readonly string[]): Promise<Pick<Gathered, "records" | "missing">>;
+  };
   /** … but these shards, which it is loading (again). Absent = nothing ever. */
   closedShards?(): readonly number[];
 }
@@ -25,7 +27,7 @@ export function entityPasses({ picture, cluster, closedShards }: WhereEntitiesAr
   };
   return async (id, permitted) => {
     if (cluster !== undefined) {
-      const { records, missing } = await cluster.one(id);
+      const { records, missing } = await cluster.one(id, permitted === "all" ? undefined : permitted);
       const [record] = records;
       if (record !== undefined) return permittedRecord(permitted)(record);
       return missing.includes(shardOf(id)) ? undefined : false;

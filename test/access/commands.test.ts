@@ -5,7 +5,8 @@ import type { CommandHandler } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import type { EntityQueries } from "../../src/cluster/scatter.ts";
 import { fullRecord } from "../../src/picture/record.ts";
-import { start } from "../feed/harness.ts";
+import { PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
+import { harness, TestClient } from "../feed/harness.ts";
 import { TOKEN, testApp } from "../http/fixture.ts";
 import { report, startSystem } from "../support/actor-system.ts";
 
@@ -74,8 +75,8 @@ async function fleet({ isCluster = false, principal = DISPATCHER, current = unde
     cluster: isCluster ? (cluster as EntityQueries) : undefined,
   };
   const app = testApp({ ...options, identify: () => principal });
-  const { client } = start({ ...options, clock: h.clock });
-  client.socket.principal = principal;
+  const { feed } = harness({ ...options, clock: h.clock });
+  const client = new TestClient(feed, () => {}, PROTOCOL_JSON, principal);
   const turns = async () => {
     for (let turn = 0; turn < 5; turn++) await h.clock.advance(10);
   };

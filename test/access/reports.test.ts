@@ -121,8 +121,7 @@ function gateway(principal = GATEWAY) {
   const ingest: Ingest & { reports: Report[] } = new FakeIngest();
   const policy = gatewayPolicy();
   const made = start({ ingest, policy, decodeReport });
-  const client = new TestClient(made.feed, () => {}, PROTOCOL_BINARY);
-  client.socket.principal = principal;
+  const client = new TestClient(made.feed, () => {}, PROTOCOL_BINARY, principal);
   return { ...made, client, ingest, policy };
 }
 

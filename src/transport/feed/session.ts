@@ -43,6 +43,8 @@ const BAD_MESSAGES: ReadonlySet<string> = new Set([
 export class Session implements ViewSink {
   readonly socket: Socket;
   readonly format: Format;
+  /** Who it is of, as far as is known since that was looked at. */
+  principal: Principal;
   readonly views = new Map<string, View>();
   /** Of binary reports; made with the first. */
   handles: Handles | undefined;
@@ -69,16 +71,12 @@ export class Session implements ViewSink {
   /** @param now monotonic ms. */
   constructor(socket: Socket, format: Format, sent: Sent, tick: number, now: number) {
     this.socket = socket;
+    this.principal = socket.principal as Principal;
     this.format = format;
     this.#sent = sent;
     this.heartbeatTick = tick;
     this.#progressAt = now;
     this.#badMessagesSince = now;
-  }
-
-  /** Who opened it, as it was then. */
-  get principal(): Principal {
-    return this.socket.principal as Principal;
   }
 
   get state(): SessionState {
