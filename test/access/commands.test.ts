@@ -1,6 +1,7 @@
 import t, { type Test } from "tap";
+import { permittedCommands } from "../../src/access/permitted-commands.ts";
 import { Policy } from "../../src/access/policy.ts";
-import type { Principal } from "../../src/access/ports.ts";
+import { ADMIN, type Principal } from "../../src/access/ports.ts";
 import type { CommandHandler } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import type { EntityQueries } from "../../src/cluster/scatter.ts";
@@ -156,6 +157,21 @@ t.test("[AC53] who may command nothing learns nothing of what is there", async (
   const reply = { op: "reply", n: 1, command: "made-here", accepted: false, type: "forbidden", detail };
   t.same(client.received, [reply, reply]);
   t.same(sent, []);
+});
+
+t.test("[AC54] an admin asks without another look", async (t) => {
+  const commands: CommandHandler = { command: () => Promise.reject(new Error("not in this test")) };
+  const passes = () => Promise.reject(new Error("nothing is looked up"));
+  const authority = { policy: new Policy() };
+  t.equal(permittedCommands(commands, ADMIN, authority, passes), commands);
+  const revoked = permittedCommands(
+    commands,
+    { ...ADMIN, id: "key" },
+    { ...authority, current: () => undefined },
+    passes,
+  );
+  t.match(await revoked.command({ id: "1", entity: "a", name: "x" }), { type: "forbidden" });
+  t.match(await revoked.command({ id: "1", entity: "a", erase: true }), { type: "forbidden" });
 });
 
 t.test("[AC54] only admins delete and erase", async (t) => {

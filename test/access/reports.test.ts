@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
+import { permittedIngest } from "../../src/access/permitted-ingest.ts";
 import { Policy } from "../../src/access/policy.ts";
 import type { Principal } from "../../src/access/ports.ts";
 import type { Ingest, Report } from "../../src/actors/messages.ts";
@@ -103,6 +104,15 @@ t.test("[AC51] refusals of who takes them keep their places", async (t) => {
       [6, "forbidden"],
     ],
   );
+});
+
+t.test("[AC51] who may report everything does so as before", async (t) => {
+  const ingest = new FakeIngest();
+  t.equal(permittedIngest(ingest, "all"), ingest);
+  const policy = new Policy();
+  policy.take([{ name: "gateway", grants: [{ resource: "report", actions: ["create"] }] }]);
+  const app = testApp({ identify: () => GATEWAY, policy });
+  t.match(await (await app.post(JSON.stringify(REPORTS))).json(), { accepted: REPORTS.length, refused: [] });
 });
 
 t.test("[AC52] who may report nothing is refused the whole body", async (t) => {
