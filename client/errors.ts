@@ -77,6 +77,9 @@ export class ConnectionClosed extends Error {
 /** Type of the problem that there is no room, or no database, just now. */
 export const UNAVAILABLE = "urn:muster:problem:unavailable";
 
+/** Type of the problem that no role of who asks allows it. */
+export const FORBIDDEN = "urn:muster:problem:forbidden";
+
 /** The server refused a message of this client (RFC 9457). */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";

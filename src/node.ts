@@ -214,6 +214,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const events = tail && { log: store.eventLog!, tail, encoder, filterTime };
   const tails = cluster?.tails ?? new LocalTails(system.table, clock).alone;
   const history = store.history === undefined ? undefined : new History(store.history, tails);
+  const closedShards = () => closedAmong(system.table.shards);
   const feed = new Feed({
     policy,
     current: identities.current,
@@ -222,6 +223,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     events,
     history,
     filterTime,
+    cluster: cluster?.queries,
+    closedShards,
   });
   memories.push({ forget: async (id) => feed.forget(id) });
   opened.defer(() => system.abandon());
@@ -265,7 +268,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ...held.routes,
     keys: held.routes.keys && { ...held.routes.keys, newKey },
     cluster: cluster?.queries,
-    closedShards: () => closedAmong(system.table.shards),
+    closedShards,
     history,
     clusterStatus: () =>
       cluster?.status() ?? aloneStatus(String(store.incarnation ?? "alone"), publicUrl, VERSION),
@@ -273,6 +276,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     metrics,
     identify,
     policy,
+    current: identities.current,
     origins: config.origins,
     clock,
     webDir: WEB_DIR,

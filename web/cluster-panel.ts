@@ -10,6 +10,7 @@ import {
   shardText,
   sortedNodes,
 } from "./cluster-status.ts";
+import { Forbidden } from "./rest.ts";
 
 /** From an answer to the next question, while the panel is open. */
 const ASK_MS = 2_000;
@@ -64,8 +65,9 @@ export class ClusterPanel {
     write("#cluster-done", doneText(status));
   }
 
-  /** What was shown stays, and is told to be old. A node that never answered has no panel. */
+  /** What was shown stays, and is told to be old. A node that never answered, or may not be asked, has no panel. */
   #fail(error: Error): void {
+    if (error instanceof Forbidden) this.#panel.hidden = true;
     if (this.#answered === undefined) return;
     const age = Math.round((Date.now() - this.#answered) / 1_000);
     this.#panel.classList.add("old");

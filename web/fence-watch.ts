@@ -1,5 +1,6 @@
 /** Keeps the fences that are shown as the node has them. */
 import type { FenceFeature } from "./fences.ts";
+import { Forbidden } from "./rest.ts";
 
 /** Fences that somebody changes are drawn so soon. Where nothing changes, an answer is its head. */
 const FENCES_MS = 5_000;
@@ -20,12 +21,13 @@ export interface FenceWatchOptions {
   every(ms: number, run: () => void): void;
 }
 
-/** @returns asks at once: for when the map rests, or the page is seen again. */
+/** What may not be asked is not shown and not asked again. @returns asks at once: for when the map rests, or the page is seen again. */
 export function watchFences({ ask, show, isSeen, every }: FenceWatchOptions): () => void {
   let asking: AbortController | undefined;
   let shown: string | null = null;
+  let isForbidden = false;
   const look = async () => {
-    if (!isSeen()) return;
+    if (isForbidden || !isSeen()) return;
     asking?.abort();
     const mine = new AbortController();
     asking = mine;
@@ -35,7 +37,10 @@ export function watchFences({ ask, show, isSeen, every }: FenceWatchOptions): ()
       shown = list.tag;
       show(list.fences);
     } catch (error) {
-      if (!mine.signal.aborted) console.debug(error);
+      if (mine.signal.aborted) return;
+      isForbidden = error instanceof Forbidden;
+      if (isForbidden) show([]);
+      else console.debug(error);
     } finally {
       if (asking === mine) asking = undefined;
     }

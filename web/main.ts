@@ -3,6 +3,7 @@ import "./style.css";
 import "./playback.css";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { type Connection, connect } from "../client/connection.ts";
+import { FORBIDDEN, ProblemError } from "../client/errors.ts";
 import { FRESH_MS } from "../client/freshness.ts";
 import { PlaybackView } from "../client/playback-view.ts";
 import type { Entity } from "../client/replica.ts";
@@ -21,7 +22,7 @@ import { renderLegend, renderSuggestions } from "./legend.ts";
 import { createMap } from "./map.ts";
 import { type Picked, PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
-import { Rest, Unauthorized } from "./rest.ts";
+import { Forbidden, Rest, Unauthorized } from "./rest.ts";
 import { connectRetry } from "./retry.ts";
 import { type Found, Selection } from "./selection.ts";
 import { Shown } from "./shown.ts";
@@ -57,7 +58,7 @@ async function findExtent(selected: Entity | undefined, signal: AbortSignal): Pr
     return extentOf(await rest.places(signal));
   } catch (error) {
     if (error instanceof Unauthorized) throw error;
-    console.warn(error);
+    if (!(error instanceof Forbidden)) console.warn(error);
     return undefined;
   }
 }
@@ -251,7 +252,7 @@ function showStatus(connection: Connection, shown: Shown, picture: PictureLayer)
     const old = view.isLive && view.age > FRESH_MS;
     const past = view instanceof PlaybackView ? view.playback : undefined;
     const { state } = connection;
-    renderStatus(statusOf(state, view.state, databaseAway, old, past, picture.isLost));
+    renderStatus(statusOf(state, view.state, databaseAway, old, past, picture.isLost, shown.isForbidden));
     const isRefused = state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code;
     renderWayIn(isRefused);
     if (isRefused) rest.refuse();
@@ -265,7 +266,10 @@ function showStatus(connection: Connection, shown: Shown, picture: PictureLayer)
     databaseAway = stale;
     show();
   });
-  connection.on("problem", (problem) => console.warn(problem.message));
+  connection.on("problem", (problem) => {
+    // The lamp says it.
+    if (!(problem instanceof ProblemError) || problem.type !== FORBIDDEN) console.warn(problem.message);
+  });
   setInterval(show, PANEL_MS);
   show();
 }

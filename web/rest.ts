@@ -20,10 +20,17 @@ export class Unauthorized extends Error {
   override readonly name = "Unauthorized";
 }
 
-/** The few questions that the page asks over HTTP. */
+/** No role allows whoever has the token of this page to ask this. */
+export class Forbidden extends Error {
+  override readonly name = "Forbidden";
+}
+
+/** The few questions that the page asks over HTTP. What it may not ask is asked once: the page is loaded again when roles have changed. */
 export class Rest {
   readonly #headers: Record<string, string>;
   #isRefused = false;
+  /** Paths of what may not be asked. */
+  readonly #forbidden = new Set<string>();
 
   constructor(token: string | undefined) {
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -34,7 +41,7 @@ export class Rest {
     this.#isRefused = true;
   }
 
-  /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Error} */
+  /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Forbidden | Error} */
   async places(signal: AbortSignal): Promise<[lon: number, lat: number][]> {
     const response = await this.#get("/v1/entities?limit=1000", undefined, signal);
     const { features } = (await response.json()) as { features: Feature[] };
@@ -43,7 +50,7 @@ export class Rest {
 
   /**
    * One entity, undefined if there is none. Its place is NaN if it never told one.
-   * @param at as it was then, Unix ms; absent = as it is now. @throws {Unauthorized | Error}
+   * @param at as it was then, Unix ms; absent = as it is now. @throws {Unauthorized | Forbidden | Error}
    */
   async entity(
     id: string,
@@ -59,13 +66,13 @@ export class Rest {
     return { ...properties, id: name, lon, lat } as Entity;
   }
 
-  /** The cluster as the node that answers knows it. @throws {Unauthorized | Error} */
+  /** The cluster as the node that answers knows it. @throws {Unauthorized | Forbidden | Error} */
   async cluster(): Promise<ClusterStatus> {
     const response = await this.#get("/v1/cluster", undefined, AbortSignal.timeout(STATUS_MS));
     return (await response.json()) as ClusterStatus;
   }
 
-  /** Up to 1,000 fences in a box, the first by name; undefined if they are those with the tag that is `known`. @throws {Unauthorized | Error} */
+  /** Up to 1,000 fences in a box, the first by name; undefined if they are those with the tag that is `known`. @throws {Unauthorized | Forbidden | Error} */
   async fences(bbox: Bbox, known: string | null, signal: AbortSignal): Promise<FenceList | undefined> {
     const response = await this.#get(`/v1/fences?limit=1000&bbox=${bbox}`, undefined, signal);
     const tag = response.headers.get("etag");
@@ -81,8 +88,15 @@ export class Rest {
   async #get(path: string, alsoFine?: number, signal?: AbortSignal): Promise<Response> {
     const unauthorized = () => new Unauthorized("a token is needed");
     if (this.#isRefused) throw unauthorized();
+    const about = /^\/v1\/\w+/.exec(path)![0];
+    const forbidden = () => new Forbidden("no role allows it");
+    if (this.#forbidden.has(about)) throw forbidden();
     const response = await fetch(path, { headers: this.#headers, signal });
     if (response.status === 401) throw unauthorized();
+    if (response.status === 403) {
+      this.#forbidden.add(about);
+      throw forbidden();
+    }
     if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);
     return response;
   }

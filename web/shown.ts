@@ -2,6 +2,7 @@
 import { type ClientClock, deviceClock } from "../client/clock.ts";
 import type { Connection } from "../client/connection.ts";
 import { Emitter } from "../client/emitter.ts";
+import { FORBIDDEN, ProblemError } from "../client/errors.ts";
 import type { FilterChange } from "../client/filter-changes.ts";
 import { PlaybackView } from "../client/playback-view.ts";
 import type { Change } from "../client/replica.ts";
@@ -38,6 +39,7 @@ export class Shown extends Emitter<ShownEvents> {
   /** When a live view was asked for, the last time. */
   #triedAt = Number.NEGATIVE_INFINITY;
   #cancelTry: (() => void) | undefined;
+  #isForbidden = false;
 
   constructor(connection: Connection, bbox: Bbox, clock: ClientClock = deviceClock) {
     super();
@@ -55,6 +57,10 @@ export class Shown extends Emitter<ShownEvents> {
   /** Of what was, if that is asked for. */
   get past(): PlaybackView | undefined {
     return this.#asked instanceof PlaybackView ? this.#asked : undefined;
+  }
+  /** No role allows to see entities, as the last view that was asked for was told. */
+  get isForbidden(): boolean {
+    return this.#isForbidden;
   }
   get bbox(): Bbox {
     return this.#bbox;
@@ -138,6 +144,11 @@ export class Shown extends Emitter<ShownEvents> {
   }
 
   #replaceFailed(view: View): void {
+    view.on("problem", (problem) => {
+      if (view.state !== "failed" || !(problem instanceof ProblemError) || problem.type !== FORBIDDEN) return;
+      this.#isForbidden = true;
+      this.emit("state", this.#view.state);
+    });
     view.on("state", (state) => {
       if (state !== "failed" || this.#view !== view || this.#asked !== view) return;
       if (view.isLive) this.#tryLive();
@@ -171,6 +182,7 @@ export class Shown extends Emitter<ShownEvents> {
   #show(view: View): void {
     const before = this.#view;
     this.#view = view;
+    this.#isForbidden = false;
     this.#forward(view);
     this.emit("view", view);
     before.close();

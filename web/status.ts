@@ -14,6 +14,7 @@ export interface Status {
  * @param old nothing was heard of the picture for longer than it takes
  * @param past what a view of what was does; absent = it is of what is
  * @param undrawn the browser draws nothing of it
+ * @param forbidden no role allows to see entities
  */
 export function statusOf(
   connection: ConnectionState,
@@ -22,6 +23,7 @@ export function statusOf(
   old: boolean,
   past?: PlaybackState,
   undrawn = false,
+  forbidden = false,
 ): Status {
   switch (connection.name) {
     case "closed":
@@ -38,6 +40,8 @@ export function statusOf(
       if (past === "unavailable") return { name: "stale", text: "The past cannot be read" };
       if (view === "live" && undrawn) return { name: "stale", text: "Not drawn: the browser lost WebGL" };
       if (view === "live" && past !== undefined) return { name: "past", text: "The past" };
+      if (view === "failed" && forbidden)
+        return { name: "closed", text: "No role allows you to see entities" };
       if (view === "failed") return { name: "closed", text: "The node refused the view" };
       if (view === "live" && old) return { name: "stale", text: "Stale: nothing is heard" };
       if (view === "live") return { name: "live", text: "Live" };

@@ -70,6 +70,7 @@ export const REFUSALS = {
   "too-many-kinds": { title: "The limit of distinct kinds is reached", retry: false },
   "too-many-entities": { title: "The limit of entities is reached", retry: false },
   "not-storable": { title: "The store refuses this data", retry: false },
+  forbidden: { title: "No role allows this", retry: false },
   retry: { title: "It may or may not have been stored", retry: true },
   overloaded: { title: "The node takes no new work now", retry: true },
 } as const;
@@ -129,6 +130,7 @@ export const COMMAND_REFUSALS = {
   "invalid-command": { title: "The command is not valid", retry: false },
   "entity-not-found": { title: "There is no entity with this id", retry: false },
   "not-storable": REFUSALS["not-storable"],
+  forbidden: REFUSALS.forbidden,
   retry: REFUSALS.retry,
   overloaded: REFUSALS.overloaded,
 } as const;

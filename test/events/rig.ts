@@ -1,7 +1,9 @@
 /** A store, the end of its log, and a server: what a test writes as events can be read in every way. */
 
 import type { Test } from "tap";
+import type { Authority } from "../../src/access/permitted-now.ts";
 import { Policy } from "../../src/access/policy.ts";
+import type { Identify } from "../../src/access/ports.ts";
 import type { EventFact } from "../../src/actors/messages.ts";
 import { identifyAdmin } from "../../src/auth/admin-token.ts";
 import { admitted, createUpgrade } from "../../src/auth/upgrade.ts";
@@ -73,12 +75,16 @@ export interface Rig {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
-/** @param given by default one on PostgreSQL, which opens in a quarter of the time of an embedded one. @param filterTime measures filters */
+/**
+ * @param given by default one on PostgreSQL, which opens in a quarter of the time of an embedded one. @param filterTime measures filters
+ * @param access who asks, and what he may; by default there is the admin alone
+ */
 export async function rig(
   t: Test,
   server: keyof typeof SERVERS = "ws",
   given?: Store,
   filterTime = new FilterTime(systemClock),
+  access: Partial<Authority & { identify: Identify }> = {},
 ): Promise<Rig> {
   const store = given ?? (await openOnPostgres(t));
   const writer = await EventWriter.of(store);
@@ -88,10 +94,10 @@ export async function rig(
   tail.start();
   const picture = new Picture();
   const ingest = new FakeIngest();
-  const identify = identifyAdmin(TOKEN);
+  const { identify = identifyAdmin(TOKEN), policy = new Policy(), current } = access;
   const events = { log, tail, encoder: new EventEncoder("test"), filterTime };
   const feed = new Feed({
-    policy: new Policy(),
+    ...{ policy, current },
     picture,
     clock: systemClock,
     ingest,
@@ -118,7 +124,7 @@ export async function rig(
     health: () => ({ ready: true, checks: {} }),
     metrics: createMetrics([]),
     identify,
-    policy: new Policy(),
+    ...{ policy, current },
     clock: systemClock,
     webDir: "none",
     onError: fatal,

@@ -41,7 +41,7 @@ export type Pace = "fast" | "lazy" | "stalled";
 
 export class MemorySocket implements Socket {
   readonly protocol: string;
-  readonly principal: Principal = ADMIN;
+  readonly principal: Principal;
   buffered = 0;
   written = 0;
   closedWith: number | undefined;
@@ -60,8 +60,10 @@ export class MemorySocket implements Socket {
     protocol: string,
     sent: (message: ServerMessage, size: number) => void,
     delivered: (message: ServerMessage) => void,
+    principal: Principal = ADMIN,
   ) {
     this.protocol = protocol;
+    this.principal = principal;
     this.#sent = sent;
     this.#delivered = delivered;
   }
@@ -237,6 +239,7 @@ export class TestClient {
     feed: Feed,
     sent: (message: ServerMessage, size: number) => void = () => {},
     protocol: string = PROTOCOL_JSON,
+    principal: Principal = ADMIN,
   ) {
     this.#feed = feed;
     const sending = (message: ServerMessage, size: number) => {
@@ -244,7 +247,7 @@ export class TestClient {
       if (replica) this.#of.set(message, replica);
       sent(message, size);
     };
-    this.socket = new MemorySocket(protocol, sending, (message) => this.#deliver(message));
+    this.socket = new MemorySocket(protocol, sending, (message) => this.#deliver(message), principal);
     feed.handlers.open(this.socket);
   }
 

@@ -5,7 +5,7 @@ import { identifyAdmin } from "../../src/auth/admin-token.ts";
 import { systemClock } from "../../src/clock.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { type AppOptions, createApp } from "../../src/transport/http/app.ts";
+import { type App, type AppOptions, createApp } from "../../src/transport/http/app.ts";
 import type { DirectRoute } from "../../src/transport/server/server.ts";
 
 export const TOKEN = "the-token-of-the-tests";
@@ -41,6 +41,7 @@ export interface TestApp {
   errors: unknown[];
   fetch(request: Request): Promise<Response>;
   direct: DirectRoute[];
+  routes: App["routes"];
   /** With the token. */
   get(path: string, init?: RequestInit): Promise<Response>;
   post(body: string | Uint8Array | ReadableStream, type?: string): Promise<Response>;
@@ -81,6 +82,7 @@ export function testApp(options: Partial<AppOptions> = {}): TestApp {
     errors,
     fetch,
     direct: app.direct,
+    routes: app.routes,
     get: (path, init = {}) =>
       fetch(new Request(`http://muster.test${path}`, { ...init, headers: { ...headers, ...init.headers } })),
     post: (body, type = "application/json") =>

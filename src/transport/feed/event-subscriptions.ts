@@ -4,6 +4,9 @@
  * A subscription is opening (where it begins is looked up) → reading (its follower waits for events) ⇄ sending (some are on their way to the socket,
  * or wait for room) → closed.
  */
+import { PermittedEvents } from "../../access/permitted-events.ts";
+import { type Authority, permittedNow } from "../../access/permitted-now.ts";
+import { ADMIN } from "../../access/ports.ts";
 import { StoreAway } from "../../actors/ports.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { type Cursor, compareCursors, cursorText } from "../../events/cursor.ts";
@@ -22,6 +25,8 @@ interface Subscription {
   readonly session: Session;
   readonly name: string;
   readonly test: EventTest;
+  /** Absent = all, for ever. */
+  readonly permitted: PermittedEvents | undefined;
   state: "opening" | "reading" | "sending" | "closed";
   follower: Follower | undefined;
   /** Where the client knows that it is. */
@@ -30,15 +35,25 @@ interface Subscription {
   hasRoom: (() => void) | undefined;
 }
 
+/** Once so many base ticks it is looked whether anything is permitted still: a second. */
+const LOOK_TICKS = 1_000 / BASE_TICK_MS;
+const FORBIDDEN: MessageProblem = { type: "forbidden", detail: "no role allows this to read events" };
+
 export class EventSubscriptions {
   readonly #events: EventAccess | undefined;
+  readonly #authority: Authority;
   readonly #failed: (session: Session, error: unknown) => void;
   readonly #bySession = new Map<Session, Map<string, Subscription>>();
   #count = 0;
 
   /** @param events absent = there is no log. @param failed told of what must not happen: the session cannot go on. */
-  constructor(events: EventAccess | undefined, failed: (session: Session, error: unknown) => void) {
+  constructor(
+    events: EventAccess | undefined,
+    authority: Authority,
+    failed: (session: Session, error: unknown) => void,
+  ) {
     this.#events = events;
+    this.#authority = authority;
     this.#failed = failed;
   }
 
@@ -59,6 +74,8 @@ export class EventSubscriptions {
       const detail = `at most ${MAX_EVENTS_PER_CONNECTION} on one connection`;
       return { type: "too-many-subscriptions", detail };
     }
+    const permitted = this.#permittedTo(session);
+    if (permitted?.isNone) return FORBIDDEN;
     if (this.#events === undefined || this.#count >= MAX_EVENT_STREAMS)
       return { type: "unavailable", detail: "this node has no log of events, or too many read it" };
     let test: EventTest;
@@ -72,6 +89,7 @@ export class EventSubscriptions {
       session,
       name,
       test,
+      permitted,
       state: "opening",
       follower: undefined,
       told: undefined,
@@ -84,6 +102,12 @@ export class EventSubscriptions {
       this.#refuse(subscription, error),
     );
     return undefined;
+  }
+
+  #permittedTo({ principal }: Session): PermittedEvents | undefined {
+    if (principal === ADMIN || this.#events === undefined) return undefined;
+    const permitted = () => permittedNow(this.#authority, principal, "event", "read");
+    return new PermittedEvents(permitted, this.#events.filterTime);
   }
 
   unsubscribe(session: Session, { events: name }: UnsubscribeEvents): void {
@@ -100,11 +124,19 @@ export class EventSubscriptions {
     for (const subscription of this.#bySession.get(session)?.values() ?? []) this.#close(subscription);
   }
 
-  /** Once a base tick: those whose socket has room again go on, and from time to time each client is told how far it has come. */
+  /**
+   * Once a base tick: those whose socket has room again go on, those that may not be read any more end, and from time to time each client is told how
+   * far it has come.
+   */
   tick(tick: number): void {
     const tells = tick % (HEARTBEAT_MS / BASE_TICK_MS) === 0;
+    const looks = tick % LOOK_TICKS === 0;
     for (const own of this.#bySession.values()) {
       for (const subscription of own.values()) {
+        if (looks && subscription.permitted?.isNone) {
+          this.#end(subscription, FORBIDDEN);
+          continue;
+        }
         if (subscription.hasRoom !== undefined && subscription.session.hasRoom) subscription.hasRoom();
         if (tells) this.#tell(subscription);
       }
@@ -121,8 +153,11 @@ export class EventSubscriptions {
     for (let events = await follower.next(); events !== undefined; events = await follower.next()) {
       subscription.state = "sending";
       for (const event of events) {
-        if (!subscription.test(event)) continue;
-        if (!subscription.session.hasRoom) await this.#room(subscription);
+        if (!mayRead(subscription, event) || !subscription.test(event)) continue;
+        if (!subscription.session.hasRoom) {
+          await this.#room(subscription);
+          if (!mayRead(subscription, event)) continue;
+        }
         if (this.#isClosed(subscription)) return;
         this.#send(subscription, event);
       }
@@ -160,17 +195,21 @@ export class EventSubscriptions {
   }
 
   #refuse(subscription: Subscription, error: unknown): void {
-    const { session, name: events } = subscription;
+    if (error instanceof CursorError) this.#end(subscription, { type: error.type, detail: error.message });
+    else if (error instanceof FilterCostly)
+      this.#end(subscription, { type: "unavailable", detail: error.message });
+    else if (error instanceof StoreAway)
+      this.#end(subscription, { type: "unavailable", detail: "the database does not answer" });
+    else if (subscription.state !== "closed") {
+      this.#close(subscription);
+      this.#failed(subscription.session, error);
+    }
+  }
+
+  #end(subscription: Subscription, why: MessageProblem): void {
     if (subscription.state === "closed") return;
     this.#close(subscription);
-    const ended = true as const;
-    if (error instanceof CursorError)
-      session.refuse({ type: error.type, detail: error.message, events, ended });
-    else if (error instanceof FilterCostly)
-      session.refuse({ type: "unavailable", detail: error.message, events, ended });
-    else if (error instanceof StoreAway)
-      session.refuse({ type: "unavailable", detail: "the database does not answer", events, ended });
-    else this.#failed(session, error);
+    subscription.session.refuse({ ...why, events: subscription.name, ended: true });
   }
 
   #close(subscription: Subscription): void {
@@ -183,4 +222,8 @@ export class EventSubscriptions {
     follower?.close();
     subscription.hasRoom?.();
   }
+}
+
+function mayRead({ permitted }: Subscription, event: LoggedEvent): boolean {
+  return permitted?.passes(event) ?? true;
 }

@@ -2,14 +2,18 @@
  * The feed: connections, their messages, and the base tick that serves their views.
  */
 import { Buffer } from "node:buffer";
+import { type EntityPasses, permittedCommands } from "../../access/permitted-commands.ts";
+import { permittedIngest } from "../../access/permitted-ingest.ts";
+import { type Authority, permittedNow } from "../../access/permitted-now.ts";
 import type { Policy } from "../../access/policy.ts";
-import type { Principal } from "../../access/ports.ts";
+import { ADMIN } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
 import { BASE_TICK_MS, HEARTBEAT_MS } from "../../limits.ts";
 import type { FilterTime } from "../../picture/filter-time.ts";
 import { isoTime } from "../../picture/record.ts";
 import type { History } from "../../tracks/history.ts";
+import { entityPasses, type WhereEntitiesAre } from "../entity-passes.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
 import { batchNumber } from "./batch-layout.ts";
 import { BinaryFormat } from "./binary-format.ts";
@@ -30,8 +34,12 @@ import type { InterestSink } from "./view.ts";
 
 export interface FeedOptions extends BroadcastOptions {
   policy: Policy;
-  /** A principal as it is now; `undefined` = it is none any more. Absent = all stay what they are. */
-  current?: (principal: Principal) => Principal | undefined;
+  /** A principal as it is configured now; `undefined` = it is none any more. Absent = principals stay as they are. */
+  current?: Authority["current"];
+  /** Asks all nodes of a cluster; absent = this node has every entity … */
+  cluster?: WhereEntitiesAre["cluster"];
+  /** … but those of these shards, which it is loading (again). Absent = nothing ever. */
+  closedShards?: WhereEntitiesAre["closedShards"];
   ingest: Ingest;
   commands: CommandHandler;
   /** Makes ids for commands that have none. */
@@ -84,6 +92,7 @@ export class Feed {
   readonly #subscriptions: Subscriptions;
   readonly #playbacks: Playbacks;
   readonly #events: EventSubscriptions;
+  readonly #passes: EntityPasses;
   readonly #sent: Sent = { frames: 0, bytes: 0, updates: 0 };
   #tick = 0;
   #skippedTicks = 0;
@@ -97,7 +106,8 @@ export class Feed {
     this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
     this.#playbacks = new Playbacks(options);
-    this.#events = new EventSubscriptions(options.events, (session, error) => {
+    this.#passes = entityPasses(options);
+    this.#events = new EventSubscriptions(options.events, options, (session, error) => {
       options.log.error({ err: error }, "the events of a feed session failed");
       session.close("internal_error");
     });
@@ -249,25 +259,37 @@ export class Feed {
           this.#subscriptions.unsubscribe(session, message);
         break;
       case "report": {
-        const { decodeReport, ingest } = this.#options;
-        this.#watch(session, takeReports(session, message, decodeReport, ingest));
+        const taken = takeReports(session, message, this.#options.decodeReport, this.#ingestOf(session));
+        this.#watch(session, taken);
         break;
       }
       case "command": {
-        const { commands, newId } = this.#options;
-        const { id: entity, command: id = newId(), name, data } = message;
-        this.#watch(session, takeCommand(session, message.n, { id, entity, name, data }, commands));
+        const { id: entity, command: id = this.#options.newId(), name, data } = message;
+        const request = { id, entity, name, data };
+        this.#watch(session, takeCommand(session, message.n, request, this.#commandsOf(session)));
         break;
       }
       case "delete": {
-        const { commands, newId } = this.#options;
-        const { id: entity, command: id = newId(), erase = false } = message;
-        this.#watch(session, takeCommand(session, message.n, { id, entity, erase }, commands));
+        const { id: entity, command: id = this.#options.newId(), erase = false } = message;
+        const request = { id, entity, erase };
+        this.#watch(session, takeCommand(session, message.n, request, this.#commandsOf(session)));
         break;
       }
       default:
         message satisfies never;
     }
+  }
+
+  /** What takes a session's reports; `undefined` = none are permitted. */
+  #ingestOf({ principal }: Session): Ingest | undefined {
+    const { ingest } = this.#options;
+    if (principal === ADMIN) return ingest;
+    const permitted = permittedNow(this.#options, principal, "report", "create");
+    return permitted.length === 0 ? undefined : permittedIngest(ingest, permitted);
+  }
+
+  #commandsOf({ principal }: Session): CommandHandler {
+    return permittedCommands(this.#options.commands, principal, this.#options, this.#passes);
   }
 
   #batch(session: Session, data: Uint8Array): void {
@@ -278,7 +300,7 @@ export class Feed {
     if (this.#leaving) return;
     session.handles ??= { known: [], text: 0 };
     try {
-      this.#watch(session, takeBatch(session, session.handles, data, this.#options.ingest));
+      this.#watch(session, takeBatch(session, session.handles, data, this.#ingestOf(session)));
     } catch (error) {
       if (!(error instanceof LayoutError)) throw error;
       // Both ends count handles: after a batch that cannot be read they may mean other things to each.

@@ -5,6 +5,8 @@
  * - `slow`: it has too much unsent; its views are left out until all of that is taken, and then start afresh.
  * - `closed`: nothing is sent any more.
  */
+
+import type { Principal } from "../../access/ports.ts";
 import {
   BAD_MESSAGES_MS,
   MAX_BAD_MESSAGES_PER_CONNECTION,
@@ -41,6 +43,8 @@ const BAD_MESSAGES: ReadonlySet<string> = new Set([
 export class Session implements ViewSink {
   readonly socket: Socket;
   readonly format: Format;
+  /** Who it is of, as far as is known since that was looked at. */
+  principal: Principal;
   readonly views = new Map<string, View>();
   /** Of binary reports; made with the first. */
   handles: Handles | undefined;
@@ -67,6 +71,7 @@ export class Session implements ViewSink {
   /** @param now monotonic ms. */
   constructor(socket: Socket, format: Format, sent: Sent, tick: number, now: number) {
     this.socket = socket;
+    this.principal = socket.principal as Principal;
     this.format = format;
     this.#sent = sent;
     this.heartbeatTick = tick;

@@ -22,14 +22,15 @@ interface Named extends Introduction {
 export class TooManyHandles extends LayoutError {}
 
 /**
- * Takes one binary message. Resolves when it has been answered; rejects if `ingest` fails, which it must not.
+ * Takes one binary message. Resolves when it has been answered; rejects if `ingest` fails, which it must not. Without an `ingest` its reports are
+ * forbidden, and what it introduces counts all the same: later messages name it.
  * @throws LayoutError if it is no batch: then no handle can be trusted any more, and the connection must end.
  */
 export function takeBatch(
   session: Session,
   handles: Handles,
   bytes: Uint8Array,
-  ingest: Ingest,
+  ingest: Ingest | undefined,
 ): Promise<void> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const head = readBatchHead(view);

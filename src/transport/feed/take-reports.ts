@@ -10,12 +10,12 @@ export type DecodeReport = (value: unknown) => Report | Refusal;
 /** A report, or why it is none. */
 export type Decoded = Report | Refusal;
 
-/** Resolves when the message has been answered; rejects if `ingest` fails, which it must not. */
+/** Resolves when the message has been answered; rejects if `ingest` fails, which it must not. @param ingest absent = reports are forbidden */
 export function takeReports(
   session: Session,
   { n, reports }: ReportMessage,
   decodeReport: DecodeReport,
-  ingest: Ingest,
+  ingest: Ingest | undefined,
 ): Promise<void> {
   return submitDecoded(session, n, reports.length, (i) => decodeReport(reports[i]), ingest);
 }
@@ -26,8 +26,12 @@ export async function submitDecoded(
   n: number,
   count: number,
   decode: (index: number) => Decoded,
-  ingest: Ingest,
+  ingest: Ingest | undefined,
 ): Promise<void> {
+  if (ingest === undefined) {
+    session.refuse({ type: "forbidden", detail: "no role allows reports", n });
+    return;
+  }
   if (session.pendingAcks >= MAX_PENDING_ACKS_PER_CONNECTION) {
     const detail = `at most ${MAX_PENDING_ACKS_PER_CONNECTION} messages with reports may wait for their ack`;
     session.refuse({ type: "too-many-reports", detail, n });

@@ -1,5 +1,6 @@
 /** Everything Muster says over HTTP, as a fetch function: testable without a socket. And the hot routes of it without fetch. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Authority } from "../../access/permitted-now.ts";
 import type { Policy } from "../../access/policy.ts";
 import type { Identify } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
@@ -67,6 +68,8 @@ export interface AppOptions {
   metrics: Metrics;
   identify: Identify;
   policy: Policy;
+  /** A principal as it is configured now; `undefined` = it is none any more. Absent = principals stay as they are. */
+  current?: Authority["current"];
   /** Of pages that may use the API, beside our own. Default: none. */
   origins?: readonly string[];
   clock: Clock;
@@ -83,6 +86,8 @@ export interface App {
   fetch(request: Request): Response | Promise<Response>;
   /** Hot routes, which `fetch` answers the same. */
   direct: DirectRoute[];
+  /** All paths that there are, with their methods. */
+  routes: readonly RouteEntry[];
 }
 
 export function createApp(options: AppOptions): App {
@@ -119,10 +124,10 @@ export function createApp(options: AppOptions): App {
   const { closedShards = () => [] } = options;
   entitiesRoutes(app, { picture, clock, cluster: options.cluster, closedShards, history: options.history });
   tracksRoutes(app, clock, options.history);
-  commandsRoute(app, options.commands, bodies, options.newId);
+  commandsRoute(app, options, bodies);
   deletionsRoute(app, options.commands, options.newId);
   patchesRoute(app, options.commands, bodies, options.newId);
-  if (options.events !== undefined) eventsRoutes(app, options.events, clock);
+  if (options.events !== undefined) eventsRoutes(app, options.events, clock, options);
   if (options.webhooks !== undefined) webhooksRoutes(app, options.webhooks, bodies, clock);
   if (options.machines !== undefined) machinesRoutes(app, options.machines, bodies);
   if (options.fences !== undefined) fencesRoutes(app, options.fences, bodies, clock);
@@ -170,6 +175,7 @@ export function createApp(options: AppOptions): App {
   return {
     fetch: (request) => app.fetch(request),
     direct: [directReports(options, guard, cors, postReports, failed)],
+    routes,
   };
 }
 
@@ -189,7 +195,9 @@ function directReports(
       const began = clock.monotonic();
       const guarded = guard(request);
       const answer =
-        "refusal" in guarded ? guarded.refusal : await post(request.headers, request.body).catch(failed);
+        "refusal" in guarded
+          ? guarded.refusal
+          : await post(request.headers, request.body, guarded.permitted).catch(failed);
       metrics.httpRequest(method, REPORTS_PATH, answer.status, (clock.monotonic() - began) / 1_000);
       return cors.readable(answer, request.headers);
     },
@@ -217,7 +225,7 @@ function keepToken(url: URL, identify: Identify): Response {
   });
 }
 
-interface RouteEntry {
+export interface RouteEntry {
   path: string;
   pattern: RegExp;
   /** As `Allow` has them. */

@@ -1,4 +1,5 @@
 /** Events as `text/event-stream`, as fast as the client reads: who is slow falls back into the table, and loses nothing. */
+import type { PermittedEvents } from "../../access/permitted-events.ts";
 import type { Clock } from "../../clock.ts";
 import { Arrival } from "../../events/arrival.ts";
 import type { EventEncoder } from "../../events/cloud-event.ts";
@@ -16,6 +17,8 @@ const RETRY_MS = 1_000;
 export interface EventStreamOptions {
   follower: Follower;
   test: EventTest;
+  /** Once nothing is permitted any more, the stream ends. Absent = everything is, for ever. */
+  permitted?: PermittedEvents;
   encoder: EventEncoder;
   clock: Clock;
   /** Called once, however it ends. */
@@ -24,7 +27,7 @@ export interface EventStreamOptions {
 
 /** The body of an answer. An `id` without data tells a client how far it has come though nothing passed its filter. */
 export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
-  const { follower, test, encoder, clock, ended } = options;
+  const { follower, test, permitted, encoder, clock, ended } = options;
   const bytes = new TextEncoder();
   /** When the client was last told where it is, by the monotonic clock. */
   let toldAt: number | undefined;
@@ -53,6 +56,11 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
               end();
               throw error;
             });
+          if (permitted?.isNone) {
+            end();
+            tell(": No role allows this any more.\n\n");
+            return controller.close();
+          }
           if (came === undefined) return tell(position());
           if (came.value === undefined) {
             end();

@@ -5,7 +5,7 @@ export const PROBLEMS = {
   "bad-request": { title: "The request is not valid", status: 400, retry: false },
   "malformed-json": { title: "The body is not JSON", status: 400, retry: false },
   unauthorized: { title: "A token is needed", status: 401, retry: false },
-  forbidden: { title: "No role allows this", status: 403, retry: false },
+  forbidden: { ...REFUSALS.forbidden, status: 403 },
   "cross-origin": { title: "A page of another origin may not do this", status: 403, retry: false },
   "not-found": { title: "There is nothing here", status: 404, retry: false },
   "entity-not-found": { ...COMMAND_REFUSALS["entity-not-found"], status: 404 },

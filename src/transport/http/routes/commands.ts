@@ -1,5 +1,7 @@
 /** `POST /v1/entities/{id}/commands`: asks something of an entity, and answers what became of it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { permittedCommands } from "../../../access/permitted-commands.ts";
+import type { Authority } from "../../../access/permitted-now.ts";
 import type { Command, CommandHandler, JsonObject } from "../../../actors/messages.ts";
 import {
   MAX_ATTRIBUTES_BYTES,
@@ -8,6 +10,7 @@ import {
   MAX_ID_LENGTH,
   MAX_NAME_LENGTH,
 } from "../../../limits.ts";
+import { entityPasses, type WhereEntitiesAre } from "../../entity-passes.ts";
 import { commandFault } from "../../ingest/command.ts";
 import { quoted } from "../../ingest/text.ts";
 import { type BodyBudget, bodyOf } from "../body.ts";
@@ -60,7 +63,7 @@ const route = createRoute({
   summary: "Ask something of an entity",
   description:
     "The command is accepted exactly if the entity's machine takes a transition on the event of that name, and answered when that is durable. " +
-    "A refusal of the machine is a 409 `command-refused`. After a 503, or without an answer, it may have been applied: ask again with the same `id`.",
+    "Whether a role allows it is judged by the entity as it is when the command comes. A refusal of the machine is a 409 `command-refused`. After a 503, or without an answer, it may have been applied: ask again with the same `id`.",
   request: {
     params: z.object({ id: z.string().max(MAX_ID_LENGTH).describe("Percent-encoded, slashes too.") }),
     body: { required: true, content: { [JSON_TYPE]: { schema: BodySchema } } },
@@ -71,13 +74,14 @@ const route = createRoute({
   },
 });
 
-/** @param newId makes ids for commands that have none. */
-export function commandsRoute(
-  app: OpenAPIHono,
-  handler: CommandHandler,
-  bodies: BodyBudget,
-  newId: () => string,
-): void {
+export interface CommandsOptions extends Authority, WhereEntitiesAre {
+  commands: CommandHandler;
+  /** Makes ids for commands that have none. */
+  newId(): string;
+}
+
+export function commandsRoute(app: OpenAPIHono, options: CommandsOptions, bodies: BodyBudget): void {
+  const passes = entityPasses(options);
   app.openAPIRegistry.registerPath(route);
   app.post("/v1/entities/:id/commands", async (c) => {
     const entity = pathId(c.req.path.slice(0, -"/commands".length));
@@ -95,8 +99,9 @@ export function commandsRoute(
       tooLarge,
     );
     if ("refusal" in body) return toResponse(body.refusal);
-    const command = readCommand(entity, body.value, newId);
+    const command = readCommand(entity, body.value, options.newId);
     if (typeof command === "string") return problemResponse("invalid-command", command);
+    const handler = permittedCommands(options.commands, c.get("principal"), options, passes);
     return answer(command, await handler.command(command));
   });
 }

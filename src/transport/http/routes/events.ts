@@ -2,6 +2,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { accepts } from "hono/accepts";
+import { PermittedEvents } from "../../../access/permitted-events.ts";
+import { type Authority, permittedNow } from "../../../access/permitted-now.ts";
+import { ADMIN, type Principal } from "../../../access/ports.ts";
 import { StoreAway } from "../../../actors/ports.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EventAccess } from "../../../events/access.ts";
@@ -61,7 +64,7 @@ const Page = z
 const answers = {
   200: {
     description:
-      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor (`start` until something was read), `Last-Event-ID` goes on after one.",
+      "A page; or, if `Accept` names text/event-stream, a stream that never ends: `id` is the cursor (`start` until something was read), `Last-Event-ID` goes on after one. Only events that a role allows are told; a stream of which none are allowed any more ends.",
     content: { [JSON_TYPE]: { schema: Page }, [SSE]: { schema: { type: "string" as const } } },
   },
   default: PROBLEM_RESPONSE,
@@ -88,8 +91,17 @@ const entityRoute = createRoute({
   responses: answers,
 });
 
-export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock): void {
+export function eventsRoutes(
+  app: OpenAPIHono,
+  access: EventAccess,
+  clock: Clock,
+  authority: Authority,
+): void {
   let streams = 0;
+  const permittedTo = (principal: Principal) =>
+    principal === ADMIN
+      ? undefined
+      : new PermittedEvents(() => permittedNow(authority, principal, "event", "read"), access.filterTime);
   const answer = async (c: Context, subjectOfPath?: string): Promise<Response> => {
     const url = new URL(c.req.url);
     const schema = subjectOfPath === undefined ? Query : Query.omit({ subject: true });
@@ -102,7 +114,8 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
     const resumed = streaming ? c.req.header("last-event-id") : undefined;
     const after = resumed ?? parsed.data.after ?? (streaming ? "now" : "start");
     try {
-      const test = eventTest({ types, where }, { time: filterTime });
+      const permitted = permittedTo(c.get("principal"));
+      const test = permittedTest(eventTest({ types, where }, { time: filterTime }), permitted);
       const cursor = positionOf(after, await log.moment());
       if (!streaming) {
         const page = await readPage(log, cursor, limit, test, subject);
@@ -115,6 +128,7 @@ export function eventsRoutes(app: OpenAPIHono, access: EventAccess, clock: Clock
       const body = eventStream({
         follower: tail.follow(cursor),
         test: ofSubject(test, subject),
+        permitted,
         encoder,
         clock,
         ended: once(() => streams--),
@@ -153,6 +167,11 @@ function pageResponse(url: URL, events: readonly string[], cursor: string, more:
   }
   const text = `{"events":[${events.join(",")}],"cursor":"${cursor}","links":${JSON.stringify(links)}}`;
   return new Response(text, { headers: { "content-type": JSON_TYPE, ...NO_STORE } });
+}
+
+/** What is not permitted is not even asked whether it is wanted. */
+function permittedTest(wanted: EventTest, permitted: PermittedEvents | undefined): EventTest {
+  return permitted === undefined ? wanted : (event) => permitted.passes(event) && wanted(event);
 }
 
 function ofSubject(test: EventTest, subject: string | undefined): EventTest {

@@ -1,5 +1,7 @@
 /** `POST /v1/reports`: a JSON array at once, or NDJSON line by line. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { permittedIngest } from "../../../access/permitted-ingest.ts";
+import type { Permitted } from "../../../access/ports.ts";
 import type { Ingest } from "../../../actors/messages.ts";
 import type { Clock } from "../../../clock.ts";
 import {
@@ -31,7 +33,7 @@ const route = createRoute({
   description:
     `A JSON array of at most ${MAX_BATCH_REPORTS} reports (${MAX_JSON_BODY_BYTES} bytes), or NDJSON, a report a line ` +
     `(${MAX_NDJSON_BODY_BYTES} bytes), which is worked off as it comes. Answered when all that is accepted is durable. Reports are ` +
-    "accepted or refused one by one: look at `refused`. A report that was accepted before is accepted again, without effect, " +
+    "accepted or refused one by one: look at `refused`; one of what no role allows, by its `id`, `kind` and `source`, is refused as `forbidden`. A report that was accepted before is accepted again, without effect, " +
     "so a request whose answer was lost may be repeated whole.",
   request: {
     // Plain schemas: reports are decoded by hand, not by zod.
@@ -55,16 +57,21 @@ const route = createRoute({
 /** The path as the server and the router know it. */
 export const REPORTS_PATH = route.path;
 
-/** Takes a body of reports, whichever way it came. Rejects if the ingest does. */
-export type PostReports = (headers: HeaderReader, body: BodyReader) => Promise<DirectAnswer>;
+/** Takes a body of reports, whichever way it came, as far as it is permitted. Rejects if the ingest does. */
+export type PostReports = (
+  headers: HeaderReader,
+  body: BodyReader,
+  permitted: Permitted,
+) => Promise<DirectAnswer>;
 
 export function createPostReports(
-  ingest: Ingest,
+  everything: Ingest,
   picture: Picture,
   clock: Clock,
   budget: BodyBudget,
 ): PostReports {
-  return async (headers, body) => {
+  return async (headers, body, permitted) => {
+    const ingest = permittedIngest(everything, permitted);
     const type = mediaType(headers);
     if (type !== JSON_TYPE && !NDJSON_TYPES.includes(type ?? ""))
       return problemAnswer(
@@ -89,7 +96,9 @@ export function createPostReports(
 
 export function reportsRoute(app: OpenAPIHono, post: PostReports): void {
   app.openAPIRegistry.registerPath(route);
-  app.post(route.path, async (c) => toResponse(await post(c.req.raw.headers, bodyOf(c.req.raw))));
+  app.post(route.path, async (c) =>
+    toResponse(await post(c.req.raw.headers, bodyOf(c.req.raw), c.get("permitted"))),
+  );
 }
 
 async function postArray(
