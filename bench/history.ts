@@ -48,6 +48,7 @@ const NO_TAILS: TrackTails = {
   at: async () => ({ pages: [], missing: [] }),
   of: async () => ({ segments: [], missing: [] }),
   during: async () => ({ pages: [], missing: [] }),
+  labels: async () => ({ labels: new Map(), missing: [] }),
 };
 
 export async function history(options: Options): Promise<Measured> {

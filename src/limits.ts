@@ -205,6 +205,10 @@ assert.ok(
 export const MAX_EXPRESSION_LENGTH = 1_024;
 /** One of a grant with the principal's attributes written into it. */
 export const MAX_BOUND_LENGTH = 8 * MAX_EXPRESSION_LENGTH;
+/** Texts of what a principal may see, as they go to other nodes with a question. */
+export const MAX_PERMITTED_TEXTS = 1_024;
+/** Lists of them that are kept compiled, by each who asks: principals with equal ones share one. */
+export const MAX_PERMITTED_LISTS = 256;
 /** Syntax nodes and nesting of one CEL expression: the parser and the evaluator recurse. */
 export const MAX_EXPRESSION_NODES = 512;
 export const MAX_EXPRESSION_DEPTH = 32;
@@ -265,6 +269,12 @@ export const DEFAULT_TRACK_SEGMENTS = 1_000;
 export const MAX_TRACK_PAGE = 200;
 /** Segments in one read of what happened in a place, rows or memory: 1.2 MB. */
 export const MAX_STRETCH_PAGE = 500;
+/** Entities whose labels are asked for at once. */
+export const MAX_LABEL_IDS = 1_000;
+/** Rows in one read of where everything was, for who may not see all: so many reads are made for one answer, and more until there is something to tell. */
+export const MIN_JUDGED_PAGE = 500;
+export const MAX_JUDGED_PAGES = 10;
+assert.ok(MIN_JUDGED_PAGE < MAX_LABEL_IDS && MAX_STRETCH_PAGE <= MAX_LABEL_IDS, "a page is one question");
 /** Reads of tracks at once, of six connections to a server; more wait, and beyond this number are refused. */
 export const MAX_TRACK_READS = 2;
 export const MAX_WAITING_TRACK_READS = 100;

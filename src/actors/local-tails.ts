@@ -8,6 +8,7 @@ import type { ClosedSegment } from "../tracks/ended.ts";
 import { compareIds, compareInShards } from "../tracks/id-order.ts";
 import type { LatePoints } from "../tracks/late-points.ts";
 import { openSegments } from "../tracks/open-segments.ts";
+import { type PermittedPast, permittedPast } from "../tracks/permitted-past.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -17,7 +18,7 @@ import type {
   TrackTails,
 } from "../tracks/ports.ts";
 import { held, type Segment, wrapLongitude } from "../tracks/segment.ts";
-import { meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
+import { hiddenStretch, meets, type Stretch, stretchOf } from "../tracks/stretch.ts";
 import { recordThen } from "../tracks/then.ts";
 import type { TrackLog } from "../tracks/track-log.ts";
 import { segmentOf } from "../tracks/tracks.ts";
@@ -57,12 +58,33 @@ export class LocalTails {
         missing: missing().filter((shard) => shard === shardOf(id)),
       }),
       during: async (query) => ({ pages: [await this.during(query, isOpen)], missing: missing() }),
+      labels: async (ids) => {
+        const shards = new Set(ids.map(shardOf));
+        return { labels: this.labels(ids), missing: missing().filter((shard) => shards.has(shard)) };
+      },
     };
   }
 
-  /** Of the shards for which `open` is true. */
+  /** That entities have now, of those that are there. */
+  labels(ids: readonly string[]): Map<string, readonly string[]> {
+    const labels = new Map<string, readonly string[]>();
+    for (const id of ids) {
+      const of = this.#labelsOf(id);
+      if (of !== undefined) labels.set(id, of);
+    }
+    return labels;
+  }
+
+  #labelsOf(id: string): readonly string[] | undefined {
+    const { picture } = this.#table;
+    const slot = picture.find(id);
+    return slot < 0 ? undefined : (picture.columns.labels.get(slot) ?? []);
+  }
+
+  /** Of the shards for which `open` is true. @throws ExpressionError */
   async at(query: ThenQuery, open: (shard: number) => boolean): Promise<TailPage> {
     const page: TailPage = { records: [], more: false, elsewhere: [] };
+    const past = permittedPast(query);
     const turns = this.#turns();
     for (const shard of this.#table.shards) {
       if (!open(shard.index)) continue;
@@ -77,7 +99,8 @@ export class LocalTails {
         if (id === undefined || (query.after !== undefined && compareIds(id, query.after) <= 0)) continue;
         const segment = this.#segmentAt(shard, number, kept, query);
         const record = segment && recordThen(segment, query, this.#version(shard, number));
-        if (record !== undefined) page.records.push(record);
+        const isTold = past === undefined || (record && past.tells(record, () => this.#labelsOf(id)));
+        if (record !== undefined && isTold) page.records.push(record);
         else if (this.#replaces(shard, number, kept, query)) page.elsewhere.push(id);
         if (page.records.length > PAGES_KEPT * (query.limit + 1)) cut(page, query.limit);
       }
@@ -103,7 +126,7 @@ export class LocalTails {
       .sort((a, b) => a.points[0].t - b.points[0].t);
   }
 
-  /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. */
+  /** Of the shards for which `open` is true: what meets a stretch of time and a region. Ends with the shard in which the page is full. @throws ExpressionError */
   async during(
     query: StretchQuery & { after?: string; limit: number },
     open: (shard: number) => boolean,
@@ -112,6 +135,7 @@ export class LocalTails {
     const page: StretchPage = { stretches: [], more: false };
     const ids = query.ids && Map.groupBy(query.ids, shardOf);
     const begin = after === undefined ? 0 : shardOf(after);
+    const past = permittedPast(query);
     const turns = this.#turns();
     for (const shard of this.#table.shards) {
       if (shard.index < begin || !open(shard.index) || ids?.has(shard.index) === false) continue;
@@ -129,7 +153,7 @@ export class LocalTails {
         const id = this.#idOf(shard, number);
         if (id === undefined) continue;
         if (after !== undefined && shard.index === begin && compareIds(id, after) <= 0) continue;
-        page.stretches.push(...this.#stretches(shard, number, kept, query));
+        page.stretches.push(...this.#stretches(shard, number, kept, query, past));
         if (page.stretches.length > PAGES_KEPT * limit) cutStretches(page, limit);
       }
     }
@@ -158,11 +182,18 @@ export class LocalTails {
     }
   }
 
-  #stretches(shard: Shard, number: number, kept: Kept, query: StretchQuery): Stretch[] {
+  #stretches(
+    shard: Shard,
+    number: number,
+    kept: Kept,
+    query: StretchQuery,
+    past: PermittedPast | undefined,
+  ): Stretch[] {
     const { from, to, region } = query;
     const log = this.#table.tracks.logs[shard.index];
     // Of most nothing but the last point is wanted.
     const isStill =
+      past?.readsMotion !== true &&
       !kept.late.has(number) &&
       log.count(number) > 0 &&
       log.last(number) <= from &&
@@ -175,7 +206,9 @@ export class LocalTails {
       if (!(isThen || this.#isWhenHoldWas(first, recorded, from, to)) || !meets(points, region)) continue;
       const isOpen = open && end > to;
       const known = open && !isOpen ? { ...one, hold: true, points: held(points, end) } : one;
-      found.push({ ...stretchOf(known, from, to, isOpen), first });
+      const stretch = { ...stretchOf(known, from, to, isOpen), first };
+      const isTold = past === undefined || past.tells(one, () => this.#labelsOf(one.id));
+      found.push(isTold ? stretch : hiddenStretch(stretch));
     }
     return found;
   }

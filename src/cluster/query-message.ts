@@ -1,18 +1,32 @@
 /** What nodes ask each other for queries over all of them, and answer; as JSON, of which `undefined` is left out. */
-import { MAX_IDS_PER_VIEW, MAX_LIST_LIMIT, MAX_QUERY_NAMES, SHARDS } from "../limits.ts";
+import {
+  MAX_BOUND_LENGTH,
+  MAX_IDS_PER_VIEW,
+  MAX_LABEL_IDS,
+  MAX_LIST_LIMIT,
+  MAX_PERMITTED_TEXTS,
+  MAX_QUERY_NAMES,
+  SHARDS,
+} from "../limits.ts";
 import type { BboxQuery, NearQuery } from "../picture/query.ts";
 import type { EntityRecord } from "../picture/record.ts";
-import type { StretchPage, StretchQuery, TailPage, ThenQuery } from "../tracks/ports.ts";
+import type { Permitting, StretchPage, StretchQuery, TailPage, ThenQuery } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
+
+/** What is asked of the picture. `permitted`: CEL texts over `entity`, of which any must be true; absent = everything may be seen. */
+export type ListQuery = Omit<BboxQuery, "only"> & Permitting;
+export type NearestQuery = Omit<NearQuery, "only"> & Permitting;
 
 /** A query as it goes to other nodes. */
 export type EntityQuery = {
   /** Only what is in these; absent = in any. */
   shards?: number[];
 } & (
-  | ({ is: "list" } & Omit<BboxQuery, "only">)
-  | ({ is: "near" } & Omit<NearQuery, "only">)
-  | { is: "one"; id: string }
+  | ({ is: "list" } & ListQuery)
+  | ({ is: "near" } & NearestQuery)
+  | ({ is: "one"; id: string } & Permitting)
+  /** The labels that entities have. */
+  | { is: "labels"; ids: readonly string[] }
   /** What of tracks is in memory: where everything was, or the way of one entity. */
   | ({ is: "then" } & ThenQuery)
   | ({ is: "tail"; id: string; known?: number } & TailBounds)
@@ -42,6 +56,10 @@ export interface Answer {
   more: boolean;
   /** Shards it answered for, with their epochs. */
   shards: [number, number][];
+  /** What may not be seen was left out, as was asked. A node of before does not know how to, and tells everything. */
+  permitted?: true;
+  /** Of `labels`, by id. */
+  labels?: [id: string, labels: readonly string[]][];
   /** Of `then`, in place of `records`. */
   page?: TailPage;
   /** Of `tail`; unknown numbers are `null`. */
@@ -67,6 +85,7 @@ function isQuery(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { is, shards, id, bbox, limit, after, lon, lat, radius, k, kinds, states, known } = value;
   if (shards !== undefined && !(isListOf(shards, isIndex) && shards.length <= SHARDS)) return false;
+  if (!isPermitted(value.permitted)) return false;
   const isKnown = known === undefined || isNumber(known);
   if (is === "tail") {
     const bounds = [value.from, value.to, after, value.before];
@@ -74,6 +93,7 @@ function isQuery(value: unknown): boolean {
     return typeof id === "string" && isKnown && fits;
   }
   if (is === "one" || is === "forget") return typeof id === "string";
+  if (is === "labels") return isListOf(value.ids, isText) && value.ids.length <= MAX_LABEL_IDS;
   if (is === "during") return isStretchQuery(value);
   if (!isNames(kinds) || !isNames(states)) return false;
   if (is === "then" && !(isNumber(value.t) && isKnown)) return false;
@@ -89,7 +109,6 @@ function isStretchQuery({ from, to, region, ids, after, limit }: Record<string, 
   const isRegion =
     region === undefined ||
     (isObject(region) && [region.west, region.south, region.east, region.north].every(isNumber));
-  const isText = (item: unknown) => typeof item === "string";
   const isIds = ids === undefined || (isListOf(ids, isText) && ids.length <= MAX_IDS_PER_VIEW);
   return (
     isNumber(from) &&
@@ -103,7 +122,8 @@ function isStretchQuery({ from, to, region, ids, after, limit }: Record<string, 
 
 function isAnswer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { records, distances, more, shards, page, segments, during } = value;
+  const { records, distances, more, shards, page, segments, during, labels } = value;
+  if (labels !== undefined && !isListOf(labels, isLabels)) return false;
   if (during !== undefined && !isStretchPage(during)) return false;
   if (page !== undefined && !isTailPage(page)) return false;
   if (segments !== undefined && !isListOf(segments, isSegment)) return false;
@@ -113,7 +133,6 @@ function isAnswer(value: unknown): boolean {
 
 function isTailPage(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const isText = (item: unknown) => typeof item === "string";
   return (
     typeof value.more === "boolean" && isListOf(value.records, isRecord) && isListOf(value.elsewhere, isText)
   );
@@ -138,6 +157,20 @@ function isRecord(value: unknown): boolean {
 
 function isShard(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && value.every(isCount) && isIndex(value[0]);
+}
+
+/** The texts are looked at when they are compiled. */
+function isPermitted(value: unknown): boolean {
+  const isBound = (text: unknown) => isText(text) && text.length <= MAX_BOUND_LENGTH;
+  return value === undefined || (isListOf(value, isBound) && value.length <= MAX_PERMITTED_TEXTS);
+}
+
+function isLabels(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && isText(value[0]) && isListOf(value[1], isText);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 function isIndex(value: unknown): boolean {

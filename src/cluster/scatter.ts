@@ -5,13 +5,10 @@
  *
  * Also shards that nobody owns are waited for until the deadline: mostly they are claimed and opened before it, and who is refused asks again anyway.
  */
-import type { LocalTails } from "../actors/local-tails.ts";
 import { shardOf } from "../actors/shard-hash.ts";
 import type { Clock } from "../clock.ts";
 import { SHARDS } from "../limits.ts";
-import type { Picture } from "../picture/picture.ts";
-import { type BboxQuery, type NearQuery, queryBbox, queryNear } from "../picture/query.ts";
-import { fullRecord } from "../picture/record.ts";
+import { ExpressionError } from "../picture/cel.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -21,10 +18,25 @@ import type {
   TrackTails,
 } from "../tracks/ports.ts";
 import type { Segment } from "../tracks/segment.ts";
-import { cutRecords, cutStretches, cutTail, cutWay } from "./cut-answer.ts";
+import { cutWay } from "./cut-answer.ts";
 import type { MemberLog } from "./member.ts";
 import { type Merged, mergeByDistance, mergeById } from "./merge-answers.ts";
-import { type Answer, type EntityQuery, type QueryMessage, readQueryMessage } from "./query-message.ts";
+import {
+  isLater,
+  OwnAnswers,
+  type OwnAnswersOptions,
+  type PromptQuery,
+  permittedOf,
+  type Question,
+} from "./own-answers.ts";
+import {
+  type Answer,
+  type EntityQuery,
+  type ListQuery,
+  type NearestQuery,
+  type QueryMessage,
+  readQueryMessage,
+} from "./query-message.ts";
 
 /** How long other nodes may take. */
 const DEADLINE_MS = 2_000;
@@ -44,33 +56,22 @@ export interface Gathered extends Merged {
 
 /** Queries on the live picture of the whole cluster. */
 export interface EntityQueries {
-  list(query: BboxQuery): Promise<Gathered>;
-  near(query: NearQuery): Promise<Gathered>;
-  one(id: string): Promise<Gathered>;
+  list(query: ListQuery): Promise<Gathered>;
+  near(query: NearestQuery): Promise<Gathered>;
+  /** @param permitted as of a list. What may not be seen is answered as what is not there. */
+  one(id: string, permitted?: readonly string[]): Promise<Gathered>;
 }
 
-export interface ScatterOptions {
-  picture: Picture;
-  /** Shards open here, with their epochs. */
-  open(): ReadonlyMap<number, number>;
+export interface ScatterOptions extends OwnAnswersOptions {
   /** Incarnations of the other nodes. */
   others(): string[];
   /** The one of them that is said to have a shard open. */
   nodeOf(shard: number): string | undefined;
-  /** What of tracks is in memory here. */
-  tails: LocalTails;
-  /** Drops what this node has in memory of an entity's events. Absent = it has none. */
-  forget?(id: string): Promise<void>;
   /** May be lost. */
   send(node: string, message: QueryMessage): void;
   clock: Clock;
   log: Pick<MemberLog, "warn">;
 }
-
-/** Queries that take many slices of the loop, or wait for others. */
-type LaterQuery = Extract<EntityQuery, { is: "then" | "during" | "forget" }>;
-/** What shards answer. */
-type Question = Exclude<EntityQuery, { is: "forget" }>;
 
 /** A question to other nodes. */
 interface Asking {
@@ -85,6 +86,7 @@ interface Asking {
 export class Scatter implements EntityQueries, TrackTails {
   readonly #options: ScatterOptions;
   readonly #pending = new Map<number, Asking>();
+  readonly #own: OwnAnswers;
   #n = 0;
   /** Monotonic ms. */
   #loggedAt = -Infinity;
@@ -92,18 +94,19 @@ export class Scatter implements EntityQueries, TrackTails {
 
   constructor(options: ScatterOptions) {
     this.#options = options;
+    this.#own = new OwnAnswers(options);
   }
 
-  list(query: BboxQuery): Promise<Gathered> {
+  list(query: ListQuery): Promise<Gathered> {
     return this.#gather({ is: "list", ...query }, (answers) => mergeById(answers, query.limit));
   }
 
-  near(query: NearQuery): Promise<Gathered> {
+  near(query: NearestQuery): Promise<Gathered> {
     return this.#gather({ is: "near", ...query }, (answers) => mergeByDistance(answers, query.k));
   }
 
-  one(id: string): Promise<Gathered> {
-    return this.#gather({ is: "one", id }, (answers) => mergeById(answers, 1));
+  one(id: string, permitted?: readonly string[]): Promise<Gathered> {
+    return this.#gather({ is: "one", id, permitted }, (answers) => mergeById(answers, 1));
   }
 
   async at(query: ThenQuery): Promise<{ pages: TailPage[]; missing: number[] }> {
@@ -137,6 +140,24 @@ export class Scatter implements EntityQueries, TrackTails {
     };
   }
 
+  async labels(
+    ids: readonly string[],
+  ): Promise<{ labels: Map<string, readonly string[]>; missing: number[] }> {
+    const { answers, missing } = await this.#ask({ is: "labels", ids });
+    const labels = new Map<string, readonly string[]>();
+    const epochs = new Map<number, number>();
+    // While a shard is handed over two nodes may answer for it.
+    for (const answer of answers)
+      for (const [shard, epoch] of answer.shards) epochs.set(shard, Math.max(epoch, epochs.get(shard) ?? 0));
+    for (const answer of answers) {
+      const newest = new Set(
+        answer.shards.filter(([shard, epoch]) => epochs.get(shard) === epoch).map(([shard]) => shard),
+      );
+      for (const [id, of] of answer.labels ?? []) if (newest.has(shardOf(id))) labels.set(id, of);
+    }
+    return { labels, missing };
+  }
+
   /** Drops what nodes have in memory of an entity's events. @returns whether all of them have. */
   async forget(id: string): Promise<boolean> {
     const { others, forget } = this.#options;
@@ -161,19 +182,33 @@ export class Scatter implements EntityQueries, TrackTails {
       const send = (answer: Answer) => this.#options.send(from, { is: "answer", n, answer });
       // The way of an entity is cut only on its way to others: it is made anew for each piece.
       if (isLater(query))
-        this.#later(query)
+        this.#own
+          .later(query)
           .then(send)
           .catch((err) => this.#failed(err));
       else if (query.is === "tail") {
         const answer = this.answer(query);
         send({ ...answer, ...cutWay(answer.segments!, query) });
-      } else send(this.answer(query));
+      } else this.#answerTo(query, send);
       return;
     }
     const asking = this.#pending.get(message.n);
     if (asking === undefined || !asking.waiting.delete(from)) return;
     asking.take(message.answer);
     asking.taken();
+  }
+
+  #answerTo(query: PromptQuery, send: (answer: Answer) => void): void {
+    let answer: Answer;
+    try {
+      answer = this.answer(query);
+    } catch (error) {
+      // Of another version, whose expressions are not known here.
+      if (!(error instanceof ExpressionError)) throw error;
+      this.#failed(error);
+      return;
+    }
+    send(answer);
   }
 
   /** A question of another node is lost, as the bus may lose any. */
@@ -189,63 +224,9 @@ export class Scatter implements EntityQueries, TrackTails {
     );
   }
 
-  /** What this node has to say. */
-  answer(query: Exclude<EntityQuery, LaterQuery>): Answer {
-    const { picture } = this.#options;
-    const shards = this.#openOf(query);
-    const only = (slot: number) => shards.has(picture.columns.shard.of(slot));
-    const told: [number, number][] = [...shards];
-    switch (query.is) {
-      case "list": {
-        const { slots, more } = queryBbox(picture, { ...query, only });
-        return { ...cutRecords(picture, slots, more), shards: told };
-      }
-      case "near": {
-        const { slots, distances } = queryNear(picture, { ...query, only });
-        const answer = cutRecords(picture, slots, false);
-        return { ...answer, distances: distances.slice(0, answer.records.length), shards: told };
-      }
-      case "one": {
-        const slot = picture.find(query.id);
-        const records = slot >= 0 && only(slot) ? [fullRecord(picture, slot)] : [];
-        return { records, more: false, shards: told };
-      }
-      case "tail": {
-        const { id, known } = query;
-        const segments = shards.has(shardOf(id)) ? this.#options.tails.of(id, known) : [];
-        return { records: [], more: false, shards: told, segments };
-      }
-      default:
-        return query satisfies never;
-    }
-  }
-
-  /** As `answer`; a look at all that is in memory takes many slices of the loop. */
-  async #later(query: LaterQuery): Promise<Answer> {
-    const { tails, forget } = this.#options;
-    if (query.is === "forget") {
-      await forget?.(query.id);
-      return { records: [], more: false, shards: [] };
-    }
-    const before = this.#openOf(query);
-    // Asked for each shard, and again and again: what is wanted of them does not change.
-    const isOpen = (shard: number) => before.has(shard) && this.#options.open().has(shard);
-    const said =
-      query.is === "then"
-        ? { page: cutTail(await tails.at(query, isOpen)) }
-        : { during: cutStretches(await tails.during(query, isOpen)) };
-    const after = this.#options.open();
-    // One that left or came meanwhile was not looked at whole.
-    const shards = [...before].filter(([shard, epoch]) => after.get(shard) === epoch);
-    return { records: [], more: false, shards, ...said };
-  }
-
-  /** What is open here of the shards that are asked for. */
-  #openOf({ shards }: Question): ReadonlyMap<number, number> {
-    const open = this.#options.open();
-    if (shards === undefined) return open;
-    const wanted = new Set(shards);
-    return new Map([...open].filter(([shard]) => wanted.has(shard)));
+  /** What this node has to say. @throws ExpressionError of what is permitted */
+  answer(query: PromptQuery): Answer {
+    return this.#own.answer(query);
   }
 
   async #gather(query: Question, merge: (answers: readonly Answer[]) => Merged): Promise<Gathered> {
@@ -259,7 +240,10 @@ export class Scatter implements EntityQueries, TrackTails {
     const end = clock.monotonic() + DEADLINE_MS;
     const answers: Answer[] = [];
     const left = new Set(shardsOf(query));
+    const isPermitted = permittedOf(query) !== undefined;
     const take = (answer: Answer) => {
+      // Of a node that cannot tell what may be seen nothing is.
+      if (isPermitted && answer.permitted !== true) return;
       answers.push(answer);
       for (const [shard] of answer.shards) left.delete(shard);
     };
@@ -268,7 +252,7 @@ export class Scatter implements EntityQueries, TrackTails {
       const here = open();
       if (![...left].some((shard) => here.has(shard))) return;
       const asked = ofLeft();
-      take(isLater(asked) ? await this.#later(asked) : this.answer(asked));
+      take(isLater(asked) ? await this.#own.later(asked) : this.answer(asked));
     };
     const asking = this.#begin(take);
     try {
@@ -324,13 +308,9 @@ export class Scatter implements EntityQueries, TrackTails {
 /** Those that must be asked. */
 function shardsOf(query: Question): readonly number[] {
   if (query.is === "one" || query.is === "tail") return [shardOf(query.id)];
-  if (query.is === "during" && query.ids !== undefined)
+  if ((query.is === "during" || query.is === "labels") && query.ids !== undefined)
     return [...new Set(query.ids.map(shardOf))].sort((a, b) => a - b);
   return ALL_SHARDS;
-}
-
-function isLater(query: EntityQuery): query is LaterQuery {
-  return query.is === "then" || query.is === "during" || query.is === "forget";
 }
 
 /** JSON has no infinite numbers. */

@@ -140,7 +140,8 @@ function meaningOf(part: unknown): unknown {
 /** Members that only a FULL change touches; of the others any report may. */
 const STATE_MEMBERS = new Set(["id", "kind", "state", "attributes", "labels", "fences", "liveness"]);
 
-function readsOf(node: ASTNode): Reads {
+/** What an expression over `entity` depends on. */
+export function readsOf(node: ASTNode): Reads {
   if ((node.op === "." || node.op === ".?") && isEntity(node.args[0]))
     return STATE_MEMBERS.has(String(node.args[1])) ? "state" : "motion";
   // The entity as a whole, however it is looked into.
@@ -154,6 +155,6 @@ function readsOf(node: ASTNode): Reads {
   return most;
 }
 
-function isEntity(node: ASTNode): boolean {
+export function isEntity(node: ASTNode): boolean {
   return node.op === "id" && node.args === "entity";
 }

@@ -1,6 +1,7 @@
 /** History, complete up to this second: the rows, and before them what owners have in memory. */
-import { MAX_STRETCH_PAGE, MAX_TRACK_PAGE } from "../limits.ts";
+import { MAX_JUDGED_PAGES, MAX_STRETCH_PAGE, MAX_TRACK_PAGE, MIN_JUDGED_PAGE } from "../limits.ts";
 import { compareIds, compareInShards } from "./id-order.ts";
+import { type PermittedPast, permittedPast } from "./permitted-past.ts";
 import type {
   StretchPage,
   StretchQuery,
@@ -33,13 +34,13 @@ export class History {
   }
 
   /**
-   * Where everything was, in order of id.
-   * @returns `next`: the id after which to go on, if there may be more. `missing`: shards that nobody answered for. @throws StoreAway
+   * Where everything was, in order of id. Who may not see all of it gets less than `limit` only at its end, or after `MAX_JUDGED_PAGES` reads.
+   * @returns `next`: the id after which to go on, if there may be more; of what is not told, none. `missing`: shards that nobody answered for. @throws StoreAway
    */
   async at(query: ThenQuery): Promise<{ records: ThenRecord[]; next?: string; missing: number[] }> {
     // Memory first: what becomes a row meanwhile is found twice, and not missed.
-    const { pages, missing } = await this.#tails.at(query);
-    const rows = await this.#store.at({ ...query, limit: query.limit + 1 });
+    const { pages, missing: unreached } = await this.#tails.at(query);
+    const missing = new Set(unreached);
     const byId = new Map<string, ThenRecord>();
     const ends: string[] = [];
     const told = new Set(pages.flatMap(({ elsewhere }) => elsewhere));
@@ -47,32 +48,86 @@ export class History {
       for (const record of records) keepNewer(byId, record);
       if (more && records.length > 0) ends.push(records.at(-1)!.id);
     }
-    if (rows.length > query.limit) ends.push(rows.at(-1)!.id);
-    for (const segment of rows) {
-      if (told.has(segment.id) || byId.has(segment.id)) continue;
-      const record = recordThen(segment, query, NO_VERSION);
-      if (record !== undefined) byId.set(segment.id, record);
+    const past = permittedPast(query);
+    if (past === undefined) {
+      const end = await this.#rowsAt(query, byId, told);
+      if (end !== undefined) ends.push(end);
+    } else {
+      const end = await this.#permittedAt(query, past, { byId, told, ends, missing });
+      if (end !== undefined) ends.push(end);
     }
     const end = ends.sort(compareIds)[0];
     const all = [...byId.values()].sort((a, b) => compareIds(a.id, b.id));
     const within = end === undefined ? all : all.filter(({ id }) => compareIds(id, end) <= 0);
     const records = within.slice(0, query.limit);
-    return { records, next: within.length > records.length ? records.at(-1)!.id : end, missing };
+    const isCut = within.length > records.length || (past !== undefined && end !== undefined);
+    return { records, next: isCut ? records.at(-1)?.id : end, missing: ascending(missing) };
+  }
+
+  /** Adds what a page of rows tells. @param told who is told elsewhere @returns the id after which to go on */
+  async #rowsAt(
+    query: ThenQuery,
+    byId: Map<string, ThenRecord>,
+    told: ReadonlySet<string>,
+  ): Promise<string | undefined> {
+    const rows = await this.#store.at({ ...query, limit: query.limit + 1 });
+    for (const segment of rows) {
+      if (told.has(segment.id) || byId.has(segment.id)) continue;
+      const record = recordThen(segment, query, NO_VERSION);
+      if (record !== undefined) byId.set(segment.id, record);
+    }
+    return rows.length > query.limit ? rows.at(-1)!.id : undefined;
+  }
+
+  /**
+   * Adds what rows tell that may be told, page by page. It reads on until there is something: the place at which a page ends must be one that may be told.
+   * @param memory what is told of it, where that ends, and shards that nobody answers for: those that are found are added
+   * @returns the id after which to go on
+   */
+  async #permittedAt(
+    query: ThenQuery,
+    past: PermittedPast,
+    memory: {
+      byId: Map<string, ThenRecord>;
+      told: ReadonlySet<string>;
+      ends: string[];
+      missing: Set<number>;
+    },
+  ): Promise<string | undefined> {
+    const { byId, missing } = memory;
+    const last = memory.ends.toSorted(compareIds)[0];
+    const told = new Set([...memory.told, ...byId.keys()]);
+    const limit = Math.max(query.limit, MIN_JUDGED_PAGE);
+    for (let after = query.after, page = 1; ; page++) {
+      const found = new Map<string, ThenRecord>();
+      const end = await this.#rowsAt({ ...query, after, limit }, found, told);
+      for (const record of await past.of([...found.values()], this.#tails, missing))
+        byId.set(record.id, record);
+      if (end === undefined || (last !== undefined && compareIds(last, end) <= 0)) return undefined;
+      const count = [...byId.keys()].filter((id) => compareIds(id, end) <= 0).length;
+      if (count >= query.limit || (count > 0 && page >= MAX_JUDGED_PAGES)) return end;
+      after = end;
+    }
   }
 
   /** What `at` tells of one entity. @returns `missing`: its shard, if nobody answered for it. @throws StoreAway */
   async one(
     id: string,
-    { t, known }: Pick<ThenQuery, "t" | "known">,
+    { t, known, permitted }: Pick<ThenQuery, "t" | "known" | "permitted">,
   ): Promise<{ record?: ThenRecord; missing: number[] }> {
     let then: Segment | undefined;
-    const { segments, missing } = await this.#counting({ id, from: t, to: t, known }, -Infinity);
+    const { segments, missing: unreached } = await this.#counting({ id, from: t, to: t, known }, -Infinity);
     for await (const segment of segments) {
       const { points } = segment;
       // Where one segment goes on after another, the instant between them belongs to the later.
       if (points[0].t <= t && t < points.at(-1)!.t) then = segment;
     }
-    return { record: then && recordThen(then, { t, known, limit: 1 }, NO_VERSION), missing };
+    const record = then && recordThen(then, { t, known, limit: 1 }, NO_VERSION);
+    const past = permittedPast({ permitted });
+    if (record === undefined || past === undefined) return { record, missing: unreached };
+    const missing = new Set(unreached);
+    const [told] = await past.of([record], this.#tails, missing);
+    return { record: told, missing: ascending(missing) };
   }
 
   /**
@@ -81,7 +136,12 @@ export class History {
    */
   async of(query: TrackQuery, after = -Infinity): Promise<ToldWay> {
     const { segments, missing } = await this.#counting(query, after);
-    return { segments: asTold(segments, query.known), missing };
+    const told = asTold(segments, query.known);
+    const past = permittedPast(query);
+    if (past === undefined) return { segments: told, missing };
+    const all = new Set(missing);
+    const tells = await past.ofOne(query.id, this.#tails, all);
+    return { segments: only(told, tells), missing: ascending(all) };
   }
 
   /** As `of`, of each version also what was not known yet. */
@@ -126,6 +186,7 @@ export class History {
    */
   async during(query: StretchQuery, take: (page: Stretch[]) => number): Promise<{ missing: number[] }> {
     const limit = MAX_STRETCH_PAGE;
+    const past = permittedPast(query);
     let { to } = query;
     /** By id, when the first of its segments in memory begins: rows from then on are the same, or replaced. */
     const inMemory = new Map<string, number>();
@@ -134,21 +195,38 @@ export class History {
       if (missing.length > 0) return { missing };
       const { byId, end } = mergeStretches(pages);
       for (const [id, [{ first }]] of byId) inMemory.set(id, first);
-      to = take([...byId.values()].flat());
+      const stretches = [...byId.values()].flat();
+      to = take(past === undefined ? stretches : stretches.filter(({ hidden }) => hidden === undefined));
       if (to < query.from) return { missing };
       after = end;
       more = end !== undefined;
     }
-    for (let after: Stretch | undefined, more = true; more; ) {
+    for (let after: Pick<Stretch, "id" | "first"> | undefined, more = true; more; ) {
       const rows = await this.#store.during({ ...query, to, after, limit });
-      const stretches = rows.map((row) => stretchOf(row, query.from, to));
-      to = take(stretches.filter(({ id, first }) => first < (inMemory.get(id) ?? Infinity)));
+      const isRow = ({ id, points: [{ t }] }: Segment) => t < (inMemory.get(id) ?? Infinity);
+      const missing = new Set<number>();
+      const known = rows.filter(isRow);
+      const told = (await past?.of(known, this.#tails, missing)) ?? known;
+      if (missing.size > 0) return { missing: ascending(missing) };
+      const last = rows.at(-1);
+      after = last && { id: last.id, first: last.points[0].t };
+      to = take(told.map((row) => stretchOf(row, query.from, to)));
       if (to < query.from) break;
-      after = stretches.at(-1);
       more = rows.length === limit;
     }
     return { missing: [] };
   }
+}
+
+function ascending(shards: Iterable<number>): number[] {
+  return [...shards].sort((a, b) => a - b);
+}
+
+async function* only(
+  segments: AsyncGenerator<Segment, void>,
+  tells: (segment: Segment) => boolean,
+): AsyncGenerator<Segment, void> {
+  for await (const segment of segments) if (tells(segment)) yield segment;
 }
 
 /** Of each segment what was known. */

@@ -4,8 +4,14 @@ import type { EntityRecord } from "../picture/record.ts";
 import type { Segment } from "./segment.ts";
 import type { Region, Stretch } from "./stretch.ts";
 
+/** What of the past may be told. */
+export interface Permitting {
+  /** CEL texts over `entity`, of which any must be true of what it was then, and any of the same with the labels that it has now. Absent = all of it. */
+  permitted?: readonly string[];
+}
+
 /** Where everything was. */
-export interface ThenQuery {
+export interface ThenQuery extends Permitting {
   /** Unix ms. */
   t: number;
   /** Only what was known then, Unix ms. Absent = all that is known. */
@@ -29,7 +35,7 @@ export type ThenRecord = Omit<
   recorded: string;
 };
 
-/** What is in memory: a page in order of id, and who is told elsewhere or not at all by it, whatever the rows say. */
+/** What is in memory and may be told: a page in order of id, and who is told elsewhere or not at all by it, whatever the rows say. */
 export interface TailPage {
   records: ThenRecord[];
   more: boolean;
@@ -37,7 +43,7 @@ export interface TailPage {
 }
 
 /** An entity's way. */
-export interface TrackQuery {
+export interface TrackQuery extends Permitting {
   id: string;
   /** Unix ms, both ends included; ±∞ = without end. */
   from: number;
@@ -53,7 +59,7 @@ export interface TailQuery extends TrackQuery {
 }
 
 /** All that entities did in a stretch of time. */
-export interface StretchQuery {
+export interface StretchQuery extends Permitting {
   /** Unix ms, both ends included. */
   from: number;
   to: number;
@@ -85,8 +91,15 @@ export interface TrackTails {
    * asked for is there too, but may have no more than when and where it begins and ends: what is in memory takes the place of rows.
    */
   of(query: TailQuery): Promise<{ segments: Segment[]; missing: number[] }>;
-  /** @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about */
+  /**
+   * What may not be told is there too, as `hidden`: it takes the place of rows.
+   * @param query.after only ids after this one, in the order of `compareInShards`. @param query.limit stretches in a page, about
+   */
   during(
     query: StretchQuery & { after?: string; limit: number },
   ): Promise<{ pages: StretchPage[]; missing: number[] }>;
+  /** The labels that entities have now, of those that are there. @param ids `MAX_LABEL_IDS` at most */
+  labels(
+    ids: readonly string[],
+  ): Promise<{ labels: ReadonlyMap<string, readonly string[]>; missing: number[] }>;
 }

@@ -43,6 +43,14 @@ export interface Stretch extends Segment {
   first: number;
   /** It has not ended: the entity is where its last point is. */
   open: boolean;
+  /** Nothing of it may be told: it has no more than when it begins and ends. */
+  hidden?: true;
+}
+
+/** A stretch of which nothing may be told. */
+export function hiddenStretch(stretch: Stretch): Stretch {
+  const points = stretch.points.slice(-1);
+  return { ...stretch, attributes: "", labels: [], fences: [], points, hidden: true };
 }
 
 /** What of a segment is wanted from `from` to `to`, Unix ms. */

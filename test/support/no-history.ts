@@ -7,4 +7,5 @@ export const NO_TAILS: TrackTails = {
   at: async () => ({ pages: [], missing: [] }),
   of: async () => ({ segments: [], missing: [] }),
   during: async () => ({ pages: [], missing: [] }),
+  labels: async () => ({ labels: new Map(), missing: [] }),
 };

@@ -9,6 +9,7 @@ import type { Segment } from "../../src/tracks/segment.ts";
 import { tracksRoutes } from "../../src/transport/http/routes/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { NO_ROWS, NO_TAILS } from "../support/no-history.ts";
+import { permitAll } from "../support/permit-all.ts";
 import { fc } from "../support/seeded.ts";
 
 const START = Date.UTC(2026, 0, 1);
@@ -40,6 +41,7 @@ function serve(rows: readonly Segment[]) {
         .slice(0, limit),
   };
   const app = new OpenAPIHono();
+  app.use(permitAll);
   tracksRoutes(app, new FakeClock(), new History(store, NO_TAILS));
   const read = async (path: string) => (await app.request(path)).json() as Promise<Collection>;
   /** Lines as their seconds, by links from page to page. */

@@ -8,6 +8,7 @@ import type { Segment } from "../../src/tracks/segment.ts";
 import { tracksRoutes } from "../../src/transport/http/routes/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { NO_ROWS, NO_TAILS } from "../support/no-history.ts";
+import { permitAll } from "../support/permit-all.ts";
 
 const rows: Segment[] = [0, 1_000].map((first) => ({
   ...{ id: "a", kind: "ship", state: "moving", attributes: "", labels: [], fences: [], recorded: first },
@@ -28,6 +29,7 @@ t.test(
     };
     const tails = { ...NO_TAILS, of: async () => ({ segments: [], missing: [shardOf("a")] }) };
     const app = new OpenAPIHono();
+    app.use(permitAll);
     tracksRoutes(app, new FakeClock(), new History(store, tails));
     const ask = (query: string) => app.request(`/v1/entities/a/track?${query}`);
     for (const query of [

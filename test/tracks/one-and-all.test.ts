@@ -4,6 +4,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import t, { type Test } from "tap";
 import type { Report } from "../../src/actors/messages.ts";
 import { tracksRoutes } from "../../src/transport/http/routes/tracks.ts";
+import { permitAll } from "../support/permit-all.ts";
 import { fc } from "../support/seeded.ts";
 import { at, Past, START } from "./past.ts";
 
@@ -124,6 +125,7 @@ t.test("[TR22] of any history one is told as it is in the list, and its way lead
 /** What the route tells of the way, with seconds for times. */
 async function way(past: Past, query: string) {
   const app = new OpenAPIHono();
+  app.use(permitAll);
   tracksRoutes(app, past.h.clock, past.history);
   const lines: { times: number[]; lons: number[]; hold: boolean }[] = [];
   for (let path: string | undefined = `/v1/entities/a/track${query}`; path !== undefined; ) {

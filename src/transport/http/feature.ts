@@ -114,16 +114,21 @@ function roundedDistance(metres: number): number {
 }
 
 /**
- * A FeatureCollection of the picture. Each feature is as it is when its slice is made; an entity that was removed meanwhile is left out.
- * @param slots in the order wanted. @param distances metres, by place in `slots`.
+ * A FeatureCollection of the picture. Each feature is as it is when its slice is made; an entity that was removed meanwhile, or may not be seen any more, is left out.
+ * @param found `slots` in the order wanted; `distances` in metres, by place in `slots`; `permits` says which may be seen, absent = all.
  */
 export function collectionResponse(
   picture: Picture,
   clock: Clock,
-  found: { slots: readonly number[]; distances?: readonly number[]; missing: readonly number[] },
+  found: {
+    slots: readonly number[];
+    distances?: readonly number[];
+    missing: readonly number[];
+    permits?: ((slot: number) => boolean) | undefined;
+  },
   links: readonly Link[],
 ): Response {
-  const { slots, distances, missing } = found;
+  const { slots, distances, missing, permits } = found;
   const ids = slots.map((slot) => picture.columns.id[slot]);
   let at = 0;
   const slice = () => {
@@ -132,6 +137,7 @@ export function collectionResponse(
     for (; at < end; at++) {
       const slot = slots[at];
       if (ids[at] === undefined || picture.find(ids[at]!) !== slot) continue;
+      if (permits?.(slot) === false) continue;
       const feature = featureOf(picture, slot);
       if (distances !== undefined) feature.properties.distance = roundedDistance(distances[at]);
       features.push(feature);

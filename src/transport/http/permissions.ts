@@ -1,4 +1,5 @@
 /** What each route is about, for who is no admin. */
+import assert from "node:assert/strict";
 import type { Policy } from "../../access/policy.ts";
 import {
   type Action,
@@ -22,11 +23,18 @@ interface Permission<R extends Resource = Resource> extends Route {
 export const PERMISSIONS: readonly Permission[] = [
   { method: "POST", path: /^\/v1\/reports$/, resource: "report", action: "create" },
   { method: "POST", path: /^\/v1\/entities\/[^/]+\/commands$/, resource: "entity", action: "command" },
+  { method: "GET", path: /^\/v1\/entities(\/[^/]+(\/track)?)?$/, resource: "entity", action: "read" },
   { method: "GET", path: /^\/v1\/events$/, resource: "event", action: "read" },
   { method: "GET", path: /^\/v1\/entities\/[^/]+\/events$/, resource: "event", action: "read" },
   { method: "GET", path: /^\/v1\/fences(\/[^/]+)?$/, resource: "fence", action: "read" },
   { method: "GET", path: /^\/v1\/machines(\/[^/]+)?$/, resource: "machine", action: "read" },
 ];
+
+/** What a handler tells of: any of these texts must be true of it. `undefined` = all of it. */
+export function textsOf(permitted: Permitted): readonly string[] | undefined {
+  assert.ok(permitted !== undefined, "whoever asks was judged by the guard");
+  return permitted === "all" ? undefined : permitted;
+}
 
 /** Routes that tell nothing but what Muster can do, and who asks: any principal may ask them. */
 export const FOR_EVERYBODY: readonly Route[] = [

@@ -18,6 +18,7 @@ export interface ThenParameters {
   limit: number;
   after?: string;
   partial: "true" | "false";
+  permitted: readonly string[] | undefined;
 }
 
 /** @param history absent = this node keeps none. */
@@ -27,12 +28,12 @@ export async function listThen(
   query: ThenParameters,
   url: URL,
 ): Promise<Response> {
-  const { datetime: t, kind: kinds, state: states, known, bbox, limit, after } = query;
+  const { datetime: t, kind: kinds, state: states, known, bbox, limit, after, permitted } = query;
   if (t > clock.now()) return inTheFuture();
   if (history === undefined) return withoutHistory();
   let found: Awaited<ReturnType<History["at"]>>;
   try {
-    found = await history.at({ t, known, bbox, kinds, states, limit, after });
+    found = await history.at({ t, known, bbox, kinds, states, limit, after, permitted });
   } catch (error) {
     return historyAway(error);
   }
@@ -56,13 +57,13 @@ export async function oneThen(
   history: History | undefined,
   clock: Clock,
   id: string,
-  { datetime: t, known }: Pick<ThenParameters, "datetime" | "known">,
+  { datetime: t, known, permitted }: Pick<ThenParameters, "datetime" | "known" | "permitted">,
 ): Promise<Response> {
   if (t > clock.now()) return inTheFuture();
   if (history === undefined) return withoutHistory();
   let found: Awaited<ReturnType<History["one"]>>;
   try {
-    found = await history.one(id, { t, known });
+    found = await history.one(id, { t, known, permitted });
   } catch (error) {
     return historyAway(error);
   }

@@ -4,6 +4,8 @@ import { shardOf } from "../../../actors/shard-hash.ts";
 import type { Clock } from "../../../clock.ts";
 import type { EntityQueries, Gathered } from "../../../cluster/scatter.ts";
 import { MAX_ID_LENGTH, MAX_LIST_LIMIT } from "../../../limits.ts";
+import { permittedLens } from "../../../picture/lens.ts";
+import { PermittedMemo } from "../../../picture/permitted.ts";
 import type { Picture } from "../../../picture/picture.ts";
 import { queryBbox, queryNear } from "../../../picture/query.ts";
 import type { History } from "../../../tracks/history.ts";
@@ -19,6 +21,7 @@ import {
 } from "../feature.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId, pathId } from "../path-id.ts";
+import { textsOf } from "../permissions.ts";
 import { problemResponse } from "../problem-response.ts";
 import {
   bbox,
@@ -160,14 +163,17 @@ export interface EntitiesOptions {
 
 export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void {
   const { picture, clock, cluster, closedShards, history } = options;
+  const lenses = new PermittedMemo((permitted) => permittedLens(picture, permitted).test);
   app.openAPIRegistry.registerPath(listRoute);
   app.get(listRoute.path, (c) => {
     const url = new URL(c.req.url);
     const parsed = Query.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime } = parsed.data;
-    if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime }, url);
-    return cluster === undefined ? list(options, parsed.data, url) : gather(cluster, clock, parsed.data, url);
+    const permitted = textsOf(c.get("permitted"));
+    if (datetime !== undefined) return listThen(history, clock, { ...parsed.data, datetime, permitted }, url);
+    if (cluster !== undefined) return gather(cluster, clock, { ...parsed.data, permitted }, url);
+    return list(options, parsed.data, url, permitted && lenses.of(permitted));
   });
 
   app.openAPIRegistry.registerPath(oneRoute);
@@ -176,9 +182,10 @@ export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void
     const parsed = OneQuery.safeParse(flatten(url.searchParams));
     if (!parsed.success) return refuseInvalid(parsed.error, url.searchParams);
     const { datetime, known } = parsed.data;
+    const permitted = textsOf(c.get("permitted"));
     if (datetime !== undefined) {
       const id = entityId(url.pathname);
-      return id instanceof Response ? id : oneThen(history, clock, id, { datetime, known });
+      return id instanceof Response ? id : oneThen(history, clock, id, { datetime, known, permitted });
     }
     const id = pathId(url.pathname);
     if (id instanceof Response) return id;
@@ -187,9 +194,10 @@ export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void
       const missing = closedShards();
       if (missing.includes(shardOf(id))) return unreached(missing);
       const slot = picture.find(id);
-      if (slot !== -1) feature = featureOf(picture, slot);
+      if (slot !== -1 && (permitted === undefined || lenses.of(permitted)(slot)))
+        feature = featureOf(picture, slot);
     } else {
-      const { records, missing } = await cluster.one(id);
+      const { records, missing } = await cluster.one(id, permitted);
       if (records.length > 0) feature = featureOfRecord(records[0]);
       else if (missing.includes(shardOf(id))) return unreached(missing);
     }
@@ -202,16 +210,22 @@ export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void
   });
 }
 
-async function gather(cluster: EntityQueries, clock: Clock, query: Query, url: URL): Promise<Response> {
-  const { kind: kinds, state: states, limit } = query;
+async function gather(
+  cluster: EntityQueries,
+  clock: Clock,
+  query: Query & { permitted: readonly string[] | undefined },
+  url: URL,
+): Promise<Response> {
+  const { kind: kinds, state: states, limit, permitted } = query;
   const links: Link[] = [link("self", url.pathname, url.searchParams)];
   let found: Gathered;
   if (query.near !== undefined) {
     const [lon, lat] = query.near;
     const k = Math.min(query.k ?? limit, MAX_LIST_LIMIT);
-    found = await cluster.near({ lon, lat, radius: query.radius, k, kinds, states });
+    found = await cluster.near({ lon, lat, radius: query.radius, k, kinds, states, permitted });
   } else {
-    found = await cluster.list({ bbox: query.bbox, kinds, states, limit, after: query.after });
+    const { bbox, after } = query;
+    found = await cluster.list({ bbox, kinds, states, limit, after, permitted });
     const last = found.records.at(-1);
     if (found.more && last !== undefined) links.push(nextLink(url, last.id));
   }
@@ -219,22 +233,29 @@ async function gather(cluster: EntityQueries, clock: Clock, query: Query, url: U
   return gatheredResponse(clock, found, links);
 }
 
-function list({ picture, clock, closedShards }: EntitiesOptions, query: Query, url: URL): Response {
+/** @param permits only slots for which this is true; absent = all. */
+function list(
+  { picture, clock, closedShards }: EntitiesOptions,
+  query: Query,
+  url: URL,
+  permits: ((slot: number) => boolean) | undefined,
+): Response {
   const { kind: kinds, state: states, limit } = query;
   const missing = closedShards();
   if (missing.length > 0 && query.partial === "false") return unreached(missing);
   const { shard } = picture.columns;
   // What is loaded of them may be of before.
-  const only = missing.length === 0 ? undefined : (slot: number) => !missing.includes(shard.of(slot));
+  const isLoaded = (slot: number) => !missing.includes(shard.of(slot)) && (permits?.(slot) ?? true);
+  const only = missing.length === 0 ? permits : isLoaded;
   const links: Link[] = [link("self", url.pathname, url.searchParams)];
   if (query.near !== undefined) {
     const [lon, lat] = query.near;
     const k = Math.min(query.k ?? limit, MAX_LIST_LIMIT);
     const found = queryNear(picture, { lon, lat, radius: query.radius, k, kinds, states, only });
-    return collectionResponse(picture, clock, { ...found, missing }, links);
+    return collectionResponse(picture, clock, { ...found, missing, permits }, links);
   }
   const wanted = { bbox: query.bbox, kinds, states, limit, after: query.after, only };
   const { slots, more } = queryBbox(picture, wanted);
   if (more) links.push(nextLink(url, picture.columns.id[slots.at(-1)!]!));
-  return collectionResponse(picture, clock, { slots, missing }, links);
+  return collectionResponse(picture, clock, { slots, missing, permits }, links);
 }

@@ -12,6 +12,7 @@ import { GEOJSON, type Link } from "../feature.ts";
 import { NO_STORE } from "../no-store.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId } from "../path-id.ts";
+import { textsOf } from "../permissions.ts";
 import { flatten, interval, KNOWN, moment, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
@@ -123,7 +124,11 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
     const from = every === undefined ? start : Math.max(start, after ?? -Infinity);
     const now = clock.now();
     try {
-      const found = await history.of({ id, from, to, known }, every === undefined ? after : undefined);
+      const permitted = textsOf(c.get("permitted"));
+      const found = await history.of(
+        { id, from, to, known, permitted },
+        every === undefined ? after : undefined,
+      );
       const { missing } = found;
       if (missing.length > 0 && query.partial === "false") return unreached(missing);
       const shown = asAsked(found.segments, query, from, to, now);
