@@ -104,5 +104,5 @@ export function cluster(count: number, places: readonly Place[], broken?: number
     await clock.advance(5_000);
     return promise;
   };
-  return { scatters, whole, silent, closed, asked, logged, forgotten, move, settled, clock };
+  return { scatters, pictures, whole, silent, closed, asked, logged, forgotten, move, settled, clock };
 }
