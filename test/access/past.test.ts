@@ -174,7 +174,7 @@ t.test("[AC36] a list of the past reads on, and its pages leave nothing out", as
     const history = new History(store, NO_TAILS);
     const all: string[] = [];
     const limit = seen.length === count ? 4_000 : 2;
-    for (let after: string | undefined, page = 0; ; page++) {
+    for (let after: string | undefined; ; ) {
       const query = { t: at(0), limit, permitted: ["entity.state == 'seen'"] };
       const { records, next } = await history.at({ ...query, after });
       all.push(...records.map(({ id }) => id));

@@ -127,6 +127,8 @@ const listRoute = createRoute({
   operationId: "listEntities",
   tags: ["Entities"],
   summary: "List entities, in the order of their ids or of their distance",
+  description:
+    "Those that who asks may see. With `datetime` a page may have fewer than `limit` for who may not see all; only one without a link `next` is the last.",
   request: { query: Query },
   responses: {
     200: { description: "The entities.", content: { [GEOJSON]: { schema: FeatureCollectionSchema } } },
