@@ -173,6 +173,44 @@ t.test("[AC34] who has it now counts for what is in memory, too", async (t) => {
   t.same(await played(history, { from: at(100), to: at(110), ids: ["e3"], permitted }), []);
 });
 
+t.test(
+  "[AC34] who has lost an entity sees nothing of it, and who has it nothing of when it was lost",
+  async (t) => {
+    const made = new Table();
+    const { picture } = made.table;
+    made.introduce("a", "truck");
+    picture.columns.labels.set(picture.find("a"), ["south"]);
+    for (let s = 0; s <= 300; s += 10) {
+      if (s === 100 || s === 200)
+        made.apply("a", {
+          is: "patched",
+          key: `k${s}`,
+          at: at(s),
+          labels: [s === 100 ? "north" : "south"],
+          attributes: "",
+        });
+      made.report("a", s, s / 100);
+    }
+    const history = made.history();
+    const seen = async (label: string) => {
+      const permitted = [`"${label}" in entity.labels`];
+      const seconds: number[] = [];
+      for (const second of [50, 150, 250])
+        if ((await history.one("a", { t: at(second), permitted })).record !== undefined) seconds.push(second);
+      const way = await wayOf(history, "a", permitted);
+      const some = await played(history, { from: at(0), to: at(300), permitted });
+      t.same(
+        some.map(({ first }) => first),
+        way.map(({ points }) => points[0]!.t),
+      );
+      t.ok(way.every(({ labels }) => labels.includes(label)));
+      return seconds;
+    };
+    t.same(await seen("north"), [], "it is lost, with its past");
+    t.same(await seen("south"), [50, 250], "and its owner does not see where it was meanwhile");
+  },
+);
+
 t.test("[AC37] what is hidden in memory takes the place of rows", async (t) => {
   const made = new Table();
   made.introduce("a", "boat");
