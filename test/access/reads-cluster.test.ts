@@ -1,8 +1,15 @@
 // Questions of who may see only some, over several nodes.
 import t from "tap";
+import { MAX_GRANTS, MAX_KEY_ROLES } from "../../src/access/limits.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { readQueryMessage } from "../../src/cluster/query-message.ts";
-import { MAX_BOUND_LENGTH, MAX_LABEL_IDS, MAX_PERMITTED_TEXTS, SHARDS } from "../../src/limits.ts";
+import {
+  MAX_BOUND_LENGTH,
+  MAX_BUS_MESSAGE_BYTES,
+  MAX_LABEL_IDS,
+  MAX_PERMITTED_TEXTS,
+  SHARDS,
+} from "../../src/limits.ts";
 import { cluster } from "../cluster/query-cluster.ts";
 import { appFor } from "./rig.ts";
 
@@ -136,6 +143,8 @@ t.test("[AC39] what is no bounded list of bounded texts is no question", async (
     for (const bad of ["true", "all", null, {}, [1], [null], [`${long}x`], many])
       t.notOk(isQuestion({ ...query, permitted: bad }), JSON.stringify(bad).slice(0, 20));
   }
+  t.ok(MAX_KEY_ROLES * MAX_GRANTS <= MAX_PERMITTED_TEXTS, "whatever a key may, it can ask for");
+  t.ok(MAX_KEY_ROLES * MAX_GRANTS * MAX_BOUND_LENGTH < MAX_BUS_MESSAGE_BYTES, "in one message");
   const many = Array.from({ length: MAX_LABEL_IDS }, (_, i) => `${i}`);
   t.ok(isQuestion({ is: "labels", ids: many }));
   for (const bad of [[...many, "more"], [1], "a", undefined]) t.notOk(isQuestion({ is: "labels", ids: bad }));
