@@ -5,6 +5,7 @@ import { ADMIN, type Principal } from "../../src/access/ports.ts";
 import type { CommandHandler } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import type { EntityQueries } from "../../src/cluster/scatter.ts";
+import { permittedLens } from "../../src/picture/lens.ts";
 import { fullRecord } from "../../src/picture/record.ts";
 import { PROTOCOL_JSON } from "../../src/transport/feed/protocol.ts";
 import { harness, TestClient } from "../feed/harness.ts";
@@ -65,9 +66,10 @@ async function fleet({ isCluster = false, principal = DISPATCHER, current = unde
   await h.clock.advance(10);
   const missing: number[] = [];
   const cluster: Pick<EntityQueries, "one"> = {
-    async one(id) {
+    async one(id, permitted = "all") {
       const slot = picture.find(id);
-      return { records: slot === -1 ? [] : [fullRecord(picture, slot)], more: false, missing };
+      const isTold = slot !== -1 && permittedLens(picture, permitted).test(slot);
+      return { records: isTold ? [fullRecord(picture, slot)] : [], more: false, missing };
     },
   };
   const closed: number[] = [];
