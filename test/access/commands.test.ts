@@ -66,9 +66,9 @@ async function fleet({ isCluster = false, principal = DISPATCHER, current = unde
   await h.clock.advance(10);
   const missing: number[] = [];
   const cluster: Pick<EntityQueries, "one"> = {
-    async one(id, permitted = "all") {
+    async one(id, permitted) {
       const slot = picture.find(id);
-      const isTold = slot !== -1 && permittedLens(picture, permitted).test(slot);
+      const isTold = slot !== -1 && permittedLens(picture, permitted ?? "all").test(slot);
       return { records: isTold ? [fullRecord(picture, slot)] : [], more: false, missing };
     },
   };
