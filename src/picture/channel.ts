@@ -11,7 +11,7 @@ import { EXPIRED } from "../actors/messages.ts";
 import { HAS_PLACE, widenU8, widenU32 } from "./columns.ts";
 import type { Cover } from "./cover.ts";
 import { Hold, type Tolerance } from "./hold.ts";
-import { everything, type Lens } from "./lens.ts";
+import { everything, type Lens, whyHidden } from "./lens.ts";
 import { type Changes, FULL, MOTION, type Picture } from "./picture.ts";
 import { fitsMove, isKnown } from "./record.ts";
 import { RecordList } from "./record-list.ts";
@@ -222,7 +222,7 @@ export class Channel {
   #reason(slot: number): DepartureReason {
     const columns = this.#picture.columns;
     if (columns.flags.of(slot) & HAS_PLACE)
-      return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
+      return columns.liveness.of(slot) === EXPIRED ? "expired" : whyHidden(this.lens, slot);
     return this.#picture.removal(slot) ?? "left";
   }
 
