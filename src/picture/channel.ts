@@ -178,6 +178,11 @@ export class Channel {
     return (tick - this.#lastTick) * this.rate >= BASE_RATE;
   }
 
+  /** Whether what is published is so as of this tick. */
+  isCurrent(tick: number): boolean {
+    return this.#lastTick === tick;
+  }
+
   /** Publishes what is dirty, but for moves that the tolerance holds back. @param now time of the tick, Unix ms. */
   publish(tick: number, now: number, publication: Publication): void {
     this.#lastTick = tick;

@@ -149,13 +149,13 @@ export class BoxView implements View {
 
   deny(channel: Channel, permits: (slot: number) => boolean, time: TickTime): void {
     const { format } = this.#sink;
-    if (this.#state === "clusters")
-      this.#sink.sendFrame(
-        format.clusters(this.#frameName, ++this.#n, time, () => {}),
-        0,
-      );
-    if (this.#state !== "filling" && this.#state !== "live") return;
     clearParts();
+    if (this.#state !== "filling" && this.#state !== "live") {
+      // Whatever it holds, be it cells: a snapshot begins with nothing.
+      if (this.#n > 0)
+        this.#sink.sendFrame(format.snapshot(this.#frameName, ++this.#n, time, parts, true, false), 0);
+      return;
+    }
     const { departures } = parts;
     const tell = () => {
       if (departures.count > 0)

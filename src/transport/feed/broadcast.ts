@@ -362,6 +362,8 @@ export class Broadcast {
       const channel = audience?.channel;
       // A view of a slow session comes back with its next turn, and one that shows clusters now lacks nothing.
       if (channel === undefined || session?.state !== "open" || !view.isGrowing) continue;
+      // What may not be seen since it was published departs with the next publication: who was not given it is not to hear of that.
+      if (channel.lens.permits !== undefined && !channel.isCurrent(time.tick)) continue;
       if (session.hasRoom) {
         this.guardView(view, session, () => {
           bytes -= view.grow(turnOf(audience!, channel, undefined, time));

@@ -79,6 +79,9 @@ export class IdsView implements View {
     }
     const { count } = departures;
     if (count > 0) this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), count);
+    // It waits for its snapshot, whatever its client holds.
+    else if (this.#given === 0 && this.#n > 0)
+      this.#sink.sendFrame(format.snapshot(this.#frameName, ++this.#n, time, parts, true, false), 0);
   }
 
   turn(turn: Turn): void {

@@ -235,7 +235,9 @@ export class Subscriptions {
 
   /** Has a view follow its target, or ends it. */
   #aim(view: BoxView, session: Session, now: number): void {
-    const { follow, spec } = this.#opened.get(view)!;
+    const { follow, spec, permitted } = this.#opened.get(view)!;
+    // It ends with this tick.
+    if (permitted.length === 0) return;
     const reason = follow!.aim(view, spec.lens, now);
     if (reason === undefined) return;
     const { name } = view;
