@@ -5,18 +5,26 @@ import { HAS_PLACE } from "../src/picture/columns.ts";
 import { Hold } from "../src/picture/hold.ts";
 import { everything } from "../src/picture/lens.ts";
 import { Publication } from "../src/picture/tick.ts";
+import { AccessWatch } from "../src/transport/feed/access-watch.ts";
 import { BoxView } from "../src/transport/feed/box-view.ts";
 import { Follow } from "../src/transport/feed/follow.ts";
 import { parts } from "../src/transport/feed/frame-parts.ts";
 import { IdsView } from "../src/transport/feed/ids-view.ts";
 import { PrivateRecords } from "../src/transport/feed/private-records.ts";
-import { histories, judge, picture } from "./feed/model-property.ts";
+import { guardedHistories, histories, judge, picture } from "./feed/model-property.ts";
 import { fc, runs } from "./support/seeded.ts";
 
 t.test(
   "[F1, F25] at rest every replica equals what its filter and cover hold, whatever happened",
   async () => {
     fc.assert(histories, { numRuns: runs(4_000) });
+  },
+);
+
+t.test(
+  "[AC20, AC24, AC25] at rest every replica equals what is permitted and passes, and nothing else is ever sent, however labels and roles change",
+  async () => {
+    fc.assert(guardedHistories, { numRuns: runs(2_000) });
   },
 );
 
@@ -113,6 +121,21 @@ const BREAKAGES: Record<string, () => () => void> = {
   "a crowd that is gone stays in clusters": () => replaced(Clusters.prototype, "count", () => 1_000),
 };
 
+/** The same of who may see what. */
+const OPENINGS: Record<string, () => () => void> = {
+  "nobody looks whether roles have changed": () => replaced(AccessWatch.prototype, "tick", () => false),
+  "what is held is not told to be denied": () => replaced(BoxView.prototype, "deny", () => {}),
+  "what a view of ids holds is not told to be denied": () => replaced(IdsView.prototype, "deny", () => {}),
+  "what is denied is followed as what is filtered": () => {
+    const aim = Follow.prototype.aim;
+    return replaced(Follow.prototype, "aim", function (this: Follow, view, lens, now) {
+      return aim.call(this, view, { ...lens, permits: undefined }, now);
+    });
+  },
+  "what is hidden since it was published departs from views that come": () =>
+    replaced(Channel.prototype, "isCurrent", () => true),
+};
+
 function replaced<T extends object, K extends keyof T>(target: T, name: K, by: T[K]): () => void {
   const before = target[name];
   target[name] = by;
@@ -125,6 +148,15 @@ t.test("[F1] the model notices each rule that is broken", async (t) => {
   for (const [name, breakIt] of Object.entries(BREAKAGES)) {
     const mend = breakIt();
     const verdict = judge();
+    mend();
+    t.equal(verdict.is, "killed", name, verdict);
+  }
+});
+
+t.test("[AC20, AC24, AC25] the model notices each way to see more", async (t) => {
+  for (const [name, breakIt] of Object.entries(OPENINGS)) {
+    const mend = breakIt();
+    const verdict = judge("1", true);
     mend();
     t.equal(verdict.is, "killed", name, verdict);
   }

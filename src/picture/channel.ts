@@ -11,7 +11,7 @@ import { EXPIRED } from "../actors/messages.ts";
 import { HAS_PLACE, widenU8, widenU32 } from "./columns.ts";
 import type { Cover } from "./cover.ts";
 import { Hold, type Tolerance } from "./hold.ts";
-import { everything, type Lens } from "./lens.ts";
+import { everything, type Lens, whyHidden } from "./lens.ts";
 import { type Changes, FULL, MOTION, type Picture } from "./picture.ts";
 import { fitsMove, isKnown } from "./record.ts";
 import { RecordList } from "./record-list.ts";
@@ -178,6 +178,11 @@ export class Channel {
     return (tick - this.#lastTick) * this.rate >= BASE_RATE;
   }
 
+  /** Whether what is published is so as of this tick. */
+  isCurrent(tick: number): boolean {
+    return this.#lastTick === tick;
+  }
+
   /** Publishes what is dirty, but for moves that the tolerance holds back. @param now time of the tick, Unix ms. */
   publish(tick: number, now: number, publication: Publication): void {
     this.#lastTick = tick;
@@ -222,7 +227,7 @@ export class Channel {
   #reason(slot: number): DepartureReason {
     const columns = this.#picture.columns;
     if (columns.flags.of(slot) & HAS_PLACE)
-      return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
+      return columns.liveness.of(slot) === EXPIRED ? "expired" : whyHidden(this.lens, slot);
     return this.#picture.removal(slot) ?? "left";
   }
 

@@ -22,6 +22,13 @@ export interface Lens {
   readonly reads: Reads;
   /** Whether the entity in a slot passes. Depends on nothing but the picture: not on the time. @throws FilterCostly */
   test(slot: number): boolean;
+  /** Of who may not see all: whether he may see the entity in a slot, whatever he asks for. @throws FilterCostly */
+  readonly permits?: ((slot: number) => boolean) | undefined;
+}
+
+/** Why a lens does not let an entity pass. @throws FilterCostly */
+export function whyHidden({ permits }: Lens, slot: number): "filter" | "denied" {
+  return permits?.(slot) === false ? "denied" : "filter";
 }
 
 /** Lets everything pass. */
@@ -36,7 +43,7 @@ export interface Filter {
 }
 
 /**
- * What a principal may see of what a client asks for.
+ * What a principal may see. Its key is that of no filter: what it hides has another reason.
  * @param permitted texts of which any must pass, as a `where` each; "all" = everything is permitted. Those that are checked, as grants are.
  * @throws ExpressionError
  */
@@ -48,18 +55,12 @@ export function permittedLens(
   if (permitted === "all") return everything;
   const lenses = permitted.map((where) => whereLens(picture, where, time, true));
   const [only] = lenses;
-  if (lenses.length === 1) return only!;
-  return {
-    key: `any:[${lenses
-      .map(({ key }) => key)
-      .sort()
-      .join()}]`,
-    reads: mostOf(lenses),
-    test: (slot) => lenses.some((lens) => lens.test(slot)),
-  };
+  const test = lenses.length === 1 ? only!.test : (slot: number) => lenses.some((lens) => lens.test(slot));
+  const keys = lenses.map(({ key }) => key).sort();
+  return { key: `permitted:[${keys.join()}]`, reads: mostOf(lenses), test, permits: test };
 }
 
-/** Lets pass what passes both. */
+/** Lets pass what passes both; what the first does not is not asked of the second. */
 export function bothLenses(first: Lens, second: Lens): Lens {
   if (first === everything || first.key === second.key) return second;
   if (second === everything) return first;
@@ -67,6 +68,7 @@ export function bothLenses(first: Lens, second: Lens): Lens {
     key: `${first.key}&${second.key}`,
     reads: mostOf([first, second]),
     test: (slot) => first.test(slot) && second.test(slot),
+    permits: first.permits,
   };
 }
 

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
 import type { ViewOptions } from "../../client/view-options.ts";
+import { ADMIN } from "../../src/access/ports.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
 import type { Feed } from "../../src/transport/feed/feed.ts";
 import { FRAME_CLUSTERS, FRAME_SNAPSHOT } from "../../src/transport/feed/layout.ts";
@@ -112,7 +113,7 @@ for (const protocol of [PROTOCOL_BINARY, PROTOCOL_JSON]) {
 function join(client: ScriptedSocket, feed: Feed, protocol: string) {
   const way: { data: string | Uint8Array; binary: boolean }[] = [];
   const server = {
-    ...{ protocol, principal: undefined, buffered: 0, written: 0 },
+    ...{ protocol, principal: ADMIN, buffered: 0, written: 0 },
     send(data: string | Uint8Array, binary: boolean) {
       way.push({ data: typeof data === "string" ? data : Uint8Array.from(data), binary });
       return true;

@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Policy } from "../../src/access/policy.ts";
-import { ADMIN, type Principal } from "../../src/access/ports.ts";
+import { ADMIN, type Permitted, type Principal } from "../../src/access/ports.ts";
 import { EXPIRED, type Ingest } from "../../src/actors/messages.ts";
 import { SLOW_SOCKET_BYTES } from "../../src/limits.ts";
 import { HAS_PLACE } from "../../src/picture/columns.ts";
 import { type Cover, covers, NOTHING } from "../../src/picture/cover.ts";
 import { FilterTime } from "../../src/picture/filter-time.ts";
-import { type Filter, type Lens, lensOf } from "../../src/picture/lens.ts";
+import { bothLenses, type Filter, type Lens, lensOf, permittedLens } from "../../src/picture/lens.ts";
 import { Picture } from "../../src/picture/picture.ts";
 import { fullRecord } from "../../src/picture/record.ts";
 import type { FeedOptions } from "../../src/transport/feed/feed.ts";
@@ -132,6 +132,8 @@ export interface Asked extends Filter {
 /** What a client holds of a view. */
 export class Replica {
   asked: Asked;
+  /** What its principal may see. */
+  permitted: Permitted = "all";
   /** What the last reply named: nothing before the first. */
   cover: Cover = NOTHING;
   n = 0;
@@ -139,7 +141,7 @@ export class Replica {
   readonly entities = new Map<string, FullRecord>();
   clusters: [lon: number, lat: number, count: number][] = [];
   /** Of what it asked, as long as that is the same: to make it takes longer than to use it. */
-  #lens: { asked: Asked; lens: Lens } | undefined;
+  #lens: { asked: Asked; permitted: Permitted; lens: Lens } | undefined;
 
   constructor(asked: Asked) {
     this.asked = asked;
@@ -219,8 +221,11 @@ export class Replica {
   }
 
   lens(picture: Picture): Lens {
-    if (this.#lens?.asked !== this.asked)
-      this.#lens = { asked: this.asked, lens: lensOf(picture, this.asked) };
+    const { asked, permitted } = this;
+    if (this.#lens?.asked !== asked || this.#lens.permitted !== permitted) {
+      const lens = bothLenses(permittedLens(picture, permitted), lensOf(picture, asked));
+      this.#lens = { asked, permitted, lens };
+    }
     return this.#lens.lens;
   }
 }
@@ -307,6 +312,7 @@ export class TestClient {
       replica.apply(message);
     else if (message.op === "view") replica.promise(message);
     else if (message.op === "ended") this.replicas.delete(message.view);
+    else if (message.op === "error" && message.ended) this.replicas.delete(message.view!);
   }
 }
 

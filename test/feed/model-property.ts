@@ -4,6 +4,7 @@ import { Picture } from "../../src/picture/picture.ts";
 import type { Verdict } from "../support/mutant.ts";
 import { fc } from "../support/seeded.ts";
 import { History } from "./model.ts";
+import { type AccessStep, accessSteps } from "./model-access.ts";
 import { crowdSteps, heldSteps, type Step, slowSteps, steps } from "./model-steps.ts";
 
 /** Of all histories, one after the other: to make one takes longer than a history. */
@@ -27,7 +28,8 @@ const arbitraries = [
 ] as const;
 
 function tryHistory(
-  steps: readonly Step[],
+  steps: readonly (Step | AccessStep)[],
+  isGuarded: boolean,
   partRecords: number,
   partBytes: number | undefined,
   privateViews: number,
@@ -40,6 +42,7 @@ function tryHistory(
     privateViews,
     snapshotBytesPerTick,
     maxDeltaBytes,
+    isGuarded,
   });
   try {
     run.run(steps);
@@ -49,20 +52,28 @@ function tryHistory(
   run.checkEnd();
 }
 
-export const histories = fc.property(...arbitraries, tryHistory);
+const [live, ...limits] = arbitraries;
+export const histories = fc.property(live, ...limits, (steps, ...options) =>
+  tryHistory(steps, false, ...options),
+);
+/** Of clients who may not see all. */
+export const guardedHistories = fc.property(accessSteps, ...limits, (steps, ...options) =>
+  tryHistory(steps, true, ...options),
+);
 
 /** A mutant that throws so often in other ways does nothing else. */
 const MAX_STRAYS = 50;
 
 /**
  * Whether the model notices what is broken, by what it asserts itself: that something else throws says nothing.
- * @param seed of the histories: what was noticed once is noticed each time.
+ * @param seed of the histories: what was noticed once is noticed each time. @param isGuarded of clients who may not see all
  */
-export function judge(seed = "1"): Verdict {
+export function judge(seed = "1", isGuarded = false): Verdict {
   let strays = 0;
-  const noticed = fc.property(...arbitraries, (...history) => {
+  const histories: fc.Arbitrary<(Step | AccessStep)[]> = isGuarded ? accessSteps : live;
+  const noticed = fc.property(histories, ...limits, (steps, ...options) => {
     try {
-      tryHistory(...history);
+      tryHistory(steps, isGuarded, ...options);
     } catch (error) {
       // Nobody knows what is left of the one before.
       picture = new Picture();

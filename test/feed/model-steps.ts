@@ -48,13 +48,13 @@ const where = fc.constantFrom<string | undefined>(
   "true",
   "1 == 2",
 );
-const add = fc.record({ do: fc.constant("add" as const), id, place, kind: index(KINDS.length) });
+export const add = fc.record({ do: fc.constant("add" as const), id, place, kind: index(KINDS.length) });
 const looking = fc.oneof(
   { weight: 8, arbitrary: fc.record({ box }) },
   { weight: 2, arbitrary: fc.record({ ids: fc.uniqueArray(id, { minLength: 1, maxLength: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ follow: id, radius: fc.constantFrom(10, 1_000, 2_000_000) }) },
 );
-const subscribe = fc.record({
+export const subscribe = fc.record({
   do: fc.constant("subscribe" as const),
   client,
   view,
@@ -73,7 +73,7 @@ const heardOf = (id: fc.Arbitrary<number>) =>
     speed: fc.constantFrom(undefined, 0, 12.34),
     n: fc.constantFrom(undefined, undefined, 1, 2),
   });
-const step = fc.oneof(
+export const step = fc.oneof(
   { weight: 4, arbitrary: add },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("move" as const), id, place, shift: fc.nat(9) }) },
   {

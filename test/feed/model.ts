@@ -3,6 +3,8 @@
  * they are sent, replicas when everything is at rest.
  */
 import assert from "node:assert/strict";
+import { Policy } from "../../src/access/policy.ts";
+import { ADMIN, type Permitted } from "../../src/access/ports.ts";
 import { EXPIRED } from "../../src/actors/messages.ts";
 import {
   CLUSTER_TICKS,
@@ -12,28 +14,32 @@ import {
 } from "../../src/limits.ts";
 import { clusterLevel } from "../../src/picture/clusters.ts";
 import { covers } from "../../src/picture/cover.ts";
-import { FULL, MOTION, type Picture } from "../../src/picture/picture.ts";
+import { permittedLens } from "../../src/picture/lens.ts";
+import type { Picture } from "../../src/picture/picture.ts";
 import type { FeedOptions } from "../../src/transport/feed/feed.ts";
-import { FRAME_BYTES } from "../../src/transport/feed/layout.ts";
 import {
   type Delta,
   type Departure,
-  type FullRecord,
   PROTOCOL_BINARY,
   PROTOCOL_JSON,
   type ServerMessage,
-  type Snapshot,
   TOLERANCES,
   type Tolerance,
 } from "../../src/transport/feed/protocol.ts";
 import { harness, type Replica, TestClient } from "./harness.ts";
-import { BOXES, FIELDS, IDS, KINDS, PLACES, STATES, type Step, WIDTH } from "./model-steps.ts";
+import { type AccessStep, PRINCIPALS, ROLES } from "./model-access.ts";
+import { recordBytes, sortedLike } from "./model-records.ts";
+import { BOXES, IDS, type Step } from "./model-steps.ts";
 import { checkHeld } from "./model-tolerance.ts";
+import { changeWorld } from "./model-world.ts";
 
 export type HistoryOptions = Pick<
   FeedOptions,
   "partRecords" | "partBytes" | "privateViews" | "snapshotBytesPerTick" | "maxDeltaBytes"
->;
+> & {
+  /** The clients are not admins: they see what roles permit. */
+  isGuarded?: boolean;
+};
 
 /** One history: runs the steps, then rests, then compares. */
 export class History {
@@ -58,8 +64,19 @@ export class History {
   /** What a view was opened with beyond what its replica knows. */
   readonly #terms = new Map<Replica, { rate: number; tolerance: Tolerance | undefined; max: number }>();
 
-  constructor(picture: Picture, options: HistoryOptions) {
-    const { feed, errors, clock } = harness({ picture, ...options });
+  readonly #policy = new Policy();
+  readonly #isGuarded: boolean;
+  /** What could be seen at the last tick; and those who were slow, so that the server does not know what they hold. */
+  readonly #permittedBefore = new Map<Replica, Permitted>();
+  readonly #paced = new Set<TestClient>();
+  /** Those to whom it was no secret what there is. */
+  readonly #sawAll = new Set<TestClient>();
+  /** What a client was ever told of. */
+  readonly #given = new Map<TestClient, Set<string>>();
+
+  constructor(picture: Picture, { isGuarded = false, ...options }: HistoryOptions) {
+    const { feed, errors, clock } = harness({ picture, policy: this.#policy, ...options });
+    this.#isGuarded = isGuarded;
     this.#snapshotBytesPerTick = options.snapshotBytesPerTick ?? SNAPSHOT_BYTES_PER_TICK;
     this.#hasSmallParts = options.partBytes !== undefined;
     this.#maxDeltaBytes = options.maxDeltaBytes ?? MAX_DELTA_BYTES;
@@ -75,11 +92,13 @@ export class History {
       this.#feed,
       (message, size) => this.#check(number, connected, message, size),
       protocol,
+      this.#isGuarded ? PRINCIPALS[number] : ADMIN,
     );
+    this.#given.set(connected, new Set());
     return connected;
   }
 
-  run(steps: readonly Step[]): void {
+  run(steps: readonly (Step | AccessStep)[]): void {
     for (const step of steps) this.#take(step);
     for (const { socket } of this.#clients) socket.resume();
     // A slow view restarts at the next tick; a 1 Hz channel is due within ten; parts of snapshots all fit into one, or one at least; clusters
@@ -146,6 +165,7 @@ export class History {
     for (const { socket } of this.#clients) if (socket.pace === "lazy") socket.resume("lazy");
     this.#feed.tick();
     this.#checkErrors();
+    this.#checkDenied();
     this.#moved.clear();
     for (const { socket, replicas } of this.#clients)
       if (socket.pace === "fast") for (const replica of replicas.values()) this.#checkHeld(replica);
@@ -163,80 +183,59 @@ export class History {
     if (first !== undefined) throw first.err;
   }
 
+  /** What does not fit a tick comes late. */
+  get #isLimited(): boolean {
+    return this.#maxDeltaBytes < MAX_DELTA_BYTES || this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK;
+  }
+
+  /** From when roles change nobody holds what he may not see. */
+  #checkDenied(): void {
+    for (const client of this.#clients)
+      for (const replica of client.replicas.values()) {
+        const { entities, permitted } = replica;
+        const before = this.#permittedBefore.get(replica) ?? permitted;
+        this.#permittedBefore.set(replica, permitted);
+        const isSame = JSON.stringify(before) === JSON.stringify(permitted);
+        if (isSame || this.#isLimited || this.#paced.has(client)) continue;
+        for (const id of entities.keys()) {
+          const isHidden = this.#picture.find(id) !== -1 && !this.#isThere(id, permitted);
+          assert.ok(!isHidden, `${id} is held, and may not be seen`);
+        }
+      }
+  }
+
   #checkHeld(replica: Replica): void {
-    // What does not fit a tick comes late.
-    if (this.#maxDeltaBytes < MAX_DELTA_BYTES || this.#snapshotBytesPerTick < SNAPSHOT_BYTES_PER_TICK) return;
+    if (this.#isLimited) return;
     const { rate, tolerance } = this.#terms.get(replica)!;
     if (rate === 10 && tolerance !== undefined && replica.state === "complete")
       checkHeld(replica, this.#picture, TOLERANCES[tolerance], this.#clock.now());
   }
 
-  #take(step: Step): void {
+  #permitted(client: TestClient): Permitted {
+    return this.#policy.permits(client.socket.principal, "entity", "read");
+  }
+
+  #take(step: Step | AccessStep): void {
     const picture = this.#picture;
-    const columns = picture.columns;
-    const name = "id" in step ? `e${step.id}` : "";
-    const slot = picture.find(name);
+    if ("id" in step) {
+      const name = `e${step.id}`;
+      if (step.do === "remove" && picture.find(name) !== -1) {
+        if (!this.#removals.has(name)) this.#removals.set(name, new Set());
+        this.#removals.get(name)!.add(step.reason);
+      }
+      changeWorld(picture, this.#clock.now(), step);
+      return;
+    }
     const client = "client" in step ? this.#clients[step.client] : this.#clients[0];
     const view = "view" in step ? `v${step.view}` : "";
     switch (step.do) {
-      case "add": {
-        if (slot !== -1) return;
-        const added = picture.add(name, 0);
-        columns.kind.set(added, columns.kinds.number(KINDS[step.kind]));
-        columns.t.set(added, this.#clock.now());
-        columns.received.set(added, this.#clock.now());
-        const [lon, lat] = PLACES[step.place];
-        picture.place(added, lon, lat);
-        return;
-      }
-      case "move": {
-        if (slot === -1) return;
-        const [lon, lat] = PLACES[step.place];
-        columns.t.set(slot, this.#clock.now());
-        // 180° is the edge of its cell: east of it is nothing.
-        picture.place(slot, lon === 180 ? lon : eastOf(lon, (step.shift / 40) * WIDTH), lat);
-        return;
-      }
-      case "heard":
-        if (slot === -1) return;
-        columns.t.set(slot, this.#clock.now());
-        if (step.speed !== undefined) columns.speed.set(slot, step.speed);
-        if (step.n !== undefined) columns.attributes.set(slot, `{"n":${step.n}}`);
-        picture.touch(slot, step.n === undefined ? MOTION : FULL);
-        return;
-      case "motion":
-        if (slot === -1) return;
-        columns[FIELDS[step.field]].set(slot, step.value);
-        picture.touch(slot, MOTION);
-        return;
-      case "kind":
-        if (slot === -1) return;
-        columns.kind.set(slot, columns.kinds.number(KINDS[step.kind]));
-        picture.touch(slot, FULL);
-        return;
-      case "attributes":
-        if (slot === -1) return;
-        if (step.n === 0) columns.attributes.delete(slot);
-        else columns.attributes.set(slot, `{"n":${step.n}}`);
-        if (step.n === 0) columns.fences.delete(slot);
-        else columns.fences.set(slot, ["harbour", "quay"].slice(0, step.n));
-        picture.touch(slot, FULL);
-        return;
-      case "state":
-        if (slot === -1) return;
-        columns.state.set(slot, columns.states.number(STATES[step.state]));
-        picture.touch(slot, FULL);
-        return;
-      case "liveness":
-        if (slot === -1) return;
-        columns.liveness.set(slot, step.liveness);
-        picture.touch(slot, FULL);
-        return;
-      case "remove":
-        if (slot === -1) return;
-        if (!this.#removals.has(name)) this.#removals.set(name, new Set());
-        this.#removals.get(name)!.add(step.reason);
-        picture.remove(slot, step.reason);
+      case "role":
+        this.#policy.take([ROLES[step.role]]);
+        for (const one of this.#clients)
+          for (const replica of one.replicas.values()) {
+            replica.permitted = this.#permitted(one);
+            if (replica.permitted === "all") this.#sawAll.add(one);
+          }
         return;
       case "subscribe": {
         if (client.replicas.has(view)) return;
@@ -247,8 +246,12 @@ export class History {
             : "ids" in looking
               ? { ids: looking.ids.map((number) => `e${number}`) }
               : { follow: { id: `e${looking.follow}`, radius: looking.radius } };
-        if ("follow" in place && picture.find(place.follow!.id) === -1) return;
+        const permitted = this.#permitted(client);
+        if ("follow" in place && !this.#isThere(place.follow!.id, permitted)) return;
         const replica = client.open(view, { ...place, kinds, where, rate, tolerance, max });
+        replica.permitted = permitted;
+        if (permitted === "all") this.#sawAll.add(client);
+        if (permitted.length === 0) client.replicas.delete(view);
         this.#terms.set(replica, { rate, tolerance, max: max ?? DEFAULT_VIEW_ENTITIES });
         return;
       }
@@ -267,6 +270,7 @@ export class History {
         if (client.replicas.has(view)) client.unsubscribe(view);
         return;
       case "pace":
+        this.#paced.add(client);
         if (step.pace === "stalled") client.socket.stall();
         else client.socket.resume(step.pace);
         return;
@@ -294,6 +298,8 @@ export class History {
       const replica = client.replicas.get(message.view)!;
       this.#checkReason([replica.asked.follow!.id, message.reason], replica, false);
     }
+    if (message.op === "error" && message.ended && !this.#isLimited && !this.#paced.has(client))
+      assert.equal(client.replicas.get(message.view!)!.entities.size, 0, "who may see nothing holds nothing");
     if (message.op !== "snapshot" && message.op !== "delta") return;
     assert.equal(message.t, new Date(this.#clock.now()).toISOString());
     const replica = client.replicas.get(message.view)!;
@@ -304,7 +310,9 @@ export class History {
       if (this.#hasSmallParts) this.#partOf = replica;
       this.#snapshotBytes += recordBytes(client, message, size);
     } else this.#checkSize(client, message, size);
+    const given = this.#given.get(client)!;
     for (const record of records) {
+      given.add(record.id);
       const now = this.#state(record.id, replica);
       assert.equal(now, "visible", `a record of ${record.id}, which is ${now}`);
       if ("kind" in record) assert.equal(typeof record.lon, "number");
@@ -312,7 +320,12 @@ export class History {
     // A view that follows pans by itself.
     const moved = this.#moved.has(`${number}${message.view}`) || replica.asked.follow !== undefined;
     if (message.op === "delta")
-      for (const departure of message.departures) this.#checkReason(departure, replica, moved);
+      for (const departure of message.departures) {
+        const [id] = departure;
+        const isKnown = given.has(id) || this.#sawAll.has(client) || this.#isThere(id, replica.permitted);
+        assert.ok(isKnown, `${id} departs, which was hidden`);
+        this.#checkReason(departure, replica, moved);
+      }
   }
 
   /** Of what changes: the full records that a pan brings come in parts as those of a snapshot. */
@@ -340,6 +353,10 @@ export class History {
   #checkReason([id, reason]: Departure, replica: Replica, moved: boolean): void {
     const now = this.#state(id, replica);
     const removals = this.#removals.get(id);
+    if (reason === "denied") {
+      assert.ok(removals || !this.#isThere(id, replica.permitted), `${id} is denied, and may be seen`);
+      return;
+    }
     const isTrue =
       reason === "filter" || reason === "expired"
         ? now === reason
@@ -352,7 +369,14 @@ export class History {
     const slot = this.#picture.find(id);
     if (slot === -1) return "gone";
     if (columns.liveness.of(slot) === EXPIRED) return "expired";
-    return replica.lens(this.#picture).test(slot) ? "visible" : "filter";
+    if (replica.lens(this.#picture).test(slot)) return "visible";
+    return this.#isThere(id, replica.permitted) ? "filter" : "denied";
+  }
+
+  /** Whether for who may see so much there is an entity of this id. */
+  #isThere(id: string, permitted: Permitted): boolean {
+    const slot = this.#picture.find(id);
+    return slot !== -1 && permittedLens(this.#picture, permitted).test(slot);
   }
 
   /** Leaves the picture as it was, so that the next history can use it: making one takes longer than a history. */
@@ -371,22 +395,4 @@ export class History {
     assert.equal(this.#picture.size, 0);
     assert.ok(this.#picture.columns.extent < 1_000);
   }
-}
-
-/** Bytes of a frame's records, about: without some commas. @param size of the frame */
-function recordBytes({ socket }: TestClient, frame: Snapshot | Delta, size: number): number {
-  if (socket.protocol === PROTOCOL_BINARY) return size - FRAME_BYTES;
-  const lists = frame.op === "snapshot" ? [frame.entities] : [frame.departures, frame.updates];
-  return lists.reduce((bytes, list) => bytes + JSON.stringify(list).length - 2, 0);
-}
-
-function eastOf(lon: number, way: number): number {
-  return lon + way > 180 ? lon + way - 360 : lon + way;
-}
-
-/** Maps compare in order; what is in both is put into the order of the first. */
-function sortedLike(order: Map<string, FullRecord>, map: Map<string, FullRecord>): Map<string, FullRecord> {
-  const known = [...order.keys()].filter((id) => map.has(id));
-  const rest = [...map.keys()].filter((id) => !order.has(id));
-  return new Map([...known, ...rest].map((id) => [id, map.get(id)!]));
 }

@@ -129,6 +129,7 @@ const ticks: FeedMutant[] = [
     name: "views take their turn before channels know what changed",
     file: BROADCAST,
     from: `    this.#channels.merge();
+    for (const view of this.#repermitted.keys()) this.#repermit(view, time);
     // Who comes is let in before anybody is served: what it is sent in this tick has its new filter.
     for (const audience of this.#audiences.values()) this.#open(audience, time);
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
@@ -136,6 +137,7 @@ const ticks: FeedMutant[] = [
     to: `    for (const audience of this.#audiences.values()) this.#open(audience, time);
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#channels.merge();
+    for (const view of this.#repermitted.keys()) this.#repermit(view, time);
 `,
   },
   {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { WebSocket } from "ws";
+import { ADMIN } from "../../src/access/ports.ts";
 import {
   MAX_ATTRIBUTES_BYTES,
   MAX_UNSENT_BYTES,
@@ -105,7 +106,7 @@ for (const name of ["ws", "uws"] as const) {
     const server = SERVERS[name](
       {
         fetch: () => new Response(),
-        upgrade: () => ({ accept: true, protocol: PROTOCOL_JSON, principal: undefined }),
+        upgrade: () => ({ accept: true, protocol: PROTOCOL_JSON, principal: ADMIN }),
         socket: {
           ...feed.handlers,
           open(socket) {

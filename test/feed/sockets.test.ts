@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import { type Connection, connect } from "../../client/connection.ts";
 import type { View } from "../../client/view.ts";
 import { Policy } from "../../src/access/policy.ts";
+import { ADMIN, type Principal } from "../../src/access/ports.ts";
 import {
   BACK_TO_ENTITIES_SHARE,
   BASE_TICK_MS,
@@ -159,13 +160,14 @@ async function run(
       upgrade: ({ url, protocols }) => ({
         accept: true,
         protocol: protocols[0],
-        principal: url.searchParams.get("client"),
+        principal: { ...ADMIN, id: url.searchParams.get("client") },
       }),
       socket: {
         ...feed.handlers,
         open(socket) {
-          if (opened[Number(socket.principal)] !== undefined) seen.reconnects++;
-          opened[Number(socket.principal)] = socket;
+          const client = Number((socket.principal as Principal).id);
+          if (opened[client] !== undefined) seen.reconnects++;
+          opened[client] = socket;
           feed.handlers.open(socket);
         },
       },

@@ -19,6 +19,7 @@ import {
   MAX_PRIVATE_ENTITIES,
   SNAPSHOT_PART_BYTES,
 } from "../../limits.ts";
+import type { Channel } from "../../picture/channel.ts";
 import { clusterLevel } from "../../picture/clusters.ts";
 import {
   type Cover,
@@ -144,6 +145,32 @@ export class BoxView implements View {
     this.#state = "waiting";
     this.#moved = true;
     this.restart();
+  }
+
+  deny(channel: Channel, permits: (slot: number) => boolean, time: TickTime): void {
+    const { format } = this.#sink;
+    clearParts();
+    if (this.#state !== "filling" && this.#state !== "live") {
+      // Whatever it holds, be it cells: a snapshot begins with nothing.
+      if (this.#n > 0)
+        this.#sink.sendFrame(format.snapshot(this.#frameName, ++this.#n, time, parts, true, false), 0);
+      return;
+    }
+    const { departures } = parts;
+    const tell = () => {
+      if (departures.count > 0)
+        this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), departures.count);
+      clearParts();
+    };
+    const look = (slot: number) => {
+      if (permits(slot)) return;
+      format.departure(slot, "denied", departures.own);
+      departures.ownCount++;
+      if (departures.size > this.#maxDeltaBytes / 2) tell();
+    };
+    if (this.#private === undefined) channel.published(this.#sent, look);
+    else this.#private.held.forEach(look);
+    tell();
   }
 
   #forgetEntities(): void {

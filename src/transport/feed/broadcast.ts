@@ -24,10 +24,11 @@ import {
   hasRoom,
 } from "../../picture/channels.ts";
 import { FilterCostly } from "../../picture/filter-time.ts";
-import { everything } from "../../picture/lens.ts";
+import { everything, type Lens } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { Publication, type TickTime } from "../../picture/tick.ts";
 import { type Audience, isDeserted, turnOf } from "./audience.ts";
+import { type Expulsion, FORBIDDEN, type Homeless, NO_CHANNEL, tooCostly } from "./homeless.ts";
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
 
@@ -54,15 +55,7 @@ interface Seat {
   refilters: number;
 }
 
-/** A view that had to leave. */
-export interface Homeless {
-  readonly view: View;
-  readonly session: Session;
-  /** Why, for its client. */
-  readonly reason: string;
-}
-
-export const NO_CHANNEL = "too many different filters are in use";
+const nothing = () => false;
 
 export interface BroadcastTurn {
   /** All channels are due, clusters too. */
@@ -99,6 +92,8 @@ export class Broadcast {
   /** By channel key. */
   readonly #audiences = new Map<string, Audience>();
   readonly #seats = new Map<View, Seat>();
+  /** Views whose clients may see something else from the next tick on; `over` = and then have to leave. */
+  readonly #repermitted = new Map<View, { permits: Lens["permits"]; over: Expulsion | undefined }>();
   /** Views that filter for themselves, by the key of the channel that they would have. */
   readonly #private = new Map<string, number>();
   /** Views that lack something, the one that was served longest ago first. */
@@ -143,6 +138,17 @@ export class Broadcast {
     if (!this.#plan(view, seat, spec)) return false;
     seat.refilters++;
     return true;
+  }
+
+  /**
+   * Has a view show what its client may see now. From the next tick on nothing is sent by its lens of before: what the client holds and may not see any more is told
+   * as `denied`, and when there is a channel the view starts again. @param spec absent = nothing may be seen: then it has to leave
+   */
+  permit(view: View, spec: ChannelSpec | undefined): void {
+    let over: Expulsion | undefined;
+    if (spec === undefined) over = FORBIDDEN;
+    else if (!this.#plan(view, this.#seats.get(view)!, spec)) over = NO_CHANNEL;
+    this.#repermitted.set(view, { permits: spec === undefined ? nothing : spec.lens.permits, over });
   }
 
   #plan(view: View, seat: Seat, spec: ChannelSpec): boolean {
@@ -192,6 +198,7 @@ export class Broadcast {
 
   leave(view: View): void {
     this.#growing.delete(view);
+    this.#repermitted.delete(view);
     const seat = this.#seats.get(view);
     if (seat === undefined) return;
     this.#seats.delete(view);
@@ -218,6 +225,7 @@ export class Broadcast {
     const fillUntil = this.#clock.monotonic() + BASE_TICK_MS / 4;
     this.#isFillingOver = () => this.#clock.monotonic() > fillUntil;
     this.#channels.merge();
+    for (const view of this.#repermitted.keys()) this.#repermit(view, time);
     // Who comes is let in before anybody is served: what it is sent in this tick has its new filter.
     for (const audience of this.#audiences.values()) this.#open(audience, time);
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
@@ -226,6 +234,24 @@ export class Broadcast {
     const homeless = this.#homeless;
     this.#homeless = [];
     return homeless;
+  }
+
+  #repermit(view: View, time: TickTime): void {
+    const { session, place } = this.#seats.get(view)!;
+    const { permits, over } = this.#repermitted.get(view)!;
+    this.#repermitted.delete(view);
+    this.guardView(view, session, () => {
+      const channel = place?.audience.channel;
+      if (channel !== undefined && permits !== undefined && session.takesFrame())
+        view.deny(channel, permits, time);
+    });
+    const seat = this.#seats.get(view);
+    if (seat === undefined) return;
+    place?.audience.views.delete(view);
+    this.#giveUp(place);
+    seat.place = undefined;
+    view.refilter(0);
+    if (over !== undefined) this.#expel(view, over);
   }
 
   /** Lets in who comes, if the channel is filled, and does without one that nobody wants. */
@@ -263,7 +289,7 @@ export class Broadcast {
   /** A channel that failed is in no known state: its viewers start again on a new one, unless its filter is why. */
   #fail(audience: Audience, error: unknown): void {
     const viewers = [...audience.views, ...audience.coming];
-    if (error instanceof FilterCostly) for (const [view] of viewers) this.#expel(view, error.message);
+    if (error instanceof FilterCostly) for (const [view] of viewers) this.#expel(view, tooCostly(error));
     else {
       this.#log.error({ err: error, lens: audience.lens.key }, "a channel failed");
       for (const [, session] of viewers) session.close("internal_error");
@@ -271,11 +297,11 @@ export class Broadcast {
     this.#forget(audience);
   }
 
-  #expel(view: View, reason: string): void {
+  #expel(view: View, why: Expulsion): void {
     const seat = this.#seats.get(view);
     if (seat === undefined) return;
     this.leave(view);
-    this.#homeless.push({ view, session: seat.session, reason });
+    this.#homeless.push({ view, session: seat.session, ...why });
   }
 
   #serve(audience: Audience, time: TickTime, atOnce: boolean): void {
@@ -336,6 +362,8 @@ export class Broadcast {
       const channel = audience?.channel;
       // A view of a slow session comes back with its next turn, and one that shows clusters now lacks nothing.
       if (channel === undefined || session?.state !== "open" || !view.isGrowing) continue;
+      // What may not be seen since it was published departs with the next publication: who was not given it is not to hear of that.
+      if (channel.lens.permits !== undefined && !channel.isCurrent(time.tick)) continue;
       if (session.hasRoom) {
         this.guardView(view, session, () => {
           bytes -= view.grow(turnOf(audience!, channel, undefined, time));
@@ -353,7 +381,7 @@ export class Broadcast {
         run();
       } catch (error) {
         if (!(error instanceof FilterCostly)) throw error;
-        this.#expel(view, error.message);
+        this.#expel(view, tooCostly(error));
       }
     });
   }

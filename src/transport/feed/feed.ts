@@ -5,7 +5,6 @@ import { Buffer } from "node:buffer";
 import { type EntityPasses, permittedCommands } from "../../access/permitted-commands.ts";
 import { permittedIngest } from "../../access/permitted-ingest.ts";
 import { type Authority, permittedNow } from "../../access/permitted-now.ts";
-import type { Policy } from "../../access/policy.ts";
 import { ADMIN } from "../../access/ports.ts";
 import type { CommandHandler, Ingest } from "../../actors/messages.ts";
 import type { EventAccess } from "../../events/access.ts";
@@ -15,6 +14,7 @@ import { isoTime } from "../../picture/record.ts";
 import type { History } from "../../tracks/history.ts";
 import { entityPasses, type WhereEntitiesAre } from "../entity-passes.ts";
 import type { Socket, SocketHandlers } from "../server/server.ts";
+import { AccessWatch } from "./access-watch.ts";
 import { batchNumber } from "./batch-layout.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
@@ -32,10 +32,7 @@ import { takeCommand } from "./take-command.ts";
 import { type DecodeReport, takeReports } from "./take-reports.ts";
 import type { InterestSink } from "./view.ts";
 
-export interface FeedOptions extends BroadcastOptions {
-  policy: Policy;
-  /** A principal as it is configured now; `undefined` = it is none any more. Absent = principals stay as they are. */
-  current?: Authority["current"];
+export interface FeedOptions extends BroadcastOptions, Authority {
   /** Asks all nodes of a cluster; absent = this node has every entity … */
   cluster?: WhereEntitiesAre["cluster"];
   /** … but those of these shards, which it is loading (again). Absent = nothing ever. */
@@ -89,6 +86,7 @@ export class Feed {
   readonly #json: Format;
   readonly #binary: Format;
   readonly #sessions = new Map<Socket, Session>();
+  readonly #access: AccessWatch;
   readonly #subscriptions: Subscriptions;
   readonly #playbacks: Playbacks;
   readonly #events: EventSubscriptions;
@@ -103,6 +101,7 @@ export class Feed {
   constructor(options: FeedOptions) {
     const { picture } = options;
     this.#options = options;
+    this.#access = new AccessWatch(options);
     this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
     this.#playbacks = new Playbacks(options);
@@ -187,6 +186,8 @@ export class Feed {
     const tick = ++this.#tick;
     const now = clock.monotonic();
     for (const session of this.#sessions.values()) this.#broadcast.guard(session, () => session.look(now));
+    const hasLooked = this.#access.tick(tick, this.#sessions.values(), (session) => this.#permit(session));
+    if (hasLooked) this.#subscriptions.forgetLenses();
     this.#subscriptions.follow(now);
     const time = { tick, t: Math.floor(clock.now()), lag: Math.max(0, Math.round(late)) };
     for (const homeless of this.#broadcast.tick(time))
@@ -194,6 +195,14 @@ export class Feed {
     this.#playbacks.tick(time);
     this.#events.tick(tick);
     this.#heartbeat(tick);
+  }
+
+  /** What a session's principal may do is not what it was. */
+  #permit(session: Session): void {
+    this.#broadcast.guard(session, () => {
+      this.#subscriptions.permit(session);
+      this.#playbacks.permit(session);
+    });
   }
 
   #heartbeat(tick: number): void {

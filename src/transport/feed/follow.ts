@@ -2,6 +2,8 @@
  * A view that follows an entity: a box around it, aimed anew at each base tick. Its target is
  * - `awaited`: not in the picture, but its owner may tell of it;
  * - `found`: where it is, is where the view is.
+ *
+ * What who follows may not see is as what is not there.
  */
 import { EXPIRED } from "../../actors/messages.ts";
 import { HAS_PLACE } from "../../picture/columns.ts";
@@ -25,6 +27,14 @@ export interface FollowOptions {
   waitMs: number;
   /** Monotonic ms. */
   now: number;
+  /** Where it is, as `findPermitted` says. */
+  slot: number;
+}
+
+/** Where an entity is in a picture, if who looks through a lens may see it; −1 = for him there is none. */
+export function findPermitted(picture: Picture, id: string, { permits }: Lens): number {
+  const slot = picture.find(id);
+  return slot !== -1 && permits?.(slot) === false ? -1 : slot;
 }
 
 export class Follow {
@@ -39,20 +49,21 @@ export class Follow {
   #lon = NaN;
   #lat = NaN;
 
-  constructor(picture: Picture, { id, radius, waitMs, now }: FollowOptions) {
+  constructor(picture: Picture, { id, radius, waitMs, now, slot }: FollowOptions) {
     this.id = id;
     this.#picture = picture;
     this.#radius = radius;
     this.#waitMs = waitMs;
     this.#awaitedSince = now;
-    this.#slot = picture.find(id);
-    this.#wasFound = this.#slot !== -1;
+    this.#slot = slot;
+    this.#wasFound = slot !== -1;
   }
 
   /** Moves the view to where the target is. @param now monotonic ms @returns why there is no target (any more), if so. */
   aim(view: BoxView, lens: Lens, now: number): DepartureReason | "not-found" | undefined {
     const { columns } = this.#picture;
-    const slot = this.#picture.find(this.id);
+    const slot = findPermitted(this.#picture, this.id, lens);
+    if (slot === -1 && this.#slot !== -1 && this.#picture.find(this.id) === this.#slot) return "denied";
     if (slot !== this.#slot && this.#slot !== -1) {
       const reason = this.#picture.removal(this.#slot) ?? "deleted";
       // A mirror that an earlier interest held leaves late, when this one is on its way to the owner.

@@ -6,10 +6,11 @@
  */
 import { EXPIRED } from "../../actors/messages.ts";
 import { SNAPSHOT_PART_BYTES } from "../../limits.ts";
+import type { Channel } from "../../picture/channel.ts";
 import { HAS_PLACE } from "../../picture/columns.ts";
-import type { Lens } from "../../picture/lens.ts";
+import { type Lens, whyHidden } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
-import type { DepartureReason } from "../../picture/tick.ts";
+import type { DepartureReason, TickTime } from "../../picture/tick.ts";
 import type { FrameName } from "./format.ts";
 import { clearParts, parts } from "./frame-parts.ts";
 import type { Turn, View, ViewSink } from "./view.ts";
@@ -67,6 +68,22 @@ export class IdsView implements View {
     this.restart();
   }
 
+  deny(_: Channel, permits: (slot: number) => boolean, time: TickTime): void {
+    const { format } = this.#sink;
+    clearParts();
+    const { departures } = parts;
+    for (const slot of this.#held.values()) {
+      if (permits(slot)) continue;
+      format.departure(slot, "denied", departures.own);
+      departures.ownCount++;
+    }
+    const { count } = departures;
+    if (count > 0) this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), count);
+    // It waits for its snapshot, whatever its client holds.
+    else if (this.#given === 0 && this.#n > 0)
+      this.#sink.sendFrame(format.snapshot(this.#frameName, ++this.#n, time, parts, true, false), 0);
+  }
+
   turn(turn: Turn): void {
     if (!this.#isTold) this.#tell();
     const { publication, time } = turn;
@@ -82,7 +99,7 @@ export class IdsView implements View {
       const isSeen = slot !== -1 && turn.channel.isMember(slot) && this.filter?.test(slot) !== false;
       if (heldSlot !== undefined && (heldSlot !== slot || !isSeen)) {
         this.#held.delete(id);
-        format.departure(heldSlot, this.#reason(id, heldSlot), departures.own);
+        format.departure(heldSlot, this.#reason(id, heldSlot, turn), departures.own);
         departures.ownCount++;
       }
       if (!isSeen) continue;
@@ -128,10 +145,10 @@ export class IdsView implements View {
   }
 
   /** Why an entity that the client holds is not shown any more. */
-  #reason(id: string, slot: number): DepartureReason {
+  #reason(id: string, slot: number, { channel }: Turn): DepartureReason {
     const { columns } = this.#picture;
     if (this.#picture.find(id) !== slot) return this.#picture.removal(slot) ?? "deleted";
     if ((columns.flags.of(slot) & HAS_PLACE) === 0) return "left";
-    return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
+    return columns.liveness.of(slot) === EXPIRED ? "expired" : whyHidden(this.filter ?? channel.lens, slot);
   }
 }

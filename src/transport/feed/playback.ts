@@ -5,6 +5,7 @@
  * it is needed, and what is shown is read again, since late reports change it.
  */
 import assert from "node:assert/strict";
+import type { Permitted } from "../../access/ports.ts";
 import { StoreAway } from "../../actors/ports.ts";
 import type { Clock } from "../../clock.ts";
 import {
@@ -25,6 +26,7 @@ import { grown, holds, type Region, regionOf } from "../../tracks/stretch.ts";
 import { BinaryFormat } from "./binary-format.ts";
 import { BoxView } from "./box-view.ts";
 import { Broadcast, type FeedLog } from "./broadcast.ts";
+import type { Expulsion } from "./homeless.ts";
 import { IdsView } from "./ids-view.ts";
 import { JsonFormat } from "./json-format.ts";
 import type { Past } from "./past.ts";
@@ -44,6 +46,8 @@ export interface PlaybackOptions {
   name: string;
   past: Past;
   lens: Lens;
+  /** What of history may be shown, by what entities are now. */
+  permitted: Permitted;
   bbox?: Bbox;
   ids?: readonly string[];
   rate: Rate;
@@ -70,6 +74,7 @@ export class Playback {
   readonly #options: PlaybackOptions;
   readonly #broadcast: Broadcast;
   readonly #ids: readonly string[] | undefined;
+  #permitted: Permitted;
   #region: Region | undefined;
   /** The played time, Unix ms with fractions, and when that was, monotonic ms. */
   #t: number;
@@ -104,6 +109,7 @@ export class Playback {
     this.#options = options;
     this.#broadcast = new Broadcast({ picture, clock, log });
     this.#ids = ids;
+    this.#permitted = options.permitted;
     this.#t = options.at;
     this.#speed = options.speed;
     this.#advancedAt = clock.monotonic();
@@ -172,6 +178,17 @@ export class Playback {
     assert.ok(taken, "a picture with one view has a channel for it");
   }
 
+  /** Shows what its client may see now. What was read of history may be too much: it is read again. @param lens absent = it may see nothing, and the next tick is its last */
+  permit(permitted: Permitted, lens: Lens | undefined): void {
+    const { rate } = this.#options;
+    this.#permitted = permitted;
+    this.#broadcast.permit(this.view, lens && { lens, rate, tolerance: undefined });
+    this.#reading = undefined;
+    if (this.#trouble === "crowded") this.#trouble = undefined;
+    if (!Number.isNaN(this.#shownT) || lens === undefined) this.#empty();
+    this.#become("loading");
+  }
+
   /** Nothing that is under way has an effect any more. */
   close(): void {
     this.#reading = undefined;
@@ -187,7 +204,7 @@ export class Playback {
   }
 
   /** Plays on, and serves its view. @param until monotonic ms: beyond it snapshots do not grow @returns why it is over, if it is */
-  tick({ tick, lag }: Omit<TickTime, "t">, until: number): string | undefined {
+  tick({ tick, lag }: Omit<TickTime, "t">, until: number): Expulsion | undefined {
     const state = this.#advance();
     const t = Math.floor(this.#t);
     if (
@@ -205,7 +222,7 @@ export class Playback {
     const atOnce = state !== this.#told;
     if (!Number.isNaN(this.#shownT)) {
       const [homeless] = this.#broadcast.tick({ tick, t: this.#shownT, lag }, { atOnce, growUntil: until });
-      if (homeless !== undefined) return homeless.reason;
+      if (homeless !== undefined) return homeless;
     }
     this.#become(state);
     return undefined;
@@ -260,7 +277,8 @@ export class Playback {
     this.#reading = reading;
     let read: PlayedWindow | ReadFailure | "away" | undefined;
     try {
-      const query = { ...reading, ids: this.#ids, bytes };
+      const permitted = this.#permitted === "all" ? undefined : this.#permitted;
+      const query = { ...reading, ids: this.#ids, permitted, bytes };
       read = await PlayedWindow.read(history, query, clock, () => this.#reading === reading);
     } catch (error) {
       if (this.#reading !== reading) return;
@@ -293,6 +311,10 @@ export class Playback {
 
   #crowd(): void {
     this.#trouble = "crowded";
+    this.#empty();
+  }
+
+  #empty(): void {
     this.#window = undefined;
     this.#options.past.take(new Map());
     this.#shownT = Math.floor(this.#t);

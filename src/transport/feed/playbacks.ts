@@ -1,4 +1,7 @@
 /** The playback views of connections: opened, updated, ended; and their turn in a base tick. */
+import assert from "node:assert/strict";
+import { type Authority, permittedNow } from "../../access/permitted-now.ts";
+import type { Permitted } from "../../access/ports.ts";
 import type { Clock } from "../../clock.ts";
 import {
   DEFAULT_VIEW_ENTITIES,
@@ -9,21 +12,22 @@ import {
   SNAPSHOT_PART_RECORDS,
 } from "../../limits.ts";
 import type { FilterTime } from "../../picture/filter-time.ts";
-import type { Filter } from "../../picture/lens.ts";
+import { type Filter, type Lens, permittedLens } from "../../picture/lens.ts";
 import type { TickTime } from "../../picture/tick.ts";
 import type { History } from "../../tracks/history.ts";
 import { parseTime } from "../ingest/parse-time.ts";
 import { BoxView } from "./box-view.ts";
 import type { FeedLog } from "./broadcast.ts";
+import { type Expulsion, FORBIDDEN } from "./homeless.ts";
 import { Past } from "./past.ts";
 import { Playback } from "./playback.ts";
 import { PlaybackReads } from "./playback-reads.ts";
 import type { Subscribe, Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
-import { lensFor, takesView } from "./view-checks.ts";
+import { isSame, lensFor, takesView } from "./view-checks.ts";
 
-export interface PlaybacksOptions {
+export interface PlaybacksOptions extends Authority {
   /** Absent = this node keeps none. */
   history?: History;
   clock: Clock;
@@ -38,6 +42,8 @@ interface Opened {
   playback: Playback;
   past: Past;
   filter: Filter;
+  /** What its client may see, as it was looked at last. */
+  permitted: Permitted;
   /** It is left out before this base tick, since it took the time of others. */
   dueTick: number;
 }
@@ -59,8 +65,13 @@ export class Playbacks {
 
   subscribe(session: Session, message: Subscribe): void {
     const { view: name, kinds, where, bbox, ids } = message;
-    const { history, filterTime, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
+    const { history, partRecords = SNAPSHOT_PART_RECORDS } = this.#options;
     if (!takesView(session, name)) return;
+    const permitted = this.#permitted(session);
+    if (permitted.length === 0) {
+      session.refuse({ ...FORBIDDEN, view: name });
+      return;
+    }
     if (history === undefined) {
       session.refuse({ type: "unavailable", detail: "this node keeps no history", view: name });
       return;
@@ -74,16 +85,44 @@ export class Playbacks {
     const at = this.#time(session, name, message.at!);
     const past = new Past();
     const filter = { kinds, where };
-    const lens = at === undefined ? undefined : lensFor(session, past.picture, name, filter, filterTime);
+    const lens = at === undefined ? undefined : this.#lens(session, name, { past, filter, permitted });
     if (at === undefined || lens === undefined) return;
     const { rate = 10, max = DEFAULT_VIEW_ENTITIES, speed = 1 } = message;
     const { clock, log } = this.#options;
     const playback = new Playback(session, {
-      ...{ name, past, lens, bbox, ids, rate, max, partRecords, at, speed, history, clock, log },
+      ...{ name, past, lens, permitted, bbox, ids, rate, max, partRecords, at, speed, history, clock, log },
     });
     session.views.set(name, playback.view);
-    this.#opened.set(playback.view, { playback, past, filter, dueTick: 0 });
+    this.#opened.set(playback.view, { playback, past, filter, permitted, dueTick: 0 });
     this.#reads.add(playback);
+  }
+
+  /** Has the views of a connection show what its principal may see now, be it nothing. */
+  permit(session: Session): void {
+    const permitted = this.#permitted(session);
+    for (const view of session.views.values()) {
+      const opened = this.#opened.get(view);
+      if (opened === undefined || isSame(opened.permitted, permitted)) continue;
+      opened.permitted = permitted;
+      const lens = permitted.length === 0 ? undefined : this.#lens(session, view.name, opened);
+      assert.ok(lens !== undefined || permitted.length === 0, "its filter was taken before");
+      opened.playback.permit(permitted, lens);
+    }
+  }
+
+  #permitted({ principal }: Session): Permitted {
+    return permittedNow(this.#options, principal, "entity", "read");
+  }
+
+  #lens(
+    session: Session,
+    view: string,
+    { past, filter, permitted }: Pick<Opened, "past" | "filter" | "permitted">,
+  ): Lens | undefined {
+    const { filterTime } = this.#options;
+    const { picture } = past;
+    const may = permittedLens(picture, permitted, filterTime);
+    return lensFor(session, picture, view, filter, filterTime, may);
   }
 
   /** @returns false if the message is of no playback view. */
@@ -97,8 +136,7 @@ export class Playbacks {
   /** @returns false if the update is refused, and then nothing has changed */
   #take(session: Session, opened: Opened, message: Update): boolean {
     const { view: name, bbox, kinds, where } = message;
-    const { playback, past } = opened;
-    const { filterTime } = this.#options;
+    const { playback } = opened;
     if (bbox !== undefined && !(playback.view instanceof BoxView)) {
       session.refuse({ type: "bad-request", detail: "a view of `ids` has no bbox", view: name });
       return false;
@@ -109,7 +147,7 @@ export class Playbacks {
       const filter = { ...opened.filter };
       if (kinds !== undefined) filter.kinds = kinds ?? undefined;
       if (where !== undefined) filter.where = where ?? undefined;
-      const lens = lensFor(session, past.picture, name, filter, filterTime);
+      const lens = this.#lens(session, name, { ...opened, filter });
       if (lens === undefined) return false;
       opened.filter = filter;
       playback.refilter(lens);
@@ -150,8 +188,8 @@ export class Playbacks {
       this.#opened.set(view, opened);
       const { playback } = opened;
       this.#guard(playback, () => {
-        const reason = playback.tick(time, end);
-        if (reason !== undefined) this.#expel(opened, reason);
+        const over = playback.tick(time, end);
+        if (over !== undefined) this.#expel(opened, over);
       });
       opened.dueTick = time.tick + 1 + Math.floor((clock.monotonic() - began) / PLAYBACK_TURN_MS);
     }
@@ -172,11 +210,11 @@ export class Playbacks {
     return view && this.#opened.get(view);
   }
 
-  #expel(opened: Opened, reason: string): void {
+  #expel(opened: Opened, { type, detail }: Expulsion): void {
     const { session, name } = opened.playback;
     session.views.delete(name);
     this.#forget(opened);
-    session.refuse({ type: "unavailable", detail: reason, view: name, ended: true });
+    session.refuse({ type, detail, view: name, ended: true });
   }
 
   #forget({ playback }: Opened): void {

@@ -19,6 +19,8 @@ export interface PlayedPlace {
   /** Absent = wherever the ids are. */
   region?: Region;
   ids?: readonly string[];
+  /** Only what passes any of these, as it was then and as it is now; absent = all. */
+  permitted?: readonly string[] | undefined;
 }
 
 export interface WindowQuery extends PlayedPlace {
@@ -78,12 +80,13 @@ export class PlayedWindow {
     clock: Clock,
     isWanted: () => boolean,
   ): Promise<PlayedWindow | ReadFailure | undefined> {
-    const { from, to, region, ids, bytes } = query;
+    const { from, to, region, ids, permitted, bytes } = query;
     const readAt = clock.now();
     const began = clock.monotonic();
     const read = new WaysRead(from, to, bytes);
-    const { missing } = await history.during({ from, to, region, ids }, (page) =>
-      isWanted() ? read.take(page) : -Infinity,
+    const { missing } = await history.during(
+      { from, to, region, ids, ...(permitted && { permitted }) },
+      (page) => (isWanted() ? read.take(page) : -Infinity),
     );
     if (!isWanted()) return undefined;
     if (read.failure !== undefined) return read.failure;

@@ -3,7 +3,7 @@
  * told, it is known which entities the client holds.
  */
 import type { Cover } from "../../picture/cover.ts";
-import type { Lens } from "../../picture/lens.ts";
+import { type Lens, whyHidden } from "../../picture/lens.ts";
 import type { EncodedLists, Publication, RecordEncoder } from "../../picture/tick.ts";
 import { parts } from "./frame-parts.ts";
 
@@ -72,7 +72,7 @@ export class PrivateRecords {
     // It left its cell, but a client that may see it there is told so by the full record that follows.
     const reason = publication.departureReason(place);
     if (reason === "left" && publication.placeOf(slot) !== undefined && !this.lens.test(slot)) {
-      encoder.departure(slot, "filter", departures.own);
+      encoder.departure(slot, whyHidden(this.lens, slot), departures.own);
       departures.ownCount++;
     } else departures.add(encoded.departures, place);
   }
@@ -81,7 +81,7 @@ export class PrivateRecords {
   #shows(slot: number, encoder: RecordEncoder): boolean {
     if (this.lens.test(slot)) return true;
     if (this.held.delete(slot)) {
-      encoder.departure(slot, "filter", parts.departures.own);
+      encoder.departure(slot, whyHidden(this.lens, slot), parts.departures.own);
       parts.departures.ownCount++;
     }
     return false;

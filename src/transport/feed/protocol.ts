@@ -169,6 +169,7 @@ export interface SmallRecord {
   course?: number | null;
   heading?: number | null;
 }
+/** `denied`: the client may not see it any more. */
 export type DepartureReason = "left" | "filter" | "expired" | "deleted" | "denied";
 export type Departure = [id: string, reason: DepartureReason];
 

@@ -5,7 +5,6 @@
  * - `slow`: it has too much unsent; its views are left out until all of that is taken, and then start afresh.
  * - `closed`: nothing is sent any more.
  */
-
 import type { Principal } from "../../access/ports.ts";
 import {
   BAD_MESSAGES_MS,

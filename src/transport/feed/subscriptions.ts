@@ -1,19 +1,23 @@
 /** The views of connections: opened, moved, filtered anew, ended. */
+import assert from "node:assert/strict";
+import { type Authority, permittedNow } from "../../access/permitted-now.ts";
+import type { Permitted } from "../../access/ports.ts";
 import type { Clock } from "../../clock.ts";
 import { DEFAULT_VIEW_ENTITIES, SNAPSHOT_PART_RECORDS } from "../../limits.ts";
 import type { ChannelSpec } from "../../picture/channels.ts";
 import { NOTHING } from "../../picture/cover.ts";
-import type { FilterTime } from "../../picture/filter-time.ts";
-import type { Filter, Lens } from "../../picture/lens.ts";
+import { FilterCostly, type FilterTime } from "../../picture/filter-time.ts";
+import { everything, type Filter, type Lens, permittedLens } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import { BoxView } from "./box-view.ts";
-import { type Broadcast, type Homeless, NO_CHANNEL } from "./broadcast.ts";
-import { FOLLOW_WAIT_MS, Follow } from "./follow.ts";
+import type { Broadcast } from "./broadcast.ts";
+import { FOLLOW_WAIT_MS, Follow, findPermitted } from "./follow.ts";
+import { FORBIDDEN, type Homeless, NO_CHANNEL, tooCostly } from "./homeless.ts";
 import { IdsView } from "./ids-view.ts";
 import { type Subscribe, TOLERANCES, type Unsubscribe, type Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { InterestSink, View } from "./view.ts";
-import { lensFor, takesView } from "./view-checks.ts";
+import { isSame, lensFor, takesView } from "./view-checks.ts";
 
 const NO_IDS = "the views of this node name as many entities, or as long ids, as it can ask other nodes for";
 const NO_TARGET = "there is nothing to follow";
@@ -22,11 +26,13 @@ const NO_TARGET = "there is nothing to follow";
 interface Opened {
   view: View;
   filter: Filter;
+  /** What its client may see, as it was looked at last. */
+  permitted: Permitted;
   spec: ChannelSpec;
   follow: Follow | undefined;
 }
 
-export interface SubscriptionsOptions {
+export interface SubscriptionsOptions extends Authority {
   picture: Picture;
   clock: Clock;
   /** What filters are measured with. */
@@ -46,6 +52,8 @@ export class Subscriptions {
   readonly #broadcast: Broadcast;
   readonly #opened = new Map<View, Opened>();
   readonly #following = new Map<BoxView, Session>();
+  /** By what is permitted: many come at once with the same. None is kept for long, since one may be stopped. */
+  readonly #permittedLenses = new Map<string, Lens>();
 
   constructor(options: SubscriptionsOptions, broadcast: Broadcast) {
     this.#options = options;
@@ -67,11 +75,16 @@ export class Subscriptions {
     const { view: name, kinds, where, rate = 10 } = message;
     if (!takesView(session, name)) return;
     const filter = { kinds, where };
-    const lens = this.#lens(session, name, filter);
+    const permitted = this.#permitted(session);
+    if (permitted.length === 0) {
+      session.refuse({ ...FORBIDDEN, view: name });
+      return;
+    }
+    const lens = this.#lens(session, name, filter, permitted);
     if (lens === undefined) return;
     const { tolerance } = message;
     const spec = { lens, rate, tolerance: tolerance && { name: tolerance, ...TOLERANCES[tolerance] } };
-    const made = this.#view(session, message);
+    const made = this.#view(session, message, lens);
     if (made === undefined) return;
     const { interest } = this.#options;
     const ids = idsOf(made);
@@ -81,23 +94,59 @@ export class Subscriptions {
     }
     if (!this.#broadcast.join(made.view, session, spec)) {
       interest?.unwanted(ids);
-      session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: name });
+      session.refuse({ ...NO_CHANNEL, view: name });
       return;
     }
     session.views.set(name, made.view);
-    this.#opened.set(made.view, { ...made, filter, spec });
+    this.#opened.set(made.view, { ...made, filter, permitted, spec });
     if (made.follow !== undefined) this.#following.set(made.view as BoxView, session);
   }
 
-  #lens(session: Session, view: string, filter: Filter): Lens | undefined {
+  #permitted({ principal }: Session): Permitted {
+    return permittedNow(this.#options, principal, "entity", "read");
+  }
+
+  #lens(session: Session, view: string, filter: Filter, permitted: Permitted): Lens | undefined {
     const { picture, filterTime } = this.#options;
-    return lensFor(session, picture, view, filter, filterTime);
+    return lensFor(session, picture, view, filter, filterTime, this.#permittedLens(permitted));
+  }
+
+  #permittedLens(permitted: Permitted): Lens {
+    if (permitted === "all") return everything;
+    const key = JSON.stringify(permitted);
+    const { picture, filterTime } = this.#options;
+    const lens = this.#permittedLenses.get(key) ?? permittedLens(picture, permitted, filterTime);
+    this.#permittedLenses.set(key, lens);
+    return lens;
+  }
+
+  /** Forgets what was made for those who come at once. Now and then. */
+  forgetLenses(): void {
+    this.#permittedLenses.clear();
+  }
+
+  /** Has the views of a connection show what its principal may see now, be it nothing. */
+  permit(session: Session): void {
+    const permitted = this.#permitted(session);
+    for (const view of session.views.values()) {
+      const opened = this.#opened.get(view);
+      if (opened === undefined || isSame(opened.permitted, permitted)) continue;
+      opened.permitted = permitted;
+      if (permitted.length === 0) this.#broadcast.permit(view, undefined);
+      else {
+        const lens = this.#lens(session, view.name, opened.filter, permitted);
+        assert.ok(lens, "its filter was taken before");
+        opened.spec = { ...opened.spec, lens };
+        this.#broadcast.permit(view, opened.spec);
+      }
+    }
   }
 
   /** The view that a message asks for, in no channel yet. */
   #view(
     session: Session,
     { view: name, bbox, ids, follow, max = DEFAULT_VIEW_ENTITIES }: Subscribe,
+    lens: Lens,
   ): { view: View; follow: Follow | undefined } | undefined {
     const { picture, clock, partRecords = SNAPSHOT_PART_RECORDS, partBytes } = this.#options;
     const { maxDeltaBytes, interest } = this.#options;
@@ -108,11 +157,24 @@ export class Subscriptions {
     const view = new BoxView(session, { name, number, bbox, max, ...part, maxDeltaBytes, interest });
     if (bbox !== undefined) return { view, follow: undefined };
     const waitMs = interest === undefined ? 0 : FOLLOW_WAIT_MS;
-    if (waitMs === 0 && picture.find(follow!.id) === -1) {
+    const slot = this.#target(session, name, follow!.id, lens);
+    if (slot === undefined) return undefined;
+    if (waitMs === 0 && slot === -1) {
       session.refuse({ type: "entity-not-found", detail: NO_TARGET, view: name });
       return undefined;
     }
-    return { view, follow: new Follow(picture, { ...follow!, waitMs, now: clock.monotonic() }) };
+    return { view, follow: new Follow(picture, { ...follow!, waitMs, now: clock.monotonic(), slot }) };
+  }
+
+  /** Where what is to be followed is; `undefined` = that takes too much time to say. */
+  #target(session: Session, view: string, id: string, lens: Lens): number | undefined {
+    try {
+      return findPermitted(this.#options.picture, id, lens);
+    } catch (error) {
+      if (!(error instanceof FilterCostly)) throw error;
+      session.refuse({ ...tooCostly(error), view });
+      return undefined;
+    }
   }
 
   update(session: Session, { view: name, bbox, kinds, where, at, speed }: Update): void {
@@ -142,11 +204,11 @@ export class Subscriptions {
     const filter = { ...opened.filter };
     if (kinds !== undefined) filter.kinds = kinds ?? undefined;
     if (where !== undefined) filter.where = where ?? undefined;
-    const lens = this.#lens(session, view.name, filter);
+    const lens = this.#lens(session, view.name, filter, opened.permitted);
     if (lens === undefined) return false;
     const spec = { ...opened.spec, lens };
     if (!this.#broadcast.refilter(view, spec)) {
-      session.refuse({ type: "unavailable", detail: NO_CHANNEL, view: view.name });
+      session.refuse({ ...NO_CHANNEL, view: view.name });
       return false;
     }
     opened.filter = filter;
@@ -155,10 +217,10 @@ export class Subscriptions {
   }
 
   /** Ends a view that had to leave. */
-  expel({ view, session, reason }: Homeless): void {
+  expel({ view, session, type, detail }: Homeless): void {
     session.views.delete(view.name);
     this.#forget(view);
-    session.refuse({ type: "unavailable", detail: reason, view: view.name, ended: true });
+    session.refuse({ type, detail, view: view.name, ended: true });
   }
 
   unsubscribe(session: Session, { view: name }: Unsubscribe): void {
@@ -173,7 +235,9 @@ export class Subscriptions {
 
   /** Has a view follow its target, or ends it. */
   #aim(view: BoxView, session: Session, now: number): void {
-    const { follow, spec } = this.#opened.get(view)!;
+    const { follow, spec, permitted } = this.#opened.get(view)!;
+    // It ends with this tick.
+    if (permitted.length === 0) return;
     const reason = follow!.aim(view, spec.lens, now);
     if (reason === undefined) return;
     const { name } = view;

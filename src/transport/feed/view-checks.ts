@@ -1,8 +1,9 @@
 /** What is looked at before a view is opened or filtered anew; the client is told what is wrong. */
+import type { Permitted } from "../../access/ports.ts";
 import { MAX_VIEWS_PER_CONNECTION } from "../../limits.ts";
 import { ExpressionError } from "../../picture/cel.ts";
 import type { FilterTime } from "../../picture/filter-time.ts";
-import { type Filter, type Lens, lensOf } from "../../picture/lens.ts";
+import { bothLenses, type Filter, type Lens, lensOf } from "../../picture/lens.ts";
 import type { Picture } from "../../picture/picture.ts";
 import type { Session } from "./session.ts";
 
@@ -18,20 +19,26 @@ export function takesView(session: Session, view: string): boolean {
   return false;
 }
 
-/** The lens of a filter; `undefined` if it is none. */
+/** The lens of what may be seen and passes a filter; `undefined` if it is none. */
 export function lensFor(
   session: Session,
   picture: Picture,
   view: string,
   filter: Filter,
   time: FilterTime,
+  permitted: Lens,
 ): Lens | undefined {
   try {
-    return lensOf(picture, filter, time);
+    return bothLenses(permitted, lensOf(picture, filter, time));
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     const { message: detail, position } = error;
     session.refuse({ type: "bad-expression", detail, view, position });
     return undefined;
   }
+}
+
+/** Whether as much is permitted as before. */
+export function isSame(permitted: Permitted, before: Permitted): boolean {
+  return permitted === before || JSON.stringify(permitted) === JSON.stringify(before);
 }

@@ -29,6 +29,8 @@ export interface View {
   restart(): void;
   /** Comes to a channel with another filter: what is in view is found out anew, and the client gets a reply that counts the changes, then a new snapshot. */
   refilter(changes: number): void;
+  /** Takes from the client what it may not see any more; the view is to be filtered anew. Call after the channel's `merge`. */
+  deny(channel: Channel, permits: (slot: number) => boolean, time: TickTime): void;
   /** Takes part in a base tick. A view that is not called in a tick in which its channel published must be restarted. */
   turn(turn: Turn): void;
   /** Sends one part of what the client lacks. Call after `turn`. @returns the bytes of it. */
