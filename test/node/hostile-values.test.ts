@@ -34,6 +34,12 @@ const BODIES: Record<string, unknown> = {
   "/v1/reports": [
     { id: "q", t: TIME, lon: 1, lat: 2, kind: "k", source: "s", seq: 1, attributes: { name: "text" } },
   ],
+  "/v1/entities/{id}": { labels: ["text"], attributes: { name: "text" } },
+  "/v1/roles/{name}": {
+    grants: [{ resource: "entity", actions: ["read"], where: "entity.kind == principal.attributes.kind" }],
+  },
+  "/v1/keys": { name: "text", roles: ["n"], attributes: { kind: "text" }, expires: "2126-01-01T00:00:00Z" },
+  "/v1/keys/{id}": { name: "text", roles: ["n"], attributes: { kind: "text" }, expires: null },
   "/v1/entities/{id}/commands": { id: "c", name: "sign-off", data: { name: "text" } },
   "/v1/webhooks": { url: "https://example.com/a", where: "event.subject != 'text'", enabled: false },
   "/v1/webhooks/{id}": { url: "https://example.com/b", where: "event.subject != 'text'" },
@@ -63,8 +69,12 @@ for (const [store, environment] of Object.entries({
     const document = (await (await ask("GET", "/openapi.json")).json()) as {
       paths: Record<string, Partial<Record<Method, Operation>>>;
     };
-    const made = await ask("POST", "/v1/webhooks", json(BODIES["/v1/webhooks"]));
-    const { id: webhook } = (await made.json()) as { id: string };
+    const idOf = async (path: string) => {
+      const made = await ask("POST", path, json(BODIES[path]));
+      t.equal(made.status, 201, path);
+      return ((await made.json()) as { id: string }).id;
+    };
+    const ids = { webhooks: await idOf("/v1/webhooks"), keys: await idOf("/v1/keys") };
     let count = 0;
     const check = async (method: string, path: string, more?: RequestInit) => {
       const response = await ask(method, path, more);
@@ -73,7 +83,10 @@ for (const [store, environment] of Object.entries({
       if (response.status >= 500) t.fail(`${response.status}: ${method} ${path} ${JSON.stringify(more)}`);
     };
     for (const [path, operations] of Object.entries(document.paths)) {
-      const filled = path.replace("{id}", path.includes("webhooks") ? webhook : "q").replace("{name}", "n");
+      const [made] = Object.entries(ids)
+        .find(([name]) => path.startsWith(`/v1/${name}/`))
+        ?.slice(1) ?? ["q"];
+      const filled = path.replace("{id}", made).replace("{name}", "n");
       for (const [method, { parameters = [], requestBody }] of Object.entries(operations)) {
         const body = requestBody === undefined ? { headers: {} } : json(BODIES[path]);
         if (requestBody !== undefined) t.ok(path in BODIES, `there is a body for ${path}`);
