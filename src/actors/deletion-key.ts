@@ -5,9 +5,12 @@ export function deletionKey(id: string, entity: string, erase: boolean): string 
   return digest([id, entity, erase]);
 }
 
-/** Under what a patch is remembered: no command has such an id, and the same id with something else in it is another patch. */
+/**
+ * Under what a patch is remembered: the same id with something else in it is another patch. It stands beside commands, whose ids have no line
+ * breaks: who may command could else take the place of a patch.
+ */
 export function patchKey(id: string, labels: readonly string[] | undefined, attributes: string): string {
-  return digest(["patch", id, attributes, JSON.stringify(labels ?? null)]);
+  return `\n${digest([id, attributes, JSON.stringify(labels ?? null)])}`;
 }
 
 /** Under what a command is remembered when its entity is deleted. */

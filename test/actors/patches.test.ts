@@ -3,6 +3,7 @@ import { patchKey } from "../../src/actors/deletion-key.ts";
 import type { CommandResult, Request } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD, MAX_SHARD_BYTES } from "../../src/limits.ts";
+import { commandFault } from "../../src/transport/ingest/command.ts";
 import { type Harness, report, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText } from "../support/erasable-store.ts";
 
@@ -129,6 +130,18 @@ t.test("[AC43] a change that comes again undoes nothing that came since", async 
   t.same(labels(h), ["north"]);
 });
 
+t.test("[AC70] no command takes the place of a change, nor a change that of a command", async (t) => {
+  const h = await startSystem();
+  await tell(h, "a", 0);
+  const key = patchKey("1", ["north"], "");
+  const command = { id: key.trim(), entity: "a", name: "sign-off" };
+  t.match(await ask(h, command), { accepted: true });
+  t.same(await ask(h, patch("1", ["north"])), { accepted: true, state: "offline" });
+  t.same(labels(h), ["north"]);
+  t.equal(h.system.router.commandStats.duplicates, 0);
+  t.ok(commandFault({ ...command, id: key }, "entity", "id"), "it is no id of a command");
+});
+
 t.test("[AC46] no report changes labels, and a new entity has none", async (t) => {
   const store = new ErasableStore();
   const h = await startSystem({ store, traces: store.traces });
@@ -226,5 +239,5 @@ t.test("[AC43] what a change is remembered under tells neither its id nor its la
     patchKey("1", undefined, "{}"),
   ];
   t.equal(new Set(keys).size, keys.length);
-  for (const key of keys) t.match(key, /^[\w-]{22}$/);
+  for (const key of keys) t.match(key, /^\n[\w-]{22}$/);
 });
