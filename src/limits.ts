@@ -134,6 +134,8 @@ export const MAX_PENDING_COMMANDS_PER_CONNECTION = 64;
 export const COMMAND_MEMORY_MS = 600_000;
 /** Remembered commands of one shard: seven a second for that time. They are in memory and in its checkpoint. */
 export const MAX_COMMANDS_PER_SHARD = 4_096;
+/** How many of them may be changes by administrators, which hold up no commands and deletions so. */
+export const MAX_PATCHES_PER_SHARD = MAX_COMMANDS_PER_SHARD / 2;
 /** The most that one takes in a checkpoint: id, numbers, and the name of its state, if it is the only one in that. */
 export const COMMAND_BYTES = 512;
 
@@ -148,10 +150,7 @@ export const ERASURE_WAIT_MS = 60_000;
 
 assert.ok(ERASURE_WAIT_MS > 3 * CHECKPOINT_INTERVAL_MS);
 assert.ok(MAX_COMMAND_BODY_BYTES > MAX_ATTRIBUTES_BYTES * 2);
-assert.ok(
-  MAX_LABELS * MAX_NAME_LENGTH * 3 < MAX_ATTRIBUTES_BYTES,
-  "records with both are twice as large at most",
-);
+assert.ok(MAX_LABELS * MAX_NAME_LENGTH * 3 < MAX_ATTRIBUTES_BYTES, "records with both are twice as large");
 assert.ok(MAX_LINE_BYTES > MAX_ATTRIBUTES_BYTES * 2, "a report with the largest attributes must fit a line");
 assert.ok(MAX_FEED_MESSAGE_BYTES > MAX_LINE_BYTES);
 assert.ok(MAX_FLUSH_BYTES * 4 < MAX_BACKLOG_BYTES, "the backlog must hold several flushes");

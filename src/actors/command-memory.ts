@@ -6,9 +6,9 @@
  * remembers more than was remembered when it was written: the oldest, and what was decided once more. That gives way.
  */
 import assert from "node:assert/strict";
-import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD } from "../limits.ts";
+import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD, MAX_PATCHES_PER_SHARD } from "../limits.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import { formerCommandKey } from "./deletion-key.ts";
+import { formerCommandKey, isPatchKey } from "./deletion-key.ts";
 import type { Commanded } from "./facts.ts";
 
 /** What was decided on a command. */
@@ -35,6 +35,8 @@ export class CommandMemory {
   readonly #inOrder = new Set<RememberedCommand>();
   /** Number → id → what was decided. A deletion, which is on the main loop, looks at the commands of its entity alone. */
   readonly #byNumber = new Map<number, Map<string, RememberedCommand>>();
+  /** How many of them are patches. */
+  #patches = 0;
 
   get size(): number {
     return this.#inOrder.size;
@@ -60,6 +62,12 @@ export class CommandMemory {
     if (this.size < MAX_COMMANDS_PER_SHARD) return true;
     const [oldest] = this.#inOrder;
     return isOld(oldest, now);
+  }
+
+  /** Whether one more patch may be decided: they leave room for commands and deletions. @param now Unix ms. */
+  hasRoomForPatch(now: number): boolean {
+    this.forgetOld(now);
+    return this.#patches < MAX_PATCHES_PER_SHARD && this.hasRoom(now);
   }
 
   /** @param now Unix ms. */
@@ -97,7 +105,7 @@ export class CommandMemory {
       known.number = NOBODY;
       known.id = formerCommandKey(known.id, entity);
       // Journals of before may have one that was carried out in two lives: the first counts.
-      if (this.findFormer(known.id) !== undefined) this.#inOrder.delete(known);
+      if (this.findFormer(known.id) !== undefined) this.#drop(known);
       else this.#index(known);
     }
   }
@@ -136,6 +144,7 @@ export class CommandMemory {
   #add(command: RememberedCommand): void {
     assert.ok(this.find(command.number, command.id) === undefined, "a command is decided once");
     this.#inOrder.add(command);
+    if (isPatchKey(command.id)) this.#patches++;
     this.#index(command);
     assert.ok(this.size <= MAX_COMMANDS_PER_SHARD, "a checkpoint holds no more than may be remembered");
   }
@@ -147,8 +156,13 @@ export class CommandMemory {
     else own.set(id, command);
   }
 
-  #forget(command: RememberedCommand): void {
+  #drop(command: RememberedCommand): void {
     this.#inOrder.delete(command);
+    if (isPatchKey(command.id)) this.#patches--;
+  }
+
+  #forget(command: RememberedCommand): void {
+    this.#drop(command);
     const own = this.#byNumber.get(command.number)!;
     if (own.size === 1) this.#byNumber.delete(command.number);
     else own.delete(command.id);

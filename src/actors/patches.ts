@@ -45,11 +45,8 @@ export class Patches {
   /** Why there is no room for it, if so. */
   #refuse(shard: Shard, slot: number, { labels, attributes }: Patch, now: number): Decided | undefined {
     const { particulars, tracks } = this.#table;
-    if (!shard.commands.hasRoom(now))
-      return refused(
-        "overloaded",
-        "the entity's shard remembers as many commands as it may; try again later",
-      );
+    if (!shard.commands.hasRoomForPatch(now))
+      return refused("overloaded", "the entity's shard remembers as many changes as it may; try again later");
     if (tracks.isFull(shard.index))
       return refused(
         "overloaded",

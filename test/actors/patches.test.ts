@@ -2,7 +2,12 @@ import t from "tap";
 import { patchKey } from "../../src/actors/deletion-key.ts";
 import type { CommandResult, Request } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
-import { COMMAND_MEMORY_MS, MAX_COMMANDS_PER_SHARD, MAX_SHARD_BYTES } from "../../src/limits.ts";
+import {
+  COMMAND_MEMORY_MS,
+  MAX_COMMANDS_PER_SHARD,
+  MAX_PATCHES_PER_SHARD,
+  MAX_SHARD_BYTES,
+} from "../../src/limits.ts";
 import { commandFault } from "../../src/transport/ingest/command.ts";
 import { type Harness, report, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText } from "../support/erasable-store.ts";
@@ -218,6 +223,31 @@ t.test("[AC47] labels count among what a shard may hold", async (t) => {
     shard.commands.rememberDeletion(1_000 + i, "b", `k${i}`, h.clock.now(), "");
   t.match(await ask(h, patch("4", ["x"])), { accepted: false, type: "overloaded" });
   t.equal(labels(h), undefined);
+});
+
+t.test("[AC71] changes leave room for commands and deletions", async (t) => {
+  let h = await startSystem();
+  await tell(h, "a", 0);
+  const { router } = h.system;
+  const all = Array.from({ length: MAX_PATCHES_PER_SHARD }, (_, i) =>
+    router.command(patch(`${i}`, [`l${i}`])),
+  );
+  await h.clock.advance(200);
+  t.ok((await Promise.all(all)).every(({ accepted }) => accepted));
+  const isFull = async (how: string) => {
+    t.match(await ask(h, patch("more", ["x"])), { accepted: false, type: "overloaded" }, how);
+    t.match(await ask(h, patch("0", ["l0"])), { accepted: true }, "one that is known is answered");
+  };
+  await isFull("in memory");
+  t.match(await ask(h, { id: "1", entity: "a", name: "sign-off" }), { accepted: true });
+  t.match(await ask(h, { id: "2", entity: "a", erase: false }), { accepted: true });
+  await tell(h, "a", 1);
+  await isFull("also if their entity was deleted");
+  await stop(h);
+  h = await startSystem({ store: h.store, clock: h.clock });
+  await isFull("from the checkpoint");
+  await h.clock.advance(COMMAND_MEMORY_MS);
+  t.match(await ask(h, patch("more", ["x"])), { accepted: true }, "they are forgotten");
 });
 
 t.test("[AC47] a change waits for tracks that are to be written", async (t) => {
