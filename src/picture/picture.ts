@@ -16,7 +16,7 @@ import { SpatialIndex } from "./spatial-index.ts";
 export const MOTION = 1;
 export const FULL = 2;
 
-export type RemovalReason = "left" | "deleted";
+export type RemovalReason = "left" | "deleted" | "denied";
 
 /** The slots that changed between two base ticks, each once. */
 export interface Changes {

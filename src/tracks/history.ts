@@ -33,6 +33,11 @@ export class History {
     this.#tails = tails;
   }
 
+  /** As in `TrackTails`. */
+  labels(ids: readonly string[]): ReturnType<TrackTails["labels"]> {
+    return this.#tails.labels(ids);
+  }
+
   /**
    * Where everything was, in order of id. Who may not see all of it gets less than `limit` only at its end, or after `MAX_JUDGED_PAGES` reads.
    * @returns `next`: the id after which to go on, if there may be more; of what is not told, none. `missing`: shards that nobody answered for. @throws StoreAway

@@ -3,6 +3,7 @@ import t from "tap";
 import { Policy } from "../../src/access/policy.ts";
 import type { Principal, Role } from "../../src/access/ports.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
+import { NO_TAILS } from "../support/no-history.ts";
 import { HERE, TestClient } from "./harness.ts";
 import { at, HOUR_MS, NOW, Rows, setUp, way } from "./played-rows.ts";
 
@@ -21,16 +22,16 @@ const there = (id: string, kind: string, label: string): Segment =>
     { kind, labels: [label] },
   );
 
-/** Half an hour ago there was a ship and a truck of each fleet. */
-function past() {
+/** Half an hour ago there was a ship and a truck of each fleet. @param tails what is asked for labels of now */
+function past(where = OWN, tails = NO_TAILS) {
   const policy = new Policy();
-  policy.take(viewer(OWN));
+  policy.take(viewer(where));
   const rows = new Rows(
     ["north", "south"].flatMap((fleet) =>
       ["ship", "truck"].map((kind) => there(`${fleet} ${kind}`, kind, fleet)),
     ),
   );
-  const made = setUp(rows, undefined, undefined, { policy });
+  const made = setUp(rows, undefined, tails, { policy });
   const client = new TestClient(made.feed, () => {}, undefined, NORTH);
   const play = (view: string, more: object = {}) =>
     client.open(view, { bbox: HERE, at: at(NOW - HOUR_MS / 2), speed: 0, ...more });
@@ -106,4 +107,58 @@ t.test("[AC26, AC28] a playback for which nothing is permitted is refused, or en
   t.equal(feed.stats.playbacks, 0);
   play("v");
   t.match(client.last("error"), { type: /forbidden$/, view: "v", ended: undefined });
+});
+
+t.test("[AC72] what labels take away leaves a playback within two seconds, and stays away", async (t) => {
+  const labels = new Map([["north ship", ["north"]]]);
+  let isAway = false;
+  const asked: number[] = [];
+  const tails = {
+    ...NO_TAILS,
+    labels: async (of: readonly string[]) => {
+      asked.push(of.length);
+      if (isAway) throw new Error("nobody is there");
+      return { labels: new Map([...labels].filter(([id]) => of.includes(id))), missing: [] };
+    },
+  };
+  const { client, play, run, policy, rows } = past(OWN, tails);
+  const paused = play("paused");
+  const playing = play("playing", { speed: 1 });
+  await run(30);
+  t.same([paused, playing].map(ids), Array(2).fill(["north ship", "north truck"]));
+  client.received.length = asked.length = rows.queries.length = 0;
+  labels.set("north ship", ["south"]);
+  await run(20);
+  t.same([paused, playing].map(ids), Array(2).fill(["north truck"]), "what is gone is judged as it was then");
+  const denied = client.received.flatMap((message) => ("departures" in message ? message.departures : []));
+  t.same(denied, Array(2).fill(["north ship", "denied"]));
+  await run(30);
+  t.same([paused, playing].map(ids), Array(2).fill(["north truck"]));
+  t.equal(rows.queries.length, 0, "history is not asked for it");
+  t.ok(asked.length <= 6, "once a second for both");
+  isAway = true;
+  await run(20);
+  isAway = false;
+  labels.set("north truck", []);
+  await run(20);
+  t.same([paused, playing].map(ids), [[], []], "also after labels could not be asked for");
+  policy.take(viewer("entity.kind == 'ship'"));
+  await run(10);
+  asked.length = 0;
+  await run(30);
+  t.same([paused, playing].map(ids), Array(2).fill(["north ship", "south ship"]));
+  t.same(asked, [], "labels are asked for where they matter");
+});
+
+t.test("[AC72] of what depends on the place too, the place that is read first is judged", async (t) => {
+  const labels = new Map([["north ship", ["south"]]]);
+  const tails = { ...NO_TAILS, labels: async () => ({ labels, missing: [] }) };
+  const where = (lon: number) => `'north' in entity.labels || entity.lon < ${lon}`;
+  const { play, run, policy } = past(where(10.056), tails);
+  const box = play("box");
+  await run(20);
+  t.same(ids(box), ["north ship", "north truck", "south ship", "south truck"]);
+  policy.take(viewer(where(10.054)));
+  await run(20);
+  t.same(ids(box), ["north truck"]);
 });

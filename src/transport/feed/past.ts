@@ -49,11 +49,11 @@ export class Past {
     }
   }
 
-  /** Takes an entity out, as one that is deleted. */
-  forget(id: string): void {
+  /** Takes an entity out. */
+  forget(id: string, reason: "deleted" | "denied"): void {
     const played = this.#played.get(id);
     if (played === undefined) return;
-    if (played.slot !== -1) this.picture.remove(played.slot, "deleted");
+    if (played.slot !== -1) this.picture.remove(played.slot, reason);
     this.#played.delete(id);
   }
 

@@ -30,6 +30,7 @@ import type { Expulsion } from "./homeless.ts";
 import { IdsView } from "./ids-view.ts";
 import { JsonFormat } from "./json-format.ts";
 import type { Past } from "./past.ts";
+import { type LabelsNow, type LabelTest, labelTest } from "./played-labels.ts";
 import { PlayedWindow, type ReadFailure, type ReadReason } from "./played-window.ts";
 import type { Bbox, PlaybackState, Rate, Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
@@ -75,6 +76,7 @@ export class Playback {
   readonly #broadcast: Broadcast;
   readonly #ids: readonly string[] | undefined;
   #permitted: Permitted;
+  #labelTest: LabelTest | undefined;
   #region: Region | undefined;
   /** The played time, Unix ms with fractions, and when that was, monotonic ms. */
   #t: number;
@@ -110,6 +112,7 @@ export class Playback {
     this.#broadcast = new Broadcast({ picture, clock, log });
     this.#ids = ids;
     this.#permitted = options.permitted;
+    this.#labelTest = labelTest(options.permitted);
     this.#t = options.at;
     this.#speed = options.speed;
     this.#advancedAt = clock.monotonic();
@@ -182,6 +185,7 @@ export class Playback {
   permit(permitted: Permitted, lens: Lens | undefined): void {
     const { rate } = this.#options;
     this.#permitted = permitted;
+    this.#labelTest = labelTest(permitted);
     this.#broadcast.permit(this.view, lens && { lens, rate, tolerance: undefined });
     this.#reading = undefined;
     if (this.#trouble === "crowded") this.#trouble = undefined;
@@ -200,7 +204,24 @@ export class Playback {
     // What is being read may hold it.
     this.#reading = undefined;
     this.#window?.forget(id);
-    this.#options.past.forget(id);
+    this.#options.past.forget(id, "deleted");
+  }
+
+  /** The ids that it holds, if it depends on labels of now what of them may be shown. */
+  get labelled(): Iterable<string> {
+    return this.#labelTest === undefined ? [] : (this.#window?.ways.keys() ?? []);
+  }
+
+  /** Holds and shows nothing any more that may not be seen of entities with these labels. */
+  relabel(labels: LabelsNow): void {
+    const test = this.#labelTest;
+    if (test === undefined) return;
+    for (const [id, ofOne] of labels) {
+      if (!this.#window?.keep(id, (way, t) => test(id, way, t, ofOne))) continue;
+      this.#options.past.forget(id, "denied");
+      // What is left of it is shown again.
+      this.#shownWindow = undefined;
+    }
   }
 
   /** Plays on, and serves its view. @param until monotonic ms: beyond it snapshots do not grow @returns why it is over, if it is */

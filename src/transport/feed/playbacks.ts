@@ -22,6 +22,7 @@ import { type Expulsion, FORBIDDEN } from "./homeless.ts";
 import { Past } from "./past.ts";
 import { Playback } from "./playback.ts";
 import { PlaybackReads } from "./playback-reads.ts";
+import { PlayedLabels } from "./played-labels.ts";
 import type { Subscribe, Update } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
@@ -53,10 +54,13 @@ export class Playbacks {
   /** The one whose turn was longest ago first. */
   readonly #opened = new Map<View, Opened>();
   readonly #reads: PlaybackReads;
+  readonly #labels: PlayedLabels | undefined;
 
   constructor(options: PlaybacksOptions) {
     this.#options = options;
+    const { history, clock } = options;
     this.#reads = new PlaybackReads((playback, error) => this.#fail(playback, error));
+    this.#labels = history && new PlayedLabels(history, clock);
   }
 
   get count(): number {
@@ -194,6 +198,18 @@ export class Playbacks {
       opened.dueTick = time.tick + 1 + Math.floor((clock.monotonic() - began) / PLAYBACK_TURN_MS);
     }
     this.#reads.begin();
+    void this.#relabel();
+  }
+
+  async #relabel(): Promise<void> {
+    const playbacks = [...this.#opened.values()].map(({ playback }) => playback);
+    try {
+      await this.#labels?.ask(playbacks, (playback, labels) =>
+        this.#guard(playback, () => playback.relabel(labels)),
+      );
+    } catch (error) {
+      this.#options.log.error({ err: error }, "labels for playbacks cannot be asked for");
+    }
   }
 
   /** Unix ms, not after now; `undefined` if it is too far in the future, which the client is told. */

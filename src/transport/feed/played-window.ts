@@ -103,6 +103,15 @@ export class PlayedWindow {
     this.#ways.delete(id);
   }
 
+  /** Holds no way of an entity any more that does not pass. @returns whether there was one. @param t Unix ms, at which the way tells where it is */
+  keep(id: string, passes: (way: Way, t: number) => boolean): boolean {
+    const ways = this.#ways.get(id) ?? [];
+    const left = ways.filter((way) => passes(way, Math.max(way.first, this.from)));
+    if (left.length > 0) this.#ways.set(id, left);
+    else this.#ways.delete(id);
+    return left.length < ways.length;
+  }
+
   /** Why it is time to read again, if it is, at `now`, Unix ms, while `t` is shown. */
   overAt(t: number, speed: number, now: number): ReadReason | undefined {
     const since = now - this.#readAt;
