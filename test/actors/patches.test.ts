@@ -144,7 +144,7 @@ t.test("[AC70] no command takes the place of a change, nor a change that of a co
   t.same(await ask(h, patch("1", ["north"])), { accepted: true, state: "offline" });
   t.same(labels(h), ["north"]);
   t.equal(h.system.router.commandStats.duplicates, 0);
-  t.ok(commandFault({ ...command, id: key }, "entity", "id"), "it is no id of a command");
+  t.ok(commandFault({ ...command, id: key, data: {} }, "entity", "id"), "it is no id of a command");
 });
 
 t.test("[AC46] no report changes labels, and a new entity has none", async (t) => {
