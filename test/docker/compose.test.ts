@@ -144,6 +144,16 @@ t.test("[Y14] the load balancer sends again only what may be carried out twice",
   );
 });
 
+t.test("[Y14] the load balancer logs requests that fail, without their queries", async (t) => {
+  const config = text("deploy/haproxy/haproxy.cfg");
+  t.match(config, /^ {4}log stdout .* notice$/m);
+  t.match(config, "option log-separate-errors", "else they are of a lower level than that");
+  t.notMatch(config, /option httplog|option tcplog/);
+  const [, format] = /^ {4}log-format "(.*)"$/m.exec(config) ?? [];
+  t.match(format, "%HM %HPO %HV");
+  t.notMatch(format, /%(\{[^}]*\})?(r|HU|HQ)(?!\w)/, "a feed's address has a token");
+});
+
 t.test("[Y14] Prometheus asks all nodes, with the token, for figures that there are", async (t) => {
   const { scrape_configs, rule_files } = yaml("deploy/prometheus/prometheus.yml");
   const [muster] = scrape_configs;
