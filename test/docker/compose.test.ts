@@ -5,7 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import { parse } from "yaml";
 import { describeConfig } from "../../src/config.ts";
-import { CLUSTER_WAIT_MS, ERASURE_WAIT_MS, SHARDS } from "../../src/limits.ts";
+import { CLUSTER_WAIT_MS, ERASURE_WAIT_MS, MAX_NDJSON_BODY_BYTES, SHARDS } from "../../src/limits.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -152,6 +152,12 @@ t.test("[Y14] the load balancer logs requests that fail, without their queries",
   const [, format] = /^ {4}log-format "(.*)"$/m.exec(config) ?? [];
   t.match(format, "%HM %HPO %HV");
   t.notMatch(format, /%(\{[^}]*\})?(r|HU|HQ)(?!\w)/, "a feed's address has a token");
+});
+
+t.test("[H9] what is put in front of nodes is told how large bodies are", async (t) => {
+  const size = MAX_NDJSON_BODY_BYTES / 2 ** 20;
+  t.match(text("docs/operations.md"), `bodies of ${size} MiB`);
+  t.match(text("docs/operations.md"), `client_max_body_size ${size}m`);
 });
 
 t.test("[Y14] Prometheus asks all nodes, with the token, for figures that there are", async (t) => {
