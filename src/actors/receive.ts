@@ -205,7 +205,8 @@ export class Actors {
       const first = Math.min(silence, dwell, timer?.due ?? Infinity);
       if (first > now) break;
       if (dwell === first) this.#fences.fire(shard, slot, now);
-      else if (timer !== undefined && timer.due <= silence) this.#machines.fire(shard, slot, timer, now);
+      // Silence before a timer of the same time: who stops and goes silent has the two at once where both are 5 minutes, and was never idle.
+      else if (timer !== undefined && timer.due < silence) this.#machines.fire(shard, slot, timer, now);
       else {
         const before = columns.liveness.of(slot);
         const { number } = this.table;

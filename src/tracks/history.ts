@@ -14,10 +14,11 @@ import type {
 import type { Segment } from "./segment.ts";
 import { type Stretch, stretchOf } from "./stretch.ts";
 import { asKnown, asPassed, recordThen } from "./then.ts";
+import { WayGone } from "./way-gone.ts";
 
 const NO_VERSION = { epoch: 0, seq: 0 };
 
-/** A way. Reading on may throw StoreAway. */
+/** A way. Reading on may throw StoreAway, and WayGone if retention overtakes it. */
 export interface ToldWay {
   segments: AsyncGenerator<Segment, void>;
   /** Its shard, if nobody answered for it: then what is in memory of it is not told, and rows may be holds that it takes the place of. */
@@ -121,8 +122,9 @@ export class History {
     { t, known, permitted }: Pick<ThenQuery, "t" | "known" | "permitted">,
   ): Promise<{ record?: ThenRecord; missing: number[] }> {
     let then: Segment | undefined;
-    const { segments, missing: unreached } = await this.#counting({ id, from: t, to: t, known }, -Infinity);
-    for await (const segment of segments) {
+    const query = { id, from: t, to: t, known };
+    const { segments, missing: unreached } = await this.#tails.of({ ...query, after: -Infinity });
+    for await (const segment of this.#withRows(query, -Infinity, segments)) {
       const { points } = segment;
       // Where one segment goes on after another, the instant between them belongs to the later.
       if (points[0].t <= t && t < points.at(-1)!.t) then = segment;
@@ -137,39 +139,58 @@ export class History {
 
   /**
    * The way of an entity, segment by segment, ascending; of each the version that counts.
-   * @param after only segments that begin after this, Unix ms. @throws StoreAway
+   * @param after only segments that begin after this, Unix ms. @param reached an instant of what was told before, if anything was. @throws StoreAway
    */
-  async of(query: TrackQuery, after = -Infinity): Promise<ToldWay> {
-    const { segments, missing } = await this.#counting(query, after);
-    const told = asTold(segments, query.known);
-    const past = permittedPast(query);
-    if (past === undefined) return { segments: told, missing };
-    const all = new Set(missing);
-    const tells = await past.ofOne(query.id, this.#tails, all);
-    return { segments: only(told, tells), missing: ascending(all) };
+  async of(query: TrackQuery, after = -Infinity, reached = after): Promise<ToldWay> {
+    const { segments, missing: unreached } = await this.#tails.of({ ...query, after });
+    const missing = new Set(unreached);
+    const tells = await permittedPast(query)?.ofOne(query.id, this.#tails, missing);
+    // What was told before may be in memory that is missing.
+    const isGone = async () => missing.size === 0 && (await this.#isGone(query.id, reached, segments, tells));
+    const told = asTold(this.#withRows(query, after, segments, isGone), query.known);
+    return { segments: tells === undefined ? told : only(told, tells), missing: ascending(missing) };
   }
 
-  /** As `of`, of each version also what was not known yet. */
-  async #counting(query: TrackQuery, after: number): Promise<ToldWay> {
-    const { segments, missing } = await this.#tails.of({ ...query, after });
-    return { segments: this.#withRows(query, after, segments), missing };
+  /**
+   * Whether retention has dropped what was told of an instant, and with it, maybe, what follows.
+   * @param segments what is in memory. @param tells what may be told: nobody learns by it that there is more
+   */
+  async #isGone(
+    id: string,
+    t: number,
+    segments: readonly Segment[] = [],
+    tells: (segment: Segment) => boolean = () => true,
+  ): Promise<boolean> {
+    if (t === -Infinity || t >= (await this.#store.floor())) return false;
+    const isThere = ({ points }: Segment) => points[0].t <= t && t <= points.at(-1)!.t;
+    if (segments.some((segment) => isThere(segment) && tells(segment))) return false;
+    // One may end where the next begins.
+    const rows = await this.#store.of({ id, from: t, to: t, after: -Infinity, limit: 2 });
+    return !rows.some(tells);
   }
 
-  /** @param segments what is in memory. */
+  /**
+   * Of each version also what was not known yet.
+   * @param segments what is in memory. @param isGone whether rows before the first page are gone that it has to go on from
+   */
   async *#withRows(
     query: TrackQuery,
     after: number,
     segments: readonly Segment[],
+    isGone: () => Promise<boolean> = async () => false,
   ): AsyncGenerator<Segment, void> {
-    const { from, to } = query;
+    const { id, from, to } = query;
     // Whatever is asked for: a row may be the hold that what goes on elsewhere takes the place of.
     const begun = new Set(segments.map(({ points }) => points[0].t));
     const [first] = segments;
     const tail = segments.filter(
       ({ points }) => points[0].t <= to && points[0].t > after && points.at(-1)!.t >= from,
     );
-    for (let last = after; ; ) {
+    for (let last = after, isFirst = true; ; isFirst = false) {
       const rows = await this.#store.of({ ...query, after: last, limit: MAX_TRACK_PAGE });
+      // Looked at after the page: if what is before it is still there, nothing of it was missing.
+      if (await (isFirst ? isGone() : this.#isGone(id, last)))
+        throw new WayGone("retention has dropped what comes next of this way");
       for (const row of rows) {
         const begin = row.points[0].t;
         // What follows what is in memory has become a row since. Who had the id before may be told there, too.

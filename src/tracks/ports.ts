@@ -81,6 +81,8 @@ export interface TrackStore {
   of(query: TrackQuery & { after: number; limit: number }): Promise<Segment[]>;
   /** Segments that count, in order of id and first point; those after the one that is given, `limit` at most. @throws StoreAway */
   during(query: StretchQuery & { after?: Pick<Stretch, "id" | "first">; limit: number }): Promise<Segment[]>;
+  /** Unix ms: what follows a row of then or later is there. What follows an older one is as long as that row is: retention drops the oldest first. @throws StoreAway */
+  floor(): Promise<number>;
 }
 
 /** What all owners have in memory. */

@@ -227,6 +227,7 @@ t.test("[AC37] what is hidden in memory takes the place of rows", async (t) => {
   made.report("a", 100, 5, "", 20 + holdS);
   made.report("a", 200, 9, "", 30 + holdS);
   const store: TrackStore = {
+    ...NO_ROWS,
     at: async ({ t }) => rows.filter(({ points }) => points[0]!.t <= t && t < points.at(-1)!.t),
     of: async ({ after }) => rows.filter(({ points }) => points[0]!.t > after),
     during: async ({ from, to, after }) =>

@@ -7,7 +7,7 @@ import { compareIds } from "../../src/tracks/id-order.ts";
 import type { TrackStore, TrackTails } from "../../src/tracks/ports.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
 import type { Stretch } from "../../src/tracks/stretch.ts";
-import { NO_TAILS } from "../support/no-history.ts";
+import { NO_ROWS, NO_TAILS } from "../support/no-history.ts";
 import { segment } from "./rig.ts";
 
 const START = Date.UTC(2026, 0, 1);
@@ -18,6 +18,7 @@ function stored(rows: readonly Segment[]) {
   const sorted = rows.toSorted((a, b) => compareIds(a.id, b.id) || a.points[0]!.t - b.points[0]!.t);
   let reads = 0;
   const store: TrackStore = {
+    ...NO_ROWS,
     at: async ({ t, after = "", limit }) => {
       reads += 1;
       return sorted

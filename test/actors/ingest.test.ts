@@ -263,6 +263,23 @@ t.test("[E13] timers and silence go on over a restart, and what came due meanwhi
   t.equal(idle.length, 1);
 });
 
+t.test("[M33] what stops and goes silent is stale after 5 minutes, and not idle before", async (t) => {
+  const h = await startSystem();
+  await submit(h, report("a", -2, { speed: 0 }));
+  await h.clock.advance(299_000);
+  t.match(seen(h.system, "a"), { state: "online.stopped" });
+  const before = h.store.events.length;
+  await h.clock.advance(2_000);
+  t.match(seen(h.system, "a"), { state: "stale", timers: [] });
+  t.same(
+    h.store.events.slice(before).map(({ type, data }) => [type, data.to]),
+    [
+      ["liveness.changed", "stale"],
+      ["state.changed", "stale"],
+    ],
+  );
+});
+
 t.test("[E14] a shard takes no more than its checkpoint may hold", async (t) => {
   const h = await startSystem();
   const shard = h.system.table.shards[7]!;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import { parse } from "yaml";
 import { describeConfig } from "../../src/config.ts";
-import { CLUSTER_WAIT_MS, ERASURE_WAIT_MS, SHARDS } from "../../src/limits.ts";
+import { CLUSTER_WAIT_MS, ERASURE_WAIT_MS, MAX_NDJSON_BODY_BYTES, SHARDS } from "../../src/limits.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -142,6 +142,22 @@ t.test("[Y14] the load balancer sends again only what may be carried out twice",
     ["bind :8080", "http-request disable-l7-retry unless METH_GET or { method POST } { path /v1/reports }"],
     "of all that comes in: what a node was killed with may have been done",
   );
+});
+
+t.test("[Y14] the load balancer logs requests that fail, without their queries", async (t) => {
+  const config = text("deploy/haproxy/haproxy.cfg");
+  t.match(config, /^ {4}log stdout .* notice$/m);
+  t.match(config, "option log-separate-errors", "else they are of a lower level than that");
+  t.notMatch(config, /option httplog|option tcplog/);
+  const [, format] = /^ {4}log-format "(.*)"$/m.exec(config) ?? [];
+  t.match(format, "%HM %HPO %HV");
+  t.notMatch(format, /%(\{[^}]*\})?(r|HU|HQ)(?!\w)/, "a feed's address has a token");
+});
+
+t.test("[H9] what is put in front of nodes is told how large bodies are", async (t) => {
+  const size = MAX_NDJSON_BODY_BYTES / 2 ** 20;
+  t.match(text("docs/operations.md"), `bodies of ${size} MiB`);
+  t.match(text("docs/operations.md"), `client_max_body_size ${size}m`);
 });
 
 t.test("[Y14] Prometheus asks all nodes, with the token, for figures that there are", async (t) => {

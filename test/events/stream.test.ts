@@ -48,6 +48,36 @@ function unwanted(cursor: LoggedEvent["cursor"]): LoggedEvent {
   return { cursor, type: "state.changed", subject: "a", time: 0, data: {} };
 }
 
+t.test("[EV8] a stream that retention overtakes says so, and ends", async (t) => {
+  const after = { era: 1, xid: 1, id: 1 };
+  const next = { era: 1, xid: 3, id: 1 };
+  const follower = new Follower(after, {
+    near: () => undefined,
+    end: () => undefined,
+    wait: () => {},
+    pause: () => Promise.resolve(),
+    closed: () => {},
+    far: async () => ({
+      ...{ next, more: true, horizon: next, bound: next, floor: { era: 1, xid: 2, id: 1 } },
+      events: [unwanted(next)],
+    }),
+  });
+  let ended = 0;
+  const stream = eventStream({
+    follower,
+    test: () => true,
+    encoder: new EventEncoder("test"),
+    clock: new FakeClock(),
+    ended: () => ended++,
+  });
+  t.same((await new Response(stream).text()).split("\n\n"), [
+    "retry: 1000\nid: 1-1-1",
+    ": events after this cursor are older than what is kept: begin at `start` or `now`",
+    "",
+  ]);
+  t.equal(ended, 1);
+});
+
 t.test("[EV41] who has read nothing yet of an empty log waits, as others do", async (t) => {
   const store = await openOnPostgres(t);
   t.teardown(() => store.close());

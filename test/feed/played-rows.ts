@@ -29,6 +29,7 @@ export class Rows implements TrackStore {
 
   at = async () => [];
   of = async () => [];
+  floor = async () => -Infinity;
   async during(query: Parameters<TrackStore["during"]>[0]): Promise<Segment[]> {
     this.queries.push(query);
     await this.wait();

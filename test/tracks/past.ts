@@ -123,6 +123,7 @@ export class Past {
           ),
       );
     const store: TrackStore = {
+      floor: async () => -Infinity,
       at: async ({ t, known = Infinity }) =>
         newest(known)
           .filter(({ points }) => points[0].t <= t && t < points.at(-1)!.t)

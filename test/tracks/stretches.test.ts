@@ -11,6 +11,7 @@ import type { Segment } from "../../src/tracks/segment.ts";
 import { meets, type Region, type Stretch } from "../../src/tracks/stretch.ts";
 import { segmentOf } from "../../src/tracks/tracks.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { NO_ROWS } from "../support/no-history.ts";
 
 const START = Date.UTC(2026, 0, 1);
 const at = (seconds: number) => START + seconds * 1_000;
@@ -41,8 +42,7 @@ t.test("[PB1] a hold that later reports took the place of is told no more, where
   report(200, 30 + holdS, 9);
 
   const store: TrackStore = {
-    at: async () => [],
-    of: async () => [],
+    ...NO_ROWS,
     during: async ({ from, to, region, after }) =>
       after !== undefined
         ? []
@@ -89,8 +89,7 @@ t.test("[PB12] a read looks at what is in memory once, and at what it names alon
       return slot(number);
     };
   }
-  const rows: TrackStore = { at: async () => [], of: async () => [], during: async () => [] };
-  const history = new History(rows, new LocalTails(table, new FakeClock()).alone);
+  const history = new History(NO_ROWS, new LocalTails(table, new FakeClock()).alone);
   const read = async (only?: string[]) => {
     const found: string[] = [];
     looks = 0;

@@ -10,6 +10,7 @@ import { type StoreContext, withClient } from "../session.ts";
 import { segmentsAt } from "./segments-at.ts";
 import { segmentsDuring } from "./segments-during.ts";
 import { segmentsOf } from "./segments-of.ts";
+import { trackFloor } from "./track-floor.ts";
 
 export class StoredTracks implements TrackStore {
   readonly #context: StoreContext;
@@ -30,6 +31,10 @@ export class StoredTracks implements TrackStore {
 
   during(query: StretchQuery & { after?: Pick<Stretch, "id" | "first">; limit: number }): Promise<Segment[]> {
     return this.#read((client) => segmentsDuring(client, query));
+  }
+
+  floor(): Promise<number> {
+    return this.#read(trackFloor);
   }
 
   async #read<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -51,8 +51,7 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
           const came = await arrival
             .take(() => follower.next(), left)
             .catch((error: unknown) => {
-              // The client finds out why when it connects again with its cursor.
-              if (error instanceof CursorError) return { value: undefined };
+              if (error instanceof CursorError) return error;
               end();
               throw error;
             });
@@ -62,6 +61,11 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
             return controller.close();
           }
           if (came === undefined) return tell(position());
+          if (came instanceof CursorError) {
+            end();
+            tell(`: ${came.message}\n\n`);
+            return controller.close();
+          }
           if (came.value === undefined) {
             end();
             return controller.close();

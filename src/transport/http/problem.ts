@@ -34,6 +34,7 @@ export const PROBLEMS = {
   "bad-expression": { title: "The filter is not an expression", status: 400, retry: false },
   "bad-cursor": { title: "The cursor is not one of this log of events", status: 400, retry: false },
   "cursor-gone": { title: "Events after this cursor are not kept any more", status: 410, retry: false },
+  "track-gone": { title: "What follows in this track is not kept any more", status: 410, retry: false },
   "unknown-op": { title: "The operation is not known", status: 400, retry: false },
   "unknown-view": { title: "There is no view with this name", status: 404, retry: false },
   "view-exists": { title: "A view with this name exists", status: 409, retry: false },

@@ -7,12 +7,14 @@ import type { History } from "../../../tracks/history.ts";
 import type { Segment } from "../../../tracks/segment.ts";
 import { asPassed } from "../../../tracks/then.ts";
 import { clip, simplify } from "../../../tracks/thin.ts";
+import { WayGone } from "../../../tracks/way-gone.ts";
 import { parseTime } from "../../ingest/parse-time.ts";
 import { GEOJSON, type Link } from "../feature.ts";
 import { NO_STORE } from "../no-store.ts";
 import { link, nextLink, unreached } from "../page.ts";
 import { entityId } from "../path-id.ts";
 import { textsOf } from "../permissions.ts";
+import { problemResponse } from "../problem-response.ts";
 import { flatten, interval, KNOWN, moment, numberText, wholeText } from "../query.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { PROBLEM_RESPONSE, TrackSchema } from "../schemas.ts";
@@ -128,6 +130,7 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
       const found = await history.of(
         { id, from, to, known, permitted },
         every === undefined ? after : undefined,
+        after,
       );
       const { missing } = found;
       if (missing.length > 0 && query.partial === "false") return unreached(missing);
@@ -135,9 +138,20 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
       if (format === "ndjson") return await lines(shown);
       return await page(shown, query, { id, format, url, clock, missing });
     } catch (error) {
-      return historyAway(error);
+      return error instanceof WayGone ? overtaken(after !== undefined) : historyAway(error);
     }
   });
+}
+
+/** @param isGoingOn from a page that was told before */
+function overtaken(isGoingOn: boolean): Response {
+  if (isGoingOn)
+    return problemResponse(
+      "track-gone",
+      "What comes next is older than what is kept: begin anew, without `after`.",
+    );
+  const detail = "A part of the track became older than what is kept while it was read.";
+  return problemResponse("unavailable", detail, { headers: { "retry-after": "1" } });
 }
 
 function accepted(accept: string): Format {
