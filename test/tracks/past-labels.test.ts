@@ -1,10 +1,11 @@
 // No time before a change of labels is told with the labels of after it, in whatever order reports come.
 import t from "tap";
 import { MAX_SHARD_WAITING_LABEL_BYTES, MAX_WAITING_LABELS } from "../../src/tracks/changes.ts";
+import { correct } from "../../src/tracks/correct.ts";
 import { TrackLog } from "../../src/tracks/track-log.ts";
 import { Tracks } from "../../src/tracks/tracks.ts";
 import { HOLD_MS, NO_DESCRIPTION, SHARD } from "./log-run.ts";
-import { Past, START } from "./past.ts";
+import { at, Past, START } from "./past.ts";
 
 t.test("[AC60] a backlog after a silence is told with the labels that there were then", async (t) => {
   for (const [how, first] of [
@@ -50,6 +51,45 @@ t.test("[AC60] so is what takes the place of a hold, and a first place", async (
   await first.everywhere(async (where) => {
     t.same((await first.at(600))?.labels, [], where);
   });
+});
+
+t.test("[AC61] what comes late has labels of before only", async (t) => {
+  const past = await Past.begin(t);
+  await past.tell(5_000, { kind: "vessel", attributes: { a: 1 } });
+  await past.label(5_010, "south");
+  for (const second of [5_011, 5_012]) await past.tell(second);
+  await past.tell(1_000, { lon: 24 }, 5_013);
+  await past.pass(6_000);
+  await past.crash(true);
+  past.write();
+  past.correct();
+  t.match(
+    [...past.rows.values()].filter(({ points }) => points[0].t === at(1_000)),
+    [{ kind: "vessel", attributes: '{"a":1}', labels: [] }],
+  );
+  const labelled = await Past.begin(t);
+  await labelled.tell(0);
+  await labelled.label(1, "north");
+  for (const second of [2, 3]) await labelled.tell(second);
+  await labelled.pass(1_000);
+  await labelled.label(1_000, "south");
+  for (const second of [1_001, 1_002]) await labelled.tell(second);
+  await labelled.tell(700, { lon: 24 }, 1_003);
+  await labelled.crash(true);
+  labelled.write();
+  labelled.correct();
+  t.match(
+    [...labelled.rows.values()].find(({ points }) => points[0].t === at(700)),
+    { labels: ["north"] },
+  );
+  const row = { ...NO_DESCRIPTION, id: "a", labels: ["south"], recorded: 0, hold: false };
+  const point = { t: 1_000, lon: 1, lat: 1, alt: NaN, speed: NaN, course: NaN };
+  const after = [{ ...row, points: [point, { ...point, t: 2_000 }] }];
+  const late = [{ point: { ...point, t: 0 }, received: 5_000 }];
+  for (const current of [after, []]) {
+    const [segment] = correct("a", current, late, Infinity, HOLD_MS, undefined, row);
+    t.same([segment.kind, segment.labels], ["truck", []]);
+  }
 });
 
 const fix = (t: number) => ({
