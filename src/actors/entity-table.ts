@@ -317,10 +317,11 @@ export class EntityTable {
   }
 
   #patch(shard: Shard, slot: number, { number, key, at, labels, attributes }: Patched): void {
-    const { states, state } = this.picture.columns;
+    const { states, state, t } = this.picture.columns;
     const outcome = { outcome: OUTCOME.accepted, state: states.name(state.of(slot)) };
     shard.commands.remember({ number, id: key, at, ...outcome });
-    const since = this.sinceOf(slot, at);
+    // Not from its last report on, which may be much older.
+    const since = Math.max(at, Math.floor(t.of(slot)) + 1);
     if (labels !== undefined && !isSameList(labels, this.particulars.labelsOf(slot))) {
       this.#describedOtherwise(slot, since, true);
       this.particulars.setLabels(slot, labels);

@@ -1,11 +1,23 @@
 // No time before a change of labels is told with the labels of after it, in whatever order reports come.
+import assert from "node:assert/strict";
 import t from "tap";
+import { EntityTable } from "../../src/actors/entity-table.ts";
+import { LocalTails } from "../../src/actors/local-tails.ts";
+import { STALE } from "../../src/actors/messages.ts";
+import { adopt } from "../../src/actors/recovery.ts";
+import { shardOf } from "../../src/actors/shard-hash.ts";
+import { TrackSource } from "../../src/actors/track-source.ts";
+import { Picture } from "../../src/picture/picture.ts";
 import { MAX_SHARD_WAITING_LABEL_BYTES, MAX_WAITING_LABELS } from "../../src/tracks/changes.ts";
 import { correct } from "../../src/tracks/correct.ts";
+import type { Segment } from "../../src/tracks/segment.ts";
 import { TrackLog } from "../../src/tracks/track-log.ts";
-import { Tracks } from "../../src/tracks/tracks.ts";
+import { segmentOf, Tracks } from "../../src/tracks/tracks.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { fc, runs } from "../support/seeded.ts";
 import { HOLD_MS, NO_DESCRIPTION, SHARD } from "./log-run.ts";
 import { at, Past, START } from "./past.ts";
+import { PlainTrack } from "./plain-track.ts";
 
 t.test("[AC60] a backlog after a silence is told with the labels that there were then", async (t) => {
   for (const [how, first] of [
@@ -127,3 +139,189 @@ t.test("[AC63] of more changes than may wait none is told to have been before", 
   changeMany(9_999, 1, long);
   t.same(waiting(full.logs[SHARD], 9_999), [[1, ""]], "nor of a shard");
 });
+
+type Step =
+  | { pass: number }
+  | { report: "now" | "same" | number }
+  | { note: number }
+  | "patch"
+  | "silent"
+  | "checkpoint"
+  | "write"
+  | "crash";
+
+/** One entity whose labels say how often they were changed. */
+class Life {
+  table = new EntityTable(new Picture(), HOLD_MS);
+  rows: Segment[] = [];
+  now = START;
+  /** When labels were given. */
+  readonly given: number[] = [];
+  #base: EntityTable | undefined;
+  readonly #pieces = new Map<number, Uint8Array>();
+  #since: object[] = [];
+  #seq = 0;
+  #newest = START;
+
+  constructor() {
+    this.shard.status = "open";
+    this.#apply({ is: "introduced", id: "a", kind: "boat" });
+    this.#report(START, NaN);
+  }
+
+  get shard() {
+    return this.table.shards[shardOf("a")];
+  }
+
+  get log() {
+    return this.table.tracks.logs[this.shard.index];
+  }
+
+  #apply(fact: object): void {
+    const whole = { number: 0, seq: ++this.#seq, ...fact };
+    this.#since.push(whole);
+    this.table.apply(this.shard, whole as never);
+  }
+
+  #report(t: number, lon: number): void {
+    const late = t < this.table.picture.columns.t.of(this.table.picture.find("a"));
+    this.#newest = Math.max(this.#newest, t);
+    this.#apply({
+      ...{ is: "reported", t, received: this.now, hash: 0, late, implausible: false, lon, lat: 0 },
+      ...{ alt: NaN, speed: 1, course: NaN, heading: NaN, accuracy: NaN, source: "", sourceSeq: -1 },
+      attributes: "",
+    });
+  }
+
+  run(step: Step, i: number): void {
+    if (typeof step === "object" && "pass" in step) this.now += step.pass;
+    else if (typeof step === "object" && "note" in step) this.#report(this.now - step.note, NaN);
+    else if (typeof step === "object") {
+      const { report } = step;
+      // A share of the time since the newest, or so long before it.
+      const share = typeof report === "number" ? report : report === "now" ? 1 : 0;
+      const span = share < 0 ? 1_000_000 : this.now - this.#newest;
+      this.#report(Math.floor(this.#newest + share * span), 20 + i / 100);
+    } else if (step === "patch") {
+      this.given.push(this.now);
+      const labels = [String(this.given.length - 1)];
+      this.#apply({ is: "patched", key: `${i}`, at: this.now, labels, attributes: "" });
+    } else if (step === "silent") {
+      const slot = this.table.picture.find("a");
+      if (this.now - this.table.picture.columns.received.of(slot) >= HOLD_MS)
+        this.#apply({ is: "liveness", liveness: STALE });
+    } else this[step]();
+  }
+
+  checkpoint(): void {
+    const tail = this.log.take();
+    for (const no of this.#pieces.keys()) if (no < tail.firstNo) this.#pieces.delete(no);
+    this.#pieces.set(tail.no, tail.body.slice());
+    this.log.wasWritten(tail);
+    this.#base = this.#copy(this.table);
+    this.#since = [];
+  }
+
+  #copy(from: EntityTable): EntityTable {
+    const next = new EntityTable(new Picture(), HOLD_MS);
+    adopt(next, from, next.shards[this.shard.index]);
+    next.shards[this.shard.index].status = "open";
+    return next;
+  }
+
+  crash(): void {
+    const next = this.#base === undefined ? new EntityTable(new Picture(), HOLD_MS) : this.#copy(this.#base);
+    const { index } = this.shard;
+    next.tracks.logs[index] = new TrackLog();
+    for (const [no, body] of this.#pieces) next.tracks.logs[index].load(no, body);
+    this.table = next;
+    this.shard.status = "open";
+    for (const fact of this.#since) this.table.apply(this.shard, fact as never);
+  }
+
+  write(): void {
+    const durable = new Set(this.log.closed.filter((closed) => this.log.isDurable(closed)));
+    for (const closed of durable) {
+      const segment = segmentOf(this.log, "a", closed);
+      if (segment.points.length > 1) this.rows.push(segment);
+    }
+    this.log.closed = this.log.closed.filter((closed) => !durable.has(closed));
+    const source = new TrackSource(this.table);
+    for (const one of source.late({ entities: 9, points: 9 }, () => false)) {
+      const current = PlainTrack.current(this.rows);
+      this.rows.push(...correct("a", current, one.points, one.end, HOLD_MS, one.former, one.otherwise));
+      one.written(Infinity);
+    }
+  }
+
+  /** In rows and in memory. */
+  told(): Segment[] {
+    const found = new LocalTails(this.table, new FakeClock()).of("a");
+    return PlainTrack.current([...this.rows, ...found]);
+  }
+
+  /** @param isInOrder nothing came late: labels are those of then. Else there are none of later. */
+  check(isInOrder: boolean): void {
+    for (const { points, labels } of this.told()) {
+      const [first, end] = [points[0].t, points.at(-1)!.t];
+      const index = labels.length === 0 ? -1 : Number(labels[0]);
+      // Of changes at the same time the last counts; one with a report counts just after it.
+      if (index >= 0) assert.ok(first >= this.given[index], `told as of ${index} since ${first - START}`);
+      const next = this.given.find((given, i) => i > index && given > (this.given[index] ?? -Infinity));
+      if (isInOrder && next !== undefined)
+        assert.ok(end <= next + 1, `told as of ${index} until ${end - START}, when there were others`);
+    }
+  }
+}
+
+t.test("[AC62] a change with a report of long ago does not count from that on", async (t) => {
+  const life = new Life();
+  life.now += 3_600_000;
+  life.run({ report: 0.3 }, 0);
+  life.run("patch", 1);
+  life.now += 1_000;
+  life.run({ report: "now" }, 2);
+  t.same(
+    life.told().map(({ points, labels }) => [points[0].t - START, labels]),
+    [
+      [1_080_000, []],
+      [3_601_000, ["0"]],
+    ],
+  );
+});
+
+const pass = fc.record({ pass: fc.constantFrom(0, 1, 5_000, 60_000, 300_000, 2_000_000) });
+const inOrder: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: pass },
+  {
+    weight: 5,
+    arbitrary: fc.record({ report: fc.constantFrom("now" as const, "same" as const, 0.01, 0.3, 0.9) }),
+  },
+  { weight: 3, arbitrary: fc.constantFrom("patch" as const) },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom("silent" as const, "checkpoint" as const, "write" as const, "crash" as const),
+  },
+);
+const anyOrder: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: inOrder },
+  { weight: 2, arbitrary: fc.record({ report: fc.constantFrom(-1, -0.3, -0.001) }) },
+  { weight: 1, arbitrary: fc.record({ note: fc.constantFrom(0, 1, 20_000, 500_000) }) },
+);
+
+for (const [order, step, isInOrder] of [
+  ["in order, of whatever time", inOrder, true],
+  ["in any order", anyOrder, false],
+] as const)
+  t.test(`[AC60] [AC61] [AC62] labels are those of then, of reports that come ${order}`, async () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 3, maxLength: 40 }), (steps) => {
+        const life = new Life();
+        for (const [i, one] of steps.entries()) {
+          life.run(one, i);
+          life.check(isInOrder);
+        }
+      }),
+      { numRuns: runs(1_000) },
+    );
+  });
