@@ -317,12 +317,13 @@ export class EntityTable {
   }
 
   #patch(shard: Shard, slot: number, { number, key, at, labels, attributes }: Patched): void {
-    const { states, state } = this.picture.columns;
+    const { states, state, t } = this.picture.columns;
     const outcome = { outcome: OUTCOME.accepted, state: states.name(state.of(slot)) };
     shard.commands.remember({ number, id: key, at, ...outcome });
-    const since = this.sinceOf(slot, at);
+    // Not from its last report on, which may be much older.
+    const since = Math.max(at, Math.floor(t.of(slot)) + 1);
     if (labels !== undefined && !isSameList(labels, this.particulars.labelsOf(slot))) {
-      this.#describedOtherwise(slot, since);
+      this.#describedOtherwise(slot, since, true);
       this.particulars.setLabels(slot, labels);
     }
     if (attributes !== "") this.#merge(slot, attributes, since);
@@ -336,10 +337,10 @@ export class EntityTable {
   }
 
   /** What its track says of an entity as a whole is about to change. */
-  #describedOtherwise(slot: number, since = this.picture.columns.t.of(slot)): void {
+  #describedOtherwise(slot: number, since = this.picture.columns.t.of(slot), areLabels = false): void {
     const { shard, received } = this.picture.columns;
     const number = this.number.of(slot);
-    this.tracks.changes(shard.of(slot), number, received.of(slot), this.describe(slot), since);
+    this.tracks.changes(shard.of(slot), number, received.of(slot), this.describe(slot), since, areLabels);
   }
 
   /** What a track says of an entity as a whole. */

@@ -1,6 +1,7 @@
 /** What of the tracks of this node is to be written as rows, shard by shard, as it is durable. */
 
 import { MAX_LATE_SPAN_MS } from "../limits.ts";
+import { untilEach } from "../tracks/changes.ts";
 import type { Late } from "../tracks/correct.ts";
 import type { ClosedSegment } from "../tracks/ended.ts";
 import { oldest } from "../tracks/late-points.ts";
@@ -157,7 +158,9 @@ export class TrackSource {
     // Numbers ascend: this is not of who has the id since.
     if (ended !== undefined && ended.number <= number) return ended;
     const slot = this.#table.shards[shard].slot(number);
-    return slot < 0 ? undefined : (log.changes.of(number)[0]?.before ?? this.#table.describe(slot));
+    if (slot < 0) return undefined;
+    const now = this.#table.describe(slot);
+    return untilEach(log.changes.of(number), now)[0] ?? now;
   }
 
   #idOf(shard: number, number: number): string | undefined {

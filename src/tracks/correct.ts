@@ -15,7 +15,7 @@ export interface Late {
  * @param end what is at this time or after it is in memory; Unix ms, or ∞.
  * @param holdMs for how long an entity is taken to be at its last point.
  * @param former until then another entity may have had the id, Unix ms; −∞ = none had. Neither is told as the other.
- * @param otherwise what the entity is told to have been where `current` has nothing that tells it.
+ * @param otherwise what the entity is told to have been where `current` has nothing that tells it, but for its labels: of these there are none then.
  */
 export function correct(
   id: string,
@@ -42,7 +42,9 @@ export function correct(
       if (until(point.t) <= point.t) continue;
       const isOfSame = (other: Segment | undefined) =>
         other !== undefined && other.points[0].t >= former === point.t >= former;
-      const description = describe([into, segments[at + 1]].find(isOfSame) ?? otherwise);
+      // Whoever may see what follows need not have been allowed to see what was before.
+      const following = { ...(isOfSame(segments[at + 1]) ? segments[at + 1] : otherwise), labels: [] };
+      const description = describe(isOfSame(into) ? into : following);
       const points = held([point], until(point.t));
       segments.splice(at + 1, 0, { id, ...description, recorded: received, hold: true, points });
       continue;

@@ -1,4 +1,5 @@
 /** What is open of an entity, as it will end if nothing more is heard. */
+import { untilEach } from "./changes.ts";
 import { type Description, held, inOrder, type Segment } from "./segment.ts";
 import type { TrackLog } from "./track-log.ts";
 
@@ -19,8 +20,11 @@ export function openSegments(
   let points = isNow ? [log.lastPoint(number)] : inOrder(log.open(number));
   let recorded = log.recorded(number);
   const segments: Segment[] = [];
-  for (const change of log.changes.of(number)) {
-    const { at, before } = change;
+  const changes = log.changes.of(number);
+  const told = untilEach(changes, description);
+  for (const [i, change] of changes.entries()) {
+    const { at } = change;
+    const before = told[i];
     if (at >= until) return [...segments, { id, ...before, recorded, hold: false, points }];
     const ended = held(points, at);
     segments.push({ id, ...before, recorded, hold: false, points: ended });

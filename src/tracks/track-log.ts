@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { ByteReader } from "../actors/bytes.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type Until } from "./changes.ts";
 import type { Late } from "./correct.ts";
 import type { ClosedSegment } from "./ended.ts";
 import { LatePoints } from "./late-points.ts";
@@ -19,6 +19,7 @@ import type { TakenTail } from "./taken-tail.ts";
 import { CARRIED, DELAYED, HELD, STILL, TrackHeads } from "./track-heads.ts";
 import { type Place, TrackPieces } from "./track-pieces.ts";
 import {
+  ALONE,
   BEGIN,
   CHANGE,
   copyPoint,
@@ -27,8 +28,10 @@ import {
   HOLD,
   hasPoint,
   isEnd,
+  LABELS,
   LATE,
   type Motion,
+  NO_DESCRIPTION,
   POINT,
   readPoints,
   readRecord,
@@ -122,12 +125,13 @@ export class TrackLog {
     else this.#point(POINT, number, point.t, point, 0, NaN);
   }
 
-  /** What is open is another from `at` on, which is after its last point; until then it was `before`. */
-  change(number: number, at: number, recorded: number, before: Description): void {
-    const tag = CHANGE | HOLD;
+  /** What is open, or may begin yet, is another from `at` on, which is after its last point. @param isAlone it takes the place of those that wait. */
+  change(number: number, at: number, recorded: number, before: Until, isAlone = false): void {
+    const tag = CHANGE | HOLD | ("kind" in before ? 0 : LABELS) | (isAlone ? ALONE : 0);
     const from = this.bytes;
-    writeEnd(this.#out.writer(), { tag, number, recorded, nextRecorded: NaN, until: at, ...before });
-    this.changes.add({ number, at, recorded, before, from, bytes: this.bytes - from });
+    const record = { tag, number, recorded, nextRecorded: NaN, until: at, ...NO_DESCRIPTION, ...before };
+    writeEnd(this.#out.writer(), record);
+    this.changes.add(record, from, this.bytes - from);
   }
 
   /** Keeps a point for a segment that has ended. */
@@ -171,7 +175,7 @@ export class TrackLog {
       const at = from + input.at;
       const record = readRecord(input);
       const bytes = from + input.at - at;
-      if (tagOf(record.tag) === CHANGE) this.#applyChange(record as EndRecord, at, bytes);
+      if (tagOf(record.tag) === CHANGE) this.changes.add(record as EndRecord, at, bytes);
       else if (isEnd(record)) this.#applyEnd(record, bytes);
       else if (tagOf(record.tag) === LATE) this.late.add(record.number, record.point.t, at, ++this.#turn);
       else this.#applyPoint(record.tag, record.number, record.point.t, record.state, record.recorded, at);
@@ -189,13 +193,14 @@ export class TrackLog {
 
   /** Forgets all numbers of which `isKnown` does not hold. */
   forgetUnknown(isKnown: (number: number) => boolean): void {
+    const before = this.closed.length + this.late.size + this.changes.size;
     this.changes.keep(isKnown);
-    const before = this.closed.length + this.late.size;
     this.closed = this.closed.filter(({ number }) => isKnown(number));
     this.late.keep(isKnown);
     const unknown = this.#heads.known().filter((number) => !isKnown(number));
     for (const number of unknown) this.drop(number);
-    if (unknown.length > 0 || this.closed.length + this.late.size < before) this.forgotten += 1;
+    const after = this.closed.length + this.late.size + this.changes.size;
+    if (unknown.length > 0 || after < before) this.forgotten += 1;
   }
 
   /** Forgets where a number was last: it has ended, and nothing of it waits to be written. */
@@ -269,6 +274,7 @@ export class TrackLog {
     let stateNow = heads.state(number);
     if (tag & BEGIN) {
       count = 0;
+      this.changes.dropUntil(number, t);
       heads.setFirstTime(number, t);
       heads.setFirstAt(number, at);
     } else if (!heads.hasLast(number)) this.#cut.add(number);
@@ -285,7 +291,7 @@ export class TrackLog {
 
   #applyEnd(record: EndRecord, endBytes: number): void {
     const { number, recorded, nextRecorded, until, kind, state, attributes, labels, fences } = record;
-    this.changes.dropUntil(number, Number.isNaN(until) ? this.last(number) : Infinity);
+    this.changes.dropUntil(number, Number.isNaN(until) ? this.last(number) : until - 1);
     // All of it was dropped but its end.
     if (!this.#heads.hasLast(number)) return;
     const last = this.#heads.lastAt(number);
@@ -305,15 +311,6 @@ export class TrackLog {
     this.#heads.setFirstTime(number, this.#heads.lastTime(number));
     this.#heads.setFirstAt(number, last);
     this.#heads.setRecorded(number, nextRecorded);
-  }
-
-  #applyChange(
-    { number, recorded, until: at, kind, state, attributes, labels, fences }: EndRecord,
-    from: number,
-    bytes: number,
-  ): void {
-    const before = { kind, state, attributes, labels, fences };
-    this.changes.add({ number, at, recorded, before, from, bytes });
   }
 
   get #place(): Place {
@@ -357,8 +354,9 @@ export class TrackLog {
       const count = this.count(number);
       if (count > 0) to.#copy(this, number, last, count, this.recorded(number), this.state(number));
       else if (ended.length === 0) to.#copy(this, number, last, 1, this.recorded(number), HELD);
-      for (const { at, recorded, before } of this.changes.of(number)) to.change(number, at, recorded, before);
     }
+    for (const { number, at, recorded, before } of this.changes.all())
+      to.change(number, at, recorded, before);
     this.late.move((place) => {
       const { number, point, recorded } = this.#reader.point(place);
       const at = to.bytes;

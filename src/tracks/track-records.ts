@@ -5,7 +5,8 @@
  * A point: bytes back to the entity's point before it (0 = none) varint, t f64, lon and lat i32 (1e-7°), if `ALT` alt f32, if `MOTION` speed u16 (0.1
  * m/s) and course u16 (0.1°), if `STATE` state u8 and recorded f64. A late one has received f64 in their place.
  * An end: recorded f64 of the segment, recorded f64 of what follows, if `HOLD` until f64, four strings, and if `FENCES` a fifth.
- * A change: as the end of a hold until then, which is not yet.
+ * A change: as the end of a hold until then, which is not yet; if `LABELS` with labels alone, and empty strings.
+ * If `ALONE`, those that wait are no more.
  */
 import { ByteReader, ByteWriter, putVarint } from "../actors/bytes.ts";
 import type { Description, TrackPoint } from "./segment.ts";
@@ -23,6 +24,10 @@ export const STATE = 16;
 export const BEGIN = 32;
 /** The end is that of a hold. */
 export const HOLD = 64;
+/** The change tells labels alone: it was while nothing was open. */
+export const LABELS = 4;
+/** The change takes the place of all of the entity that wait. */
+export const ALONE = 8;
 /** The end tells fences. Most have none, and none had any at first. */
 const FENCES = 128;
 
@@ -35,6 +40,8 @@ const POINT_BYTES = 56;
 const SCRATCH = new ByteWriter(POINT_BYTES);
 
 export const NOWHERE: TrackPoint = { t: NaN, lon: NaN, lat: NaN, alt: NaN, speed: NaN, course: NaN };
+
+export const NO_DESCRIPTION: Description = { kind: "", state: "", attributes: "", labels: [], fences: [] };
 
 /** Of a report. NaN = unknown. */
 export type Motion = Pick<TrackPoint, "lon" | "lat" | "alt" | "speed" | "course">;

@@ -8,6 +8,7 @@ import {
   SHARDS,
   TRACK_DELAY_MS,
 } from "../limits.ts";
+import { isOfLabels, MAX_SHARD_WAITING_LABEL_BYTES, MAX_WAITING_LABELS, untilEach } from "./changes.ts";
 import type { ClosedSegment } from "./ended.ts";
 import { type Description, held, inOrder, pointAt, type Segment, type TrackPoint } from "./segment.ts";
 import { CARRIED, DELAYED, FRESH } from "./track-heads.ts";
@@ -79,7 +80,11 @@ export class Tracks {
       this.#hold(log, number, heard, entities.describe(slot));
     else if (count > 0) this.#goOn(log, number, t, fix, heard, received, entities, slot);
     // What is heard of before its hold is over takes the place of the hold.
-    else if (t < this.#heldUntil(log, number)) log.beginAgain(number, received);
+    else if (t < this.#heldUntil(log, number)) {
+      log.beginAgain(number, received);
+      if (log.changes.has(number))
+        this.#cut(log, number, t, heard, entities.describe(slot), { ...fix, t }, isDelayed);
+    }
     if (log.count(number) > 0) log.add(number, t, fix, received, isDelayed);
     else log.begin(number, t, fix, received, FRESH | (isDelayed ? DELAYED : 0));
   }
@@ -117,21 +122,36 @@ export class Tracks {
    * What an entity is changes.
    * @param heard when it was last heard of, Unix ms. @param before what it was until now
    * @param since from when on, Unix ms; from its last point on at the earliest, and by default.
+   * @param areLabels labels change: that is kept while nothing is open, too, as what comes later may be from before.
    */
-  changes(shard: number, number: number, heard: number, before: Description, since = -Infinity): void {
+  changes(
+    shard: number,
+    number: number,
+    heard: number,
+    before: Description,
+    since = -Infinity,
+    areLabels = false,
+  ): void {
     const log = this.logs[shard];
     const count = log.count(number);
-    if (count === 0) return;
+    if (count === 0 && !areLabels) return;
     const at = Math.floor(since);
     const changes = log.changes.of(number);
     const latest = changes.at(-1)?.at ?? log.last(number);
     // What was for no time is not told.
     if (at <= latest) {
-      if (changes.length === 0 && count > 1) this.#end(log, number, before, heard);
+      if (changes.every(isOfLabels) && count > 1)
+        this.#end(log, number, this.#describe(log, number, before), heard);
+      return;
+    }
+    if (count === 0) {
+      const isAlone =
+        changes.length >= MAX_WAITING_LABELS || log.changes.labelBytes >= MAX_SHARD_WAITING_LABEL_BYTES;
+      log.change(number, at, at, { labels: isAlone ? [] : before.labels }, isAlone);
       return;
     }
     if (changes.length >= this.#mostPoints(log, number, log.state(number)))
-      this.#cut(log, number, latest, heard);
+      this.#cut(log, number, latest, heard, before);
     log.change(number, at, heard - at > TRACK_DELAY_MS ? heard : at, before);
   }
 
@@ -149,6 +169,7 @@ export class Tracks {
   deleted(shard: number, number: number, heard: number, at: number, description: Description): number {
     const log = this.logs[shard];
     if (log.count(number) > 0) this.#hold(log, number, heard, description, at);
+    log.changes.dropUntil(number);
     return this.#heldUntil(log, number);
   }
 
@@ -170,8 +191,8 @@ export class Tracks {
   /** @param end the hold is over then at the latest, Unix ms. */
   #hold(log: TrackLog, number: number, heard: number, description: Description, end = Infinity): void {
     const until = Math.min(this.until(log.last(number), heard), end);
-    this.#cut(log, number, until - 1, heard);
-    const before = this.#describe(log, number) ?? description;
+    this.#cut(log, number, until - 1, heard, description);
+    const before = this.#describe(log, number, description);
     if (log.count(number) > 1) this.#end(log, number, before, heard);
     // Nothing lasts from a moment to the same moment.
     log.end(number, before, NaN, Math.max(log.last(number) + 1, until));
@@ -194,11 +215,12 @@ export class Tracks {
     slot: number,
   ): void {
     const isDelayed = received - t > TRACK_DELAY_MS;
-    if (log.changes.has(number)) this.#cut(log, number, t, heard, { ...to, t }, isDelayed);
+    if (log.changes.has(number))
+      this.#cut(log, number, t, heard, entities.describe(slot), { ...to, t }, isDelayed);
     const isApart = this.#isKnownApart(log, number, isDelayed, received);
     const isAlone = log.count(number) === 1;
     if (!isAlone && (isApart || this.#isWhole(log, number, t)))
-      this.#end(log, number, this.#describe(log, number) ?? entities.describe(slot), heard);
+      this.#end(log, number, this.#describe(log, number, entities.describe(slot)), heard);
     // One report is a hold until what follows is known, which takes its place.
     if (isAlone && isApart && received > log.recorded(number) && !log.changes.has(number)) {
       this.#hold(log, number, heard, entities.describe(slot));
@@ -207,25 +229,34 @@ export class Tracks {
   }
 
   /** What is open ends at each change until `at`, on the way to the next point if there is one; what follows begins there. */
-  #cut(log: TrackLog, number: number, at: number, heard: number, to?: TrackPoint, isDelayed = false): void {
+  #cut(
+    log: TrackLog,
+    number: number,
+    at: number,
+    heard: number,
+    description: Description,
+    to?: TrackPoint,
+    isDelayed = false,
+  ): void {
+    const before = untilEach(log.changes.of(number), description);
     const changes = log.changes.of(number).filter((change) => change.at <= at);
     for (const [i, change] of changes.entries()) {
       const last = log.lastPoint(number);
       const wasDelayed = (log.state(number) & DELAYED) !== 0;
       if (log.count(number) > 1 && this.#isWhole(log, number, change.at))
-        this.#end(log, number, change.before, heard);
+        this.#end(log, number, before[i], heard);
       const recorded = log.recorded(number);
       if (to === undefined) log.addStill(number, change.at, last);
       else log.add(number, change.at, pointAt(inOrder([last, to]), change.at)!, recorded, wasDelayed);
       // What came long after the change must not be told as known since.
       const begins = !(isDelayed && i === changes.length - 1);
-      log.end(number, change.before, change.recorded, NaN, begins);
+      log.end(number, before[i], change.recorded, NaN, begins);
     }
   }
 
-  /** What an entity was at its last point, if that is not what it is. */
-  #describe(log: TrackLog, number: number): Description | undefined {
-    return log.changes.has(number) ? log.changes.of(number)[0].before : undefined;
+  /** What an entity was at its last point. @param now what it is */
+  #describe(log: TrackLog, number: number, now: Description): Description {
+    return log.changes.has(number) ? untilEach(log.changes.of(number), now)[0] : now;
   }
 
   /** An entity of which something is open is heard of: if it would be missed without, there is another point. After silence it ends, if that was not noticed yet. */
