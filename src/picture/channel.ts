@@ -264,6 +264,21 @@ export class Channel {
     return { records, published, end: KEYS_END };
   }
 
+  /** Calls `found` for each slot published in a cover, by ascending key, until it says that it is enough. @returns the key at which it did */
+  walk(cover: Cover, found: (slot: number, key: number) => boolean): number {
+    for (let i = 0; i < cover.length; i += 2) {
+      const high = cover[i + 1];
+      for (let low = this.#nextPublished(cover[i], high); low <= high; ) {
+        const end = Math.min(high, low - (low % BUCKET_KEYS) + BUCKET_KEYS - 1);
+        const chunk = this.#collect(low, end);
+        chunk.sort();
+        for (let j = 0; j < chunk.count; j++) if (found(chunk.values[j], chunk.keys[j])) return chunk.keys[j];
+        low = end < high ? this.#nextPublished(end + 1, high) : KEYS_END;
+      }
+    }
+    return KEYS_END;
+  }
+
   /** Gives a member to one view alone. @returns false if it may not be seen now: its next publication is a full record then. */
   give(slot: number, write: (slot: number) => void): boolean {
     if (!this.passes(slot)) {

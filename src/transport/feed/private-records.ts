@@ -2,10 +2,29 @@
  * A filter of one view's own. What the view's cover cuts out of the unfiltered channel is looked at record by record; so that departures can be
  * told, it is known which entities the client holds.
  */
+import { type Channel, FILL_SLOTS } from "../../picture/channel.ts";
 import type { Cover } from "../../picture/cover.ts";
 import { type Lens, whyHidden } from "../../picture/lens.ts";
 import type { EncodedLists, Publication, RecordEncoder } from "../../picture/tick.ts";
 import { parts } from "./frame-parts.ts";
+
+/** A part of a snapshot, or of what a pan brings. */
+interface PrivatePart {
+  /** Records, about, and how many the client may hold with them. */
+  limit: number;
+  max: number;
+  write(slot: number): void;
+  /** Asked between two cells: whether what was written is enough, and now and then, whether it may be looked no longer. */
+  isFull(): boolean;
+  isOver(): boolean;
+}
+
+interface PrivateGrowth {
+  /** The key up to which all was given. */
+  end: number;
+  /** There is more than the client may hold. */
+  isCrowd: boolean;
+}
 
 export class PrivateRecords {
   readonly lens: Lens;
@@ -16,11 +35,36 @@ export class PrivateRecords {
     this.lens = lens;
   }
 
-  /** Whether a full record outside of the tick is for this client, which then holds it. */
-  take(slot: number): boolean {
-    if (!this.lens.test(slot)) return false;
-    this.held.add(slot);
-    return true;
+  /** As `Channel.grow`, of what is for this client, which then holds it: by that alone is decided where a part ends. */
+  grow(channel: Channel, cover: Cover, part: PrivatePart): PrivateGrowth {
+    const { held, lens } = this;
+    let records = 0;
+    let isCrowd = false;
+    /** Of who was looked at last, and of who was given last. */
+    let looked = -1;
+    let given = -1;
+    let looks = 0;
+    const end = channel.walk(cover, (slot, key) => {
+      if (++looks > FILL_SLOTS && key !== looked) {
+        if (part.isOver()) return true;
+        looks = 0;
+      }
+      looked = key;
+      if (!lens.test(slot)) return false;
+      if (key !== given && (records >= part.limit || part.isFull())) return true;
+      isCrowd = held.size >= part.max;
+      if (isCrowd) return true;
+      const isGiven = channel.give(slot, (slot) => {
+        held.add(slot);
+        part.write(slot);
+      });
+      if (!isGiven) return false;
+      records++;
+      given = key;
+      return false;
+    });
+    // Of the cell of which there were too many to give all, who was given counts.
+    return { end: isCrowd ? end + 1 : end, isCrowd };
   }
 
   /** Makes this view's own records of the shared ranges of the frame's parts, which are then to be cleared. */
