@@ -194,6 +194,7 @@ export class BoxView implements View {
   turn(turn: Turn): void {
     if (this.#bbox === undefined) return;
     const moved = this.#moved;
+    if (turn.publication === undefined) this.#private?.noteDenied(turn.channel);
     if (this.#isQuiet && this.#state === "live") this.restart();
     if (moved) this.#aim(this.#bbox);
     if (this.#state === "clusters") this.#clusterTurn(turn, moved);

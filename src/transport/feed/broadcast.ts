@@ -100,7 +100,7 @@ export class Broadcast {
   readonly #growing = new Set<View>();
   #isFillingOver = () => false;
   /** Views that had to leave since `tick` gave them back. */
-  #homeless: Homeless[] = [];
+  readonly #homeless: Homeless[] = [];
 
   constructor({ picture, clock, log, ...options }: BroadcastOptions) {
     this.#privateViews = options.privateViews ?? MAX_PRIVATE_VIEWS;
@@ -231,9 +231,7 @@ export class Broadcast {
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#grow(time, growUntil);
     this.#channels.release();
-    const homeless = this.#homeless;
-    this.#homeless = [];
-    return homeless;
+    return this.#homeless.splice(0);
   }
 
   #repermit(view: View, time: TickTime): void {
@@ -313,7 +311,7 @@ export class Broadcast {
       if (atOnce || channel.isDue(time.tick)) {
         channel.publish(time.tick, time.t, this.#publication);
         published = this.#publication;
-      }
+      } else channel.noteDenied();
     } catch (error) {
       this.#fail(audience, error);
       return;

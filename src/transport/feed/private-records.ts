@@ -30,9 +30,16 @@ export class PrivateRecords {
   readonly lens: Lens;
   /** Slots that the client holds. */
   readonly held = new Set<number>();
+  /** Of these, who was not permitted at a base tick since the last publication, nor is since. */
+  readonly #denied = new Set<number>();
 
   constructor(lens: Lens) {
     this.lens = lens;
+  }
+
+  /** As `Channel.noteDenied`. */
+  noteDenied(channel: Channel): void {
+    noteDenied(channel, this.lens, this.held, this.#denied);
   }
 
   /** As `Channel.grow`, of what is for this client, which then holds it: by that alone is decided where a part ends. */
@@ -90,6 +97,7 @@ export class PrivateRecords {
         fulls.ownCount++;
       }
     });
+    this.#denied.clear();
   }
 
   /** As `select`, but of whom the client holds and may go on seeing in `cover` nothing is told. */
@@ -107,6 +115,7 @@ export class PrivateRecords {
     });
     if (this.lens.reads === "motion")
       moves.ranges.each((place) => this.#shows(publication.moveSlot(place), encoder));
+    this.#denied.clear();
   }
 
   #depart(publication: Publication, place: number, encoded: EncodedLists, encoder: RecordEncoder): void {
@@ -115,7 +124,14 @@ export class PrivateRecords {
     if (!this.held.delete(slot)) return;
     // It left its cell, but a client that may see it there is told so by the full record that follows.
     const reason = publication.departureReason(place);
-    if (reason === "left" && publication.placeOf(slot) !== undefined && !this.lens.test(slot)) {
+    const isGone = publication.placeOf(slot) === undefined;
+    if (
+      (isGone && this.#denied.has(slot)) ||
+      (reason === "expired" && whyHidden(this.lens, slot) === "denied")
+    ) {
+      encoder.departure(slot, "denied", departures.own);
+      departures.ownCount++;
+    } else if (reason === "left" && publication.placeOf(slot) !== undefined && !this.lens.test(slot)) {
       encoder.departure(slot, whyHidden(this.lens, slot), departures.own);
       departures.ownCount++;
     } else departures.add(encoded.departures, place);
@@ -129,5 +145,20 @@ export class PrivateRecords {
       parts.departures.ownCount++;
     }
     return false;
+  }
+}
+
+/** Notes who of those that a client holds may be seen no longer, and forgets who may again. What was removed stays as it was. */
+export function noteDenied(
+  channel: Channel,
+  { permits }: Lens,
+  held: Iterable<number>,
+  denied: Set<number>,
+): void {
+  if (permits === undefined) return;
+  for (const slot of held) {
+    if (channel.hasTold(slot) || channel.isRemoved(slot)) continue;
+    if (permits(slot)) denied.delete(slot);
+    else denied.add(slot);
   }
 }
