@@ -46,7 +46,7 @@ export const MAX_CLUSTER_CELLS = 300;
 export const CLUSTER_TICKS = 10;
 /** A filter that no more views than this have is applied to each one's share of the unfiltered records. */
 export const MAX_PRIVATE_VIEWS = 4;
-/** It must be a small share: a view that looks at more entities than this gets a channel for its filter. */
+/** It must be a small share: a view that looks at more entities than this gets a channel for its filter. Not one of who may not see all: that would tell how many there are. */
 export const MAX_PRIVATE_ENTITIES = 20_000;
 /** Handles that one connection may introduce for its binary reports. */
 export const MAX_HANDLES_PER_CONNECTION = 200_000;

@@ -96,9 +96,12 @@ const BREAKAGES: Record<string, () => () => void> = {
   },
   "a move is held back for ever": () => replaced(Hold.prototype, "isGoodEnough", () => true),
   "a filter of one's own lets everything in": () =>
-    replaced(PrivateRecords.prototype, "take", function (this: PrivateRecords, slot) {
-      this.held.add(slot);
-      return true;
+    replaced(PrivateRecords.prototype, "grow", function (this: PrivateRecords, channel, cover, { write }) {
+      channel.published(cover, (slot) => {
+        this.held.add(slot);
+        write(slot);
+      });
+      return { end: KEYS_END, isCrowd: false };
     }),
   "a filter of one's own shows what its channel shows": () =>
     replaced(PrivateRecords.prototype, "select", (_publication, encoded) => {

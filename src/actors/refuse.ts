@@ -37,7 +37,8 @@ function refuseGrowth(table: EntityTable, shard: Shard, report: Report, slot: nu
   if (report.attributes !== undefined) {
     const bytes = Buffer.byteLength(table.particulars.mergedAttributes(slot, report.attributes));
     if (bytes > MAX_ATTRIBUTES_BYTES) {
-      const detail = `the entity's attributes would take ${bytes} bytes, ${MAX_ATTRIBUTES_BYTES} are allowed`;
+      // Not by how much: who may report need not see what there is.
+      const detail = `the entity's attributes would be larger than ${MAX_ATTRIBUTES_BYTES} bytes`;
       return { type: "invalid-report", detail };
     }
     growth += slot < 0 ? bytes : bytes - table.particulars.attributeBytes(slot);

@@ -35,6 +35,8 @@ const MOTION_SHIFT = 4;
 const UNASKED = 0;
 const PASSES = 1;
 const FAILS = 2;
+/** Of a member: it was not permitted at a base tick, and is not since. */
+const DENIED = 3;
 
 /** Entities that a new channel looks at before it asks whether its time is over. */
 export const FILL_SLOTS = 256;
@@ -140,12 +142,9 @@ export class Channel {
 
   #isSeen(slot: number): boolean {
     if (this.lens === everything) return true;
-    let verdict = this.#verdict[slot];
-    if (verdict === UNASKED) {
-      verdict = this.lens.test(slot) ? PASSES : FAILS;
-      this.#verdict[slot] = verdict;
-    }
-    return verdict === PASSES;
+    const verdict = this.#verdict;
+    if (verdict[slot] === UNASKED) verdict[slot] = this.lens.test(slot) ? PASSES : FAILS;
+    return verdict[slot] === PASSES;
   }
 
   /** Whether an entity is published and has not departed. */
@@ -169,9 +168,25 @@ export class Channel {
       if (slot >= this.#looked) continue;
       if ((flags[slot] & DIRTY) === 0) this.#dirty[this.#dirtyCount++] = slot;
       flags[slot] |= what.of(slot) << DIRTY_SHIFT;
-      if (what.of(slot) & doubtful) this.#verdict[slot] = UNASKED;
+      const isDenied = this.#verdict[slot] === DENIED && this.isRemoved(slot);
+      if (what.of(slot) & doubtful && !isDenied) this.#verdict[slot] = UNASKED;
     }
     this.#dirtyIsSorted = false;
+  }
+
+  /** Between two publications: who may be seen no longer departs as `denied`, also if it is removed until then. @throws FilterCostly */
+  noteDenied(): void {
+    if (this.lens.permits === undefined) return;
+    for (let i = 0; i < this.#dirtyCount; i++) {
+      const slot = this.#dirty[i];
+      if (!this.isMember(slot) || this.isRemoved(slot) || this.#isSeen(slot)) continue;
+      if (whyHidden(this.lens, slot) === "denied") this.#verdict[slot] = DENIED;
+    }
+  }
+
+  /** Whether the entity is there no more: what it was is not known then. */
+  isRemoved(slot: number): boolean {
+    return this.#picture.removal(slot) !== undefined;
   }
 
   isDue(tick: number): boolean {
@@ -225,9 +240,13 @@ export class Channel {
   }
 
   #reason(slot: number): DepartureReason {
+    const isDenied = this.isRemoved(slot)
+      ? this.#verdict[slot] === DENIED
+      : whyHidden(this.lens, slot) === "denied";
+    if (isDenied) return "denied";
     const columns = this.#picture.columns;
     if (columns.flags.of(slot) & HAS_PLACE)
-      return columns.liveness.of(slot) === EXPIRED ? "expired" : whyHidden(this.lens, slot);
+      return columns.liveness.of(slot) === EXPIRED ? "expired" : "filter";
     return this.#picture.removal(slot) ?? "left";
   }
 
@@ -239,29 +258,42 @@ export class Channel {
   grow(cover: Cover, limit: number, write: (slot: number) => void, isFull = () => false): Growth {
     let records = 0;
     let published = 0;
-    for (let i = 0; i < cover.length; i += 2) {
-      const high = cover[i + 1];
-      for (let low = cover[i]; low <= high; ) {
-        const start = this.#nextPublished(low, high);
-        if (start > high) break;
-        const end = Math.min(high, start - (start % BUCKET_KEYS) + BUCKET_KEYS - 1);
-        const chunk = this.#collect(start, end);
-        chunk.sort();
-        const { keys, values } = chunk;
-        const take =
-          records + chunk.count <= limit ? chunk.count : cutAt(chunk, limit - records, records === 0);
-        for (let j = 0; j < take; j++) {
-          if ((j === 0 || keys[j] !== keys[j - 1]) && isFull())
-            return { records, published: published + j, end: keys[j] };
-          if (this.give(values[j], write)) records++;
-        }
-        published += take;
-        if (take < chunk.count) return { records, published, end: keys[take] };
-        low = end + 1;
-        if (records >= limit) return { records, published, end: low };
+    for (const bucketEnd of this.#buckets(cover)) {
+      const { keys, values, count } = this.#chunk;
+      const take = records + count <= limit ? count : this.#chunk.cut(limit - records, records === 0);
+      for (let j = 0; j < take; j++) {
+        if ((j === 0 || keys[j] !== keys[j - 1]) && isFull())
+          return { records, published: published + j, end: keys[j] };
+        if (this.give(values[j], write)) records++;
       }
+      published += take;
+      if (take < count) return { records, published, end: keys[take] };
+      if (records >= limit) return { records, published, end: bucketEnd + 1 };
     }
     return { records, published, end: KEYS_END };
+  }
+
+  /** Calls `found` for each slot published in a cover, by ascending key, until it says that it is enough. @returns the key at which it did */
+  walk(cover: Cover, found: (slot: number, key: number) => boolean): number {
+    for (const _ of this.#buckets(cover)) {
+      const { keys, values, count } = this.#chunk;
+      for (let j = 0; j < count; j++) if (found(values[j], keys[j])) return keys[j];
+    }
+    return KEYS_END;
+  }
+
+  /** Collects what is published in a cover, one bucket after the other, sorted. Each ends with the key that is yielded. */
+  *#buckets(cover: Cover): Generator<number> {
+    for (let i = 0; i < cover.length; i += 2) {
+      const high = cover[i + 1];
+      for (let low = this.#nextPublished(cover[i], high); low <= high; ) {
+        const end = Math.min(high, low - (low % BUCKET_KEYS) + BUCKET_KEYS - 1);
+        this.#collect(low, end).sort();
+        yield end;
+        if (end === high) break;
+        low = this.#nextPublished(end + 1, high);
+      }
+    }
   }
 
   /** Gives a member to one view alone. @returns false if it may not be seen now: its next publication is a full record then. */
@@ -365,10 +397,4 @@ export class Channel {
     this.#publishedKey = widenU32(this.#publishedKey, capacity);
     this.#dirty = widenU32(this.#dirty, capacity);
   }
-}
-
-/** How many records of a chunk fit into `room`, cut between two keys; `atLeastOneKey` even if that is more. Sorts the chunk. */
-function cutAt(chunk: RecordList, room: number, atLeastOneKey: boolean): number {
-  const take = chunk.lowerBound(chunk.keys[room]);
-  return take === 0 && atLeastOneKey ? chunk.lowerBound(chunk.keys[0] + 1) : take;
 }

@@ -59,6 +59,12 @@ export class RecordList {
     sorter.sort(this.keys, this.values, this.count);
   }
 
+  /** How many of the sorted records fit into `room`, cut between two keys; `atLeastOneKey` even if that is more. */
+  cut(room: number, atLeastOneKey: boolean): number {
+    const count = this.lowerBound(this.keys[room]);
+    return count === 0 && atLeastOneKey ? this.lowerBound(this.keys[0] + 1) : count;
+  }
+
   /** Sets `ranges` to what a cover cuts out of the sorted list. */
   slice(cover: Cover, ranges: Ranges): void {
     ranges.clear();

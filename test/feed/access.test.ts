@@ -2,6 +2,7 @@
 import t from "tap";
 import { Policy } from "../../src/access/policy.ts";
 import type { Principal, Role } from "../../src/access/ports.ts";
+import { EXPIRED } from "../../src/actors/messages.ts";
 import { InterestMap } from "../../src/cluster/interest.ts";
 import { FULL } from "../../src/picture/picture.ts";
 import { FOLLOW_WAIT_MS } from "../../src/transport/feed/follow.ts";
@@ -163,6 +164,42 @@ t.test("[AC24] what may not be seen any more is denied, whatever the filter", as
     ]);
     t.same(north.last("ended"), { op: "ended", view: "followed", reason: "denied" });
   }
+});
+
+t.test("[AC24] … and whatever becomes of it before the next frame", async (t) => {
+  for (const privateViews of [0, 4])
+    for (const [end, reason] of [
+      ["deleted", "denied"],
+      ["expired", "denied"],
+      ["permitted and deleted", "deleted"],
+    ] as const) {
+      const { client, tick, label, slots, picture } = fleets({ privateViews });
+      const north = client("north");
+      const slow = { rate: 1 } as const;
+      north.subscribe("box", HERE, slow);
+      north.open("named", { ids: ["north ship"], ...slow });
+      north.subscribe("tolerant", HERE, { tolerance: "100m", ...slow });
+      tick(11);
+      north.received.length = 0;
+      const slot = slots.get("north ship")!;
+      label(slot, "south");
+      tick();
+      if (end === "permitted and deleted") {
+        label(slot, "north");
+        tick();
+      }
+      if (end === "expired") {
+        picture.columns.liveness.set(slot, EXPIRED);
+        picture.touch(slot, FULL);
+      } else {
+        // As the table of entities does.
+        picture.columns.labels.delete(slot);
+        picture.remove(slot, "deleted");
+      }
+      tick(11);
+      const told = frames(north).flatMap((frame) => (frame.op === "delta" ? frame.departures : []));
+      t.same(told, Array(3).fill(["north ship", reason]), `${end}, ${privateViews} private views`);
+    }
 });
 
 t.test("[AC24] … and what the filter hides is not", async (t) => {

@@ -6,6 +6,8 @@
  * - `live`: the snapshot was completed. A pan leaves it live: what is new comes as deltas, in parts too.
  * - `clusters`: the client holds cells in place of entities, since there are more than it wants.
  *
+ * With a filter of its own it waits until something was found, or all was looked at.
+ *
  * One whose changes of a tick are too many bytes waits again. Should that happen while it is filling, it fills *quietly*: where it was
  * sent what is there it is told who departs, and who comes if that is not too much, so that nothing keeps its snapshot from being completed; and
  * then it waits again, for what it was not told.
@@ -32,11 +34,13 @@ import {
   NOTHING,
 } from "../../picture/cover.ts";
 import type { Lens } from "../../picture/lens.ts";
-import type { EncodedLists, Publication, TickTime } from "../../picture/tick.ts";
+import type { TickTime } from "../../picture/tick.ts";
+import { cellSum } from "./cell-sum.ts";
 import type { FrameName } from "./format.ts";
 import { clearParts, clearRanges, parts } from "./frame-parts.ts";
 import { PrivateRecords } from "./private-records.ts";
 import type { Bbox } from "./protocol.ts";
+import { selectQuietly } from "./quiet.ts";
 import type { InterestSink, Turn, View, ViewSink } from "./view.ts";
 
 export type ViewState = "waiting" | "filling" | "live" | "clusters";
@@ -116,7 +120,13 @@ export class BoxView implements View {
 
   get isGrowing(): boolean {
     if (this.#bbox === undefined || this.#state === "clusters" || this.#held > this.#max) return false;
+    if (this.#isGuarded && this.#wantsChannel) return false;
     return this.#state !== "live" || this.#lacking.length > 0;
+  }
+
+  /** It has a filter of its own, of who may not see all: what that hides must not show in what is sent, so it counts for nothing. */
+  get #isGuarded(): boolean {
+    return this.#private?.lens.permits !== undefined;
   }
 
   get wantsChannel(): boolean {
@@ -184,6 +194,7 @@ export class BoxView implements View {
   turn(turn: Turn): void {
     if (this.#bbox === undefined) return;
     const moved = this.#moved;
+    if (turn.publication === undefined) this.#private?.noteDenied(turn.channel);
     if (this.#isQuiet && this.#state === "live") this.restart();
     if (moved) this.#aim(this.#bbox);
     if (this.#state === "clusters") this.#clusterTurn(turn, moved);
@@ -226,8 +237,9 @@ export class BoxView implements View {
   /** Whether more is in view than the client wants. Of a filter of its own nobody knows: it gets a channel before that may be. */
   #isTooMuch(turn: Turn): boolean {
     if (this.#private === undefined) return this.#holdsMoreThan(turn, this.#max);
-    this.#wantsChannel =
-      this.#held > this.#max || this.#holdsMoreThan(turn, Math.min(this.#max, MAX_PRIVATE_ENTITIES));
+    const isCrowd = this.#held > this.#max;
+    if (this.#isGuarded) this.#wantsChannel ||= isCrowd;
+    else this.#wantsChannel = isCrowd || this.#holdsMoreThan(turn, Math.min(this.#max, MAX_PRIVATE_ENTITIES));
     return false;
   }
 
@@ -253,7 +265,8 @@ export class BoxView implements View {
       this.#held += publication.entered(fulls.ranges);
       if (departures.ranges.count + moves.ranges.count + fulls.ranges.count > 0) {
         const encoded = publication.encoded(format);
-        if (this.#isQuiet) this.#selectQuietly(publication, encoded, kept);
+        if (this.#isQuiet && this.#private === undefined) selectQuietly(publication, encoded, kept);
+        else if (this.#isQuiet) this.#private!.selectQuietly(publication, encoded, format, kept);
         else if (this.#private !== undefined) this.#private.select(publication, encoded, format);
         else {
           departures.of(encoded.departures);
@@ -278,7 +291,9 @@ export class BoxView implements View {
     const records = parts.departures.count + parts.moves.count + parts.fulls.count;
     if (records === 0) return true;
     if (this.#isTooLarge) return false;
-    this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
+    // It was looked for in vain so far: who comes there begins the snapshot.
+    if (this.#state === "waiting") this.#sendPart(time, false, false);
+    else this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
     return true;
   }
 
@@ -286,27 +301,7 @@ export class BoxView implements View {
     return parts.departures.size + parts.moves.size + parts.fulls.size > this.#maxDeltaBytes;
   }
 
-  /** Leaves of a publication who departs and who comes. Of who stays the client keeps what it has, with its handle. */
-  #selectQuietly(publication: Publication, encoded: EncodedLists, kept: Cover): void {
-    const { format } = this.#sink;
-    if (this.#private !== undefined) {
-      this.#private.selectQuietly(publication, encoded, format, kept);
-      return;
-    }
-    const { departures, fulls } = parts;
-    const staying = new Set<number>();
-    departures.ranges.each((place) => {
-      const slot = publication.departureSlot(place);
-      if (publication.comesBack(slot, kept)) staying.add(slot);
-      else departures.add(encoded.departures, place);
-    });
-    fulls.ranges.each((place) => {
-      if (publication.isEntering(place) && !staying.has(publication.fullSlot(place)))
-        fulls.add(encoded.fulls, place);
-    });
-  }
-
-  grow(turn: Turn): number {
+  grow(turn: Turn, isOver: () => boolean): number {
     const { channel, time } = turn;
     const { format } = this.#sink;
     clearParts();
@@ -314,20 +309,42 @@ export class BoxView implements View {
     let bytes = 0;
     const isFull = () => fulls.own.length >= this.#partBytes;
     const write = (slot: number) => {
-      if (this.#private?.take(slot) === false) return;
       // A cell that holds more than a part is told at once, as covers have no less, but not in one frame.
       if (isFull()) bytes += this.#sendPart(time, false, bytes > 0);
       format.full(slot, fulls.own);
       fulls.ownCount++;
     };
     const isEnough = () => bytes > 0 || isFull();
-    const { end, published } = channel.grow(this.#lacking, this.#partRecords, write, isEnough);
+    const end = this.#give(channel, write, isEnough, isOver);
     const given = coverBefore(this.#lacking, end);
     this.#lacking = coverDifference(this.#lacking, given);
     // The same object, so that most views at rest have one cover and not two.
     this.#sent = this.#lacking.length === 0 ? this.#target : coverUnion(this.#sent, given);
-    this.#held = this.#private?.held.size ?? this.#held + published;
-    return bytes + this.#sendPart(time, this.#lacking.length === 0, bytes > 0);
+    const last = this.#lacking.length === 0 && !(this.#isGuarded && this.#wantsChannel);
+    // Who is hidden makes no part.
+    if (this.#private !== undefined && fulls.ownCount === 0 && !last) return bytes;
+    return bytes + this.#sendPart(time, last, bytes > 0);
+  }
+
+  /** Gives a part of what it lacks. @returns the key up to which that is all */
+  #give(
+    channel: Channel,
+    write: (slot: number) => void,
+    isFull: () => boolean,
+    isOver: () => boolean,
+  ): number {
+    const limit = this.#partRecords;
+    if (this.#private === undefined) {
+      const { end, published } = channel.grow(this.#lacking, limit, write, isFull);
+      this.#held += published;
+      return end;
+    }
+    const max = this.#isGuarded ? this.#max : Infinity;
+    const part = { limit, max, write, isFull, isOver };
+    const { end, isCrowd } = this.#private.grow(channel, this.#lacking, part);
+    this.#held = this.#private.held.size;
+    this.#wantsChannel ||= isCrowd;
+    return end;
   }
 
   /** Sends the full records that were written. @returns their bytes */
@@ -367,12 +384,7 @@ export class BoxView implements View {
       return;
     }
     const level = clusterLevel(this.#target);
-    let sum = 0;
-    let cells = 0;
-    clusters.forEach(level, this.#target, (lon, lat, count) => {
-      sum = mixed(mixed(mixed(sum, count), Math.round(lon * 1e4)), Math.round(lat * 1e4));
-      cells++;
-    });
+    const { cells, sum } = cellSum(clusters, level, this.#target);
     if (sum === this.#clusterSum) return;
     this.#clusterSum = sum;
     const frame = this.#sink.format.clusters(this.#frameName, ++this.#n, turn.time, (found) =>
@@ -380,10 +392,4 @@ export class BoxView implements View {
     );
     this.#sink.sendFrame(frame, cells);
   }
-}
-
-/** A checksum, and one number more. Each is mixed by itself: of what is added up, changes of two can cancel each other. */
-function mixed(sum: number, number: number): number {
-  const product = Math.imul(sum ^ number, 0x01000193);
-  return (product ^ (product >>> 15)) >>> 0;
 }

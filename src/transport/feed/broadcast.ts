@@ -100,7 +100,7 @@ export class Broadcast {
   readonly #growing = new Set<View>();
   #isFillingOver = () => false;
   /** Views that had to leave since `tick` gave them back. */
-  #homeless: Homeless[] = [];
+  readonly #homeless: Homeless[] = [];
 
   constructor({ picture, clock, log, ...options }: BroadcastOptions) {
     this.#privateViews = options.privateViews ?? MAX_PRIVATE_VIEWS;
@@ -231,9 +231,7 @@ export class Broadcast {
     for (const audience of this.#audiences.values()) this.#serve(audience, time, atOnce);
     this.#grow(time, growUntil);
     this.#channels.release();
-    const homeless = this.#homeless;
-    this.#homeless = [];
-    return homeless;
+    return this.#homeless.splice(0);
   }
 
   #repermit(view: View, time: TickTime): void {
@@ -272,7 +270,6 @@ export class Broadcast {
 
   #letIn(view: View): void {
     const seat = this.#seats.get(view)!;
-    const { refilters } = seat;
     const { spec, audience, privateKey } = seat.next!;
     seat.place?.audience.views.delete(view);
     this.#giveUp(seat.place);
@@ -280,10 +277,10 @@ export class Broadcast {
     audience.views.set(view, seat.session);
     seat.place = seat.next;
     seat.next = undefined;
-    seat.refilters = 0;
     view.filter = privateKey === undefined ? undefined : spec.lens;
-    if (refilters > 0) view.refilter(refilters);
+    if (seat.refilters > 0) view.refilter(seat.refilters);
     else view.restart();
+    seat.refilters = 0;
   }
 
   /** A channel that failed is in no known state: its viewers start again on a new one, unless its filter is why. */
@@ -314,7 +311,7 @@ export class Broadcast {
       if (atOnce || channel.isDue(time.tick)) {
         channel.publish(time.tick, time.t, this.#publication);
         published = this.#publication;
-      }
+      } else channel.noteDenied();
     } catch (error) {
       this.#fail(audience, error);
       return;
@@ -349,13 +346,16 @@ export class Broadcast {
 
   /** Parts of snapshots, one a view in turn, until nobody lacks anything or the tick's share of bytes or time is used. */
   #grow(time: TickTime, until?: number): void {
-    // Its time counts from here: however long the deltas took, snapshots must get on.
-    const end = until ?? this.#clock.monotonic() + BASE_TICK_MS / 2;
+    // Its time counts from here: however long the deltas took, snapshots must get on. Private filters have half of it: what takes more is stopped.
+    const begun = this.#clock.monotonic();
+    const end = until ?? begun + BASE_TICK_MS / 2;
+    const isAskedEnough = () => this.#clock.monotonic() > Math.min(end, begun + BASE_TICK_MS / 4);
     let bytes = this.#snapshotBytesPerTick;
     const waiting = [...this.#growing];
     for (let i = 0; i < waiting.length; i++) {
       if (bytes <= 0 || (i > 0 && this.#clock.monotonic() > end)) return;
       const view = waiting[i];
+      if (i > 0 && view.filter !== undefined && isAskedEnough()) continue;
       this.#growing.delete(view);
       const audience = this.#seats.get(view)?.place?.audience;
       const session = audience?.views.get(view);
@@ -366,7 +366,7 @@ export class Broadcast {
       if (channel.lens.permits !== undefined && !channel.isCurrent(time.tick)) continue;
       if (session.hasRoom) {
         this.guardView(view, session, () => {
-          bytes -= view.grow(turnOf(audience!, channel, undefined, time));
+          bytes -= view.grow(turnOf(audience!, channel, undefined, time), isAskedEnough);
         });
         if (view.isGrowing) waiting.push(view);
       }

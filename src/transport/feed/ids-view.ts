@@ -13,6 +13,7 @@ import type { Picture } from "../../picture/picture.ts";
 import type { DepartureReason, TickTime } from "../../picture/tick.ts";
 import type { FrameName } from "./format.ts";
 import { clearParts, parts } from "./frame-parts.ts";
+import { noteDenied } from "./private-records.ts";
 import type { Turn, View, ViewSink } from "./view.ts";
 
 export interface IdsViewOptions {
@@ -34,6 +35,8 @@ export class IdsView implements View {
   readonly ids: readonly string[];
   /** Slots of what the client holds, by id. */
   readonly #held = new Map<string, number>();
+  /** Slots of these that were not permitted at a base tick since the last publication. */
+  readonly #denied = new Set<number>();
   readonly #partRecords: number;
   readonly #partBytes: number;
   #given = 0;
@@ -87,6 +90,8 @@ export class IdsView implements View {
   turn(turn: Turn): void {
     if (!this.#isTold) this.#tell();
     const { publication, time } = turn;
+    if (publication === undefined)
+      noteDenied(turn.channel, this.filter ?? turn.channel.lens, this.#held.values(), this.#denied);
     if (publication === undefined || this.#given === 0) return;
     const { format } = this.#sink;
     const encoded = publication.encoded(format);
@@ -113,6 +118,7 @@ export class IdsView implements View {
         else moves.add(encoded.moves, place);
       }
     }
+    this.#denied.clear();
     const records = departures.count + moves.count + fulls.count;
     if (records > 0) this.#sink.sendFrame(format.delta(this.#frameName, ++this.#n, time, parts), records);
   }
@@ -147,8 +153,11 @@ export class IdsView implements View {
   /** Why an entity that the client holds is not shown any more. */
   #reason(id: string, slot: number, { channel }: Turn): DepartureReason {
     const { columns } = this.#picture;
-    if (this.#picture.find(id) !== slot) return this.#picture.removal(slot) ?? "deleted";
+    if (this.#picture.find(id) !== slot)
+      return this.#denied.has(slot) ? "denied" : (this.#picture.removal(slot) ?? "deleted");
+    const why = whyHidden(this.filter ?? channel.lens, slot);
+    if (why === "denied") return why;
     if ((columns.flags.of(slot) & HAS_PLACE) === 0) return "left";
-    return columns.liveness.of(slot) === EXPIRED ? "expired" : whyHidden(this.filter ?? channel.lens, slot);
+    return columns.liveness.of(slot) === EXPIRED ? "expired" : why;
   }
 }

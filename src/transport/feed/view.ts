@@ -33,8 +33,11 @@ export interface View {
   deny(channel: Channel, permits: (slot: number) => boolean, time: TickTime): void;
   /** Takes part in a base tick. A view that is not called in a tick in which its channel published must be restarted. */
   turn(turn: Turn): void;
-  /** Sends one part of what the client lacks. Call after `turn`. @returns the bytes of it. */
-  grow(turn: Turn): number;
+  /**
+   * Sends one part of what the client lacks, or nothing yet if none was found. Call after `turn`.
+   * @param isOver whether a filter of its own may be asked no longer now @returns the bytes of it.
+   */
+  grow(turn: Turn, isOver: () => boolean): number;
 }
 
 /** Who is told what views look at, so that other nodes send what they own of it. */
