@@ -76,7 +76,7 @@ t.test("[AC7] what is no role is refused with what, where and why; nothing chang
   ] as const)
     t.match(
       await refused(400, "bad-expression", put(read, { ...read, where })),
-      { grant: 1, position, detail: /^grants\.1\.where: / },
+      { grant: 1, position, title: "The expression is not valid", detail: /^grants\.1\.where: / },
       where,
     );
   for (const [grant, detail] of [
