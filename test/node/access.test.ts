@@ -214,6 +214,7 @@ t.test("[AC17] what is no key is refused by the name of the field; nothing chang
     [attributes({ a: ["\ud800"] }), /^attributes\.a: contains/],
     [attributes({ a: "x".repeat(MAX_KEY_ATTRIBUTES_LENGTH - 7) }), /^attributes: have more than 2048/],
     [{ expires: "tomorrow" }, /^expires: must be a time/],
+    [{ expires: "2030-01-01" }, /^expires: must be a time as 2026-01-02T03:04:05Z, not "2030-01-01"$/],
     [{ expires: 5 }, /^expires: must be a string/],
     [{ key: "mk_mine" }, /^key: is not known here/],
     [{ id }, /^id: is not known here/],
@@ -236,6 +237,9 @@ t.test("[AC17] what is no key is refused by the name of the field; nothing chang
     keys: [(({ faults: _, ...listed }) => listed)(before as { faults: unknown })],
     links: [{ rel: "self", type: "application/json", href: "/v1/keys" }],
   });
+  const stays = await json(ask("POST", "/v1/keys", { ...good, expires: null }));
+  t.match(stays, { name: "k", expires: undefined });
+  await ask("DELETE", `/v1/keys/${stays.id}`);
   const most = { a: "x".repeat(MAX_KEY_ATTRIBUTES_LENGTH - 8) };
   t.same((await json(ask("PATCH", `/v1/keys/${id}`, attributes(most)))).attributes, most);
   await ask("DELETE", `/v1/keys/${id}`);
