@@ -36,7 +36,7 @@ t.test("[AC6] roles are made, listed, changed and removed", async (t) => {
   t.equal(made.status, 201);
   const tag = made.headers.get("etag")!;
   const body = await json(made);
-  t.match(body, { name: "viewer", ...VIEWER, changedAt: /Z$/ });
+  t.match(body, { name: "viewer", builtIn: false, ...VIEWER, changedAt: /Z$/ });
   t.equal(tag, `"${body.version}"`);
   t.same(await json(ask("GET", "/v1/roles/viewer")), body);
   t.equal((await ask("PUT", "/v1/roles/viewer", VIEWER)).status, 200);
@@ -106,6 +106,19 @@ t.test("[AC7] what is no role is refused with what, where and why; nothing chang
   await refused(400, "bad-request", ask("PUT", "/v1/roles/a%07", VIEWER));
   await refused(409, "role-built-in", ask("PUT", "/v1/roles/admin", VIEWER));
   await refused(409, "role-built-in", ask("DELETE", "/v1/roles/admin"));
+  t.same(await json(ask("GET", "/v1/roles")), { roles: [] });
+});
+
+t.test("[AC100] the role admin is told as what it is, and not listed", async (t) => {
+  const { grants, ...rest } = await json(ask("GET", "/v1/roles/admin"));
+  t.same(rest, { name: "admin", version: 0, builtIn: true });
+  t.same(grants, [
+    { resource: "entity", actions: ["read", "command"] },
+    { resource: "event", actions: ["read"] },
+    { resource: "report", actions: ["create"] },
+    { resource: "fence", actions: ["read"] },
+    { resource: "machine", actions: ["read"] },
+  ]);
   t.same(await json(ask("GET", "/v1/roles")), { roles: [] });
 });
 
