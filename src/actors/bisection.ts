@@ -2,7 +2,7 @@
  * Finds what a store refuses in a batch: halves it until the entity at fault stands alone, and commits all the rest. A batch of
  * n entities with one at fault takes about 2 log₂ n appends; it is rare, so simple beats fast.
  */
-import { readFacts, SECTION_VERSION } from "./fact-codec.ts";
+import { readFacts, sectionVersion } from "./fact-codec.ts";
 import type { ShardEvent } from "./group-commit.ts";
 import type { AppendOutcome, Section } from "./ports.ts";
 
@@ -83,9 +83,12 @@ function numbersOf(body: Uint8Array): Set<number> {
 
 /** The section with the facts of some of its entities only. */
 function factsOf(body: Uint8Array, wanted: (number: number) => boolean): Uint8Array {
-  const records: Uint8Array[] = [Uint8Array.of(SECTION_VERSION)];
+  const records: Uint8Array[] = [];
+  let version = 0;
   readFacts(body, (fact, start, end) => {
-    if (wanted(fact.number)) records.push(body.subarray(start, end));
+    if (!wanted(fact.number)) return;
+    records.push(body.subarray(start, end));
+    version = Math.max(version, sectionVersion(fact));
   });
-  return Buffer.concat(records);
+  return Buffer.concat([Uint8Array.of(version), ...records]);
 }

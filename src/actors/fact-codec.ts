@@ -9,7 +9,9 @@ import type { Fact, Reported } from "./facts.ts";
 import { readOccupied, writeOccupied } from "./fences/occupied-codec.ts";
 import type { JsonObject } from "./messages.ts";
 
+/** The newest that is read. */
 export const SECTION_VERSION = 9;
+const WITHOUT_PATCHES = 8;
 /** The first version had no commands, the second no deletions, the third did not say when one is complete, the fourth had no machines but the built-in one, the fifth no fences, the sixth no short times and places, the seventh did not say since when, the eighth had no patches; else they are the same. */
 const OLDEST_VERSION = 1;
 
@@ -46,6 +48,11 @@ const WHOLE_TIMES = 2048;
 const SHORT_PLACE = 4096;
 
 const UNITS_PER_DEGREE = 1e7;
+
+/** The version of a section that has this fact, at least: a node of a version before reads what it knows. */
+export function sectionVersion(fact: Fact): number {
+  return fact.is === "patched" ? SECTION_VERSION : WITHOUT_PATCHES;
+}
 
 /** Appends one fact. */
 export function writeFact(fact: Fact, out: ByteWriter): void {

@@ -5,7 +5,7 @@
 import { SHARDS } from "../limits.ts";
 import { widenU32 } from "../picture/columns.ts";
 import { ByteWriter } from "./bytes.ts";
-import { SECTION_VERSION, writeFact } from "./fact-codec.ts";
+import { sectionVersion, writeFact } from "./fact-codec.ts";
 import type { Fact } from "./facts.ts";
 import type { Section } from "./ports.ts";
 
@@ -22,6 +22,8 @@ export class OpenSections {
   #shards = new Uint32Array(FIRST_FACTS);
   /** By shard: its bytes, then where the next of them go. */
   readonly #places = new Uint32Array(SHARDS + 1);
+  /** By shard: the version of its section, 0 while it has none. */
+  readonly #versions = new Uint8Array(SHARDS);
 
   get isEmpty(): boolean {
     return this.#count === 0;
@@ -35,6 +37,7 @@ export class OpenSections {
     if (this.#count === this.#ends.length) this.#grow();
     this.#ends[this.#count] = facts.length;
     this.#shards[this.#count] = shard;
+    this.#versions[shard] = Math.max(this.#versions[shard], sectionVersion(fact));
     this.#count += 1;
     return facts.length - before;
   }
@@ -50,7 +53,7 @@ export class OpenSections {
       const size = sizes[shard];
       if (size === 0) continue;
       const start = end;
-      bytes[start] = SECTION_VERSION;
+      bytes[start] = this.#versions[shard];
       sizes[shard] = start + 1;
       end = start + 1 + size;
       sections.push({ shard, epoch: epochs(shard), body: bytes.subarray(start, end) });
@@ -62,6 +65,7 @@ export class OpenSections {
 
   /** Drops the sections of these shards. */
   drop(shards: ReadonlySet<number>): void {
+    for (const shard of shards) this.#versions[shard] = 0;
     let left = 0;
     for (let i = 0; i < this.#count; i++) {
       if (shards.has(this.#shards[i])) this.#shards[i] = DROPPED;
@@ -108,6 +112,7 @@ export class OpenSections {
 
   #clear(): void {
     this.#facts.clear();
+    this.#versions.fill(0);
     this.#count = 0;
   }
 }

@@ -67,6 +67,24 @@ t.test("[AC32] the shards of a node that tells everything all the same are missi
   t.equal((await settled(scatters[0]!.list({ limit: 100 }))).missing.length, 0, "an admin is answered");
 });
 
+t.test("[AC101] it is told over HTTP what they may be, to whoever may not see all", async (t) => {
+  const { scatters, clock } = withOlder();
+  const { get } = appFor(permitted, { cluster: scatters[0]! });
+  const older = FERRIES.find((id) => shardOf(id) % 2 === 1)!;
+  for (const [path, count] of [
+    ["/v1/entities", 128],
+    ["/v1/entities?near=25,60", 128],
+    [`/v1/entities/${older}`, 1],
+  ] as const) {
+    const asked = get(path);
+    await clock.advance(5_000);
+    t.match(await (await asked).json(), {
+      status: 503,
+      detail: `${count} of the cluster's shards cannot be reached now: their nodes do not answer, or are of a version that does not know keys, or they are on their way to another.`,
+    });
+  }
+});
+
 /** Two nodes, of which one is of before: it does not know what `permitted` is. */
 function withOlder() {
   const made = cluster(2, PLACES);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import { ByteWriter } from "../../src/actors/bytes.ts";
-import { SECTION_VERSION, writeFact } from "../../src/actors/fact-codec.ts";
+import { writeFact } from "../../src/actors/fact-codec.ts";
 import type { Fact } from "../../src/actors/facts.ts";
 import { OpenSections } from "../../src/actors/open-sections.ts";
 import { SHARDS } from "../../src/limits.ts";
@@ -12,7 +12,14 @@ const shard = fc.oneof(
   fc.constantFrom(0, 1, SHARDS - 2, SHARDS - 1),
 );
 const steps = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ is: fc.constant("add" as const), shards: fc.array(shard) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      is: fc.constant("add" as const),
+      shards: fc.array(shard),
+      fact: fc.constantFrom(introduced, introduced, patched),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -29,6 +36,10 @@ function introduced(number: number): Fact {
   return { is: "introduced", number, seq: 1, id: `id ${number}`.repeat(1 + (number % 5)), kind: "ship" };
 }
 
+function patched(number: number): Fact {
+  return { is: "patched", number, seq: 2, key: "k", at: 0, attributes: "{}" };
+}
+
 function bytesOf(fact: Fact): Uint8Array {
   const out = new ByteWriter(0);
   writeFact(fact, out);
@@ -36,17 +47,19 @@ function bytesOf(fact: Fact): Uint8Array {
 }
 
 t.test(
-  "[D1] sections are the facts of each shard in their order, without those of shards that were dropped",
+  "[D1] [D63] sections are the facts of each shard in their order, without those of shards that were dropped",
   async (t) => {
     let most = 0;
     fc.assert(
       fc.property(fc.array(steps, { maxLength: 20, size: "max" }), (plan) => {
         const open = new OpenSections();
         const model = new Map<number, Uint8Array[]>();
+        const withPatch = new Set<number>();
         let number = 0;
         let facts = 0;
-        const add = (to: number) => {
-          const fact = introduced(number++);
+        const add = (to: number, make: typeof patched) => {
+          const fact = make(number++);
+          if (make === patched) withPatch.add(to);
           const bytes = bytesOf(fact);
           assert.equal(open.add(to, fact), bytes.length);
           model.set(to, [...(model.get(to) ?? []), bytes]);
@@ -61,20 +74,25 @@ t.test(
             expected.map(([of, parts]) => ({
               shard: of,
               epoch: epochOf(of),
-              body: Buffer.concat([Uint8Array.of(SECTION_VERSION), ...parts]).toString("hex"),
+              body: Buffer.concat([Uint8Array.of(withPatch.has(of) ? 9 : 8), ...parts]).toString("hex"),
             })),
           );
           t.ok(open.isEmpty);
           model.clear();
+          withPatch.clear();
           most = Math.max(most, facts);
           facts = 0;
         };
         for (const step of plan) {
-          if (step.is === "add") for (const to of step.shards) add(to);
-          else if (step.is === "many") for (let i = 0; i < step.count; i++) add((step.shard + i) % SHARDS);
+          if (step.is === "add") for (const to of step.shards) add(to, step.fact);
+          else if (step.is === "many")
+            for (let i = 0; i < step.count; i++) add((step.shard + i) % SHARDS, introduced);
           else if (step.is === "drop") {
             open.drop(new Set(step.shards));
-            for (const of of step.shards) model.delete(of);
+            for (const of of step.shards) {
+              model.delete(of);
+              withPatch.delete(of);
+            }
             t.equal(open.isEmpty, model.size === 0);
           } else check();
         }

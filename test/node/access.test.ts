@@ -36,7 +36,7 @@ t.test("[AC6] roles are made, listed, changed and removed", async (t) => {
   t.equal(made.status, 201);
   const tag = made.headers.get("etag")!;
   const body = await json(made);
-  t.match(body, { name: "viewer", ...VIEWER, changedAt: /Z$/ });
+  t.match(body, { name: "viewer", builtIn: false, ...VIEWER, changedAt: /Z$/ });
   t.equal(tag, `"${body.version}"`);
   t.same(await json(ask("GET", "/v1/roles/viewer")), body);
   t.equal((await ask("PUT", "/v1/roles/viewer", VIEWER)).status, 200);
@@ -76,7 +76,7 @@ t.test("[AC7] what is no role is refused with what, where and why; nothing chang
   ] as const)
     t.match(
       await refused(400, "bad-expression", put(read, { ...read, where })),
-      { grant: 1, position, detail: /^grants\.1\.where: / },
+      { grant: 1, position, title: "The expression is not valid", detail: /^grants\.1\.where: / },
       where,
     );
   for (const [grant, detail] of [
@@ -106,6 +106,19 @@ t.test("[AC7] what is no role is refused with what, where and why; nothing chang
   await refused(400, "bad-request", ask("PUT", "/v1/roles/a%07", VIEWER));
   await refused(409, "role-built-in", ask("PUT", "/v1/roles/admin", VIEWER));
   await refused(409, "role-built-in", ask("DELETE", "/v1/roles/admin"));
+  t.same(await json(ask("GET", "/v1/roles")), { roles: [] });
+});
+
+t.test("[AC100] the role admin is told as what it is, and not listed", async (t) => {
+  const { grants, ...rest } = await json(ask("GET", "/v1/roles/admin"));
+  t.same(rest, { name: "admin", version: 0, builtIn: true });
+  t.same(grants, [
+    { resource: "entity", actions: ["read", "command"] },
+    { resource: "event", actions: ["read"] },
+    { resource: "report", actions: ["create"] },
+    { resource: "fence", actions: ["read"] },
+    { resource: "machine", actions: ["read"] },
+  ]);
   t.same(await json(ask("GET", "/v1/roles")), { roles: [] });
 });
 
@@ -214,6 +227,7 @@ t.test("[AC17] what is no key is refused by the name of the field; nothing chang
     [attributes({ a: ["\ud800"] }), /^attributes\.a: contains/],
     [attributes({ a: "x".repeat(MAX_KEY_ATTRIBUTES_LENGTH - 7) }), /^attributes: have more than 2048/],
     [{ expires: "tomorrow" }, /^expires: must be a time/],
+    [{ expires: "2030-01-01" }, /^expires: must be a time as 2026-01-02T03:04:05Z, not "2030-01-01"$/],
     [{ expires: 5 }, /^expires: must be a string/],
     [{ key: "mk_mine" }, /^key: is not known here/],
     [{ id }, /^id: is not known here/],
@@ -236,6 +250,9 @@ t.test("[AC17] what is no key is refused by the name of the field; nothing chang
     keys: [(({ faults: _, ...listed }) => listed)(before as { faults: unknown })],
     links: [{ rel: "self", type: "application/json", href: "/v1/keys" }],
   });
+  const stays = await json(ask("POST", "/v1/keys", { ...good, expires: null }));
+  t.match(stays, { name: "k", expires: undefined });
+  await ask("DELETE", `/v1/keys/${stays.id}`);
   const most = { a: "x".repeat(MAX_KEY_ATTRIBUTES_LENGTH - 8) };
   t.same((await json(ask("PATCH", `/v1/keys/${id}`, attributes(most)))).attributes, most);
   await ask("DELETE", `/v1/keys/${id}`);

@@ -2,10 +2,12 @@
 import { GEOJSON, type Link } from "./feature.ts";
 import { problemResponse } from "./problem-response.ts";
 
-export function unreached(missing: readonly number[]): Response {
+/** @param permitted what of them was asked for; absent = all. */
+export function unreached(missing: readonly number[], permitted?: readonly string[]): Response {
+  const older = permitted === undefined ? "" : ", or are of a version that does not know keys";
   return problemResponse(
     "unavailable",
-    `${missing.length} of the cluster's shards cannot be reached now: their nodes do not answer, or they are on their way to another.`,
+    `${missing.length} of the cluster's shards cannot be reached now: their nodes do not answer${older}, or they are on their way to another.`,
     { headers: { "retry-after": "1" } },
   );
 }

@@ -31,7 +31,7 @@ export const PROBLEMS = {
   "body-too-large": { title: "The body is larger than the limit", status: 413, retry: false },
   "unsupported-media-type": { title: "The content type is not supported", status: 415, retry: false },
   "upgrade-required": { title: "This speaks WebSocket only", status: 426, retry: false },
-  "bad-expression": { title: "The filter is not an expression", status: 400, retry: false },
+  "bad-expression": { title: "The expression is not valid", status: 400, retry: false },
   "bad-cursor": { title: "The cursor is not one of this log of events", status: 400, retry: false },
   "cursor-gone": { title: "Events after this cursor are not kept any more", status: 410, retry: false },
   "track-gone": { title: "What follows in this track is not kept any more", status: 410, retry: false },

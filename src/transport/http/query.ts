@@ -54,7 +54,7 @@ export const bbox = z
 export const instant = z
   .string()
   .transform(parseTime)
-  .refine((t) => !Number.isNaN(t), "must be a time as 2026-01-02T03:04:05Z");
+  .refine((t) => !Number.isNaN(t), { error: "must be a time as 2026-01-02T03:04:05Z", abort: true });
 
 /** A parameter that may name an instant. */
 export const moment = (description: string) =>

@@ -38,7 +38,7 @@ export async function listThen(
     return historyAway(error);
   }
   const { records, next, missing } = found;
-  if (missing.length > 0 && query.partial === "false") return unreached(missing);
+  if (missing.length > 0 && query.partial === "false") return unreached(missing, permitted);
   const links: Link[] = [link("self", url.pathname, url.searchParams)];
   if (next !== undefined) links.push(nextLink(url, next));
   const body = {
@@ -68,7 +68,7 @@ export async function oneThen(
     return historyAway(error);
   }
   const { record, missing } = found;
-  if (missing.length > 0) return unreached(missing);
+  if (missing.length > 0) return unreached(missing, permitted);
   if (record === undefined)
     return problemResponse(
       "entity-not-found",

@@ -201,7 +201,7 @@ export function entitiesRoutes(app: OpenAPIHono, options: EntitiesOptions): void
     } else {
       const { records, missing } = await cluster.one(id, permitted);
       if (records.length > 0) feature = featureOfRecord(records[0]);
-      else if (missing.includes(shardOf(id))) return unreached(missing);
+      else if (missing.includes(shardOf(id))) return unreached(missing, permitted);
     }
     if (feature === undefined)
       return problemResponse(
@@ -231,7 +231,7 @@ async function gather(
     const last = found.records.at(-1);
     if (found.more && last !== undefined) links.push(nextLink(url, last.id));
   }
-  if (found.missing.length > 0 && query.partial === "false") return unreached(found.missing);
+  if (found.missing.length > 0 && query.partial === "false") return unreached(found.missing, permitted);
   return gatheredResponse(clock, found, links);
 }
 

@@ -71,8 +71,8 @@ export const createSchema = (now: () => number) =>
       attributes: attributes.default({}),
       expires: expires
         .refine((t) => t > now(), "must be in the future")
-        .optional()
-        .describe("Absent = it stays."),
+        .nullish()
+        .describe("Absent or `null` = it stays."),
     })
     .openapi("KeyDraft");
 export const ChangeSchema = z

@@ -59,7 +59,8 @@ export function keysRoutes(app: OpenAPIHono, options: KeysOptions, bodies: BodyB
       if (!draft.success) return refuseInvalid(draft.error, read.value);
       const key = newKey();
       const own = { id: newId(), hash: tokenHash(key), createdAt: clock.now() };
-      const made = await store.create({ ...draft.data, ...own });
+      const expires = draft.data.expires ?? undefined;
+      const made = await store.create({ ...draft.data, expires, ...own });
       if (made === undefined)
         return problemResponse("too-many-keys", `There are ${MAX_KEYS} already. Remove those that expired.`);
       await changed();

@@ -45,16 +45,17 @@ export const PutSchema = z
       ),
   })
   .openapi("RoleChange");
-const RoleSchema = z
+export const RoleSchema = z
   .object({
     name: z.string().openapi({ example: "viewer" }),
     version: z
       .int()
       .describe(
-        "Higher with each change, also of one that was removed and made anew; also the `ETag`, in quotes.",
+        "Higher with each change, also of one that was removed and made anew; also the `ETag`, in quotes. 0 = built in.",
       ),
+    builtIn: z.boolean().describe("Of `admin`, which may everything, also what no grant can name."),
     grants: z.array(GrantSchema),
-    changedAt: z.string().openapi({ format: "date-time" }),
+    changedAt: z.string().optional().openapi({ format: "date-time" }),
   })
   .openapi("Role");
 const Name = z.object({ name: z.string().max(MAX_NAME_LENGTH) });
@@ -69,7 +70,7 @@ export const ROLE_ROUTES = [
     responses: {
       200: jsonAnswer(
         z.object({ roles: z.array(RoleSchema) }),
-        `All of them, ${MAX_ROLES} at most, by name.`,
+        `All but the one that is built in, ${MAX_ROLES} at most, by name.`,
       ),
       default: PROBLEM_RESPONSE,
     },

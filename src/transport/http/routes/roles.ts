@@ -1,8 +1,8 @@
-/** `/v1/roles`: what may be done by whom, but for the role `admin`. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+/** `/v1/roles`: what may be done by whom. */
+import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import { checkWhere } from "../../../access/bind.ts";
 import { MAX_ROLES } from "../../../access/limits.ts";
-import { ADMIN_ROLE, type Grant } from "../../../access/ports.ts";
+import { ACTIONS, ADMIN_ROLE, type Grant, type Resource } from "../../../access/ports.ts";
 import type { RoleChange, RoleStore, StoredRole } from "../../../access/store-ports.ts";
 import { TOPICS } from "../../../access/topics.ts";
 import { MAX_NAME_LENGTH } from "../../../limits.ts";
@@ -15,9 +15,16 @@ import { problemResponse } from "../problem-response.ts";
 import { refuseInvalid } from "../refuse-invalid.ts";
 import { readSmallJson } from "../small-body.ts";
 import { changing, type Held, versionAnswer } from "../versions.ts";
-import { PutSchema, ROLE_ROUTES } from "./role-schemas.ts";
+import { PutSchema, ROLE_ROUTES, type RoleSchema } from "./role-schemas.ts";
 
 export type RolesOptions = Held<RoleStore, StoredRole>;
+
+type RoleJson = z.output<typeof RoleSchema>;
+
+const ADMIN_JSON: RoleJson = {
+  ...{ name: ADMIN_ROLE, version: 0, builtIn: true },
+  grants: Object.entries(ACTIONS).map(([resource, actions]) => ({ resource: resource as Resource, actions })),
+};
 
 export function rolesRoutes(app: OpenAPIHono, options: RolesOptions, bodies: BodyBudget): void {
   const { store, versions, find, changed } = options;
@@ -27,6 +34,7 @@ export function rolesRoutes(app: OpenAPIHono, options: RolesOptions, bodies: Bod
   app.get("/v1/roles", () => Response.json({ roles: versions().map(roleJson) }, { headers: NO_STORE }));
   app.get(one, (c) => {
     const name = c.req.param("name");
+    if (name === ADMIN_ROLE) return Response.json(ADMIN_JSON, { headers: NO_STORE });
     const found = find(name);
     return found === undefined ? unknown(name) : versionAnswer(roleJson(found));
   });
@@ -95,8 +103,11 @@ function refused(
   return problemResponse("role-version", `${name} has version ${version} now.`, { members: { version } });
 }
 
-function roleJson({ name, version, grants, changedAt }: StoredRole) {
-  return { name, version, grants, changedAt: new Date(changedAt).toISOString() };
+function roleJson({ name, version, grants, changedAt }: StoredRole): RoleJson {
+  return {
+    ...{ name, version, builtIn: false, grants: [...grants] },
+    changedAt: new Date(changedAt).toISOString(),
+  };
 }
 
 function refuseBuiltIn(): Response {

@@ -133,7 +133,7 @@ export function tracksRoutes(app: OpenAPIHono, clock: Clock, history: History | 
         after,
       );
       const { missing } = found;
-      if (missing.length > 0 && query.partial === "false") return unreached(missing);
+      if (missing.length > 0 && query.partial === "false") return unreached(missing, permitted);
       const shown = asAsked(found.segments, query, from, to, now);
       if (format === "ndjson") return await lines(shown);
       return await page(shown, query, { id, format, url, clock, missing });
