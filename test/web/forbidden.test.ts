@@ -33,6 +33,24 @@ t.test("[AC57] what may not be asked is asked once", async (t) => {
   );
 });
 
+t.test("[AC110] about entities is asked again: a role may allow it by now", async (t) => {
+  const page = globalThis as { fetch: unknown };
+  const { fetch } = page;
+  t.teardown(() => {
+    page.fetch = fetch;
+  });
+  let isAllowed = false;
+  page.fetch = async () =>
+    isAllowed ? Response.json({ features: [] }) : new Response("{}", { status: 403 });
+  const rest = new Rest("a key");
+  const { signal } = new AbortController();
+  await t.rejects(rest.entity("a"), Forbidden);
+  await t.rejects(rest.places(signal), Forbidden);
+  isAllowed = true;
+  t.same(await rest.places(signal), []);
+  t.match(await rest.entity("a"), { lon: NaN });
+});
+
 t.test(
   "[AC57] fences that may not be read (any more) are not shown, and nothing is said of it",
   async (t) => {
