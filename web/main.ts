@@ -147,7 +147,7 @@ async function start(): Promise<void> {
     const { id, at, entity } = details;
     // What was is asked nothing.
     const isNow = at === undefined && entity !== undefined;
-    const isOffered = isNow && canSignOff(entity);
+    const isOffered = isNow && canSignOff(entity) && !signOffs.isForbidden(id);
     if (isNow) signOffs.seen(id, isOffered);
     panel.render(details, now, signOffs.told(id, connection.state.name, isOffered), isOffered);
   }
