@@ -1,5 +1,6 @@
-// The page of a key whose roles change, against a scripted feed.
+// The page of a key whose roles change and that is revoked, against a scripted feed.
 import { join } from "node:path";
+import type { WebSocketRoute } from "playwright-core";
 import t from "tap";
 import { FORBIDDEN } from "../../client/errors.ts";
 import { full } from "../client/scripted.ts";
@@ -9,7 +10,7 @@ import { ARTIFACTS, openMap, openPage } from "./watched-page.ts";
 const ship = full("ship", 24.7, 59.7);
 
 t.test(
-  "[AC110] [AC111] the map of a key is there once a role allows it, and learns what none does",
+  "[AC110] [AC111] [AC112] the map of a key is there once a role allows it, and empty once it is revoked",
   async (t) => {
     let isAllowed = false;
     const { lon, lat, id, ...properties } = ship;
@@ -21,7 +22,9 @@ t.test(
       "/v1/entities/nobody": () => 404,
     });
     const page = await openPage(t, { viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+    let open: WebSocketRoute | undefined;
     await page.routeWebSocket(/\/v1\/feed/, (socket) => {
+      open = socket;
       const send = (message: object) =>
         socket.send(JSON.stringify({ t: new Date().toISOString(), tick: 1, lag: 0, ...message }));
       socket.onMessage((text) => {
@@ -61,5 +64,13 @@ t.test(
     await find("nobody");
     await page.getByText("There is no entity with this id.").waitFor();
     await page.screenshot({ path: join(ARTIFACTS, "allowed.png") });
+    await find("ship");
+    await page.locator("#details dl", { hasText: "observed" }).waitFor();
+    await open!.close({ code: 4401, reason: "the token is missing or wrong" });
+    await page.locator("#way-in").waitFor();
+    await page.getByText("It cannot be looked up: a token is needed.").waitFor();
+    t.equal(await page.locator("#count").textContent(), "–");
+    t.equal(await page.locator("#details .fields").textContent(), "");
+    await page.screenshot({ path: join(ARTIFACTS, "revoked.png") });
   },
 );
