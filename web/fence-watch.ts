@@ -1,6 +1,6 @@
 /** Keeps the fences that are shown as the node has them. */
 import type { FenceFeature } from "./fences.ts";
-import { Forbidden } from "./rest.ts";
+import { Forbidden, Unauthorized } from "./rest.ts";
 
 /** Fences that somebody changes are drawn so soon. Where nothing changes, an answer is its head. */
 const FENCES_MS = 5_000;
@@ -38,7 +38,7 @@ export function watchFences({ ask, show, isSeen, every }: FenceWatchOptions): ()
       show(list.fences);
     } catch (error) {
       if (mine.signal.aborted) return;
-      isForbidden = error instanceof Forbidden;
+      isForbidden = error instanceof Forbidden || error instanceof Unauthorized;
       if (isForbidden) show([]);
       else console.debug(error);
     } finally {

@@ -30,7 +30,7 @@ export function countInView(entities: readonly Entity[], view: View): number | u
   if (total > 0) return total;
   const playback = view instanceof PlaybackView ? view.playback : undefined;
   const isTold = playback === undefined || !["loading", "crowded", "unavailable"].includes(playback);
-  return isTold && view.state !== "loading" && view.state !== "failed" ? 0 : undefined;
+  return isTold && !["loading", "failed", "closed"].includes(view.state) ? 0 : undefined;
 }
 
 /** @param entities those in the box of the view */

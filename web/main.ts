@@ -19,7 +19,7 @@ import { type FenceFeature, fencesAt } from "./fences.ts";
 import { connectFilterField } from "./filter-field.ts";
 import { freeMiddle } from "./free-part.ts";
 import { renderLegend, renderSuggestions } from "./legend.ts";
-import { createMap } from "./map.ts";
+import { createMap, fit } from "./map.ts";
 import { type Picked, PictureLayer } from "./picture-layer.ts";
 import { PlaybackControl } from "./playback-control.ts";
 import { Forbidden, Rest, Unauthorized } from "./rest.ts";
@@ -54,6 +54,10 @@ async function findExtent(selected: Entity | undefined, signal: AbortSignal): Pr
   if (hasPosition()) return undefined;
   if (selected !== undefined && Number.isFinite(selected.lon))
     return extentOf([[selected.lon, selected.lat]]);
+  return await findAll(signal);
+}
+
+async function findAll(signal: AbortSignal): Promise<Bbox | undefined> {
   try {
     return extentOf(await rest.places(signal));
   } catch (error) {
@@ -81,7 +85,8 @@ async function start(): Promise<void> {
   const found = selected === undefined ? undefined : await findSelected(selected, opening);
   const isPlaced = hasPosition();
 
-  const map = createMap(themeOf(darkness.matches), await findExtent(found?.entity, opening));
+  const extent = await findExtent(found?.entity, opening);
+  const map = createMap(themeOf(darkness.matches), extent);
   const connection = connect(location.origin, { token, reconnect: { maxMs: RECONNECT_MS } });
   // No tolerance: the details tell what was reported and when, and zoomed in, 10 m are as long as a boat.
   const shown = new Shown(connection, mapBbox(map));
@@ -102,6 +107,7 @@ async function start(): Promise<void> {
   });
 
   followMap(map, shown);
+  if (extent === undefined && !isPlaced) fitOnceAllowed(map, shown);
   showStatus(connection, shown, picture);
   connectRetry(connection);
   new PlaybackControl(shown, connection);
@@ -141,7 +147,7 @@ async function start(): Promise<void> {
     const { id, at, entity } = details;
     // What was is asked nothing.
     const isNow = at === undefined && entity !== undefined;
-    const isOffered = isNow && canSignOff(entity);
+    const isOffered = isNow && canSignOff(entity) && !signOffs.isForbidden(id);
     if (isNow) signOffs.seen(id, isOffered);
     panel.render(details, now, signOffs.told(id, connection.state.name, isOffered), isOffered);
   }
@@ -243,6 +249,23 @@ function followMap(map: MapLibreMap, shown: Shown): void {
   };
   map.on("move", soon);
   map.on("resize", soon);
+}
+
+/** Who was not allowed to see entities, and is, is shown all of them as at the start, unless the map looks elsewhere by then. */
+function fitOnceAllowed(map: MapLibreMap, shown: Shown): void {
+  const place = () => `${map.getZoom()} ${map.getCenter()}`;
+  const first = place();
+  let wasForbidden = false;
+  shown.on("state", () => {
+    wasForbidden ||= shown.isForbidden;
+  });
+  shown.on("view", async () => {
+    if (!wasForbidden) return;
+    wasForbidden = false;
+    // Without a token there is nothing to look at, and the lamp says so.
+    const extent = await findAll(AbortSignal.timeout(OPENING_MS)).catch(() => undefined);
+    if (extent !== undefined && place() === first) fit(map, extent);
+  });
 }
 
 function showStatus(connection: Connection, shown: Shown, picture: PictureLayer): void {

@@ -36,7 +36,8 @@ export function createMap(theme: Theme, extent: Bbox | undefined): MapLibreMap {
   return map;
 }
 
-function fit(map: MapLibreMap, [west, south, east, north]: Bbox): void {
+/** Shows a box as large as it can be. */
+export function fit(map: MapLibreMap, [west, south, east, north]: Bbox): void {
   const right = west > east ? east + 360 : east;
   map.fitBounds([west, south, right, north], { padding: FIT_PADDING, maxZoom: FIT_MAX_ZOOM, animate: false });
 }

@@ -8,6 +8,7 @@ import type { FenceFeature } from "./fences.ts";
 const STATUS_MS = 5_000;
 /** Nor is one about an entity, of which the past may have to be read. */
 const ENTITY_MS = 10_000;
+const ENTITIES = "/v1/entities";
 
 interface Feature {
   id: string;
@@ -25,11 +26,14 @@ export class Forbidden extends Error {
   override readonly name = "Forbidden";
 }
 
-/** The few questions that the page asks over HTTP. What it may not ask is asked once: the page is loaded again when roles have changed. */
+/**
+ * The few questions that the page asks over HTTP. What it may not ask by itself again and again is asked once: the page is loaded again when roles have
+ * changed. About entities somebody wants to know, who may have been given a role meanwhile.
+ */
 export class Rest {
   readonly #headers: Record<string, string>;
   #isRefused = false;
-  /** Paths of what may not be asked. */
+  /** Paths of what may not be asked, and is not asked again. */
   readonly #forbidden = new Set<string>();
 
   constructor(token: string | undefined) {
@@ -43,7 +47,7 @@ export class Rest {
 
   /** Places of up to 1,000 entities, to find out where the map should look. @throws {Unauthorized | Forbidden | Error} */
   async places(signal: AbortSignal): Promise<[lon: number, lat: number][]> {
-    const response = await this.#get("/v1/entities?limit=1000", undefined, signal);
+    const response = await this.#get(`${ENTITIES}?limit=1000`, undefined, signal);
     const { features } = (await response.json()) as { features: Feature[] };
     return features.flatMap(({ geometry }) => (geometry === null ? [] : [geometry.coordinates]));
   }
@@ -58,7 +62,7 @@ export class Rest {
     signal = AbortSignal.timeout(ENTITY_MS),
   ): Promise<Entity | undefined> {
     const then = at === undefined ? "" : `?datetime=${new Date(at).toISOString()}`;
-    const path = `/v1/entities/${encodeURIComponent(id)}${then}`;
+    const path = `${ENTITIES}/${encodeURIComponent(id)}${then}`;
     const response = await this.#get(path, 404, signal);
     if (response.status === 404) return undefined;
     const { geometry, properties, id: name } = (await response.json()) as Feature;
@@ -94,7 +98,7 @@ export class Rest {
     const response = await fetch(path, { headers: this.#headers, signal });
     if (response.status === 401) throw unauthorized();
     if (response.status === 403) {
-      this.#forbidden.add(about);
+      if (about !== ENTITIES) this.#forbidden.add(about);
       throw forbidden();
     }
     if (!response.ok && response.status !== alsoFine) throw new Error(`the node answered ${response.status}`);

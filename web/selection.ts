@@ -2,7 +2,7 @@
 import { contains } from "../client/bbox.ts";
 import type { Entity } from "../client/replica.ts";
 import type { Details, Gone, Sight } from "./details.ts";
-import type { Rest } from "./rest.ts";
+import { Forbidden, type Rest, Unauthorized } from "./rest.ts";
 import type { Shown } from "./shown.ts";
 
 /** While time goes on each moment is another: so often it is asked about, at most. */
@@ -39,7 +39,7 @@ export interface SelectionEvents {
 /**
  * What is in view is told by the view that is shown. What is not is looked up: as it is now when it leaves the view, and each 10 s from then on; as it was
  * for each other moment that is shown; one question at a time, and one a second while the past plays. What is known of another moment than the one shown
- * is told with its own. What was looked up stays while it cannot be looked up again.
+ * is told with its own. What was looked up stays while it cannot be looked up again, unless it may not be.
  */
 export class Selection {
   readonly #shown: Pick<Shown, "view" | "past">;
@@ -169,9 +169,11 @@ export class Selection {
     this.#question = question;
     let entity: Entity | undefined;
     let failure = "";
+    let isDenied = false;
     try {
       entity = await this.#rest.entity(id, at);
     } catch (error) {
+      isDenied = error instanceof Forbidden || error instanceof Unauthorized;
       failure = `It cannot be looked up: ${(error as Error).message}.`;
     }
     // Meanwhile it may have come into view, or another one may have been selected.
@@ -179,7 +181,7 @@ export class Selection {
     this.#question = undefined;
     const isDeleted = entity === undefined && at === undefined && this.#gone === "deleted";
     if (failure === "" && !isDeleted) this.#gone = undefined;
-    else if (this.#known?.at === at) entity = this.#known?.entity;
+    else if (this.#known?.at === at && !isDenied) entity = this.#known?.entity;
     this.#known = { at, entity, isTold: false, failure };
     this.#events.changed();
     if (failure !== "") return;

@@ -7,7 +7,7 @@ import type { FilterChange } from "../client/filter-changes.ts";
 import { PlaybackView } from "../client/playback-view.ts";
 import type { Change } from "../client/replica.ts";
 import type { View, ViewState } from "../client/view.ts";
-import type { Bbox } from "../src/transport/feed/protocol.ts";
+import { type Bbox, CLOSE_CODES } from "../src/transport/feed/protocol.ts";
 
 /** A live view that takes the place of one that failed is asked for at most so often. */
 const TRY_AGAIN_MS = 5_000;
@@ -26,7 +26,7 @@ interface ShownEvents {
 
 /**
  * One view is shown. When another is asked for, it takes its place once it is there, so that the map is never empty in between. One that is shown
- * and fails stays until a live one takes its place, which is asked for again and again.
+ * and fails stays until a live one takes its place, which is asked for again and again. Once the token of the page is none any more, nothing is shown.
  */
 export class Shown extends Emitter<ShownEvents> {
   readonly #connection: Connection;
@@ -49,6 +49,9 @@ export class Shown extends Emitter<ShownEvents> {
     this.#view = this.#asked = this.#open(undefined, this.#filter);
     this.#forward(this.#view);
     this.#replaceFailed(this.#view);
+    connection.on("state", (state) => {
+      if (state.name === "closed" && state.code === CLOSE_CODES.unauthorized.code) this.#clear();
+    });
   }
 
   get view(): View {
@@ -186,6 +189,12 @@ export class Shown extends Emitter<ShownEvents> {
     this.#forward(view);
     this.emit("view", view);
     before.close();
+  }
+
+  /** Whoever has this page may not see anything any more: a view that stays empty takes the place. */
+  #clear(): void {
+    this.#asked = this.#open(undefined);
+    this.#show(this.#asked);
   }
 
   #forward(view: View): void {

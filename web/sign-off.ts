@@ -24,6 +24,9 @@ export class SignOffs {
   /** What became of it, by id. */
   readonly #outcomes = new Map<string, Outcome>();
 
+  /** Whom no role allows to sign off: it is not offered again, until the page is loaded anew. */
+  readonly #forbidden = new Set<string>();
+
   /** @param command asks it of an entity. @param changed something else is to be told @param answered what is known of an entity may be old */
   constructor(
     command: (id: string) => Promise<CommandResult>,
@@ -44,6 +47,7 @@ export class SignOffs {
     try {
       const result = await this.#command(id);
       accepted = result.accepted;
+      if (!result.accepted && result.type === "forbidden") this.#forbidden.add(id);
       text = result.accepted ? "Signed off." : `Not signed off: ${result.detail}`;
     } catch (error) {
       const isUnknown = error instanceof CommandOutcomeUnknown || error instanceof ConnectionClosed;
@@ -55,6 +59,11 @@ export class SignOffs {
     this.#outcomes.set(id, { text, accepted, isSeen: false });
     this.#answered(id);
     this.#changed();
+  }
+
+  /** Whether it was refused because no role allows it. */
+  isForbidden(id: string): boolean {
+    return this.#forbidden.has(id);
   }
 
   /** What was read is not told again. */

@@ -79,7 +79,7 @@ export function renderStatus({ name, text }: Status): void {
   if (label.textContent !== text) label.textContent = text;
 }
 
-/** Tells who has no token where to find it. */
+/** Tells who has no token, or none any more, whom to ask for one. */
 export function renderWayIn(isRefused: boolean): void {
   document.querySelector<HTMLElement>("#way-in")!.hidden = !isRefused;
 }

@@ -3,7 +3,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
 import { connect } from "../../client/connection.ts";
 import { watchFences } from "../../web/fence-watch.ts";
-import { Forbidden, Rest } from "../../web/rest.ts";
+import { countInView } from "../../web/legend.ts";
+import { Forbidden, Rest, Unauthorized } from "../../web/rest.ts";
 import { Shown } from "../../web/shown.ts";
 import { statusOf } from "../../web/status.ts";
 import { full, script } from "../client/scripted.ts";
@@ -33,39 +34,61 @@ t.test("[AC57] what may not be asked is asked once", async (t) => {
   );
 });
 
-t.test(
-  "[AC57] fences that may not be read (any more) are not shown, and nothing is said of it",
-  async (t) => {
-    const { debug } = console;
-    t.teardown(() => {
-      console.debug = debug;
-    });
-    console.debug = () => t.fail("it is no fault");
-    let asked = 0;
-    let timer = () => {};
-    const shown: number[] = [];
-    const fence = {} as never;
-    const look = watchFences({
-      async ask() {
-        if (++asked > 1) throw new Forbidden("no role allows it");
-        return { tag: "one", fences: [fence] };
-      },
-      show: (fences) => shown.push(fences.length),
-      isSeen: () => true,
-      every: (_, run) => {
-        timer = run;
-      },
-    });
-    for (let i = 0; i < 3; i++) {
+t.test("[AC110] about entities is asked again: a role may allow it by now", async (t) => {
+  const page = globalThis as { fetch: unknown };
+  const { fetch } = page;
+  t.teardown(() => {
+    page.fetch = fetch;
+  });
+  let isAllowed = false;
+  page.fetch = async () =>
+    isAllowed ? Response.json({ features: [] }) : new Response("{}", { status: 403 });
+  const rest = new Rest("a key");
+  const { signal } = new AbortController();
+  await t.rejects(rest.entity("a"), Forbidden);
+  await t.rejects(rest.places(signal), Forbidden);
+  isAllowed = true;
+  t.same(await rest.places(signal), []);
+  t.match(await rest.entity("a"), { lon: NaN });
+});
+
+for (const [rule, error] of [
+  ["AC57", new Forbidden("no role allows it")],
+  ["AC112", new Unauthorized("a token is needed")],
+] as const)
+  t.test(
+    `[${rule}] fences that may not be read (any more) are not shown, and nothing is said of it`,
+    async (t) => {
+      const { debug } = console;
+      t.teardown(() => {
+        console.debug = debug;
+      });
+      console.debug = () => t.fail("it is no fault");
+      let asked = 0;
+      let timer = () => {};
+      const shown: number[] = [];
+      const fence = {} as never;
+      const look = watchFences({
+        async ask() {
+          if (++asked > 1) throw error;
+          return { tag: "one", fences: [fence] };
+        },
+        show: (fences) => shown.push(fences.length),
+        isSeen: () => true,
+        every: (_, run) => {
+          timer = run;
+        },
+      });
+      for (let i = 0; i < 3; i++) {
+        await turn();
+        timer();
+        look();
+      }
       await turn();
-      timer();
-      look();
-    }
-    await turn();
-    t.same(shown, [1, 0]);
-    t.equal(asked, 3, "the one that came before its answer, and none after it");
-  },
-);
+      t.same(shown, [1, 0]);
+      t.equal(asked, 3, "the one that came before its answer, and none after it");
+    },
+  );
 
 const forbidden = (view: string, ended?: true) => ({
   ...{ op: "error", type: "urn:muster:problem:forbidden", title: "", status: 403, detail: "no role" },
@@ -114,3 +137,27 @@ for (const wasShown of [false, true])
       connection.close();
     },
   );
+
+for (const code of [4401, 4400])
+  t.test(`[AC112] a map whose key is none any more shows nothing (${code})`, async (t) => {
+    const { last, clock, options } = script();
+    const connection = connect("ws://node", options);
+    last().open();
+    const shown = new Shown(connection, [0, 0, 1, 1], clock);
+    last().receive(snapshot("v1"));
+    await turn();
+    shown.showPast(0);
+    let views = 0;
+    shown.on("view", () => views++);
+    last().break(code, "closed");
+    await turn();
+    t.equal(connection.state.name, "closed");
+    const isNobodys = code === 4401;
+    t.equal(shown.view.entities.size, isNobodys ? 0 : 1);
+    t.equal(countInView(shown.view.inBox(), shown.view), isNobodys ? undefined : 1);
+    t.equal(views, isNobodys ? 1 : 0, "the map is told");
+    t.equal(shown.past, undefined);
+    shown.showPast(0);
+    await turn();
+    t.equal(views, isNobodys ? 1 : 0);
+  });

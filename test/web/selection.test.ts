@@ -5,6 +5,7 @@ import type { Entity } from "../../client/replica.ts";
 import type { View } from "../../client/view.ts";
 import type { ClusterCell, PlaybackState } from "../../src/transport/feed/protocol.ts";
 import { type Details, momentOf, noteOf } from "../../web/details.ts";
+import { Forbidden, Unauthorized } from "../../web/rest.ts";
 import { Selection } from "../../web/selection.ts";
 import { full } from "../client/scripted.ts";
 
@@ -22,7 +23,7 @@ function made(t: Test) {
   const questions: {
     at?: number;
     answer(entity: Entity | undefined): Promise<void>;
-    fail(): Promise<void>;
+    fail(error?: Error): Promise<void>;
   }[] = [];
   const found: string[] = [];
   const clock = { now: 0 };
@@ -36,8 +37,8 @@ function made(t: Test) {
             resolve(entity);
             return settled();
           },
-          fail() {
-            reject(new Error("the node answered 503"));
+          fail(error = new Error("the node answered 503")) {
+            reject(error);
             return settled();
           },
         });
@@ -320,3 +321,19 @@ t.test(
     }
   },
 );
+
+t.test("[AC112] what may not be looked up any more is not told any more", async (t) => {
+  for (const [error, isTold] of [
+    [new Forbidden("no role allows it"), false],
+    [new Unauthorized("a token is needed"), false],
+    [new Error("the node answered 503"), true],
+  ] as const) {
+    const { selection, questions, tells, clock } = made(t);
+    selection.select("a", { entity: one("before") });
+    selection.outdate("a");
+    selection.details(clock.now);
+    await questions[0].fail(error);
+    const reason = `It cannot be looked up: ${error.message}.`;
+    tells(isTold ? { entity: { state: "before" }, failure: reason } : { entity: undefined, reason }, "why");
+  }
+});

@@ -67,6 +67,26 @@ t.test("[W23] that it was signed off is told while it is, and not when it is bac
   t.match(text("b", true), /^Not signed off/, "what went wrong stays until it was read");
 });
 
+t.test("[AC111] what no role allows is told once, and not offered again", async (t) => {
+  const signOffs = new SignOffs(
+    async (id) => ({ id: "1", accepted: false, type: id, detail: "no role" }) as CommandResult,
+    () => {},
+    () => {},
+  );
+  for (const [id, isForbidden] of [
+    ["forbidden", true],
+    ["command-refused", false],
+  ] as const) {
+    t.equal(signOffs.isForbidden(id), false);
+    await signOffs.ask(id);
+    t.equal(signOffs.isForbidden(id), isForbidden);
+    t.equal(signOffs.told(id, "open", !isForbidden).text, "Not signed off: no role");
+    signOffs.read(id);
+    t.equal(signOffs.told(id, "open", !isForbidden).text, "");
+    t.equal(signOffs.isForbidden(id), isForbidden, "also when it was read");
+  }
+});
+
 t.test("[W23] without a connection nobody is asked to sign off, and the panel says why", async (t) => {
   const signOffs = new SignOffs(async () => t.fail() as never, t.fail, t.fail);
   for (const connection of ["connecting", "waiting", "closed"] as const)

@@ -33,7 +33,7 @@ function wantsPage(c: Context): boolean {
 function pageOf(isWrong: boolean): string {
   const title = isWrong ? "The token is wrong" : "A token is needed";
   const why = isWrong
-    ? "The token in this address, or the one that this browser keeps, is not the token of this node. It may be cut off, that of another node, or one from before it was changed."
+    ? "The token in this address, or the one that this browser keeps, is none of this node. It may be cut off or that of another node, or it was revoked, changed or has expired."
     : "This browser has no token of this node yet.";
   return `<!doctype html>
 <html lang="en">
@@ -49,7 +49,8 @@ function pageOf(isWrong: boolean): string {
 <main>
 <h1>${title}</h1>
 <p>${why}</p>
-<p>Open the whole address that the node prints when it starts, up to the end of <code>?token=…</code>. Or take the token that the command <code>npm run -s muster token</code> prints on the machine of the node, and put it behind the address of the map: <code>/?token=</code>. If the operator has set a token (<code>MUSTER_ADMIN_TOKEN</code>), the operator knows it.</p>
+<p>Ask whoever gave you this address for a new one.</p>
+<p>If you run this node: open the whole address that it prints when it starts, up to the end of <code>?token=…</code>. Or take the token that the command <code>npm run -s muster token</code> prints on the machine of the node, or that you have set (<code>MUSTER_ADMIN_TOKEN</code>), and put it behind the address of the map: <code>/?token=</code>.</p>
 <p>This browser then keeps the token for 30 days: the address without it is enough.</p>
 </main>
 </html>
