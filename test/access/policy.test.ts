@@ -69,3 +69,27 @@ t.test(
     t.equal(policy.permits(sized, "entity", "read").length, 1);
   },
 );
+
+t.test("[AC90] what is known of who has none of the roles that changed stays", async (t) => {
+  const policy = new Policy();
+  const viewer = (where: string) => ({
+    name: "viewer",
+    grants: [{ resource: "entity" as const, actions: ["read" as const], where }],
+  });
+  const other = { ...viewer("entity.kind == 'ship'"), name: "other" };
+  policy.take([viewer(OWN_FLEET), other]);
+  const [north, both] = [principal(["viewer"], "north"), principal(["viewer", "other"], "north")];
+  const known = policy.permits(north, "entity", "read");
+  const ofBoth = policy.permits(both, "entity", "read");
+  const { roles } = policy;
+  policy.take([structuredClone(viewer(OWN_FLEET))]);
+  t.equal(policy.permits(north, "entity", "read"), known, "the same list");
+  t.same(policy.permits(both, "entity", "read"), known);
+  t.equal(policy.roles.get("viewer"), roles.get("viewer"));
+  policy.take([other, viewer(OWN_FLEET)]);
+  t.equal(policy.permits(north, "entity", "read"), known);
+  t.same(policy.permits(both, "entity", "read"), ofBoth);
+  policy.take([viewer("entity.kind == 'bus'"), other]);
+  t.same(policy.permits(north, "entity", "read"), ["entity.kind == 'bus'"]);
+  t.not(policy.roles.get("viewer"), roles.get("viewer"));
+});
