@@ -15,3 +15,5 @@ export const KEY_BYTES = 32;
 export const MAX_KEYS_LISTED = 1_000;
 /** Of the values of principals in one `where`: those that were looked at are remembered. As people make keys there are one or two. */
 export const MAX_BOUND_FORMS = 64;
+/** After a change of roles what feeds may show is found out for so long in a base tick: some hundreds of feeds. The others show nothing until the next. */
+export const PERMIT_TURN_MS = 20;

@@ -227,6 +227,97 @@ t.test("[AC25] of a large view it is told in several frames, and of clusters by 
   t.same(ids(crowd), ["north truck", "south truck"]);
 });
 
+/** So many clients of the north, of each of which takes the time of a base tick what is permitted. */
+function crowd(count: number) {
+  const made = fleets();
+  const { policy, clock, keys, client, tick } = made;
+  const clients = Array.from({ length: count }, (_, i) => {
+    keys.set(`n${i}`, key(`n${i}`, "north"));
+    const one = client(`n${i}`);
+    one.subscribe("box", HERE);
+    one.open("named", { ids: ["north ship", "north truck", "south ship"] });
+    one.subscribe("crowd", HERE, { max: 1 });
+    one.open("followed", { follow: { id: "north truck", radius: 10_000 } });
+    return one;
+  });
+  tick(12);
+  const permits = policy.permits.bind(policy);
+  policy.permits = (...of: Parameters<typeof permits>) => {
+    clock.pass(20);
+    return permits(...of);
+  };
+  const clear = () => {
+    for (const one of clients) one.received.length = 0;
+  };
+  clear();
+  return { ...made, clients, clear };
+}
+
+t.test("[AC25, AC91] of very many feeds some wait, and show nothing until their turn", async (t) => {
+  const { picture, slots, policy, clients, tick } = crowd(5);
+  policy.take([viewer("entity.kind == 'ship'")]);
+  for (let turn = 1; turn <= 5; turn++) {
+    for (const [i, slot] of [...slots.values()].entries())
+      picture.place(slot, 10.05 + turn / 1_000, 50.04 + i / 100);
+    tick();
+    t.equal(clients.filter(({ received }) => received.length > 0).length, turn);
+  }
+  tick(12);
+  for (const [i, one] of clients.entries()) {
+    t.same(ids(one.replicas.get("box")!), ["north ship", "south ship"]);
+    t.same(ids(one.replicas.get("named")!), ["north ship", "south ship"]);
+    t.same(
+      one.replicas.get("crowd")!.clusters.reduce((sum, [, , count]) => sum + count, 0),
+      2,
+    );
+    t.match(one.last("ended"), { view: "followed", reason: "denied" });
+    const [first] = one.received.filter((message) => "view" in message && message.view === "box");
+    if (i > 0) t.match(first, { op: "snapshot", first: true, last: undefined, entities: [] });
+    for (const message of one.received)
+      if ("entities" in message) t.notOk(JSON.stringify(message.entities).includes("truck"));
+  }
+});
+
+t.test("[AC91] … also if nothing is left for them, or as much as before", async (t) => {
+  const { policy, clients, clear, tick } = crowd(3);
+  policy.take([viewer(` ${OWN}`)]);
+  tick(1);
+  t.same(
+    clients.map(({ received }) => received.length > 0),
+    [true, false, false],
+  );
+  tick(20);
+  for (const one of clients) t.same(ids(one.replicas.get("box")!), ["north ship", "north truck"]);
+  clear();
+  policy.take([]);
+  tick(20);
+  for (const { received, replicas } of clients) {
+    t.equal(replicas.size, 0);
+    t.equal(received.filter(({ op }) => op === "error").length, 4);
+    t.same(
+      received.filter((message) => "entities" in message && message.entities.length > 0),
+      [],
+    );
+  }
+});
+
+t.test("[AC91] feeds of who has none of what changed notice nothing", async (t) => {
+  const { policy, clients, tick, slots, picture } = crowd(3);
+  policy.take([viewer(OWN), { ...viewer("entity.kind == 'ship'"), name: "other" }]);
+  picture.place(slots.get("north ship")!, 10.051, 50.051);
+  tick();
+  for (const one of clients)
+    t.same(
+      frames(one).map(({ op }) => op),
+      ["delta", "delta", "delta"],
+    );
+  const event = { resource: "event" as const, actions: ["read" as const] };
+  policy.take([{ ...viewer(OWN), grants: [...viewer(OWN).grants, event] }]);
+  picture.place(slots.get("north ship")!, 10.052, 50.052);
+  tick();
+  for (const one of clients) t.equal(frames(one).length, 6, "also of another grant of the role");
+});
+
 t.test("[AC26] when nothing is permitted any more, views are emptied and end", async (t) => {
   for (const privateViews of [0, 4]) {
     const { client, feed, policy, tick } = fleets({ privateViews });
