@@ -12,7 +12,7 @@ import {
 } from "./ports.ts";
 import { TOPICS } from "./topics.ts";
 
-/** A role or a grant that allows a principal nothing, and why. */
+/** A role or a grant that allows a principal nothing, or a grant part of which never does, and why. */
 export interface GrantFault {
   role: string;
   /** From 0. Absent = it is the whole role. */
@@ -111,17 +111,15 @@ export class Policy {
     return made;
   }
 
-  /** Roles of a principal that are not there, and grants of the others that have no meaning for it. */
+  /** Roles of a principal that are not there, and grants of the others that have no meaning for it or ask for attributes that it lacks. */
   faults(principal: Principal): GrantFault[] {
     const faults: GrantFault[] = [];
     for (const role of principal.roles)
       if (role !== ADMIN_ROLE && !this.#roles.has(role))
         faults.push({ role, detail: "there is no such role" });
     for (const role of this.#rolesOf(principal))
-      for (const [i, grant] of role.grants.entries()) {
-        const { fault } = boundGrant(role, grant, principal);
-        if (fault !== undefined) faults.push({ role: role.name, grant: i, detail: fault });
-      }
+      for (const [grant, one] of role.grants.entries())
+        for (const detail of faultsOf(role, one, principal)) faults.push({ role: role.name, grant, detail });
     return faults;
   }
 
@@ -132,8 +130,8 @@ export class Policy {
       for (const grant of role.grants) {
         if (grant.resource !== resource || !grant.actions.includes(action)) continue;
         if (grant.where === undefined) return "all";
-        const { where } = boundGrant(role, grant, principal);
-        if (where !== undefined) texts.add(where);
+        const bound = boundGrant(role, grant, principal);
+        if ("where" in bound) texts.add(bound.where);
       }
     return [...texts].sort();
   }
@@ -147,16 +145,18 @@ function isSameList(roles: readonly BindableRole[], others: readonly BindableRol
   return roles.length === others.length && roles.every((role, i) => role === others[i]);
 }
 
-function boundGrant(
-  role: BindableRole,
-  grant: Grant,
-  principal: Principal,
-): { where?: string; fault?: string } {
-  if (grant.where === undefined) return {};
+function boundGrant(role: BindableRole, grant: Grant, principal: Principal): Bound | { fault: string } {
   try {
-    return { where: role.bind(grant, principal).where };
+    return role.bind(grant, principal);
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     return { fault: error.message };
   }
+}
+
+function faultsOf(role: BindableRole, grant: Grant, principal: Principal): string[] {
+  if (grant.where === undefined) return [];
+  const bound = boundGrant(role, grant, principal);
+  if ("fault" in bound) return [bound.fault];
+  return bound.missing.map((name) => `the key has no attribute ${name}, so what asks for it fails`);
 }
