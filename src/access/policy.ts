@@ -60,19 +60,22 @@ function textOf(grants: readonly Grant[]): string {
   return JSON.stringify(grants.map(({ resource, actions, where }) => [resource, actions, where]));
 }
 
+export type RolesTaken = (before: ReadonlyMap<string, Role>, now: ReadonlyMap<string, Role>) => void;
+
 export class Policy {
   #roles: ReadonlyMap<string, BindableRole> = new Map();
   #known = new WeakMap<Principal, Known>();
   #revision = 0;
+  readonly #watchers: RolesTaken[] = [];
 
   /** Grows with each change. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** By name. A role whose grants stay the same ones is the same object after a change of others. */
-  get roles(): ReadonlyMap<string, Role> {
-    return this.#roles;
+  /** @param taken is told of each change of roles: all before it and after it, by name. One whose grants stay the same is the same object. */
+  watch(taken: RolesTaken): void {
+    this.#watchers.push(taken);
   }
 
   /** Replaces all roles. */
@@ -84,6 +87,7 @@ export class Policy {
     });
     this.#roles = new Map(taken.map((role) => [role.name, role]));
     this.#revision++;
+    for (const watcher of this.#watchers) watcher(before, this.#roles);
   }
 
   /** What a principal may do. The same list as long as its own roles do not change. */

@@ -301,6 +301,18 @@ t.test("[AC91] … also if nothing is left for them, or as much as before", asyn
   }
 });
 
+t.test("[AC25] roles that were others only for a moment count too", async (t) => {
+  const { client, policy, tick } = fleets();
+  policy.take([]);
+  tick();
+  policy.take([viewer(OWN)]);
+  const north = client("north");
+  north.subscribe("v", HERE);
+  policy.take([]);
+  tick();
+  t.same(told(north), ["error"]);
+});
+
 t.test("[AC91] feeds of who has none of what changed notice nothing", async (t) => {
   const { policy, clients, tick, slots, picture } = crowd(3);
   policy.take([viewer(OWN), { ...viewer("entity.kind == 'ship'"), name: "other" }]);

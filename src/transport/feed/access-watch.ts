@@ -17,15 +17,17 @@ export class AccessWatch {
   readonly #options: Authority;
   readonly #clock: Clock;
   #lookedAt = 0;
-  /** As they were when that was looked at. */
-  #roles: ReadonlyMap<string, Role>;
+  /** Names of roles that may allow something else than at the last look, also if they do not any more: a view may have been opened meanwhile. */
+  readonly #changed = new Set<string>();
   /** Those whose turn has not come, the one that waits longest first. */
   readonly #waiting = new Set<Session>();
 
   constructor(options: Authority, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
-    this.#roles = options.policy.roles;
+    options.policy.watch((before, now) => {
+      for (const name of changedRoles(before, now)) this.#changed.add(name);
+    });
   }
 
   /**
@@ -33,8 +35,7 @@ export class AccessWatch {
    * @param changed is told of each session whose principal may be allowed something else, when it has its turn. @returns whether it looked at any
    */
   tick(tick: number, sessions: Iterable<Session>, changed: (session: Session) => void): boolean {
-    const areRevised = this.#options.policy.roles !== this.#roles;
-    if (areRevised || tick - this.#lookedAt >= LOOK_TICKS) {
+    if (this.#changed.size > 0 || tick - this.#lookedAt >= LOOK_TICKS) {
       this.#lookedAt = tick;
       this.#look(sessions);
     } else if (this.#waiting.size === 0) return false;
@@ -50,33 +51,27 @@ export class AccessWatch {
   }
 
   #look(sessions: Iterable<Session>): void {
-    const { policy, current } = this.#options;
-    const changed = changedRoles(this.#roles, policy.roles);
-    this.#roles = policy.roles;
+    const { current } = this.#options;
     for (const session of sessions) {
       // Whoever has the admin token.
       if (session.principal === ADMIN) continue;
       const principal = current === undefined ? session.principal : current(session.principal);
       if (principal === undefined) session.close("unauthorized", "the token is not valid any more");
-      else if (principal !== session.principal || principal.roles.some((role) => changed.has(role))) {
+      else if (principal !== session.principal || principal.roles.some((role) => this.#changed.has(role))) {
         session.principal = principal;
         this.#waiting.add(session);
       }
     }
+    this.#changed.clear();
   }
 }
 
 /** Names of roles whose grants to read entities are not what they were. */
-function changedRoles(
-  before: ReadonlyMap<string, Role>,
-  now: ReadonlyMap<string, Role>,
-): ReadonlySet<string> {
-  const changed = new Set<string>();
-  for (const name of new Set([...before.keys(), ...now.keys()])) {
+function changedRoles(before: ReadonlyMap<string, Role>, now: ReadonlyMap<string, Role>): string[] {
+  return [...new Set([...before.keys(), ...now.keys()])].filter((name) => {
     const [was, is] = [before.get(name), now.get(name)];
-    if (was !== is && textOf(was) !== textOf(is)) changed.add(name);
-  }
-  return changed;
+    return was !== is && textOf(was) !== textOf(is);
+  });
 }
 
 function textOf(role: Role | undefined): string {
