@@ -3,7 +3,9 @@
  * be sent to other nodes, and two principals of whom the same comes out share a lens.
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
+import { MAX_BOUND_LENGTH } from "../limits.ts";
 import { ExpressionError, isNode, parseFilter, partsOf } from "../picture/cel.ts";
+import { MAX_BOUND_FORMS } from "./limits.ts";
 import type { Principal, PrincipalAttribute } from "./ports.ts";
 import type { GrantTopic } from "./topics.ts";
 
@@ -16,42 +18,119 @@ export function checkWhere(where: string, { topic, withPrincipal }: GrantTopic):
   refuseBare(withPrincipal.parse(where).ast);
 }
 
-/** @throws ExpressionError if what comes out has no meaning: `entity.kind == principal.attributes.n` of a number */
-export function bindPrincipal(where: string, principal: Principal, grantTopic: GrantTopic): string {
-  const { topic, environment, withPrincipal } = grantTopic;
-  const edits: { start: number; end: number; text: string }[] = [];
-  const look = (node: ASTNode): void => {
-    const text = literalFor(node, principal);
-    if (text !== undefined) edits.push({ ...node.range, text });
-    else for (const part of partsOf(node)) look(part);
-  };
-  look(withPrincipal.parse(where).ast);
-  let bound = where;
-  for (const { start, end, text } of edits.sort((a, b) => b.start - a.start))
-    bound = `${bound.slice(0, start)}${text}${bound.slice(end)}`;
-  parseFilter(environment, bound, topic, true);
-  return bound;
+/** A part of a `where` for which a principal's own value stands. */
+interface Place {
+  range: Range;
+  asked: Member;
+  /** It is `has()` of it. */
+  isHas: boolean;
+  /** Of what it is a member of. */
+  ownerRange: Range;
+}
+type Range = ASTNode["range"];
+interface Member {
+  of: typeof PRINCIPAL | "attributes";
+  name: string;
 }
 
-/** What a part of an expression is for a principal; `undefined` = it is not about it, or as a whole is not. */
-function literalFor(node: ASTNode, principal: Principal): string | undefined {
+/** A `where` with the principal's values in it; `missing` = attributes that it asks for, without `has()`, and the principal lacks. */
+export interface Bound {
+  where: string;
+  missing: readonly string[];
+}
+
+/** The `where` of a grant, parsed once for all principals. */
+export class BindableWhere {
+  readonly #where: string;
+  readonly #topic: GrantTopic;
+  /** From the end. */
+  readonly #places: readonly Place[];
+  /** Attributes that it asks for with `has()`. */
+  readonly #optional: ReadonlySet<string>;
+  /** Why what comes out has no meaning, if so, by the form of the literals in it: fleets of principals have the same. */
+  readonly #checked = new Map<string, ExpressionError | undefined>();
+
+  /** @throws ExpressionError */
+  constructor(where: string, topic: GrantTopic) {
+    this.#where = where;
+    this.#topic = topic;
+    const places = placesOf(topic.withPrincipal.parse(where).ast);
+    this.#places = places.sort((a, b) => b.range.start - a.range.start);
+    this.#optional = new Set(places.flatMap(({ asked, isHas }) => (isHas ? [asked.name] : [])));
+  }
+
+  /** @throws ExpressionError if what comes out has no meaning: `entity.kind == principal.attributes.n` of a number */
+  bind(principal: Principal): Bound {
+    const missing = new Set<string>();
+    let where = this.#where;
+    let form: string | undefined = "";
+    for (const place of this.#places) {
+      const own = literalFor(place, principal);
+      // One that is not there stays a member of all that are: so it fails when it is run, as CEL has it.
+      const text = own ?? literal(principal.attributes);
+      const { start, end } = own === undefined ? place.ownerRange : place.range;
+      const { name } = place.asked;
+      if (own === undefined && !this.#optional.has(name)) missing.add(name);
+      where = `${where.slice(0, start)}${text}${where.slice(end)}`;
+      const ownForm = formOf(text);
+      form = form === undefined || ownForm === undefined ? undefined : `${form} ${ownForm}`;
+    }
+    const fault = form === undefined ? this.#fault(where) : this.#faultOf(form, where);
+    if (fault !== undefined) throw fault;
+    return { where, missing: [...missing] };
+  }
+
+  #faultOf(form: string, where: string): ExpressionError | undefined {
+    // How long it is, is no matter of its form.
+    if (where.length > MAX_BOUND_LENGTH) return this.#fault(where);
+    if (!this.#checked.has(form)) {
+      if (this.#checked.size >= MAX_BOUND_FORMS) this.#checked.clear();
+      this.#checked.set(form, this.#fault(where));
+    }
+    return this.#checked.get(form);
+  }
+
+  #fault(where: string): ExpressionError | undefined {
+    const { topic, environment } = this.#topic;
+    try {
+      parseFilter(environment, where, topic, true);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      return error;
+    }
+  }
+}
+
+/** A literal with what its value has no say in left out: what has a meaning with one has it with all of the same form. `undefined` = none can be told. */
+function formOf(text: string): string | undefined {
+  if (text === "true" || text === "false") return text;
+  // An escape may be one that CEL does not know, and of maps each is its own.
+  if (/[\\{]/.test(text)) return undefined;
+  return text.replace(/"[^"]*"/g, '"').replace(/\d+\.\d+/g, "1");
+}
+
+function placesOf(node: ASTNode): Place[] {
+  const { range } = node;
   if (node.op === "call" && node.args[0] === "has") {
     const asked = ownedBy(node.args[1][0]!);
-    if (asked === undefined) return undefined;
-    return String(asked.of === PRINCIPAL || Object.hasOwn(principal.attributes, asked.name));
+    if (asked !== undefined) return [{ range, asked, isHas: true, ownerRange: range }];
   }
-  const owned = ownedBy(node);
-  if (owned?.of === PRINCIPAL) {
-    const own = MEMBERS.find((one) => one === owned.name);
-    return own && literal(principal[own]);
-  }
-  // One that is not there stays a member of all that are: so it fails when it is run, as CEL has it.
-  if (owned === undefined || !Object.hasOwn(principal.attributes, owned.name)) return undefined;
-  return literal(principal.attributes[owned.name]!);
+  const asked = ownedBy(node);
+  const isKnown = asked?.of === "attributes" || MEMBERS.some((one) => one === asked?.name);
+  if (asked === undefined || !isKnown) return partsOf(node).flatMap(placesOf);
+  return [{ range, asked, isHas: false, ownerRange: memberOf(node)!.owner.range }];
+}
+
+/** `undefined` = the principal lacks the attribute. */
+function literalFor({ asked: { of, name }, isHas }: Place, principal: Principal): string | undefined {
+  if (isHas) return String(of === PRINCIPAL || Object.hasOwn(principal.attributes, name));
+  if (of === PRINCIPAL) return literal(principal[name as (typeof MEMBERS)[number]]);
+  return Object.hasOwn(principal.attributes, name) ? literal(principal.attributes[name]!) : undefined;
 }
 
 /** The member that a node is, of the principal or of its attributes. */
-function ownedBy(node: ASTNode): { of: "principal" | "attributes"; name: string } | undefined {
+function ownedBy(node: ASTNode): Member | undefined {
   const member = memberOf(node);
   if (member === undefined) return undefined;
   const { owner, name } = member;

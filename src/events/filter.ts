@@ -70,7 +70,7 @@ function whereTest(where: string, { isStored, time }: EventTestOptions): EventTe
   const scope = new EventScope();
   const variables = { event: scope };
   const evaluate = () => isTrue(parsed, variables);
-  const passes = time?.measured(evaluate) ?? evaluate;
+  const passes = time?.measured(evaluate, isStored ? "permitted" : "asked") ?? evaluate;
   return (event) => {
     scope.event = event;
     return passes();

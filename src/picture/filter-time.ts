@@ -11,11 +11,22 @@ const UNMEASURED = 7;
 /** More than one evaluation takes: the process stood still. */
 const LONGEST_MS = 5;
 
+/** What is permitted is not counted for so long from when a view was opened or roles changed: views are being filled then, which has a bound of its own. */
+const PERMITTED_FREE_MS = 10_000;
+
+/** Who says what a filter lets through: a client, or the roles that it has. */
+export type FilterOrigin = "asked" | "permitted";
+const WHY_COSTLY: Readonly<Record<FilterOrigin, string>> = {
+  asked: "the filter takes too much time: ask for less in it, or of fewer entities",
+  permitted:
+    "to find out what the roles of who asks allow takes too much time: their grants must ask for less, or the view show less",
+};
+
 /** The filter takes too much of the node's time, and is not asked any more. */
 export class FilterCostly extends Error {
   override readonly name = "FilterCostly";
-  constructor() {
-    super("the filter takes too much time: ask for less in it, or of fewer entities");
+  constructor(origin: FilterOrigin = "asked") {
+    super(WHY_COSTLY[origin]);
   }
 }
 
@@ -33,8 +44,12 @@ export class FilterTime {
   }
 
   /** The same, measured. It throws FilterCostly once it is stopped. @param evaluate whether a filter lets through what is looked at */
-  measured(evaluate: () => boolean): () => boolean {
-    const filter = new MeasuredFilter(evaluate, this.#clock, (ms, now) => this.#add(filter, ms, now));
+  measured(evaluate: () => boolean, origin: FilterOrigin = "asked"): () => boolean {
+    const freeUntil = origin === "asked" ? -Infinity : this.#clock.monotonic() + PERMITTED_FREE_MS;
+    const took = (ms: number, now: number) => {
+      if (now >= freeUntil) this.#add(filter, ms, now);
+    };
+    const filter = new MeasuredFilter(evaluate, origin, this.#clock, took);
     return () => filter.test();
   }
 
@@ -56,13 +71,20 @@ export class FilterTime {
 
 class MeasuredFilter {
   readonly #evaluate: () => boolean;
+  readonly #origin: FilterOrigin;
   readonly #clock: MonotonicClock;
   readonly #took: (ms: number, now: number) => void;
   #unmeasured = 0;
   #isStopped = false;
 
-  constructor(evaluate: () => boolean, clock: MonotonicClock, took: (ms: number, now: number) => void) {
+  constructor(
+    evaluate: () => boolean,
+    origin: FilterOrigin,
+    clock: MonotonicClock,
+    took: (ms: number, now: number) => void,
+  ) {
     this.#evaluate = evaluate;
+    this.#origin = origin;
     this.#clock = clock;
     this.#took = took;
   }
@@ -72,7 +94,7 @@ class MeasuredFilter {
   }
 
   test(): boolean {
-    if (this.#isStopped) throw new FilterCostly();
+    if (this.#isStopped) throw new FilterCostly(this.#origin);
     if (this.#unmeasured > 0) {
       this.#unmeasured--;
       return this.#evaluate();

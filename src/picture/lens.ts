@@ -118,7 +118,7 @@ function whereLens(picture: Picture, where: string, time: FilterTime | undefined
   const variables = { entity };
   const condition = conditionOf(ast);
   const evaluate = () => isTrue(parsed, variables);
-  const passes = time?.measured(evaluate) ?? evaluate;
+  const passes = time?.measured(evaluate, isStored ? "permitted" : "asked") ?? evaluate;
   return {
     // The syntax tree: spaces, quotes and needless parentheses make no difference. Not the library's own text, which loses needed ones.
     key: `where:${JSON.stringify(meaningOf(ast))}`,

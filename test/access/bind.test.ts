@@ -1,5 +1,6 @@
+import type { Environment } from "@marcbachmann/cel-js";
 import t from "tap";
-import { bindPrincipal, checkWhere } from "../../src/access/bind.ts";
+import { BindableWhere, checkWhere } from "../../src/access/bind.ts";
 import type { Principal } from "../../src/access/ports.ts";
 import { TOPICS } from "../../src/access/topics.ts";
 import { ExpressionError } from "../../src/picture/cel.ts";
@@ -11,7 +12,7 @@ const ALICE: Principal = {
   attributes: { fleet: "north", depth: -2.5, size: 5, isNight: true, fleets: ["north", "south"] },
 };
 const topic = TOPICS.entity!;
-const bound = (where: string) => bindPrincipal(where, ALICE, topic);
+const bound = (where: string, principal = ALICE) => new BindableWhere(where, topic).bind(principal).where;
 
 t.test("[AC1] what comes out has the principal's own values in place of `principal`", async (t) => {
   for (const [where, wanted] of [
@@ -54,7 +55,27 @@ t.test("[AC3] a where that no principal can give a meaning is refused with its p
 
 t.test("[AC1] a principal's text cannot change what an expression says", async (t) => {
   const name = '" || true || "\\u0022 \\';
-  const text = bindPrincipal("entity.kind == principal.name", { ...ALICE, name }, topic);
+  const text = bound("entity.kind == principal.name", { ...ALICE, name });
   t.equal(text, `entity.kind == ${JSON.stringify(name)}`);
-  t.equal(bindPrincipal(text, ALICE, topic), text, "it is one literal");
+  t.equal(bound(text), text, "it is one literal");
+});
+
+t.test("[AC90] a where is checked once for all whose values have the same form", async (t) => {
+  let checks = 0;
+  const parse = (text: string) => {
+    checks++;
+    return topic.environment.parse(text);
+  };
+  const counted = { ...topic, environment: { parse } as Environment };
+  const text = "entity.id == principal.name && entity.kind == principal.attributes.x";
+  const where = new BindableWhere(text, counted);
+  const whoHas = (name: string, x: string | number) => ({ ...ALICE, name, attributes: { x } });
+  for (let i = 0; i < 10; i++)
+    t.equal(where.bind(whoHas(`k${i}`, "a")).where, `entity.id == "k${i}" && entity.kind == "a"`);
+  for (let i = 0; i < 10; i++)
+    t.throws(() => where.bind(whoHas("k", i)), { name: "ExpressionError", message: /string == double/ });
+  t.equal(checks, 2);
+  for (const name of ["a".repeat(9_000), "\ud800"])
+    t.throws(() => where.bind(whoHas(name, "a")), ExpressionError, "what is not of the form alone");
+  t.equal(where.bind(whoHas("k", "a")).where, 'entity.id == "k" && entity.kind == "a"');
 });

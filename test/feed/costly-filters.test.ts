@@ -1,9 +1,12 @@
 // Filters that take too much of the node's time: their views are ended, and no other notices.
 import t from "tap";
+import { Policy } from "../../src/access/policy.ts";
+import type { Principal, Role } from "../../src/access/ports.ts";
 import { MAX_FILTER_MS } from "../../src/limits.ts";
+import { FULL } from "../../src/picture/picture.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { SlowFilters } from "../support/slow-filters.ts";
-import { add, type Harness, HERE, start, type TestClient, THERE } from "./harness.ts";
+import { add, type Harness, HERE, harness, start, TestClient, THERE } from "./harness.ts";
 import { at, HOUR_MS, NOW, Rows, segments, setUp } from "./played-rows.ts";
 
 /** No simple condition. */
@@ -95,4 +98,41 @@ t.test("[F77] a playback whose filter costs too much is ended alone", async (t) 
   t.equal(client.socket.closedWith, undefined);
   t.match(feed.stats, { views: 1, playbacks: 1 });
   t.equal(other.entities.size, 4 * MAX_FILTER_MS);
+});
+
+t.test("[AC92] no view ends because roles were changed or many were opened", async (t) => {
+  for (const privateViews of [0, 4]) {
+    const clock = new FakeClock();
+    const policy = new Policy();
+    const grant = (where: string): Role[] => [
+      { name: "viewer", grants: [{ resource: "entity", actions: ["read"], where }] },
+    ];
+    const allow = "entity.id.size() > 0 && principal.id != ''";
+    policy.take(grant(allow));
+    const made = harness({ policy, privateViews, filterTime: new SlowFilters(clock) });
+    const { feed, picture } = made;
+    for (let i = 0; i < MAX_FILTER_MS; i++) add(picture, `e${i}`);
+    const clients = Array.from({ length: 20 }, (_, i) => {
+      const principal: Principal = { id: `k${i}`, name: "k", roles: ["viewer"], attributes: {} };
+      const client = new TestClient(feed, () => {}, undefined, principal);
+      client.subscribe("v", HERE);
+      return client;
+    });
+    const settled = () => {
+      for (let i = 0; i < 30; i++) feed.tick();
+      return clients.map(({ replicas }) => replicas.get("v")?.entities.size);
+    };
+    t.same(settled(), Array(20).fill(MAX_FILTER_MS));
+    policy.take(grant(`${allow} && entity.kind.size() > 0`));
+    t.same(settled(), Array(20).fill(MAX_FILTER_MS));
+    clock.pass(10_000);
+    for (let turn = 0; turn < 2; turn++) {
+      for (let i = 0; i < MAX_FILTER_MS; i++) picture.touch(picture.find(`e${i}`), FULL);
+      settled();
+    }
+    const told = clients.flatMap(errors);
+    t.ok(told.length > 0);
+    for (const one of told)
+      t.match(one, { ...ENDED, detail: /^to find out what the roles of who asks allow/ });
+  }
 });

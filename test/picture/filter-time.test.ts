@@ -1,6 +1,6 @@
 import t from "tap";
 import { BASE_TICK_MS, MAX_FILTER_MS } from "../../src/limits.ts";
-import { FilterTime } from "../../src/picture/filter-time.ts";
+import { type FilterOrigin, FilterTime } from "../../src/picture/filter-time.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 function set() {
@@ -8,12 +8,12 @@ function set() {
   const time = new FilterTime(clock);
   const asked: string[] = [];
   /** A filter that takes so long. */
-  const taking = (ms: number, name = "") =>
+  const taking = (ms: number, name = "", origin?: FilterOrigin) =>
     time.measured(() => {
       clock.pass(ms);
       asked.push(name);
       return true;
-    });
+    }, origin);
   return { clock, asked, taking };
 }
 
@@ -70,4 +70,14 @@ t.test("[F77] when the process stood still no filter is blamed", async (t) => {
   const { taking } = set();
   const filter = taking(20_000);
   times(5, () => t.ok(filter()));
+});
+
+t.test("[AC92] what is permitted counts 10 s after it was first asked for", async (t) => {
+  const { clock, taking } = set();
+  const grant = taking(4, "grant", "permitted");
+  const filter = taking(1, "filter");
+  times(9_000 / 5, () => t.ok(grant() && filter()));
+  clock.pass(1_000);
+  t.throws(() => times(MAX_FILTER_MS / 4 + 2, grant), { name: "FilterCostly", message: /roles .* take/ });
+  t.ok(filter(), "which does not count either, whatever grants took");
 });

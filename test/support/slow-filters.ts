@@ -1,4 +1,4 @@
-import { FilterTime } from "../../src/picture/filter-time.ts";
+import { type FilterOrigin, FilterTime } from "../../src/picture/filter-time.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 /** Measures as if each question to a filter took a millisecond. */
@@ -10,10 +10,10 @@ export class SlowFilters extends FilterTime {
     this.#clock = clock;
   }
 
-  override measured(evaluate: () => boolean): () => boolean {
+  override measured(evaluate: () => boolean, origin?: FilterOrigin): () => boolean {
     return super.measured(() => {
       this.#clock.pass(1);
       return evaluate();
-    });
+    }, origin);
   }
 }

@@ -101,7 +101,7 @@ export class Feed {
   constructor(options: FeedOptions) {
     const { picture } = options;
     this.#options = options;
-    this.#access = new AccessWatch(options);
+    this.#access = new AccessWatch(options, options.clock);
     this.#broadcast = new Broadcast(options);
     this.#subscriptions = new Subscriptions(options, this.#broadcast);
     this.#playbacks = new Playbacks(options);

@@ -59,6 +59,7 @@ export class Session implements ViewSink {
   #replyBytes = 0;
   #countedUntil = 0;
   #state: SessionState = "open";
+  #isHeld = false;
   /** What was last begun while there was room takes, frames that go on with it included: it alone makes no socket slow, or what is large would never get through. */
   #granted = 0;
   /** Since then, monotonic ms. */
@@ -87,9 +88,24 @@ export class Session implements ViewSink {
     return ++this.#viewNumber;
   }
 
+  /** Whether what it may see is not known at the moment, so that its views show nothing: they are left out, and then start afresh. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  hold(): void {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    for (const view of this.views.values()) view.restart();
+  }
+
+  release(): void {
+    this.#isHeld = false;
+  }
+
   /** Whether a part of a snapshot may be added to what is unsent. */
   get hasRoom(): boolean {
-    return this.#state === "open" && this.#isNearlyTaken;
+    return this.#state === "open" && !this.#isHeld && this.#isNearlyTaken;
   }
 
   get #isNearlyTaken(): boolean {
@@ -117,7 +133,7 @@ export class Session implements ViewSink {
 
   /** Within a tick: whether a frame more may be sent. Many views of many records each could fill any memory before the next look. */
   takesFrame(): boolean {
-    if (this.#state !== "open") return false;
+    if (this.#state !== "open" || this.#isHeld) return false;
     if (this.socket.buffered > MAX_UNSENT_BYTES + this.#granted) this.#slow();
     return this.#state === "open";
   }

@@ -63,7 +63,7 @@ export class Subscriptions {
   /** Aims the views that follow something. Once a base tick, before they are served. @param now monotonic ms */
   follow(now: number): void {
     for (const [view, session] of this.#following)
-      this.#broadcast.guardView(view, session, () => this.#aim(view, session, now));
+      if (!session.isHeld) this.#broadcast.guardView(view, session, () => this.#aim(view, session, now));
   }
 
   /** A connection has ended. */

@@ -113,7 +113,7 @@ const KeySchema = ListedSchema.extend({
         detail: z.string(),
       }),
     )
-    .describe("What of its roles allows this key nothing, and why."),
+    .describe("What of its roles allows this key nothing, or fails for it, and why."),
 }).openapi("KeyWithFaults");
 const CreatedSchema = KeySchema.extend({
   key: z
