@@ -21,7 +21,7 @@ import {
   MAX_PRIVATE_ENTITIES,
   SNAPSHOT_PART_BYTES,
 } from "../../limits.ts";
-import type { Channel } from "../../picture/channel.ts";
+import { type Channel, FILL_SLOTS } from "../../picture/channel.ts";
 import { clusterLevel } from "../../picture/clusters.ts";
 import {
   type Cover,
@@ -339,8 +339,11 @@ export class BoxView implements View {
       this.#held += published;
       return end;
     }
-    const max = this.#isGuarded ? this.#max : Infinity;
-    const part = { limit, max, write, isFull, isOver };
+    // How many looks a part takes tells nothing to who may see all: then others have their turn.
+    const bound = this.#isGuarded
+      ? { max: this.#max, looks: FILL_SLOTS, isOver }
+      : { max: Infinity, looks: limit, isOver: () => true };
+    const part = { limit, write, isFull, ...bound };
     const { end, isCrowd } = this.#private.grow(channel, this.#lacking, part);
     this.#held = this.#private.held.size;
     this.#wantsChannel ||= isCrowd;

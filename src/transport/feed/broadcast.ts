@@ -346,7 +346,7 @@ export class Broadcast {
 
   /** Parts of snapshots, one a view in turn, until nobody lacks anything or the tick's share of bytes or time is used. */
   #grow(time: TickTime, until?: number): void {
-    // Its time counts from here: however long the deltas took, snapshots must get on. Private filters have half of it: what takes more is stopped.
+    // Its time counts from here: however long the deltas took, snapshots must get on. What is permitted privately has half of it: what takes more is stopped.
     const begun = this.#clock.monotonic();
     const end = until ?? begun + BASE_TICK_MS / 2;
     const isAskedEnough = () => this.#clock.monotonic() > Math.min(end, begun + BASE_TICK_MS / 4);
@@ -355,7 +355,7 @@ export class Broadcast {
     for (let i = 0; i < waiting.length; i++) {
       if (bytes <= 0 || (i > 0 && this.#clock.monotonic() > end)) return;
       const view = waiting[i];
-      if (i > 0 && view.filter !== undefined && isAskedEnough()) continue;
+      if (i > 0 && view.filter?.permits !== undefined && isAskedEnough()) continue;
       this.#growing.delete(view);
       const audience = this.#seats.get(view)?.place?.audience;
       const session = audience?.views.get(view);

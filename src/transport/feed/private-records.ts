@@ -2,7 +2,7 @@
  * A filter of one view's own. What the view's cover cuts out of the unfiltered channel is looked at record by record; so that departures can be
  * told, it is known which entities the client holds.
  */
-import { type Channel, FILL_SLOTS } from "../../picture/channel.ts";
+import type { Channel } from "../../picture/channel.ts";
 import type { Cover } from "../../picture/cover.ts";
 import { type Lens, whyHidden } from "../../picture/lens.ts";
 import type { EncodedLists, Publication, RecordEncoder } from "../../picture/tick.ts";
@@ -14,8 +14,9 @@ interface PrivatePart {
   limit: number;
   max: number;
   write(slot: number): void;
-  /** Asked between two cells: whether what was written is enough, and now and then, whether it may be looked no longer. */
+  /** Asked between two cells: whether what was written is enough, and after so many looks, whether it may be looked no longer. */
   isFull(): boolean;
+  looks: number;
   isOver(): boolean;
 }
 
@@ -52,7 +53,7 @@ export class PrivateRecords {
     let given = -1;
     let looks = 0;
     const end = channel.walk(cover, (slot, key) => {
-      if (++looks > FILL_SLOTS && key !== looked) {
+      if (++looks > part.looks && key !== looked) {
         if (part.isOver()) return true;
         looks = 0;
       }
