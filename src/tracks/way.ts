@@ -101,6 +101,17 @@ export class Way {
     return pointAt(near, t)!;
   }
 
+  /** Two times, the first not before its own, and those of its points in between; without the second if it has ended by then. Unix ms. */
+  *moments(from: number, to: number): Generator<number, void> {
+    const begin = Math.max(from, this.first);
+    yield begin;
+    for (let i = 0; i < this.#numbers.length; i += NUMBERS) {
+      const t = this.#numbers[i];
+      if (t > begin && t < to) yield t;
+    }
+    if (to > begin && to < this.end) yield to;
+  }
+
   #point(index: number): TrackPoint {
     const numbers = this.#numbers;
     const at = index * NUMBERS;

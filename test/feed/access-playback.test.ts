@@ -162,3 +162,37 @@ t.test("[AC72] of what depends on the place too, the place that is read first is
   await run(20);
   t.same(ids(box), ["north truck"]);
 });
+
+t.test("[AC72] a way that leaves and returns stays if no label takes it away", async (t) => {
+  const labels = new Map<string, string[]>();
+  const tails = { ...NO_TAILS, labels: async () => ({ labels, missing: [] }) };
+  const { client, play, run, rows } = past("entity.lon < 10.055 && !('secret' in entity.labels)", tails);
+  const leaves = way("leaves", [
+    [HOUR_MS, 10.05, 50.05],
+    [HOUR_MS / 2, 10.06, 50.05],
+    [HOUR_MS / 2 - 4_000, 10.05, 50.05],
+    [0, 10.05, 50.05],
+  ]);
+  rows.segments.splice(0, Infinity, leaves);
+  const box = play("v");
+  await run(3);
+  labels.set("leaves", ["other"]);
+  await run(20);
+  t.same(ids(box), []);
+  const move = async (ms: number) => {
+    client.send({ op: "update", view: "v", at: at(NOW - HOUR_MS / 2 + ms) });
+    await run(1);
+  };
+  await move(5_000);
+  t.same(ids(box), ["leaves"]);
+  t.equal(rows.queries.length, 1, "it was not read again");
+  await run(20);
+  t.same(ids(box), ["leaves"]);
+  await move(0);
+  t.same(ids(box), [], "where it was outside it is hidden");
+  labels.set("leaves", ["secret"]);
+  await run(20);
+  await move(5_000);
+  t.same(ids(box), [], "a label that hides it takes it away");
+  t.equal(rows.queries.length, 1);
+});

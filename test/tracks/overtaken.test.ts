@@ -82,6 +82,7 @@ for (const [name, opened] of Object.entries(stores)) {
     await drop(12);
     t.same(await problemOf(await get(first.next!)), ["track-gone", 410]);
     t.same(await problemOf(await get(sparse.next!)), ["track-gone", 410]);
+    t.match(await (await get(first.next!)).json(), { detail: /older than what is kept, or was erased/ });
     const rest = await page(later.next!.replace("limit=200", "limit=1000"));
     t.equal(rest.features.length, 4 * ROWS_A_DAY - 200, "what follows a row that is kept is whole");
     const anew = await page(`${track}?limit=100`);

@@ -8,7 +8,11 @@ import { adopt } from "../../src/actors/recovery.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { TrackSource } from "../../src/actors/track-source.ts";
 import { Picture } from "../../src/picture/picture.ts";
-import { MAX_SHARD_WAITING_LABEL_BYTES, MAX_WAITING_LABELS } from "../../src/tracks/changes.ts";
+import {
+  MAX_SHARD_WAITING_LABEL_BYTES,
+  MAX_WAITING_LABELS,
+  WAITING_LABELS_BYTES,
+} from "../../src/tracks/changes.ts";
 import { correct } from "../../src/tracks/correct.ts";
 import type { Segment } from "../../src/tracks/segment.ts";
 import { TrackLog } from "../../src/tracks/track-log.ts";
@@ -138,6 +142,12 @@ t.test("[AC63] of more changes than may wait none is told to have been before", 
     for (let i = 0; i < 10; i++) changeMany(number, i, ...Array<string>(32).fill(long));
   changeMany(9_999, 1, long);
   t.same(waiting(full.logs[SHARD], 9_999), [[1, ""]], "nor of a shard");
+
+  const [many, changeShort] = begin();
+  let count = 0;
+  for (; many.logs[SHARD].changes.labelBytes < MAX_SHARD_WAITING_LABEL_BYTES; count++)
+    changeShort(count, 1, "a");
+  t.ok(count * WAITING_LABELS_BYTES < MAX_SHARD_WAITING_LABEL_BYTES, "short ones count with their objects");
 });
 
 type Step =

@@ -217,7 +217,7 @@ export class Playback {
     const test = this.#labelTest;
     if (test === undefined) return;
     for (const [id, ofOne] of labels) {
-      if (!this.#window?.keep(id, (way, t) => test(id, way, t, ofOne))) continue;
+      if (!this.#window?.keep(id, (way, moments) => test(id, way, moments, ofOne))) continue;
       this.#options.past.forget(id, "denied");
       // What is left of it is shown again.
       this.#shownWindow = undefined;

@@ -10,8 +10,13 @@ import type { Playback } from "./playback.ts";
 
 export type LabelsNow = ReadonlyMap<string, readonly string[]>;
 
-/** Whether a way may be told of an entity that has these labels now. @param t Unix ms, at which the way tells where it is */
-export type LabelTest = (id: string, way: Way, t: number, labels: readonly string[]) => boolean;
+/** Whether a way may be told of an entity that has these labels now. @param moments of what is played of it, Unix ms; the same each time */
+export type LabelTest = (
+  id: string,
+  way: Way,
+  moments: Iterable<number>,
+  labels: readonly string[],
+) => boolean;
 
 const tests = new PermittedMemo(permittedTest);
 
@@ -19,12 +24,24 @@ const tests = new PermittedMemo(permittedTest);
 export function labelTest(permitted: Permitted): LabelTest | undefined {
   if (permitted === "all" || !tests.of(permitted).readsLabels) return undefined;
   const past = permittedPast({ permitted })!;
-  return (id, way, t, labels) => {
+  /** What was found last: a way may have many moments, and is asked about each second. */
+  const found = new WeakMap<Way, { now: string; passes: boolean }>();
+  return (id, way, moments, labels) => {
     const { description, recorded, hold } = way;
+    const now = JSON.stringify(labels);
     // It passed as it was then.
-    if (JSON.stringify(description.labels) === JSON.stringify(labels)) return true;
-    const asNow = { ...description, id, labels, recorded, hold, points: [way.at(t)] };
-    return past.tells(asNow, () => undefined);
+    if (JSON.stringify(description.labels) === now) return true;
+    const known = found.get(way);
+    if (known?.now === now) return known.passes;
+    const tells = (t: number, of: readonly string[]) =>
+      past.tells({ ...description, id, labels: of, recorded, hold, points: [way.at(t)] }, () => undefined);
+    const passes = passesAsNow(
+      moments,
+      (t) => tells(t, labels),
+      (t) => tells(t, description.labels),
+    );
+    found.set(way, { now, passes });
+    return passes;
   };
 }
 
@@ -76,6 +93,23 @@ export class PlayedLabels {
       this.#isAsking = false;
     }
   }
+}
+
+/** Where the first moment does not pass, others count if labels took none away: moments that did not pass then are not shown. */
+function passesAsNow(
+  moments: Iterable<number>,
+  now: (t: number) => boolean,
+  then: (t: number) => boolean,
+): boolean {
+  let isFirst = true;
+  let passes = false;
+  for (const t of moments) {
+    if (now(t)) passes = true;
+    else if (then(t)) return false;
+    if (isFirst && passes) return true;
+    isFirst = false;
+  }
+  return passes;
 }
 
 function* heldBy(playbacks: readonly Playback[]): Generator<[Playback, string], void> {

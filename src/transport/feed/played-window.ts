@@ -103,10 +103,10 @@ export class PlayedWindow {
     this.#ways.delete(id);
   }
 
-  /** Holds no way of an entity any more that does not pass. @returns whether there was one. @param t Unix ms, at which the way tells where it is */
-  keep(id: string, passes: (way: Way, t: number) => boolean): boolean {
+  /** Holds no way of an entity any more that does not pass. @returns whether there was one. @param moments of what is played of it, Unix ms */
+  keep(id: string, passes: (way: Way, moments: Iterable<number>) => boolean): boolean {
     const ways = this.#ways.get(id) ?? [];
-    const left = ways.filter((way) => passes(way, Math.max(way.first, this.from)));
+    const left = ways.filter((way) => passes(way, way.moments(this.from, this.to)));
     if (left.length > 0) this.#ways.set(id, left);
     else this.#ways.delete(id);
     return left.length < ways.length;

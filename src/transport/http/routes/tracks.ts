@@ -148,9 +148,9 @@ function overtaken(isGoingOn: boolean): Response {
   if (isGoingOn)
     return problemResponse(
       "track-gone",
-      "What comes next is older than what is kept: begin anew, without `after`.",
+      "What comes next is not kept any more: it is older than what is kept, or was erased. Begin anew, without `after`.",
     );
-  const detail = "A part of the track became older than what is kept while it was read.";
+  const detail = "A part of the track became older than what is kept, or was erased, while it was read.";
   return problemResponse("unavailable", detail, { headers: { "retry-after": "1" } });
 }
 
