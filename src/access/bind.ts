@@ -4,7 +4,7 @@
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { MAX_BOUND_LENGTH } from "../limits.ts";
-import { ExpressionError, isNode, parseFilter, partsOf } from "../picture/cel.ts";
+import { ExpressionError, parseFilter, partsOf } from "../picture/cel.ts";
 import { MAX_BOUND_FORMS } from "./limits.ts";
 import type { Principal, PrincipalAttribute } from "./ports.ts";
 import type { GrantTopic } from "./topics.ts";
@@ -156,7 +156,7 @@ function refuseBare(node: ASTNode): void {
     throw new ExpressionError("principal has id, name, roles, attributes", node.range.start);
   const member = memberOf(node);
   if (member !== undefined && isPrincipal(member.owner)) return;
-  for (const part of partsOf(node)) if (isNode(part)) refuseBare(part);
+  for (const part of partsOf(node)) refuseBare(part);
 }
 
 /** As CEL writes it. Numbers are doubles, as those of JSON are. */

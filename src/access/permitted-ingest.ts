@@ -1,19 +1,18 @@
 /** Reports of who may not report everything: each is judged by what it says of itself. */
 import type { Ingest, IngestResult, Report } from "../actors/messages.ts";
 import { isTrue, parseFilter } from "../picture/cel.ts";
+import { PermittedMemo } from "../picture/permitted.ts";
 import type { Permitted } from "./ports.ts";
 import { ReportScope, TOPICS } from "./topics.ts";
 
 type ReportTest = (report: Report) => boolean;
 
-/** By the list that a policy gives, which is the same until roles change. */
-const tests = new WeakMap<readonly string[], ReportTest>();
+const tests = new PermittedMemo(reportTest);
 
 /** Takes what is permitted, and refuses the rest report by report. For "all" it is `ingest` itself. */
 export function permittedIngest(ingest: Ingest, permitted: Permitted): Ingest {
   if (permitted === "all") return ingest;
-  const passes = tests.get(permitted) ?? reportTest(permitted);
-  tests.set(permitted, passes);
+  const passes = tests.of(permitted);
   return {
     get overloaded() {
       return ingest.overloaded;

@@ -10,6 +10,7 @@ import { FULL, MOTION, type Picture } from "../picture/picture.ts";
 import { Rows } from "../picture/rows.ts";
 import type { Description } from "../tracks/segment.ts";
 import { Tracks } from "../tracks/tracks.ts";
+import { isSameList } from "../tracks/way.ts";
 import { OUTCOME } from "./command-memory.ts";
 import { deletionKey } from "./deletion-key.ts";
 import { DuplicateMemory } from "./duplicate-memory.ts";
@@ -376,10 +377,6 @@ export class EntityTable {
 /** Whether a number that may be unknown, NaN, is another one now. */
 function isOther(before: number, after: number): boolean {
   return before !== after && !(Number.isNaN(before) && Number.isNaN(after));
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
 /** Whether a slot has ever had a place. */

@@ -1,5 +1,6 @@
 /** What entities occupy, by slot, and what the picture shows of it: the fences that each is inside of. */
 import { FULL, type Picture } from "../picture/picture.ts";
+import { isSameList } from "../tracks/way.ts";
 import { OCCUPIED_BYTES } from "./fences/limits.ts";
 import { type Occupied, staysOf } from "./fences/occupied.ts";
 import type { Shard } from "./shard.ts";
@@ -36,7 +37,7 @@ export class Occupancy {
   become(slot: number, occupied: readonly Occupied[], since?: number): void {
     const before = this.#picture.columns.fences.get(slot) ?? [];
     const stays = staysOf(occupied);
-    const isSame = stays.length === before.length && stays.every((name, i) => name === before[i]);
+    const isSame = isSameList(stays, before);
     if (!isSame) this.#changes(slot, since);
     this.set(slot, occupied);
     if (!isSame) this.#picture.touch(slot, FULL);

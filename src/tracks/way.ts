@@ -136,7 +136,7 @@ function isSame(a: Description, b: Description): boolean {
   );
 }
 
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
+export function isSameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((name, i) => name === b[i]);
 }
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { deletionKey } from "../../src/actors/deletion-key.ts";
-import type { CommandResult, Deletion, Request } from "../../src/actors/messages.ts";
+import type { CommandResult, Deletion } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import { TrackSource } from "../../src/actors/track-source.ts";
 import {
@@ -11,7 +11,7 @@ import {
   MAX_ERASURES_PER_SHARD,
 } from "../../src/limits.ts";
 import { TrackLog } from "../../src/tracks/track-log.ts";
-import { type Harness, report, seen, startSystem, stop } from "../support/actor-system.ts";
+import { ask, type Harness, report, seen, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText as stored } from "../support/erasable-store.ts";
 
 const deletion = (id: string, more: Partial<Deletion> = {}): Deletion => ({
@@ -20,15 +20,6 @@ const deletion = (id: string, more: Partial<Deletion> = {}): Deletion => ({
 });
 const erasure = (id: string, entity = "a") => deletion(id, { entity, erase: true });
 const ACCEPTED = { accepted: true, state: "online.moving" };
-
-async function ask(h: Harness, request: Request): Promise<CommandResult | undefined> {
-  let answer: CommandResult | undefined;
-  void h.system.router.command(request).then((result) => {
-    answer = result;
-  });
-  for (let turn = 0; turn < 1_000 && answer === undefined; turn++) await h.clock.advance(20);
-  return answer;
-}
 
 async function tell(h: Harness, id: string, seconds: number) {
   const answer = h.system.router.submit([report(id, seconds, { speed: 5 })]);

@@ -1,6 +1,6 @@
 import t from "tap";
 import { patchKey } from "../../src/actors/deletion-key.ts";
-import type { CommandResult, Request } from "../../src/actors/messages.ts";
+import type { CommandResult } from "../../src/actors/messages.ts";
 import { shardOf } from "../../src/actors/shard-hash.ts";
 import {
   COMMAND_MEMORY_MS,
@@ -9,20 +9,11 @@ import {
   MAX_SHARD_BYTES,
 } from "../../src/limits.ts";
 import { commandFault } from "../../src/transport/ingest/command.ts";
-import { type Harness, report, startSystem, stop } from "../support/actor-system.ts";
+import { ask, type Harness, report, startSystem, stop } from "../support/actor-system.ts";
 import { ErasableStore, storedText } from "../support/erasable-store.ts";
 
 const patch = (id: string, labels: readonly string[], entity = "a") => ({ id, entity, labels });
 const MOVING = { accepted: true, state: "online.moving" };
-
-async function ask(h: Harness, request: Request): Promise<CommandResult | undefined> {
-  let answer: CommandResult | undefined;
-  void h.system.router.command(request).then((result) => {
-    answer = result;
-  });
-  for (let turn = 0; turn < 1_000 && answer === undefined; turn++) await h.clock.advance(20);
-  return answer;
-}
 
 async function tell(h: Harness, id: string, seconds: number) {
   const answer = h.system.router.submit([report(id, seconds, { speed: 5 })]);

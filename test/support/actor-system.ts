@@ -2,7 +2,7 @@ import type { FenceVersion } from "../../src/actors/fences/ports.ts";
 import { compileMachine, type Machine } from "../../src/actors/machine/compile.ts";
 import type { MachineVersion } from "../../src/actors/machine/ports.ts";
 import { TRACKED } from "../../src/actors/machine/tracked.ts";
-import type { Report } from "../../src/actors/messages.ts";
+import type { CommandResult, Report, Request } from "../../src/actors/messages.ts";
 import type { Traces } from "../../src/actors/ports.ts";
 import type { ReceiveOptions } from "../../src/actors/receive.ts";
 import { ActorSystem } from "../../src/actors/system.ts";
@@ -101,6 +101,16 @@ export function seen(system: ActorSystem, id: string) {
 export async function submit({ system, clock }: Harness, ...reports: Report[]) {
   const answer = system.router.submit(reports);
   await clock.advance(BUSY_FLUSH_INTERVAL_MS);
+  return answer;
+}
+
+/** Resolves to the answer, or to `undefined` after 20 s on a clock moved by hand. */
+export async function ask(h: Harness, request: Request): Promise<CommandResult | undefined> {
+  let answer: CommandResult | undefined;
+  void h.system.router.command(request).then((result) => {
+    answer = result;
+  });
+  for (let turn = 0; turn < 1_000 && answer === undefined; turn++) await h.clock.advance(20);
   return answer;
 }
 
